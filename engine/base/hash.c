@@ -1,0 +1,211 @@
+#include "base/hash.h"
+
+#include <assert.h>
+#include <nmmintrin.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+struct sha256 {
+	EVP_MD_CTX *ctx;
+};
+
+/* Fetched once per process by OpenSSL's own cache; EVP_sha256() is a static descriptor whose
+ * first use fetches. sha256_new warms it so that no document pays. */
+struct sha256 *sha256_new(void)
+{
+	struct sha256 *h = malloc(sizeof(*h));
+
+	if (h == NULL)
+		return NULL;
+	h->ctx = EVP_MD_CTX_new();
+	if (h->ctx == NULL || EVP_DigestInit_ex2(h->ctx, EVP_sha256(), NULL) != 1) {
+		sha256_free(h);
+		return NULL;
+	}
+	return h;
+}
+
+void sha256_free(struct sha256 *h)
+{
+	if (h == NULL)
+		return;
+	EVP_MD_CTX_free(h->ctx);
+	free(h);
+}
+
+void sha256_start(struct sha256 *h)
+{
+	/* NULL type: same digest again, no fetch. */
+	int ok = EVP_DigestInit_ex2(h->ctx, NULL, NULL);
+
+	assert(ok == 1);
+}
+
+void sha256_fork(struct sha256 *dst, const struct sha256 *src)
+{
+	int ok = EVP_MD_CTX_copy_ex(dst->ctx, src->ctx);
+
+	assert(ok == 1);
+}
+
+void sha256_add(struct sha256 *h, const void *p, size_t n)
+{
+	int ok = EVP_DigestUpdate(h->ctx, p, n);
+
+	assert(ok == 1);
+}
+
+void sha256_end(struct sha256 *h, uint8_t out[SHA256_BYTES])
+{
+	unsigned int n = 0;
+	int ok = EVP_DigestFinal_ex(h->ctx, out, &n);
+
+	assert(ok == 1 && n == SHA256_BYTES);
+}
+
+void sha256_once(const void *p, size_t n, uint8_t out[SHA256_BYTES])
+{
+	unsigned int len = 0;
+	int ok = EVP_Digest(p, n, out, &len, EVP_sha256(), NULL);
+
+	assert(ok == 1 && len == SHA256_BYTES);
+}
+
+static uint32_t crc_table[256];
+
+__attribute__((constructor)) static void crc_table_fill(void)
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t c = i;
+
+		for (int k = 0; k < 8; k++)
+			c = c & 1 ? c >> 1 ^ 0x82f63b78u : c >> 1;
+		crc_table[i] = c;
+	}
+}
+
+__attribute__((target("sse4.2"))) static uint32_t crc_sse(uint32_t crc, const uint8_t *p, size_t n)
+{
+	uint64_t c = crc;
+
+	while (n >= 8) {
+		uint64_t v;
+
+		memcpy(&v, p, 8);
+		c = _mm_crc32_u64(c, v);
+		p += 8;
+		n -= 8;
+	}
+	while (n-- > 0)
+		c = _mm_crc32_u8((uint32_t)c, *p++);
+	return (uint32_t)c;
+}
+
+static uint32_t crc_plain(uint32_t crc, const uint8_t *p, size_t n)
+{
+	while (n-- > 0)
+		crc = crc >> 8 ^ crc_table[(crc ^ *p++) & 0xff];
+	return crc;
+}
+
+uint32_t crc32c(uint32_t crc, const void *p, size_t n)
+{
+	crc = ~crc;
+	crc = __builtin_cpu_supports("sse4.2") ? crc_sse(crc, p, n) : crc_plain(crc, p, n);
+	return ~crc;
+}
+
+static void hex_write(char *out, const uint8_t *p, size_t n, const char *digits)
+{
+	for (size_t i = 0; i < n; i++) {
+		out[2 * i] = digits[p[i] >> 4];
+		out[2 * i + 1] = digits[p[i] & 15];
+	}
+}
+
+void hex_lower(char *out, const uint8_t *p, size_t n)
+{
+	hex_write(out, p, n, "0123456789abcdef");
+}
+
+void hex_upper(char *out, const uint8_t *p, size_t n)
+{
+	hex_write(out, p, n, "0123456789ABCDEF");
+}
+
+static int hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool hex_read(uint8_t *out, size_t n, struct slice s)
+{
+	if (s.n != 2 * n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		int hi = hex_digit(s.p[2 * i]), lo = hex_digit(s.p[2 * i + 1]);
+
+		if (hi < 0 || lo < 0)
+			return false;
+		out[i] = (uint8_t)(hi << 4 | lo);
+	}
+	return true;
+}
+
+static const char crockford[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+void id_text(char out[ID_TEXT_BYTES], const uint8_t id[16])
+{
+	/* 130 bits for 128: the first character carries only three. */
+	unsigned int acc = 0, bits = 2;
+	size_t k = 0;
+
+	for (size_t i = 0; i < 16; i++) {
+		acc = acc << 8 | id[i];
+		bits += 8;
+		while (bits >= 5) {
+			bits -= 5;
+			out[k++] = crockford[acc >> bits & 31];
+		}
+	}
+	assert(k == ID_TEXT_BYTES && bits == 0);
+}
+
+static int crockford_digit(uint8_t c)
+{
+	if (c >= 'a' && c <= 'z')
+		c = (uint8_t)(c - 'a' + 'A');
+	if (c == 'O')
+		return 0;
+	if (c == 'I' || c == 'L')
+		return 1;
+	for (int i = 0; i < 32; i++)
+		if (crockford[i] == (char)c)
+			return i;
+	return -1;
+}
+
+bool id_read(uint8_t id[16], struct slice text)
+{
+	unsigned int acc = 0, bits = 0;
+	size_t k = 0;
+
+	if (text.n != ID_TEXT_BYTES)
+		return false;
+	for (size_t i = 0; i < ID_TEXT_BYTES; i++) {
+		int d = crockford_digit(text.p[i]);
+
+		if (d < 0 || (i == 0 && d > 7))
+			return false;
+		acc = acc << 5 | (unsigned int)d;
+		bits += i == 0 ? 3 : 5;
+		if (bits >= 8) {
+			bits -= 8;
+			id[k++] = (uint8_t)(acc >> bits);
+		}
+	}
+	return k == 16;
+}

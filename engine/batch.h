@@ -1,0 +1,95 @@
+/*
+ * batch.h - results on their way: one item a result, one batch for a group that is rendered,
+ * signed and stored together.
+ *
+ * Every field has one writer, named beside it; later stages only read it. An item belongs to its
+ * batch; a batch belongs to exactly one thread at a time (workers own disjoint ranges). Slices
+ * borrow from the batch's arena and die at batch_release(). Nothing of ours allocates per item.
+ */
+#ifndef TRIEN_BATCH_H
+#define TRIEN_BATCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "case.h"
+#include "catalogue/catalogue.h"
+#include "document.h"
+#include "limits.h"
+#include "reason.h"
+
+/* The one open list of states (DESIGN 2); numbers are those of trien.v1.State. */
+enum state {
+	STATE_ACCEPTED = 1, STATE_AWAITING_APPROVAL, STATE_NUMBERED, STATE_AWAITING_SIGNATURE,
+	STATE_HELD, STATE_STORED, STATE_REFUSED, STATE_WITHDRAWN, STATE_TIMED_OUT, STATE_VOID
+};
+
+struct signing_key;		/* sign/sign.h */
+struct template;		/* render/render.h */
+
+struct signed_slot {
+	const struct signing_key *key;	/* sign_plan     NULL with item.held set */
+	struct signature_slot plan;	/* sign_plan     what render must know */
+	uint8_t to_sign[SHA256_BYTES];	/* sign_prepare  digest of the DER signed attributes */
+	const uint8_t *value;		/* spine         the signer's answer, in the batch's arena */
+	uint16_t value_size;
+	bool checked;			/* sign_bind     verified with the certificate */
+};
+
+struct item {
+	/* numbering (spine) */
+	uint64_t sequence;
+	uint64_t journal_pos;		/* of its NUMBERED record */
+	uint8_t result_id[16];
+	uint8_t lane;
+	uint8_t result_index;		/* which result of the case */
+	int64_t accepted_ms, issued_ms;	/* Unix, UTC */
+	uint64_t number;
+	uint32_t register_year;
+	char number_text[NUMBER_TEXT_BYTES_MAX + 1];
+	struct pins pins;
+	uint8_t case_digest[SHA256_BYTES];
+	struct slice case_bytes;	/* canonical case, in the batch's arena */
+	bool replay;			/* recovered after a crash: may be stored already */
+
+	/* press: decode (pipeline, worker) */
+	struct case_view c;		/* arrays in the worker's arena, live until the batch is released */
+	const struct case_result *result;
+	const struct kind *kind;
+	const struct unit *unit;
+	const struct signer *signer;
+
+	/* sign and render (worker) */
+	uint8_t slots_n;
+	struct signed_slot slots[DOC_SIGNATURES_MAX];
+	struct template *template;	/* render   referenced until released */
+	struct document doc;
+	struct sha256 *mid;		/* pool     hash state carried from slot to slot */
+	uint8_t file_sha256[SHA256_BYTES];	/* sign_bind of the last slot */
+
+	/* any stage: the first failure wins, later stages skip the item */
+	enum reason held;
+	char held_detail[120];
+
+	/* store */
+	enum status stored;		/* ST_OK, ST_EXISTS (same digest), ST_CONFLICT */
+};
+
+enum batch_stage { BATCH_FREE, BATCH_FILLING, BATCH_PRESS, BATCH_SIGNING, BATCH_BINDING,
+		   BATCH_STORING, BATCH_DONE };
+
+struct batch {
+	enum batch_stage stage;		/* changed only by batch_move() */
+	uint32_t number;		/* running number, for logs */
+	uint32_t items_n;
+	uint8_t slot;			/* which signature round is running */
+	int64_t sealed_ms;
+	atomic_uint left;		/* ranges still with workers; the last one passes the batch on */
+	struct arena arena;		/* cases and bodies */
+	struct item items[BATCH_ITEMS_MAX];
+};
+
+#endif

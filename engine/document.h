@@ -1,0 +1,78 @@
+/*
+ * document.h - a PDF as parts: shared layers, and a body of bytes that only this document has.
+ *
+ * The file is the concatenation of its parts, bit for bit; reassembly never encodes anything
+ * (P5). Render lays the whole file out, with a hole for each signature's /Contents; sign fills the
+ * holes; store keeps body and parts, and each layer once by its SHA-256.
+ *
+ *	%PDF… fonts, form, unit, signer │ pages, text, QR, XMP, JSON │ sig 1 │ xref │ update │ sig 2 │ xref
+ *	└──── layers (shared prefix) ───┘└──────── body ────────────┘└ hole ┘└──── body ────┘└ hole ┘└ body
+ */
+#ifndef TRIEN_DOCUMENT_H
+#define TRIEN_DOCUMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "limits.h"
+
+/*
+ * Immutable bytes stored once. Owned by whoever composed it (a template, a signing key), alive as
+ * long as that owner is referenced; `sha256` is of exactly these bytes.
+ */
+struct layer {
+	uint8_t sha256[SHA256_BYTES];
+	const uint8_t *bytes;
+	uint32_t size;
+};
+
+/* A run of the file. layer == NULL: body[offset, offset + size), else the layer's same range. */
+struct part {
+	const struct layer *layer;
+	uint32_t offset;
+	uint32_t size;
+};
+
+enum signer_role { ROLE_PERSON, ROLE_AGENCY };
+
+/*
+ * One signature as render must know it: filled by sign before rendering, read by render.
+ * The hole is `<` + hex + `>`: hole_bytes = contents hex digits + 2.
+ */
+struct signature_slot {
+	enum signer_role role;
+	uint32_t hole_bytes;	/* exact, from chain, algorithm and profile */
+	uint32_t body_bytes;	/* room in the body for what differs per document: digest and value, hex */
+	char name[256];		/* UTF-8, /Name: the certificate's subject CN */
+	int64_t signed_ms;	/* Unix, UTC; printed as /M in +07'00' */
+};
+
+/* Where a hole lies. Render sets all; sign replaces parts[part] by its own parts. */
+struct hole {
+	uint8_t part;		/* index in document.parts of the hole's placeholder (layer NULL) */
+	uint32_t body_offset;	/* its body_bytes of room begin here */
+	uint32_t file_offset;	/* of `<` */
+	uint32_t file_bytes;	/* of `<`…`>` */
+	uint32_t revision_end;	/* file offset just after this revision's `%%EOF\n` */
+};
+
+struct document {
+	uint8_t *body;		/* in the batch's arena */
+	uint32_t body_size;
+	uint32_t file_size;	/* sum of all parts once signed */
+	uint32_t pages;
+	uint8_t parts_n;
+	uint8_t holes_n;
+	uint8_t prefix_parts;	/* parts[0 … prefix_parts) are the template's prefix, hashed once */
+	struct part parts[DOC_PARTS_MAX];
+	struct hole holes[DOC_SIGNATURES_MAX];
+};
+
+static inline const uint8_t *part_bytes(const struct document *d, const struct part *p)
+{
+	return (p->layer != NULL ? p->layer->bytes : d->body) + p->offset;
+}
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * keyindex.h - result key → what was answered, for ever (P2).
+ *
+ * Keys of live segments stand in a hash table in memory; each recycled segment leaves one
+ * immutable sorted run in DATA/keys-index/, merged in the background. A run: header (magic,
+ * version, count, first and last position, CRC), entries of KEYENTRY_BYTES sorted by key, a Bloom
+ * filter (10 bits a key), CRC. Runs are mapped read-only.
+ */
+#ifndef TRIEN_JOURNAL_KEYINDEX_H
+#define TRIEN_JOURNAL_KEYINDEX_H
+
+#include "base/hash.h"
+#include "base/status.h"
+#include "limits.h"
+
+struct keyentry {
+	uint8_t key[16];		/* result_key(), or a given number's key */
+	uint64_t sequence;
+	uint64_t number;
+	uint8_t digest[SHA256_BYTES];	/* of the canonical case */
+	uint8_t lane;
+	char number_text[NUMBER_TEXT_BYTES_MAX + 1];
+};
+
+struct keyindex;
+struct keyindex_job;		/* one run to write or several to merge: work for a background thread */
+
+enum status keyindex_open(struct keyindex **k, const char *dir, struct error *e) must_use;
+void keyindex_close(struct keyindex *k);
+/* Everything below this position is in runs: replay needs to put only later records. */
+uint64_t keyindex_covered(const struct keyindex *k);
+
+/* Spine. */
+enum status keyindex_get(struct keyindex *k, const uint8_t key[16], struct keyentry *out);	/* ST_NOT_FOUND */
+enum status keyindex_put(struct keyindex *k, const struct keyentry *entry, uint64_t pos) must_use;
+
+/* Spine: entries with pos < upto become a job (NULL: nothing to do). They stay findable. */
+struct keyindex_job *keyindex_seal(struct keyindex *k, uint64_t upto);
+/* Spine: a merge job when there are enough runs, else NULL. */
+struct keyindex_job *keyindex_merge(struct keyindex *k);
+/* Background thread: writes the run durably (tmp, fsync, rename, fsync of the folder). */
+enum status keyindex_job_run(struct keyindex_job *job, struct error *e) must_use;
+/* Spine: takes the finished run into use, drops what it replaces, frees the job. */
+enum status keyindex_commit(struct keyindex *k, struct keyindex_job *job, struct error *e) must_use;
+
+#endif

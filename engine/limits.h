@@ -1,0 +1,69 @@
+/*
+ * limits.h - every bound of the engine, with its unit (P7). Beyond a bound the engine refuses
+ * early with a clear error and loses nothing.
+ */
+#ifndef TRIEN_LIMITS_H
+#define TRIEN_LIMITS_H
+
+#include <assert.h>
+
+/* ---- a case (intake refuses beyond) ---- */
+#define CASE_CODE_BYTES_MAX 64
+#define CASE_RESULTS_MAX 8
+#define CASE_HOLDERS_MAX 8
+#define CASE_BYTES_MAX (256 * 1024)		/* canonical form */
+#define FIELDS_MAX 64				/* of one result */
+#define FIELD_NAME_BYTES_MAX 48
+#define FIELD_TEXT_BYTES_MAX (64 * 1024)	/* UTF-8; a schema sets smaller ones */
+#define TABLE_ROWS_MAX 500
+#define TABLE_COLUMNS_MAX 12
+#define NAME_BYTES_MAX 400			/* UTF-8; 200 letters, real names exceed 50 */
+#define CODE_BYTES_MAX 40			/* unit, kind, signer, register codes */
+#define NUMBER_TEXT_BYTES_MAX 44		/* CodeNumber 11 + slash + CodeNotation 30, ND 30/2020 PL VI */
+
+/* ---- a request ---- */
+#define BATCH_CASES_MAX 500			/* SubmitBatch, and one stream message */
+#define REQUEST_BYTES_MAX (2 * 1024 * 1024)	/* a gRPC message; batches should stay below 1 MiB */
+#define STREAM_WINDOW_BYTES_MAX (4 * 1024 * 1024) /* unacknowledged on one stream */
+#define PAGE_SIZE_MAX 200
+#define PAGE_SIZE_DEFAULT 50
+#define BATCH_GET_MAX 1000
+#define DOWNLOAD_CHUNK_BYTES (64 * 1024)
+#define REQUESTS_IN_FLIGHT_MAX 256		/* decoded and waiting for the journal or a reply */
+
+/* ---- a document ---- */
+#define DOC_SIGNATURES_MAX 2			/* officer, agency */
+#define DOC_PARTS_MAX 32
+#define DOC_BODY_BYTES_MAX (4 * 1024 * 1024)	/* inline bytes of one document */
+#define DOC_PAGES_MAX 200
+
+/* ---- pipeline ---- */
+#define BATCH_ITEMS_MAX 128			/* results rendered and signed together */
+#define BATCHES_IN_FLIGHT_MAX 8
+#define BATCH_ARENA_BYTES (8 * 1024 * 1024)	/* first block: cases, bodies, parts; a batch that needs
+						 * more is sealed with fewer items */
+#define BACKLOG_CASE_BYTES_MAX (64 * 1024 * 1024) /* cases kept in memory; beyond, re-read from the journal */
+#define WORKERS_MAX 64
+
+/* ---- journal ---- */
+#define JOURNAL_RECORD_BYTES_MAX (1024 * 1024)
+#define JOURNAL_BATCH_BYTES_MAX (1024 * 1024 + 64 * 1024) /* one direct write */
+#define JOURNAL_DEPTH_MAX 4			/* writes in flight */
+#define JOURNAL_SEGMENT_BYTES (64u * 1024 * 1024)
+#define JOURNAL_SLOTS_DEFAULT 16
+#define JOURNAL_SLOTS_FREE_MIN 2		/* below: refuse before numbering */
+
+/* ---- time ---- */
+#define CLOCK_STEP_MS_MAX 1000			/* a bigger step back stops numbering */
+#define SIGN_REPLAY_MS_MAX (10 * 60 * 1000)	/* older: a new signing time through the journal */
+
+/* ---- lanes and identities ---- */
+#define LANES 64
+#define ENGINES_MAX 256
+
+static_assert(CASE_BYTES_MAX + 64 * 1024 <= JOURNAL_RECORD_BYTES_MAX,
+	      "a numbered case fits one journal record");
+static_assert(JOURNAL_RECORD_BYTES_MAX < JOURNAL_BATCH_BYTES_MAX, "a record fits one batch");
+static_assert(DOC_BODY_BYTES_MAX < BATCH_ARENA_BYTES, "the largest document fits one batch");
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * result.h - a stored result as readers see it: what store gives, and intake sends.
+ */
+#ifndef TRIEN_RESULT_H
+#define TRIEN_RESULT_H
+
+#include "batch.h"
+
+/* The life of a stored result (DESIGN 2). */
+enum life { LIFE_VALID = 1, LIFE_CORRECTED, LIFE_REPLACED, LIFE_REVOKED, LIFE_EXPIRED };
+
+struct signature_view { uint8_t role; int64_t signed_ms; uint8_t cert_sha256[32]; struct slice subject; };
+
+/* Slices borrow from the reader's buffer until its next call. */
+struct result_view {
+	enum state state;		/* STORED, or where it is on its way */
+	enum reason held;
+	uint8_t result_id[16];
+	uint8_t lane;
+	uint64_t sequence;
+	struct slice unit, kind, case_code, register_code, number_text;
+	uint16_t ordinal, revision;
+	uint32_t register_year;
+	uint64_t number;
+	int64_t accepted_ms, issued_ms, stored_ms;
+	enum life life;
+	uint8_t replaced_by[16], replaces[16];	/* zero: none */
+	uint32_t valid_until;		/* yyyymmdd, 0: for ever */
+	uint64_t file_size;
+	uint8_t file_sha256[SHA256_BYTES];
+	uint8_t case_digest[SHA256_BYTES];
+	uint8_t template_version[SHA256_BYTES];
+	struct pins pins;
+	uint8_t signatures_n;
+	struct signature_view signatures[DOC_SIGNATURES_MAX];
+	struct slice case_bytes;	/* canonical case, with facts and approval */
+};
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * sign.h - signed attributes, CMS skeletons, PAdES splice, check before release.
+ *
+ * PAdES baseline B-B (ETSI EN 319 142-1; CMS RFC 5652; signingCertificateV2 RFC 5035) from DER
+ * skeletons: per document only 32 bytes of messageDigest and the signature value differ.
+ * Everything here is called by press workers and is pure on its item, apart from the keyring,
+ * an immutable snapshot that a reload swaps.
+ */
+#ifndef TRIEN_SIGN_H
+#define TRIEN_SIGN_H
+
+#include "batch.h"
+
+struct keyring;			/* certificates, chains, CRLs, policy, skeletons; immutable */
+
+struct keyring_config {
+	const char *certs_dir;		/* DATA/certs: *.pem, *.crl, keys.json. No private key. */
+	uint32_t crl_age_hours_max;	/* older than nextUpdate or this: stale. 0: CRLs are not required */
+	uint32_t check_one_in;		/* release check sampling of server-held file keys: 1 = every one (P4) */
+};
+
+enum status keyring_load(struct keyring **k, const struct keyring_config *cfg, struct error *e) must_use;
+struct keyring *keyring_ref(struct keyring *k);
+void keyring_unref(struct keyring *k);
+
+/* A row of `trien keys list` and of metrics: when does what stop? index from 0 until false. */
+struct key_row { const char *id, *unit, *signer, *algorithm; enum signer_role role;
+		 int64_t not_before_ms, not_after_ms, from_ms, to_ms; uint8_t cert_sha256[32];
+		 const char *subject; };
+bool keyring_row(const struct keyring *k, uint32_t index, struct key_row *out);
+const struct key_row *signing_key_row(const struct signing_key *k);
+/* Shared layers of a key's CMS skeletons: head, middle, tail per signature length. */
+uint8_t signing_key_layers(const struct signing_key *k, const struct layer *const **layers);
+/* DER of the certificate and its chain, for "kept for ever". count certificates. */
+uint8_t signing_key_chain(const struct signing_key *k, const struct slice **ders);
+
+/* Per worker: contexts for hashing and verifying. */
+struct sign_worker;
+enum status sign_worker_new(struct sign_worker **w) must_use;
+void sign_worker_free(struct sign_worker *w);
+
+/*
+ * Chooses the keys of item's slots for signing time signed_ms and fills slots[].plan, or sets
+ * item->held (KEY_MISSING, CERT_…, CRL_STALE). Before render.
+ */
+void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms);
+
+/* Hashes slot's signed range, pokes the messageDigest, leaves the digest to sign in
+ * slots[slot].to_sign. After render (slot 0) or after sign_bind(slot - 1). */
+enum status sign_prepare(struct sign_worker *w, struct item *item, uint8_t slot) must_use;
+
+/*
+ * Splices slots[slot].value into the hole's parts and, where sampled, verifies it with the
+ * certificate. Wrong: item->held = SIGNATURE_WRONG, ST_CORRUPT. After the last slot: file_sha256
+ * and doc.file_size are final. ECDSA: DER as OpenSSL gives it, ≤ 72 bytes for P-256.
+ */
+enum status sign_bind(struct sign_worker *w, struct item *item, uint8_t slot) must_use;
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * store.h - citizen data stores: one small table of functions, two makers (embedded here,
+ * PostgreSQL in its own file).
+ *
+ * put() is called by one writer thread; readers are opened per reading thread. Idempotent: the
+ * first stored wins; a second result with the same (lane, sequence) is compared by case digest.
+ * Only what put() has returned is ever shown (P4).
+ */
+#ifndef TRIEN_STORE_H
+#define TRIEN_STORE_H
+
+#include "result.h"
+
+struct store;
+struct store_reader;
+
+struct store_config {
+	const char *dir;		/* embedded: DATA/store */
+	const char *witness;		/* a small file outside DATA/store and DATA/journal that remembers the
+					 * highest number per register, so that a restored snapshot is noticed */
+};
+
+/* A holding, most recent first. */
+struct holding_view { struct result_view result; uint8_t role; uint32_t from, to; uint8_t visibility; };
+
+/* A LinkHolder act: one more holding for a stored result. */
+struct holding_link { uint8_t lane; uint64_t sequence; struct holder holder; uint8_t key[16];
+		      int64_t at_ms; struct slice actor; };
+
+/* A state event of a stored result, append-only. */
+struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_ms; struct slice actor, detail; };
+
+/* A number that will never be issued here. */
+struct void_entry { struct slice unit, register_code; uint32_t year; uint64_t number; uint64_t sequence;
+		    int64_t at_ms; struct slice reason, actor; bool used_outside; };
+
+/* What the store remembers of a register, for the comparison at start. */
+struct register_mark { char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1]; uint32_t year; uint64_t highest; };
+
+struct store_ops {
+	const char *name;
+	/*
+	 * Stores items[0 … items_n) of b whose held == REASON_NONE: layers first, then results,
+	 * holdings, locators, register rows, counters, events, in one transaction. Sets each
+	 * item's `stored`. Durable on return. Writer thread.
+	 */
+	enum status (*put)(struct store *s, struct batch *b, int64_t now_ms, struct error *e);
+	enum status (*link)(struct store *s, const struct holding_link *l, struct error *e);
+	enum status (*event)(struct store *s, const struct result_event *v, struct error *e);
+	enum status (*void_number)(struct store *s, const struct void_entry *v, struct error *e);
+	/* Highest number per register ever stored; walks with cb. Any time after open. */
+	enum status (*marks)(struct store *s, void (*cb)(void *ctx, const struct register_mark *m),
+			     void *ctx, struct error *e);
+	void (*close)(struct store *s);
+
+	enum status (*reader_open)(struct store *s, struct store_reader **r, struct error *e);
+	void (*reader_close)(struct store_reader *r);
+	/* ST_NOT_FOUND; ST_CORRUPT: bytes do not match their checksum, never served. */
+	enum status (*get)(struct store_reader *r, uint8_t lane, uint64_t sequence, struct result_view *out);
+	/*
+	 * The file's bytes [offset, offset + *n) into buf; the whole file's digest is checked on the
+	 * first call of a download (offset 0). Short only at the end.
+	 */
+	enum status (*read)(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
+			    uint8_t *buf, size_t *n);
+	/* Newest first, at most max, with sequence < before (0: from the newest). */
+	enum status (*list)(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
+			    uint32_t max, struct holding_view *out, uint32_t *n);
+	/* By case code: sequences and lanes of its results (for WatchResults after the fact). */
+	enum status (*find_case)(struct store_reader *r, struct slice unit, struct slice code,
+				 uint32_t max, uint8_t *lanes, uint64_t *sequences, uint32_t *n);
+	/* By number. */
+	enum status (*find_number)(struct store_reader *r, struct slice unit, struct slice register_code,
+				   uint32_t year, uint64_t number, uint8_t *lane, uint64_t *sequence);
+};
+
+struct store { const struct store_ops *ops; };	/* first member of each maker's struct */
+
+enum status store_embedded_open(struct store **s, const struct store_config *cfg, struct error *e) must_use;
+
+/* Offline tools on an embedded store's folder (engine stopped). report: one line per finding. */
+enum status store_embedded_check(const char *dir, void (*report)(void *ctx, const char *line), void *ctx,
+				 uint64_t *results, struct error *e) must_use;
+
+#endif

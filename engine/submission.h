@@ -1,0 +1,140 @@
+/*
+ * submission.h - what passes between intake (gRPC threads, readers) and the spine.
+ *
+ * Intake fills a submission, pushes it through engine_ops.submit, and gets it back decided and
+ * durable through intake_answer(): one owner at a time is the synchronisation.
+ */
+#ifndef TRIEN_SUBMISSION_H
+#define TRIEN_SUBMISSION_H
+
+#include "base/arena.h"
+#include "journal/record.h"
+#include "journal/waiting.h"
+#include "reason.h"
+#include "register/register.h"
+#include "result.h"
+#include "store/store.h"
+
+/* One result's answer. */
+struct receipt {
+	uint8_t result_id[16];
+	enum state state;
+	enum reason held;
+	uint64_t sequence, number;
+	char number_text[NUMBER_TEXT_BYTES_MAX + 1];	/* empty: not bound yet */
+	int64_t accepted_ms, issued_ms;
+	bool duplicate;			/* the same case was accepted before: same receipt */
+};
+
+/* One valid case. Intake has checked everything that needs no durable state. */
+struct submitted_result {
+	uint8_t key[16];		/* result_key() */
+	uint8_t lane;
+	const struct kind *kind;	/* borrowed from submission.catalogue */
+	const struct unit *unit;
+	const struct signer *signer;
+	uint64_t given_number;
+	struct slice given_text;
+	struct slice unit_code, kind_code;	/* borrow from the case bytes */
+	/* spine */
+	struct receipt receipt;
+};
+
+struct submitted_case {
+	uint32_t index;			/* in the request */
+	uint8_t priority;
+	struct slice code;
+	struct slice bytes;		/* canonical case, in submission.arena */
+	uint8_t digest[SHA256_BYTES];
+	uint8_t results_n;
+	struct submitted_result results[CASE_RESULTS_MAX];
+	/* intake or spine: reason NONE = accepted */
+	struct refusal refusal;
+};
+
+struct submission {
+	struct arena arena;		/* everything below lives here */
+	struct catalogue *catalogue;	/* a reference */
+	struct slice principal;
+	bool validate_only;		/* spine checks duplicates and registers, binds nothing */
+	uint32_t cases_n;
+	struct submitted_case *cases;	/* refused ones included, so that order is the request's */
+	uint64_t durable_at;		/* spine: answer once the journal passed this position */
+	struct submission *next;	/* spine's list */
+	void *call;			/* intake's */
+};
+
+/* An operator's or registry's act, done on the spine; answered through done(), on the spine or a
+ * background thread. Strings live as long as the act. */
+enum act_type { ACT_REGISTER_OPEN, ACT_REGISTER_CLOSE, ACT_REGISTER_LIST, ACT_HELD_LIST, ACT_HELD_RETRY,
+		ACT_HELD_VOID, ACT_LINK_HOLDER, ACT_STATUS };
+
+struct status_view {
+	char io[16], store[16];
+	int64_t started_ms;
+	uint64_t accepted, duplicates, refused, stored, held, voided, in_flight, backlog;
+	uint64_t signatures, batches;
+	uint32_t journal_slots, journal_slots_free;
+	bool numbering;			/* false: stopped; why says the reason */
+	char why[160];
+	bool signer_up, store_up;
+};
+
+struct act {
+	enum act_type type;
+	struct slice actor;
+	/* in */
+	struct slice unit, code, reason;
+	uint32_t year;
+	uint64_t first;
+	uint64_t sequence;		/* HELD_*: 0 = all; LINK_HOLDER */
+	uint8_t lane;
+	struct holder holder;
+	uint32_t offset, max;		/* lists */
+	/* out */
+	enum status status;
+	struct error error;
+	struct register_row *registers;	/* caller's array of max */
+	struct waiting_row *held;	/* caller's array of max */
+	uint32_t n;
+	struct status_view *view;	/* caller's */
+	void (*done)(struct act *a);
+	void *owner;
+};
+
+/* A state change, for watchers. */
+struct state_change {
+	uint8_t result_id[16];
+	enum state state;
+	enum reason held;
+	int64_t at_ms;
+	char unit[CODE_BYTES_MAX + 1], code[CASE_CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
+	uint16_t ordinal;
+	char number_text[NUMBER_TEXT_BYTES_MAX + 1];
+};
+
+/* What the pipeline offers to intake (and to the portal later). */
+struct engine_ops {
+	void *ctx;
+	/* ST_FULL / ST_UNAVAILABLE: not taken; the caller keeps it. */
+	enum status (*submit)(void *ctx, struct submission *s);
+	enum status (*act)(void *ctx, struct act *a);
+	/* The snapshot in force, referenced; unref when done. */
+	struct catalogue *(*catalogue)(void *ctx);
+	const struct codeset *(*coverage)(void *ctx);
+	int64_t (*now_ms)(void *ctx);
+
+	/* Readers: one per thread. */
+	enum status (*reader_open)(void *ctx, void **reader, struct error *e);
+	void (*reader_close)(void *reader);
+	/* Answers "in progress" states too; ST_NOT_FOUND for foreign ids, in the same time. */
+	enum status (*get)(void *reader, const uint8_t result_id[16], struct result_view *out);
+	enum status (*read)(void *reader, const uint8_t result_id[16], uint64_t offset, uint8_t *buf, size_t *n);
+	enum status (*list)(void *reader, const uint8_t holder_key[16], uint64_t before, uint32_t max,
+			    struct holding_view *out, uint32_t *n);
+	/* Current states of a case's results, in flight or stored. */
+	enum status (*find_case)(void *reader, struct slice unit, struct slice code, uint32_t max,
+				 struct state_change *out, uint32_t *n);
+};
+
+#endif
