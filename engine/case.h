@@ -5,7 +5,7 @@
  * the legal content and is digested ("same content", P2); the second is evidence and statistics.
  *
  *	u8 version = 1
- *	u32 n, legal[n]		digest = SHA-256(version byte ‖ legal)
+ *	u32 n, legal[n]		digest = SHA-256(version byte ‖ length ‖ legal)
  *	u32 n, side[n]
  *
  *	legal: code, holders, results:	(str = u16 length + bytes, blob = u32 length + bytes)

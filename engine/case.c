@@ -1,0 +1,318 @@
+#include "case.h"
+
+#include <stdio.h>
+
+static void write_short(struct writer *w, struct slice s)
+{
+	if (s.n > UINT16_MAX) {
+		w->bad = true;
+		return;
+	}
+	write_u16(w, (uint16_t)s.n);
+	write_bytes(w, s.p, s.n);
+}
+
+static struct slice read_short(struct reader *r)
+{
+	return read_bytes(r, read_u16(r));
+}
+
+static void write_field(struct writer *w, const struct field *f)
+{
+	write_short(w, f->name);
+	write_u8(w, (uint8_t)f->type);
+	switch (f->type) {
+	case FIELD_TEXT:
+		write_blob(w, f->text);
+		break;
+	case FIELD_NUMBER:
+		write_u64(w, (uint64_t)f->number.value);
+		write_u8(w, f->number.decimals);
+		break;
+	case FIELD_FLAG:
+		write_u8(w, f->flag);
+		break;
+	case FIELD_DATE:
+		write_u16(w, f->date.year);
+		write_u8(w, f->date.month);
+		write_u8(w, f->date.day);
+		break;
+	case FIELD_TABLE:
+		write_u16(w, f->table.rows);
+		write_u8(w, f->table.columns);
+		for (uint32_t i = 0; i < (uint32_t)f->table.rows * f->table.columns; i++)
+			write_blob(w, f->table.cells[i]);
+		break;
+	}
+}
+
+static void write_holder(struct writer *w, const struct holder *h)
+{
+	write_u8(w, h->id_kind);
+	write_short(w, h->country);
+	write_short(w, h->number);
+	write_short(w, h->name);
+	write_u8(w, h->role);
+	write_u32(w, h->from);
+	write_u32(w, h->to);
+	write_u8(w, h->visibility);
+}
+
+static void write_result(struct writer *w, const struct case_result *r)
+{
+	write_short(w, r->unit);
+	write_short(w, r->kind);
+	write_u16(w, r->ordinal);
+	write_u16(w, r->revision);
+	write_short(w, r->replaces);
+	write_short(w, r->signer);
+	write_u64(w, r->given_number);
+	write_short(w, r->given_text);
+	write_u8(w, r->fields_n);
+	for (uint8_t i = 0; i < r->fields_n; i++)
+		write_field(w, &r->fields[i]);
+}
+
+/* Leaves room for a u32 length; section_end() fills it. */
+static uint8_t *section_begin(struct writer *w)
+{
+	uint8_t *at = w->p;
+
+	write_u32(w, 0);
+	return at;
+}
+
+static void section_end(struct writer *w, uint8_t *at)
+{
+	struct writer length;
+
+	if (w->bad)
+		return;
+	length = writer_of(at, 4);
+	write_u32(&length, (uint32_t)(w->p - at - 4));
+}
+
+enum status case_encode(const struct case_view *c, struct writer *w)
+{
+	uint8_t *at;
+
+	write_u8(w, CASE_VERSION);
+	at = section_begin(w);
+	write_short(w, c->code);
+	write_u8(w, c->holders_n);
+	for (uint8_t i = 0; i < c->holders_n; i++)
+		write_holder(w, &c->holders[i]);
+	write_u8(w, c->results_n);
+	for (uint8_t i = 0; i < c->results_n; i++)
+		write_result(w, &c->results[i]);
+	section_end(w, at);
+	at = section_begin(w);
+	write_u8(w, c->priority);
+	write_short(w, c->request_id);
+	write_blob(w, c->facts);
+	write_blob(w, c->approval);
+	section_end(w, at);
+	return w->bad ? ST_TOO_LARGE : ST_OK;
+}
+
+static enum status read_table(struct reader *r, struct field *f, struct arena *a)
+{
+	uint32_t cells;
+
+	f->table.rows = read_u16(r);
+	f->table.columns = read_u8(r);
+	cells = (uint32_t)f->table.rows * f->table.columns;
+	/* A cell takes at least its length: bounds the allocation by the input. */
+	if (r->bad || cells > reader_left(r) / 4)
+		return ST_CORRUPT;
+	f->table.cells = arena_take(a, cells * sizeof(struct slice));
+	if (f->table.cells == NULL)
+		return ST_TOO_LARGE;
+	for (uint32_t i = 0; i < cells; i++)
+		f->table.cells[i] = read_blob(r);
+	return ST_OK;
+}
+
+static enum status read_field(struct reader *r, struct field *f, struct arena *a)
+{
+	f->name = read_short(r);
+	f->type = read_u8(r);
+	switch (f->type) {
+	case FIELD_TEXT:
+		f->text = read_blob(r);
+		return ST_OK;
+	case FIELD_NUMBER:
+		f->number.value = (int64_t)read_u64(r);
+		f->number.decimals = read_u8(r);
+		return ST_OK;
+	case FIELD_FLAG:
+		f->flag = read_u8(r) != 0;
+		return ST_OK;
+	case FIELD_DATE:
+		f->date.year = read_u16(r);
+		f->date.month = read_u8(r);
+		f->date.day = read_u8(r);
+		return ST_OK;
+	case FIELD_TABLE:
+		return read_table(r, f, a);
+	}
+	return ST_CORRUPT;
+}
+
+static void read_holder(struct reader *r, struct holder *h)
+{
+	h->id_kind = read_u8(r);
+	h->country = read_short(r);
+	h->number = read_short(r);
+	h->name = read_short(r);
+	h->role = read_u8(r);
+	h->from = read_u32(r);
+	h->to = read_u32(r);
+	h->visibility = read_u8(r);
+}
+
+static enum status read_result(struct reader *r, struct case_result *out, struct arena *a)
+{
+	enum status st = ST_OK;
+
+	out->unit = read_short(r);
+	out->kind = read_short(r);
+	out->ordinal = read_u16(r);
+	out->revision = read_u16(r);
+	out->replaces = read_short(r);
+	out->signer = read_short(r);
+	out->given_number = read_u64(r);
+	out->given_text = read_short(r);
+	out->fields_n = read_u8(r);
+	if (r->bad || out->fields_n > FIELDS_MAX)
+		return ST_CORRUPT;
+	out->fields = arena_zero(a, out->fields_n * sizeof(struct field));
+	if (out->fields == NULL)
+		return ST_TOO_LARGE;
+	for (uint8_t i = 0; i < out->fields_n && st == ST_OK; i++)
+		st = read_field(r, &out->fields[i], a);
+	return st;
+}
+
+static enum status read_legal(struct case_view *c, struct reader *r, struct arena *a)
+{
+	enum status st = ST_OK;
+
+	c->code = read_short(r);
+	c->holders_n = read_u8(r);
+	if (r->bad || c->holders_n > CASE_HOLDERS_MAX)
+		return ST_CORRUPT;
+	c->holders = arena_zero(a, c->holders_n * sizeof(struct holder));
+	if (c->holders == NULL)
+		return ST_TOO_LARGE;
+	for (uint8_t i = 0; i < c->holders_n; i++)
+		read_holder(r, &c->holders[i]);
+	c->results_n = read_u8(r);
+	if (r->bad || c->results_n > CASE_RESULTS_MAX)
+		return ST_CORRUPT;
+	c->results = arena_zero(a, c->results_n * sizeof(struct case_result));
+	if (c->results == NULL)
+		return ST_TOO_LARGE;
+	for (uint8_t i = 0; i < c->results_n && st == ST_OK; i++)
+		st = read_result(r, &c->results[i], a);
+	if (st == ST_OK && (r->bad || reader_left(r) != 0))
+		return ST_CORRUPT;
+	return st;
+}
+
+static enum status split(struct slice bytes, struct slice *legal, struct slice *side)
+{
+	struct reader r = reader_of(bytes);
+	uint8_t version = read_u8(&r);
+
+	*legal = read_blob(&r);
+	*side = read_blob(&r);
+	return r.bad || version != CASE_VERSION || reader_left(&r) != 0 ? ST_CORRUPT : ST_OK;
+}
+
+enum status case_decode(struct case_view *out, struct slice bytes, struct arena *a)
+{
+	struct slice legal, side;
+	struct reader r;
+	enum status st = split(bytes, &legal, &side);
+
+	*out = (struct case_view){ 0 };
+	if (st != ST_OK)
+		return st;
+	r = reader_of(legal);
+	st = read_legal(out, &r, a);
+	if (st != ST_OK)
+		return st;
+	r = reader_of(side);
+	out->priority = read_u8(&r);
+	out->request_id = read_short(&r);
+	out->facts = read_blob(&r);
+	out->approval = read_blob(&r);
+	return r.bad || reader_left(&r) != 0 || out->priority >= PRIORITY_COUNT ? ST_CORRUPT : ST_OK;
+}
+
+enum status case_digest(struct slice bytes, uint8_t digest[SHA256_BYTES])
+{
+	struct slice legal, side;
+	enum status st = split(bytes, &legal, &side);
+
+	if (st != ST_OK)
+		return st;
+	/* The legal section with its length and the version byte stand in front, contiguously. */
+	sha256_once(bytes.p, 1 + 4 + legal.n, digest);
+	return ST_OK;
+}
+
+/* Lengths stand before each part, so that no two lists of parts share their bytes. */
+static void key_of(uint8_t key[16], struct writer *w)
+{
+	uint8_t digest[SHA256_BYTES];
+	struct slice s = writer_slice(w);
+
+	sha256_once(s.p, s.n, digest);
+	memcpy(key, digest, 16);
+}
+
+void result_key(uint8_t key[16], struct slice unit, struct slice code, struct slice kind,
+		uint16_t ordinal, uint16_t revision)
+{
+	uint8_t buf[CODE_BYTES_MAX * 2 + CASE_CODE_BYTES_MAX + 32];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	write_u8(&w, 'R');
+	write_short(&w, unit);
+	write_short(&w, code);
+	write_short(&w, kind);
+	write_u16(&w, ordinal);
+	write_u16(&w, revision);
+	key_of(key, &w);
+}
+
+void holder_key_of_id(uint8_t key[16], uint8_t id_kind, struct slice country, struct slice number)
+{
+	uint8_t buf[256];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	write_u8(&w, 'H');
+	write_u8(&w, id_kind);
+	write_short(&w, country);
+	write_short(&w, number);
+	key_of(key, &w);
+}
+
+void holder_key(uint8_t key[16], const struct holder *h, struct slice unit, struct slice code,
+		uint8_t ordinal)
+{
+	uint8_t buf[256];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	if (h->number.n > 0) {
+		holder_key_of_id(key, h->id_kind, h->country, h->number);
+		return;
+	}
+	write_u8(&w, 'N');
+	write_short(&w, unit);
+	write_short(&w, code);
+	write_u8(&w, ordinal);
+	key_of(key, &w);
+}
