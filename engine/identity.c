@@ -11,13 +11,15 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "io/file.h"
+#include "limits.h"
 
 #define SECRETS_MAX 128
 #define SECRET_BYTES 16
 #define ID_VERSION 1
+#define SECRET_MS_MAX (365LL * 24 * 3600 * 1000)
 
 struct secret {
-	uint32_t year;
+	int64_t from_ms;		/* for sequences from this millisecond on */
 	uint8_t key[SECRET_BYTES];
 	EVP_CIPHER_CTX *encrypt, *decrypt;
 };
@@ -68,18 +70,19 @@ static enum status secret_load(struct identity *id, const char *dir, const char 
 			       struct error *e)
 {
 	struct secret *s;
-	uint32_t year, at;
+	long long from_ms;
+	uint32_t at;
 	size_t n;
 	enum status st;
 
-	if (sscanf(name, "secret-%4u.bin", &year) != 1)
+	if (sscanf(name, "secret-%lld.bin", &from_ms) != 1)
 		return ST_OK;
 	if (id->secrets_n == SECRETS_MAX)
 		return error_set(e, ST_FULL, "%s holds more than %d secrets", dir, SECRETS_MAX);
-	for (at = id->secrets_n; at > 0 && id->secrets[at - 1].year < year; at--)
+	for (at = id->secrets_n; at > 0 && id->secrets[at - 1].from_ms < from_ms; at--)
 		id->secrets[at] = id->secrets[at - 1];
 	s = &id->secrets[at];
-	*s = (struct secret){ .year = year };
+	*s = (struct secret){ .from_ms = from_ms };
 	id->secrets_n++;
 	st = read_small(dir, name, SECRET_BYTES, s->key, &n, e);
 	if (st != ST_OK)
@@ -105,15 +108,27 @@ static enum status secrets_load(struct identity *id, const char *dir, struct err
 	return st;
 }
 
-static enum status secret_create(const char *dir, uint32_t year, struct error *e)
+/* The oldest secret serves all before it too; a later one serves from a moment that no sequence can have
+ * reached, so that a replay finds the secret under which an id was first made. */
+static enum status secret_create(struct identity *id, const char *dir, int64_t now_ms,
+				 struct error *e)
 {
 	uint8_t key[SECRET_BYTES];
-	char path[4096];
+	char path[4096], name[40];
+	int64_t from_ms = id->secrets_n == 0 ? now_ms : now_ms + 2 * CLOCK_STEP_MS_MAX;
+	enum status st;
 
 	if (RAND_bytes(key, sizeof(key)) != 1)
 		return error_set(e, ST_INTERNAL, "no randomness for %s", dir);
-	snprintf(path, sizeof(path), "%s/secret-%04u.bin", dir, year);
-	return file_replace(path, slice_of(key, sizeof(key)), 0600, e);
+	snprintf(name, sizeof(name), "secret-%lld.bin", (long long)from_ms);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	st = file_replace(path, slice_of(key, sizeof(key)), 0600, e);
+	return st == ST_OK ? secret_load(id, dir, name, e) : st;
+}
+
+static bool secret_due(const struct identity *id, int64_t now_ms)
+{
+	return id->secrets_n == 0 || now_ms - id->secrets[0].from_ms > SECRET_MS_MAX;
 }
 
 static enum status instance_load(struct identity *id, const char *dir, bool create,
@@ -139,7 +154,7 @@ static enum status instance_load(struct identity *id, const char *dir, bool crea
 	return file_replace(path, slice_str(text), 0600, e);
 }
 
-enum status identity_open(struct identity **out, const char *dir, uint32_t year, bool create,
+enum status identity_open(struct identity **out, const char *dir, int64_t now_ms, bool create,
 			  struct error *e)
 {
 	struct identity *id = calloc(1, sizeof(*id));
@@ -153,14 +168,8 @@ enum status identity_open(struct identity **out, const char *dir, uint32_t year,
 		st = instance_load(id, dir, create, e);
 	if (st == ST_OK)
 		st = secrets_load(id, dir, e);
-	if (st == ST_OK && create && (id->secrets_n == 0 || id->secrets[0].year < year)) {
-		char name[32];
-
-		st = secret_create(dir, year, e);
-		snprintf(name, sizeof(name), "secret-%04u.bin", year);
-		if (st == ST_OK)
-			st = secret_load(id, dir, name, e);
-	}
+	if (st == ST_OK && create && secret_due(id, now_ms))
+		st = secret_create(id, dir, now_ms, e);
 	if (st == ST_OK && id->secrets_n == 0)
 		st = error_set(e, ST_PRECONDITION, "%s holds no instance secret", dir);
 	if (st != ST_OK) {
@@ -219,11 +228,14 @@ static void block_write(uint8_t block[16], uint16_t instance, uint8_t lane, uint
 
 void identity_result_id(struct identity *id, uint8_t out[16], uint8_t lane, uint64_t sequence)
 {
+	const struct secret *s = id->secrets;
 	uint8_t block[16];
 	int n = 0, ok;
 
+	while (s + 1 < id->secrets + id->secrets_n && s->from_ms > sequence_ms(sequence))
+		s++;
 	block_write(block, id->instance, lane, sequence);
-	ok = EVP_CipherUpdate(id->secrets[0].encrypt, out, &n, block, 16);
+	ok = EVP_CipherUpdate(s->encrypt, out, &n, block, 16);
 	assert(ok == 1 && n == 16);
 }
 

@@ -36,10 +36,12 @@ static inline int64_t sequence_ms(uint64_t sequence)
 struct identity;	/* instance number and secrets; one per thread (it holds cipher contexts) */
 
 /*
- * dir: DATA/identity/, holding secret-<year>.bin (16 random bytes, mode 0600) and `instance`.
- * create: makes what is missing for `year`. ST_PRECONDITION without secrets.
+ * dir: DATA/identity/, holding secret-<from, Unix ms>.bin (16 random bytes, mode 0600) and
+ * `instance`. A secret serves sequences from its `from` on until the next one's.
+ * create: makes what is missing, and a new secret when the newest is older than a year.
+ * ST_PRECONDITION without secrets.
  */
-enum status identity_open(struct identity **out, const char *dir, uint32_t year, bool create,
+enum status identity_open(struct identity **out, const char *dir, int64_t now_ms, bool create,
 			  struct error *e) must_use;
 /* For another thread: own cipher contexts, same secrets. NULL: memory. */
 struct identity *identity_dup(const struct identity *id);
