@@ -28,6 +28,8 @@ enum state {
 };
 
 struct signing_key;		/* sign/sign.h */
+struct keyring;
+struct pending;			/* spine/spine.h */
 struct template;		/* render/render.h */
 
 struct signed_slot {
@@ -52,8 +54,12 @@ struct item {
 	char number_text[NUMBER_TEXT_BYTES_MAX + 1];
 	struct pins pins;
 	uint8_t case_digest[SHA256_BYTES];
-	struct slice case_bytes;	/* canonical case, in the batch's arena */
-	bool replay;			/* recovered after a crash: may be stored already */
+	struct slice record;		/* the NUMBERED record's payload, in the batch's arena */
+	struct slice case_bytes;	/* canonical case, inside record */
+	int64_t sign_ms;		/* signing time: issued_ms, or later through a RESUMED record */
+	bool large;			/* did not fit with others: sealed alone */
+	bool from_waiting;		/* its row in the waiting room goes once it is stored */
+	struct pending *pending;	/* spine's own; nobody else reads it */
 
 	/* press: decode (pipeline, worker) */
 	struct case_view c;		/* arrays in the worker's arena, live until the batch is released */
@@ -81,15 +87,42 @@ struct item {
 enum batch_stage { BATCH_FREE, BATCH_FILLING, BATCH_PRESS, BATCH_SIGNING, BATCH_BINDING,
 		   BATCH_STORING, BATCH_DONE };
 
+/* A range of a batch, worked by one thread: its own items, its own arena. */
+struct batch_range {
+	struct batch *batch;
+	uint32_t first, count;
+	struct arena arena;		/* decoded cases, bodies, parts */
+};
+
 struct batch {
 	enum batch_stage stage;		/* changed only by batch_move() */
 	uint32_t number;		/* running number, for logs */
 	uint32_t items_n;
 	uint8_t slot;			/* which signature round is running */
 	int64_t sealed_ms;
+	uint64_t sent_ns;		/* when the signer got its request, CLOCK_BOOTTIME */
+	struct arena arena;		/* spine: records and signature values */
+	uint8_t ranges_n;
+	struct batch_range ranges[BATCH_RANGES_MAX];
 	atomic_uint left;		/* ranges still with workers; the last one passes the batch on */
-	struct arena arena;		/* cases and bodies */
+	struct catalogue *catalogue;	/* snapshots in force when it was sealed, referenced */
+	struct keyring *keyring;
+	struct batch *next;		/* spine's lists */
 	struct item items[BATCH_ITEMS_MAX];
 };
+
+/* A fixed pool; spine thread. */
+struct batch_pool;
+enum status batch_pool_new(struct batch_pool **p, uint32_t batches) must_use;
+void batch_pool_free(struct batch_pool *p);
+/* An empty batch in BATCH_FILLING, or NULL when all are in flight. */
+struct batch *batch_take(struct batch_pool *p);
+/* From BATCH_DONE; its templates, catalogue and keyring must be released already. */
+void batch_release(struct batch_pool *p, struct batch *b);
+uint32_t batch_in_flight(const struct batch_pool *p);
+/* Divides items over ranges of about BATCH_RANGE_ITEMS; a lone large item gets all the memory. */
+void batch_split(struct batch *b);
+/* Checks `from` and what each stage must have filled. */
+void batch_move(struct batch *b, enum batch_stage from, enum batch_stage to);
 
 #endif

@@ -40,8 +40,10 @@
 /* ---- pipeline ---- */
 #define BATCH_ITEMS_MAX 128			/* results rendered and signed together */
 #define BATCHES_IN_FLIGHT_MAX 8
-#define BATCH_ARENA_BYTES (8 * 1024 * 1024)	/* first block: cases, bodies, parts; a batch that needs
-						 * more is sealed with fewer items */
+#define BATCH_RANGE_ITEMS 32			/* what one worker takes at once */
+#define BATCH_RANGES_MAX (BATCH_ITEMS_MAX / BATCH_RANGE_ITEMS)
+#define BATCH_RECORD_BYTES (2 * 1024 * 1024)	/* records and signatures of a batch; fewer items if larger */
+#define BATCH_WORK_BYTES (8 * 1024 * 1024)	/* decoded cases and bodies, shared out over the ranges */
 #define BACKLOG_CASE_BYTES_MAX (64 * 1024 * 1024) /* cases kept in memory; beyond, re-read from the journal */
 #define WORKERS_MAX 64
 
@@ -64,6 +66,6 @@
 static_assert(CASE_BYTES_MAX + 64 * 1024 <= JOURNAL_RECORD_BYTES_MAX,
 	      "a numbered case fits one journal record");
 static_assert(JOURNAL_RECORD_BYTES_MAX < JOURNAL_BATCH_BYTES_MAX, "a record fits one batch");
-static_assert(DOC_BODY_BYTES_MAX < BATCH_ARENA_BYTES, "the largest document fits one batch");
+static_assert(DOC_BODY_BYTES_MAX < BATCH_WORK_BYTES, "the largest document fits one batch");
 
 #endif
