@@ -37,7 +37,8 @@ struct field_def {
 	enum field_type type;
 	bool required;
 	bool multiline;			/* LF allowed */
-	bool public;			/* shown on the page, so it may stand in the attached JSON */
+	bool public;			/* shown on the page whenever it has a value (derived from the
+					 * layout), so it may stand in the attached JSON */
 	uint32_t bytes_max;		/* TEXT: UTF-8 bytes after NFC; cells of a TABLE too */
 	uint32_t rows_max;		/* TABLE */
 	int64_t min, max;		/* NUMBER */
@@ -52,13 +53,24 @@ struct field_def {
 enum numbered { NUMBERED_AT_ACCEPTANCE, NUMBERED_AT_APPROVAL };
 
 /*
- * Layout: blocks from top to bottom, each a tagged record. Text is a run list: literal text and
- * field references (`{ho_ten}`, `{ngay_sinh|date}`, `{ngay_sinh|date_words}`, `{so_tien|money}`,
- * `{so_tien|money_words}`), bold by `**…**`, italic by `__…__`, parsed once at load.
+ * Layout: blocks from top to bottom, each a tagged record. Text is a run list, parsed once at
+ * load: literal text, references `{ho_ten}` or `{ngay_sinh|date}`, bold by `**…**`, italic by
+ * `__…__`, a forced line break by LF, and `\` before one of `{ } * _ \` for the character itself.
  * Built-in references: {_number} {_date} {_place} {_unit} {_superior} {_signer} {_title}.
+ *
+ * Formats, with the types that may carry them:
+ *	plain		TEXT as is · NUMBER `1234,5` · DATE as `date` · FLAG `Có` / `Không`
+ *	date		DATE `05/03/1990`, `03/1990`, `1990`
+ *	date_long	DATE `ngày 05 tháng 3 năm 1990`, `tháng 3 năm 1990`, `năm 1990`
+ *	date_words	DATE `Ngày năm, tháng ba, năm một nghìn chín trăm chín mươi`
+ *	number		NUMBER `1.234,5`
+ *	money		NUMBER `1.234.000 đồng`
+ *	money_words	NUMBER `Một triệu hai trăm ba mươi tư nghìn đồng`
+ *	upper		TEXT in capitals
+ * A reference to a field without a value prints nothing. {_date} is `ngày 24 tháng 11 năm 2026`.
  */
 enum run_format { RUN_PLAIN, RUN_DATE, RUN_DATE_WORDS, RUN_NUMBER, RUN_MONEY, RUN_MONEY_WORDS,
-		  RUN_UPPER };
+		  RUN_UPPER, RUN_DATE_LONG };
 enum run_builtin { BUILTIN_NONE, BUILTIN_NUMBER, BUILTIN_DATE, BUILTIN_PLACE, BUILTIN_UNIT,
 		   BUILTIN_SUPERIOR, BUILTIN_SIGNER, BUILTIN_TITLE };
 
@@ -77,28 +89,34 @@ enum block_type {
 	BLOCK_NUMBER_DATE,		/* "Số: 07/…" left, place and date right */
 	BLOCK_TITLE,			/* text; subtitle (trích yếu) */
 	BLOCK_PARAGRAPH,		/* text; align, indent, italic */
-	BLOCK_FIELDS,			/* label: value lines; may be two columns */
-	BLOCK_TABLE,			/* one TABLE field, header row repeats on each page */
-	BLOCK_SIGNATURE,		/* recipients at the left, signer at the right; kept together */
-	BLOCK_RECIPIENTS,
-	BLOCK_QR,
-	BLOCK_SPACE
+	BLOCK_FIELDS,			/* lines of label and value; two halves may share a line */
+	BLOCK_TABLE,			/* table_field; header row repeats on each page */
+	BLOCK_SIGNATURE,		/* lines = recipients at the left (values only, may be none),
+					 * signer at the right; kept together */
+	BLOCK_RECIPIENTS,		/* lines (values only) over the full width */
+	BLOCK_QR,			/* text: caption, may be empty */
+	BLOCK_SPACE			/* space_dpt */
 };
 
-struct field_line { struct runs label, value; bool half; /* left or right half of the width */
-		    int16_t only_if; /* field index; -1 = always */ };
+struct field_line {
+	struct runs label, value;	/* label: printed with ": " behind it; empty in recipients */
+	bool half;			/* takes half the width; two in a row share one line */
+	int16_t only_if;		/* as block.only_if */
+};
 
 struct block {
 	enum block_type type;
 	struct runs text, subtitle;
 	char align;			/* 'j' 'l' 'c' 'r' */
 	bool indent, italic;
+	bool row_numbers;		/* TABLE: a first column "STT" */
 	uint16_t size_dpt;		/* 1/10 pt; 0 = the default of the block type */
-	uint16_t space_dpt;		/* before, 1/10 pt */
-	int16_t only_if;		/* shown only when this field has a value (flag: is true); -1 = always */
-	int16_t table_field;
+	uint16_t space_dpt;		/* before, 1/10 pt; 0 = the default of the block type */
+	int16_t only_if;		/* field index: shown only when it has a value (a flag: is
+					 * true); -1 = always */
+	int16_t table_field;		/* TABLE: field index; -1 otherwise */
 	uint16_t lines_n;
-	const struct field_line *lines;	/* FIELDS, RECIPIENTS */
+	const struct field_line *lines;	/* FIELDS, RECIPIENTS, SIGNATURE */
 };
 
 struct kind {
@@ -109,30 +127,48 @@ struct kind {
 	enum numbered numbered;
 	bool number_given;		/* the case brings the number */
 	const char *register_code;
-	const char *number_form;	/* "{n}/XNTTHN": {n} = at least two digits, {yyyy} the year, {unit} the unit's notation */
+	const char *number_form;	/* "{n}/XNTTHN-{unit}": {n} = at least two digits, {yyyy} the
+					 * year, {unit} the unit's notation */
 	uint8_t signs_n;
 	enum signer_role signs[DOC_SIGNATURES_MAX];	/* order */
 	bool certify;			/* DocMDP P=2 on the first signature */
 	uint16_t validity_months;	/* 0: for ever */
 	int16_t validity_field;		/* DATE field that ends it; -1: none */
+	int16_t child_birth_field;	/* DATE field: a guardian's holding ends 18 years later; -1 */
 	uint8_t fields_n, blocks_n;
 	const struct field_def *fields;
 	const struct block *blocks;
+	uint8_t field_slots_mask;	/* open addressing over field names, for kind_field() */
+	const uint8_t *field_slots;	/* field index + 1; 0 = empty */
 	const struct catalogue *home;
 };
 
+/* Index of the field of that name, or -1. Any thread. */
+int kind_field(const struct kind *k, struct slice name);
+
 /* ---- agencies and signers ---- */
 
-struct image { const char *path; uint32_t width, height; uint8_t *bits; /* 1 bit, MSB first, rows padded; 1 = paint */
-	       uint32_t width_mm10, height_mm10; };
+/* From a PBM (P4) file beside the JSON file. Rows are padded to whole bytes, MSB first, 1 = paint
+ * (PBM's black). Printed width_mm10 × height_mm10 tenths of a millimetre. */
+struct image {
+	const char *path;
+	uint32_t width, height;		/* pixels */
+	const uint8_t *bits;		/* NULL: no image */
+	uint32_t width_mm10, height_mm10;
+};
 
 struct unit {
 	uint8_t pin[PIN_BYTES];
 	const char *code;		/* immutable id, in every key */
-	const char *name, *superior;	/* as printed, caps made by the renderer */
+	const char *name;		/* "Ủy ban nhân dân phường …", one line */
+	const char *header;		/* the name as the national header shows it, LF = line break;
+					 * capitals are made by the renderer */
+	const char *superior;		/* printed above it, or NULL */
 	const char *notation;		/* e.g. "UBND" */
-	const char *place;		/* "Phường 3, ngày …" */
+	const char *place;		/* "Lạc Xuân" in "Lạc Xuân, ngày …" */
 	const char *org_code;		/* QĐ 20/2020, may be NULL */
+	uint8_t aliases_n;
+	const char *const *aliases;	/* former codes, e.g. of QCVN 102:2016 */
 	const char *successor;		/* unit code or NULL */
 	uint32_t from, to;
 	struct image seal;		/* bits NULL: none */
@@ -143,24 +179,31 @@ struct signer {
 	const char *code, *name, *unit;
 	const char *title;		/* as printed under the authority, e.g. "PHÓ CHỦ TỊCH" */
 	const char *authority;		/* "", TM, Q, KT, TL, TUQ */
-	const char *authority_line;	/* e.g. "TM. ỦY BAN NHÂN DÂN" or "KT. CHỦ TỊCH" */
+	const char *authority_line;	/* e.g. "TM. ỦY BAN NHÂN DÂN" or "KT. CHỦ TỊCH", LF = line
+					 * break; "" without authority */
 	const char *delegation;		/* paper of a TL/TUQ, or NULL */
 	uint8_t kinds_n;		/* 0 = all */
 	const char *const *kinds;
 	uint32_t from, to;
-	struct image hand;		/* handwriting; bits NULL: none */
+	struct image hand;		/* handwriting; bits NULL: none. Painted only where the
+					 * kind's signs has the person */
 };
 
 struct catalogue;
 
 struct catalogue_config {
 	const char *schemas;		/* folder with results/ agencies/ signers/ */
-	const char *archive;		/* DATA/catalogue; NULL: pinned versions are not kept (CLI checks) */
+	const char *archive;		/* DATA/catalogue, made when missing; NULL: pinned versions
+					 * are not kept (CLI checks) */
 };
 
-/* Loads all; the first broken file fails the whole load with file, line, and reason in *e. */
+/* Loads all; the first broken file fails the whole load with "file:line: path: what; what is
+ * allowed" in *e. Every version stands durably in the archive when this returns. */
 enum status catalogue_load(struct catalogue **c, const struct catalogue_config *cfg,
 			   struct error *e) must_use;
+/* One file of results/, agencies/ or signers/ by itself (its folder or its keys tell which), as
+ * `trien schema check` does. References to other files are not followed. */
+enum status catalogue_check_file(const char *path, struct error *e) must_use;
 struct catalogue *catalogue_ref(struct catalogue *c);
 void catalogue_unref(struct catalogue *c);
 
