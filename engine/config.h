@@ -1,0 +1,65 @@
+/*
+ * config.h - one table of settings; flags over environment over file over defaults.
+ *
+ * File syntax is libconfuse's: `name = value`, lists `name = {a, b}`. Each setting is also the flag
+ * `--name` and the environment variable `TRIEN_NAME` (capitals, `-` and `_` alike). A broken value stops
+ * the start with file and line (exit 78, EX_CONFIG of sysexits). Read once at start; a SIGHUP reads
+ * data (schemas, certificates, principals) again, not this file.
+ */
+#ifndef TRIEN_CONFIG_H
+#define TRIEN_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+
+#define CONFIG_LIST_MAX 8
+
+enum config_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_FLAG };
+
+struct config {
+	const char *data;		/* data folder; everything below it is the engine's */
+	const char *schemas;		/* folder with results/, agencies/, signers/ */
+	const char *keys;		/* private keys; default DATA/keys */
+	const char *certs;		/* certificates and keys.json; default DATA/certs */
+	const char *principals;		/* who may call; default DATA/principals.json */
+	const char *passphrase_file;	/* for encrypted keys; "" = none */
+	const char *listen[CONFIG_LIST_MAX];	/* "unix:PATH" or "HOST:PORT" */
+	uint32_t listen_n;
+	const char *insecure_loopback;	/* principal of clear-text loopback callers; "" = refused */
+	const char *tls_cert, *tls_key, *tls_client_ca;	/* "" = no TLS port */
+	const char *metrics;		/* loopback "HOST:PORT", "" = off */
+	const char *witness;		/* default DATA/witness */
+	const char *verify_host;	/* permanent host in QR codes, "HTTPS://…" in capitals */
+	const char *font_regular, *font_bold, *font_italic, *font_bold_italic;
+	const char *log_level;
+	const char *store;		/* "embedded" */
+	const char *io;			/* "auto", "uring", "posix" */
+	bool development;		/* development CA: every page says so */
+	uint32_t engine;		/* 0–255, part of every sequence */
+	uint32_t workers;		/* press threads; 0 = one a core */
+	uint32_t signer_threads;	/* 0 = one a core */
+	uint32_t intake_threads;
+	uint32_t reader_threads;
+	uint32_t journal_slots, journal_segment_mb;
+	uint32_t batches;		/* in flight */
+	uint32_t batch_age_ms;		/* a batch is sealed when its oldest item is older */
+	uint32_t check_one_in;		/* release check of server-held keys: 1 = every signature */
+	uint32_t crl_hours_max;		/* 0 = no CRL needed */
+	uint32_t quota_mb;		/* gRPC memory */
+	uint32_t drain_ms;
+	bool accept_behind;		/* a person's decision: continue behind the store's numbers */
+};
+
+/*
+ * argv[0] is the subcommand. On ST_OK *c is filled; strings live until the process ends.
+ * --config FILE names the file (default DATA/trien.conf where it exists).
+ */
+enum status config_load(struct config *c, int argc, char **argv, struct error *e) must_use;
+/* name = value  # origin */
+void config_print(const struct config *c, FILE *out, bool json);
+void config_help(FILE *out);
+
+#endif
