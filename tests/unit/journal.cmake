@@ -1,0 +1,1 @@
+trien_test(frame_test LINK trien_base)
