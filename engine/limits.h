@@ -47,6 +47,11 @@
 #define BACKLOG_CASE_BYTES_MAX (64 * 1024 * 1024) /* cases kept in memory; beyond, re-read from the journal */
 #define WORKERS_MAX 64
 
+/* ---- watchers ---- */
+#define WATCHES_MAX 256				/* open at once */
+#define WATCH_ENTRIES_MAX 1024			/* cases and result ids of one watch */
+#define WATCH_QUEUE_MAX 1024			/* changes not yet taken; beyond, the watcher is cut off */
+
 /* ---- journal ---- */
 #define JOURNAL_RECORD_BYTES_MAX (1024 * 1024)
 #define JOURNAL_BATCH_BYTES_MAX (1024 * 1024 + 64 * 1024) /* one direct write */

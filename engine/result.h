@@ -36,4 +36,15 @@ struct result_view {
 	struct slice case_bytes;	/* canonical case, with facts and approval */
 };
 
+/* A state change, for watchers. */
+struct state_change {
+	uint8_t result_id[16];
+	enum state state;
+	enum reason held;
+	int64_t at_ms;
+	char unit[CODE_BYTES_MAX + 1], code[CASE_CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
+	uint16_t ordinal;
+	char number_text[NUMBER_TEXT_BYTES_MAX + 1];
+};
+
 #endif

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "journal/record.h"
 #include "journal/waiting.h"
+#include "notify/notify.h"
 #include "reason.h"
 #include "register/register.h"
 #include "result.h"
@@ -100,17 +101,6 @@ struct act {
 	struct status_view *view;	/* caller's */
 	void (*done)(struct act *a);
 	void *owner;
-};
-
-/* A state change, for watchers. */
-struct state_change {
-	uint8_t result_id[16];
-	enum state state;
-	enum reason held;
-	int64_t at_ms;
-	char unit[CODE_BYTES_MAX + 1], code[CASE_CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
-	uint16_t ordinal;
-	char number_text[NUMBER_TEXT_BYTES_MAX + 1];
 };
 
 /* What the pipeline offers to intake (and to the portal later). */

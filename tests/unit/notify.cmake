@@ -1,0 +1,1 @@
+trien_test(notify_test LINK trien_notify)
