@@ -114,6 +114,12 @@ struct engine_ops {
 	const struct codeset *(*coverage)(void *ctx);
 	int64_t (*now_ms)(void *ctx);
 
+	/* As notify_watch() and its companions (notify/notify.h). */
+	enum status (*watch)(void *ctx, const struct watch_filter *f, void (*wake)(void *owner), void *owner,
+			     struct watch **out);
+	uint32_t (*watch_take)(struct watch *w, struct state_change *out, uint32_t max, bool *cut);
+	void (*unwatch)(struct watch *w);
+
 	/* Readers: one per thread. */
 	enum status (*reader_open)(void *ctx, void **reader, struct error *e);
 	void (*reader_close)(void *reader);
