@@ -2,6 +2,9 @@
  * limits.h - every bound of the engine, with its unit (P7). Beyond a bound the engine refuses
  * early with a clear error and loses nothing.
  */
+/* System headers that ask for <limits.h> find this file first: pass them on, every time. */
+#include_next <limits.h>
+
 #ifndef TRIEN_LIMITS_H
 #define TRIEN_LIMITS_H
 

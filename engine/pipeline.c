@@ -1,0 +1,251 @@
+#include "pipeline.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/queue.h"
+
+#define RETRY_MS_MIN 20
+#define RETRY_MS_MAX 1000
+
+struct worker {
+	pthread_t thread;
+	struct pipeline *home;
+	struct press *press;
+	struct sign_worker *sign;
+};
+
+struct pipeline {
+	struct pipeline_config cfg;
+	struct queue *ranges;		/* struct batch_range, to the workers */
+	struct queue *batches;		/* struct batch, to the store thread */
+	uint32_t workers_n;
+	struct worker *workers;
+	pthread_t store_thread;
+	bool store_started;
+	atomic_bool stopping, store_up;
+	_Atomic uint64_t store_retries;
+};
+
+static void hold(struct item *item, enum reason why, const char *detail)
+{
+	if (item->held != REASON_NONE)
+		return;
+	item->held = why;
+	snprintf(item->held_detail, sizeof(item->held_detail), "%s", detail);
+}
+
+/* The press stage for one item. ST_TOO_LARGE: the range's arena is spent. */
+static enum status press_item(struct worker *w, struct item *item, struct batch_range *range)
+{
+	struct error e = { 0 };
+	enum status st = case_decode(&item->c, item->case_bytes, &range->arena);
+
+	if (st != ST_OK)
+		return st;
+	item->result = &item->c.results[item->result_index];
+	st = catalogue_pinned(range->batch->catalogue, &item->pins, &item->kind, &item->unit,
+			      &item->signer, &e);
+	if (st != ST_OK) {
+		hold(item, REASON_RENDER_FAILED, e.text);
+		return ST_OK;
+	}
+	sign_plan(item, range->batch->keyring, item->sign_ms);
+	if (item->held != REASON_NONE)
+		return ST_OK;
+	st = render_template(w->home->cfg.render, item->kind, item->unit, item->signer,
+			     &item->template, &e);
+	if (st != ST_OK) {
+		hold(item, REASON_RENDER_FAILED, e.text);
+		return ST_OK;
+	}
+	st = render_item(w->press, item, &range->arena);
+	return st == ST_OK ? sign_prepare(w->sign, item, 0) : st;
+}
+
+static void press_range(struct worker *w, struct batch_range *range)
+{
+	for (uint32_t i = 0; i < range->count; i++) {
+		struct item *item = &range->batch->items[range->first + i];
+		enum status st = press_item(w, item, range);
+
+		if (st == ST_TOO_LARGE && range->batch->items_n > 1)
+			item->large = true;	/* the spine seals it again, alone */
+		else if (st != ST_OK)
+			hold(item, REASON_RENDER_FAILED, status_name(st));
+	}
+}
+
+static void bind_range(struct worker *w, struct batch_range *range)
+{
+	uint8_t slot = range->batch->slot;
+
+	for (uint32_t i = 0; i < range->count; i++) {
+		struct item *item = &range->batch->items[range->first + i];
+
+		if (item->held != REASON_NONE || item->large || slot >= item->slots_n)
+			continue;
+		if (sign_bind(w->sign, item, slot) != ST_OK) {
+			hold(item, REASON_SIGNATURE_WRONG, "");
+			continue;
+		}
+		if (slot + 1 < item->slots_n && sign_prepare(w->sign, item, slot + 1) != ST_OK)
+			hold(item, REASON_RENDER_FAILED, "second revision");
+	}
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct batch_range *range;
+
+	while ((range = queue_wait(w->home->ranges, -1)) != NULL) {
+		struct batch *b = range->batch;
+
+		if (b->stage == BATCH_PRESS)
+			press_range(w, range);
+		else
+			bind_range(w, range);
+		/* The last range to end hands the batch on; its writes are seen by the next owner. */
+		if (atomic_fetch_sub(&b->left, 1) == 1)
+			w->home->cfg.done(w->home->cfg.ctx, b);
+	}
+	return NULL;
+}
+
+static void pause_ms(uint32_t ms)
+{
+	struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* A store that is away or full keeps its batch: nothing is lost, the backlog grows in the journal. */
+static void store_batch(struct pipeline *p, struct batch *b)
+{
+	uint32_t wait_ms = RETRY_MS_MIN;
+
+	for (;;) {
+		struct error e = { 0 };
+		enum status st = p->cfg.store->ops->put(p->cfg.store, b,
+							p->cfg.now_ms(p->cfg.ctx), &e);
+
+		if (st == ST_OK) {
+			atomic_store(&p->store_up, true);
+			return;
+		}
+		if (atomic_exchange(&p->store_up, false))
+			log_error("store", "%s: %s; trying again", status_name(st), e.text);
+		atomic_fetch_add(&p->store_retries, 1);
+		if (atomic_load(&p->stopping))
+			return;
+		pause_ms(wait_ms);
+		wait_ms = wait_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : wait_ms * 2;
+	}
+}
+
+static void *store_main(void *arg)
+{
+	struct pipeline *p = arg;
+	struct batch *b;
+
+	while ((b = queue_wait(p->batches, -1)) != NULL) {
+		store_batch(p, b);
+		p->cfg.done(p->cfg.ctx, b);
+	}
+	return NULL;
+}
+
+static enum status worker_start(struct pipeline *p, struct worker *w, struct error *e)
+{
+	enum status st;
+
+	w->home = p;
+	st = press_new(&w->press, p->cfg.render);
+	if (st == ST_OK)
+		st = sign_worker_new(&w->sign);
+	if (st == ST_OK && pthread_create(&w->thread, NULL, worker_main, w) != 0)
+		st = ST_NOMEM;
+	if (st != ST_OK) {
+		press_free(w->press);
+		sign_worker_free(w->sign);
+		return error_set(e, st, "a press worker cannot start: %s", status_name(st));
+	}
+	p->workers_n++;
+	return ST_OK;
+}
+
+enum status pipeline_new(struct pipeline **out, const struct pipeline_config *cfg, struct error *e)
+{
+	struct pipeline *p = calloc(1, sizeof(*p));
+	enum status st;
+
+	if (p == NULL)
+		return ST_NOMEM;
+	p->cfg = *cfg;
+	atomic_init(&p->store_up, true);
+	p->workers = calloc(cfg->workers, sizeof(*p->workers));
+	st = p->workers == NULL ? ST_NOMEM :
+		queue_new(&p->ranges, BATCHES_IN_FLIGHT_MAX * BATCH_RANGES_MAX);
+	if (st == ST_OK)
+		st = queue_new(&p->batches, BATCHES_IN_FLIGHT_MAX);
+	for (uint32_t i = 0; st == ST_OK && i < cfg->workers; i++)
+		st = worker_start(p, &p->workers[i], e);
+	if (st == ST_OK) {
+		p->store_started = pthread_create(&p->store_thread, NULL, store_main, p) == 0;
+		st = p->store_started ? ST_OK : ST_NOMEM;
+	}
+	if (st != ST_OK) {
+		pipeline_free(p);
+		return st;
+	}
+	*out = p;
+	return ST_OK;
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	if (p == NULL)
+		return;
+	atomic_store(&p->stopping, true);
+	if (p->ranges != NULL)
+		queue_close(p->ranges);
+	if (p->batches != NULL)
+		queue_close(p->batches);
+	for (uint32_t i = 0; i < p->workers_n; i++) {
+		pthread_join(p->workers[i].thread, NULL);
+		press_free(p->workers[i].press);
+		sign_worker_free(p->workers[i].sign);
+	}
+	if (p->store_started)
+		pthread_join(p->store_thread, NULL);
+	queue_free(p->ranges);
+	queue_free(p->batches);
+	free(p->workers);
+	free(p);
+}
+
+void pipeline_push(struct pipeline *p, struct batch *b)
+{
+	enum status st = ST_OK;
+
+	if (b->stage == BATCH_STORING) {
+		st = queue_push(p->batches, b);
+	} else {
+		atomic_store(&b->left, b->ranges_n);
+		for (uint8_t i = 0; i < b->ranges_n && st == ST_OK; i++)
+			st = queue_push(p->ranges, &b->ranges[i]);
+	}
+	/* The queues hold every batch and range there can be. */
+	assert(st == ST_OK);
+}
+
+bool pipeline_store_up(const struct pipeline *p, uint64_t *retries)
+{
+	*retries = atomic_load(&p->store_retries);
+	return atomic_load(&p->store_up);
+}

@@ -1,0 +1,41 @@
+/*
+ * pipeline.h - the stage table and the threads that run it.
+ *
+ *	stage   runs on       what
+ *	press   workers       decode, plan keys, render, hash: one digest an item
+ *	sign    signer        (spine sends and receives)
+ *	bind    workers       splice, check, next digest or the file's hash
+ *	store   store thread  one transaction a batch
+ *
+ * A batch goes in through pipeline_push() and comes back through `done`, on the thread that finished
+ * it; back edges do not exist.
+ */
+#ifndef TRIEN_PIPELINE_H
+#define TRIEN_PIPELINE_H
+
+#include "batch.h"
+#include "render/render.h"
+#include "sign/sign.h"
+#include "store/store.h"
+
+struct pipeline;
+
+struct pipeline_config {
+	uint32_t workers;
+	struct render *render;
+	struct store *store;
+	/* Worker or store thread: the batch is the caller's again. */
+	void (*done)(void *ctx, struct batch *b);
+	int64_t (*now_ms)(void *ctx);
+	void *ctx;
+};
+
+enum status pipeline_new(struct pipeline **p, const struct pipeline_config *cfg, struct error *e) must_use;
+/* Stops and joins the threads; nothing may be in flight. */
+void pipeline_free(struct pipeline *p);
+/* b->stage says which: BATCH_PRESS, BATCH_BINDING or BATCH_STORING. */
+void pipeline_push(struct pipeline *p, struct batch *b);
+/* How often the store had to be asked again, and whether it answers now. Any thread. */
+bool pipeline_store_up(const struct pipeline *p, uint64_t *retries);
+
+#endif

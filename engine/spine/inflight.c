@@ -1,0 +1,273 @@
+#include "spine/inflight.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define BUCKETS_MIN 1024
+
+/*
+ * One row: fixed facts and the strings behind each other, so that half a million of them (a full
+ * journal) stay within some 100 MB.
+ */
+struct row {
+	struct row *next, *next_case;
+	uint64_t sequence, case_hash;
+	int64_t accepted_ms, at_ms;
+	uint8_t result_id[16];
+	uint8_t lane, state, held;
+	uint8_t unit_n, code_n, kind_n, number_n;
+	uint16_t ordinal;
+	char strings[];			/* unit, code, kind, number_text; no NULs */
+};
+
+struct inflight {
+	pthread_mutex_t lock;
+	struct row **by_sequence, **by_case;
+	uint32_t mask, count, held;
+};
+
+static uint64_t mix(uint64_t v)
+{
+	v ^= v >> 31;
+	v *= 0x9e3779b97f4a7c15u;
+	return v ^ v >> 29;
+}
+
+static uint64_t case_hash(struct slice unit, struct slice code)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < unit.n; i++)
+		h = (h ^ unit.p[i]) * 0x100000001b3u;
+	h = (h ^ 0xff) * 0x100000001b3u;
+	for (size_t i = 0; i < code.n; i++)
+		h = (h ^ code.p[i]) * 0x100000001b3u;
+	return mix(h);
+}
+
+static enum status tables_new(struct inflight *f, uint32_t buckets)
+{
+	f->by_sequence = calloc(buckets, sizeof(struct row *));
+	f->by_case = calloc(buckets, sizeof(struct row *));
+	f->mask = buckets - 1;
+	if (f->by_sequence != NULL && f->by_case != NULL)
+		return ST_OK;
+	free(f->by_sequence);
+	free(f->by_case);
+	return ST_NOMEM;
+}
+
+enum status inflight_new(struct inflight **out)
+{
+	struct inflight *f = calloc(1, sizeof(*f));
+
+	if (f == NULL || tables_new(f, BUCKETS_MIN) != ST_OK) {
+		free(f);
+		return ST_NOMEM;
+	}
+	pthread_mutex_init(&f->lock, NULL);
+	*out = f;
+	return ST_OK;
+}
+
+void inflight_free(struct inflight *f)
+{
+	if (f == NULL)
+		return;
+	for (uint32_t i = 0; i <= f->mask; i++) {
+		struct row *next;
+
+		for (struct row *r = f->by_sequence[i]; r != NULL; r = next) {
+			next = r->next;
+			free(r);
+		}
+	}
+	free(f->by_sequence);
+	free(f->by_case);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+static void link_row(struct inflight *f, struct row *r)
+{
+	struct row **s = &f->by_sequence[mix(r->sequence) & f->mask];
+	struct row **c = &f->by_case[r->case_hash & f->mask];
+
+	r->next = *s;
+	*s = r;
+	r->next_case = *c;
+	*c = r;
+}
+
+static void grow(struct inflight *f)
+{
+	struct inflight old = *f;
+
+	if (f->count <= f->mask || tables_new(f, (f->mask + 1) * 2) != ST_OK) {
+		f->by_sequence = old.by_sequence;
+		f->by_case = old.by_case;
+		f->mask = old.mask;
+		return;
+	}
+	for (uint32_t i = 0; i <= old.mask; i++) {
+		struct row *next;
+
+		for (struct row *r = old.by_sequence[i]; r != NULL; r = next) {
+			next = r->next;
+			link_row(f, r);
+		}
+	}
+	free(old.by_sequence);
+	free(old.by_case);
+}
+
+static void row_show(const struct row *r, struct state_change *out)
+{
+	const char *p = r->strings;
+
+	*out = (struct state_change){ .state = r->state, .held = r->held, .at_ms = r->at_ms,
+				      .ordinal = r->ordinal };
+	memcpy(out->result_id, r->result_id, 16);
+	memcpy(out->unit, p, r->unit_n);
+	memcpy(out->code, p += r->unit_n, r->code_n);
+	memcpy(out->kind, p += r->code_n, r->kind_n);
+	memcpy(out->number_text, p + r->kind_n, r->number_n);
+}
+
+enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, int64_t accepted_ms,
+			 const struct state_change *about)
+{
+	size_t unit_n = strlen(about->unit), code_n = strlen(about->code);
+	size_t kind_n = strlen(about->kind), number_n = strlen(about->number_text);
+	struct row *r = malloc(sizeof(*r) + unit_n + code_n + kind_n + number_n);
+	char *p;
+
+	if (r == NULL)
+		return ST_NOMEM;
+	*r = (struct row){ .sequence = sequence, .lane = lane, .accepted_ms = accepted_ms,
+			   .at_ms = about->at_ms, .state = (uint8_t)about->state,
+			   .held = (uint8_t)about->held, .ordinal = about->ordinal,
+			   .unit_n = (uint8_t)unit_n, .code_n = (uint8_t)code_n,
+			   .kind_n = (uint8_t)kind_n, .number_n = (uint8_t)number_n };
+	memcpy(r->result_id, about->result_id, 16);
+	p = r->strings;
+	memcpy(p, about->unit, unit_n);
+	memcpy(p += unit_n, about->code, code_n);
+	memcpy(p += code_n, about->kind, kind_n);
+	memcpy(p + kind_n, about->number_text, number_n);
+	r->case_hash = case_hash(slice_str(about->unit), slice_str(about->code));
+	pthread_mutex_lock(&f->lock);
+	grow(f);
+	link_row(f, r);
+	f->count++;
+	f->held += r->state == STATE_HELD;
+	pthread_mutex_unlock(&f->lock);
+	return ST_OK;
+}
+
+static struct row **find(struct inflight *f, uint64_t sequence)
+{
+	struct row **at = &f->by_sequence[mix(sequence) & f->mask];
+
+	while (*at != NULL && (*at)->sequence != sequence)
+		at = &(*at)->next;
+	return at;
+}
+
+bool inflight_set(struct inflight *f, uint64_t sequence, enum state state, enum reason held,
+		  int64_t at_ms, struct state_change *changed)
+{
+	struct row *r;
+
+	pthread_mutex_lock(&f->lock);
+	r = *find(f, sequence);
+	if (r != NULL) {
+		f->held += (state == STATE_HELD) - (r->state == STATE_HELD);
+		r->state = (uint8_t)state;
+		r->held = (uint8_t)held;
+		r->at_ms = at_ms;
+		row_show(r, changed);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return r != NULL;
+}
+
+bool inflight_drop(struct inflight *f, uint64_t sequence, enum state state, int64_t at_ms,
+		   struct state_change *changed)
+{
+	struct row **at, *r;
+
+	pthread_mutex_lock(&f->lock);
+	at = find(f, sequence);
+	r = *at;
+	if (r != NULL) {
+		struct row **c = &f->by_case[r->case_hash & f->mask];
+
+		*at = r->next;
+		while (*c != r)
+			c = &(*c)->next_case;
+		*c = r->next_case;
+		f->count--;
+		f->held -= r->state == STATE_HELD;
+		r->state = (uint8_t)state;
+		r->held = REASON_NONE;
+		r->at_ms = at_ms;
+		row_show(r, changed);
+	}
+	pthread_mutex_unlock(&f->lock);
+	free(r);
+	return r != NULL;
+}
+
+bool inflight_get(struct inflight *f, uint64_t sequence, struct state_change *out, uint8_t *lane,
+		  int64_t *accepted_ms)
+{
+	struct row *r;
+
+	pthread_mutex_lock(&f->lock);
+	r = *find(f, sequence);
+	if (r != NULL) {
+		row_show(r, out);
+		*lane = r->lane;
+		*accepted_ms = r->accepted_ms;
+	}
+	pthread_mutex_unlock(&f->lock);
+	return r != NULL;
+}
+
+uint32_t inflight_case(struct inflight *f, struct slice unit, struct slice code,
+		       struct state_change *out, uint32_t max)
+{
+	uint64_t hash = case_hash(unit, code);
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&f->lock);
+	for (struct row *r = f->by_case[hash & f->mask]; r != NULL && n < max; r = r->next_case) {
+		if (r->case_hash != hash || !slice_eq(unit, slice_of(r->strings, r->unit_n)) ||
+		    !slice_eq(code, slice_of(r->strings + r->unit_n, r->code_n)))
+			continue;
+		row_show(r, &out[n++]);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
+uint32_t inflight_count(struct inflight *f)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&f->lock);
+	n = f->count;
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
+uint32_t inflight_held(struct inflight *f)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&f->lock);
+	n = f->held;
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
