@@ -47,6 +47,7 @@ enum status record_numbered_decode(struct record_numbered *r, struct slice paylo
 struct record_result {
 	uint64_t sequence;
 	uint8_t lane;
+	uint8_t key[16];		/* its result_key(), or zeros */
 	uint8_t reason;			/* enum reason */
 	int64_t at_ms;			/* RESUMED: the new signing time */
 	struct slice actor, detail;	/* VOID: who and why */

@@ -2,7 +2,8 @@
  * store.h - citizen data stores: one small table of functions, two makers (embedded here,
  * PostgreSQL in its own file).
  *
- * put() is called by one writer thread; readers are opened per reading thread. Idempotent: the
+ * put() is called by the store thread, link, event, void_number and marks by another one: the maker
+ * serialises them; readers are opened per reading thread. Idempotent: the
  * first stored wins; a second result with the same (lane, sequence) is compared by case digest.
  * Only what put() has returned is ever shown (P4).
  */
