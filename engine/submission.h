@@ -37,6 +37,7 @@ struct submitted_result {
 	uint64_t given_number;
 	struct slice given_text;
 	struct slice unit_code, kind_code;	/* borrow from the case bytes */
+	uint16_t ordinal;
 	/* spine */
 	struct receipt receipt;
 };
