@@ -1,0 +1,275 @@
+#include "signer/certs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define UNIT_URI "trien://unit/"
+
+const char *openssl_reason(void)
+{
+	const char *s = ERR_reason_error_string(ERR_peek_last_error());
+
+	ERR_clear_error();
+	return s != NULL ? s : "unknown reason";
+}
+
+static BIO *open_file(const char *dir, const char *file, struct error *e)
+{
+	char path[4096];
+	BIO *b;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >= (int)sizeof(path)) {
+		error_set(e, ST_INVALID, "%s: the path is too long", file);
+		return NULL;
+	}
+	b = BIO_new_file(path, "rb");
+	if (b == NULL) {
+		error_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s: %s", path, strerror(errno));
+		ERR_clear_error();
+	}
+	return b;
+}
+
+enum status cert_read(X509 **out, const char *dir, const char *file, struct error *e)
+{
+	struct error why = { .status = ST_IO };
+	BIO *b = open_file(dir, file, &why);
+
+	if (b == NULL) {
+		if (e != NULL)
+			*e = why;
+		return why.status;
+	}
+	*out = PEM_read_bio_X509(b, NULL, NULL, NULL);
+	BIO_free(b);
+	if (*out == NULL)
+		return error_set(e, ST_INVALID, "%s/%s: no PEM certificate: %s", dir, file,
+				 openssl_reason());
+	return ST_OK;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n > m && s[0] != '.' && strcmp(s + n - m, end) == 0;
+}
+
+/* Calls take() on each file of dir whose name ends so, in no order. */
+static enum status each_file(const char *dir, const char *end,
+			     enum status (*take)(void *out, BIO *b, const char *file, struct error *e),
+			     void *out, struct error *e)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+	enum status st = ST_OK;
+
+	if (d == NULL)
+		return error_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s: %s", dir,
+				 strerror(errno));
+	while (st == ST_OK && (entry = readdir(d)) != NULL) {
+		struct error why = { .status = ST_IO };
+		BIO *b;
+
+		if (!ends_with(entry->d_name, end))
+			continue;
+		b = open_file(dir, entry->d_name, &why);
+		if (b == NULL) {
+			st = why.status;
+			if (e != NULL)
+				*e = why;
+			continue;
+		}
+		st = take(out, b, entry->d_name, e);
+		BIO_free(b);
+	}
+	closedir(d);
+	return st;
+}
+
+static enum status take_certs(void *out, BIO *b, const char *file, struct error *e)
+{
+	STACK_OF(X509) *all = out;
+	X509 *x;
+
+	while ((x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL) {
+		if (sk_X509_push(all, x) <= 0) {
+			X509_free(x);
+			return error_set(e, ST_NOMEM, "%s: out of memory", file);
+		}
+	}
+	ERR_clear_error();
+	return ST_OK;
+}
+
+enum status certs_read_all(STACK_OF(X509) **out, const char *dir, struct error *e)
+{
+	STACK_OF(X509) *all = sk_X509_new_null();
+	enum status st;
+
+	if (all == NULL)
+		return error_set(e, ST_NOMEM, "%s: out of memory", dir);
+	st = each_file(dir, ".pem", take_certs, all, e);
+	if (st != ST_OK) {
+		sk_X509_pop_free(all, X509_free);
+		return st;
+	}
+	*out = all;
+	return ST_OK;
+}
+
+static enum status take_crl(void *out, BIO *b, const char *file, struct error *e)
+{
+	STACK_OF(X509_CRL) *all = out;
+	X509_CRL *crl = PEM_read_bio_X509_CRL(b, NULL, NULL, NULL);
+
+	if (crl == NULL) {
+		ERR_clear_error();
+		if (BIO_seek(b, 0) == 0)
+			crl = d2i_X509_CRL_bio(b, NULL);
+	}
+	if (crl == NULL)
+		return error_set(e, ST_INVALID, "%s: neither a PEM nor a DER revocation list: %s", file,
+				 openssl_reason());
+	if (sk_X509_CRL_push(all, crl) <= 0) {
+		X509_CRL_free(crl);
+		return error_set(e, ST_NOMEM, "%s: out of memory", file);
+	}
+	return ST_OK;
+}
+
+enum status crls_read_all(STACK_OF(X509_CRL) **out, const char *dir, struct error *e)
+{
+	STACK_OF(X509_CRL) *all = sk_X509_CRL_new_null();
+	enum status st;
+
+	if (all == NULL)
+		return error_set(e, ST_NOMEM, "%s: out of memory", dir);
+	st = each_file(dir, ".crl", take_crl, all, e);
+	if (st != ST_OK) {
+		sk_X509_CRL_pop_free(all, X509_CRL_free);
+		return st;
+	}
+	*out = all;
+	return ST_OK;
+}
+
+int64_t cert_time_ms(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
+		return INT64_MIN;
+	return (int64_t)timegm(&tm) * 1000;
+}
+
+void cert_common_name(const X509 *cert, char *out, size_t n)
+{
+	const X509_NAME *name = X509_get_subject_name(cert);
+	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+	unsigned char *utf8 = NULL;
+	int len = at < 0 ? -1 : ASN1_STRING_to_UTF8(&utf8,
+				X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	size_t keep = len < 0 ? 0 : (size_t)len;
+
+	if (keep > n - 1) {
+		keep = n - 1;
+		/* Not in the middle of a character. */
+		while (keep > 0 && (utf8[keep] & 0xc0) == 0x80)
+			keep--;
+	}
+	if (keep > 0)
+		memcpy(out, utf8, keep);
+	out[keep] = '\0';
+	OPENSSL_free(utf8);
+}
+
+bool cert_unit(X509 *cert, char *out, size_t n)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	size_t prefix = strlen(UNIT_URI);
+	bool found = false;
+
+	for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
+		const unsigned char *p;
+		size_t len;
+
+		if (g->type != GEN_URI)
+			continue;
+		p = ASN1_STRING_get0_data(g->d.uniformResourceIdentifier);
+		len = (size_t)ASN1_STRING_length(g->d.uniformResourceIdentifier);
+		if (len <= prefix || len - prefix >= n || memcmp(p, UNIT_URI, prefix) != 0)
+			continue;
+		memcpy(out, p + prefix, len - prefix);
+		out[len - prefix] = '\0';
+		found = true;
+	}
+	GENERAL_NAMES_free(names);
+	ERR_clear_error();
+	return found;
+}
+
+bool cert_has_algorithm(X509 *cert, enum algorithm a)
+{
+	const struct algorithm_info *info = algorithm_info(a);
+	EVP_PKEY *key = X509_get0_pubkey(cert);
+	char curve[64] = "";
+	size_t n;
+
+	if (key == NULL || EVP_PKEY_get_bits(key) != info->bits)
+		return false;
+	if (info->rsa)
+		return EVP_PKEY_is_a(key, "RSA") || (info->pss && EVP_PKEY_is_a(key, "RSA-PSS"));
+	return EVP_PKEY_is_a(key, "EC") &&
+		EVP_PKEY_get_group_name(key, curve, sizeof(curve), &n) == 1 &&
+		strcmp(curve, "prime256v1") == 0;
+}
+
+static bool crl_speaks_for(X509_CRL *crl, X509 *issuer)
+{
+	if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)) != 0)
+		return false;
+	for (int i = 0; i < X509_CRL_get_ext_count(crl); i++)
+		if (X509_EXTENSION_get_critical(X509_CRL_get_ext(crl, i)))
+			return false;
+	if ((X509_get_key_usage(issuer) & KU_CRL_SIGN) == 0)
+		return false;
+	return X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1;
+}
+
+struct revocation crl_look_up(const STACK_OF(X509_CRL) *crls, X509 *cert, X509 *issuer)
+{
+	struct revocation r = { .state = REVOCATION_UNKNOWN, .this_ms = INT64_MIN };
+	X509_CRL *newest = NULL;
+	X509_REVOKED *entry = NULL;
+
+	for (int i = 0; i < sk_X509_CRL_num(crls); i++) {
+		X509_CRL *crl = sk_X509_CRL_value(crls, i);
+		int64_t this_ms = cert_time_ms(X509_CRL_get0_lastUpdate(crl));
+
+		if (this_ms > r.this_ms && crl_speaks_for(crl, issuer)) {
+			newest = crl;
+			r.this_ms = this_ms;
+		}
+	}
+	ERR_clear_error();
+	if (newest == NULL)
+		return r;
+	r.next_ms = X509_CRL_get0_nextUpdate(newest) == NULL ? INT64_MAX :
+		cert_time_ms(X509_CRL_get0_nextUpdate(newest));
+	r.state = REVOCATION_GOOD;
+	/* 2 would be "removed from the list", which only a delta list can say. */
+	if (X509_CRL_get0_by_cert(newest, &entry, cert) == 1) {
+		r.state = REVOCATION_REVOKED;
+		r.revoked_ms = cert_time_ms(X509_REVOKED_get0_revocationDate(entry));
+	}
+	return r;
+}

@@ -1,0 +1,50 @@
+/*
+ * certs.h - reading certificates and revocation lists (RFC 5280), for the signer, the keyring and
+ * the verifier. Cold paths; any thread.
+ */
+#ifndef TRIEN_SIGNER_CERTS_H
+#define TRIEN_SIGNER_CERTS_H
+
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "signer/policy.h"
+
+/* The first certificate of a PEM file. Caller frees with X509_free(). */
+enum status cert_read(X509 **out, const char *dir, const char *file, struct error *e) must_use;
+/* Every certificate of every *.pem in dir; a file without any is passed over. */
+enum status certs_read_all(STACK_OF(X509) **out, const char *dir, struct error *e) must_use;
+/* Every *.crl in dir, PEM or DER; none is no error. */
+enum status crls_read_all(STACK_OF(X509_CRL) **out, const char *dir, struct error *e) must_use;
+
+/* Milliseconds since 1970 UTC. */
+int64_t cert_time_ms(const ASN1_TIME *t);
+/* The subject's CN as UTF-8, "" if it has none. Cut at a character to fit. */
+void cert_common_name(const X509 *cert, char *out, size_t n);
+/*
+ * The agency that the certificate names itself: SAN URI `trien://unit/CODE` of our profiles
+ * (keys/README.md). false: it names none.
+ */
+bool cert_unit(X509 *cert, char *out, size_t n);
+/* Is the public key what the algorithm says (type, size, curve)? */
+bool cert_has_algorithm(X509 *cert, enum algorithm a);
+
+enum revocation_state { REVOCATION_UNKNOWN, REVOCATION_GOOD, REVOCATION_REVOKED };
+struct revocation {
+	enum revocation_state state;
+	int64_t this_ms, next_ms;	/* of the list used; next = INT64_MAX when it names none */
+	int64_t revoked_ms;		/* REVOKED only */
+};
+
+/*
+ * What the newest list of `issuer` says of cert. Lists that issuer did not sign are passed over, as are
+ * those with an unknown critical extension (delta, partitioned): they cannot speak for the whole.
+ */
+struct revocation crl_look_up(const STACK_OF(X509_CRL) *crls, X509 *cert, X509 *issuer);
+
+/* OpenSSL's last reason as text; clears its queue. Static storage. */
+const char *openssl_reason(void);
+
+#endif

@@ -1,0 +1,347 @@
+#include "signer/vault.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "signer/certs.h"
+
+#define PASSPHRASE_BYTES_MAX 1024
+/* A short ECDSA signature is one in 10^9: two in a row mean a broken library. */
+#define SIGN_TRIES 4
+
+struct vault_key {
+	const struct key_policy *policy;
+	EVP_PKEY *key;
+	int64_t not_before_ms, not_after_ms;
+};
+
+struct vault {
+	struct policy *policy;
+	uint32_t keys_n;
+	struct vault_key *keys;
+	uint32_t *by_id;		/* indices sorted by id */
+};
+
+struct vault_hand {
+	const struct vault *vault;
+	EVP_PKEY_CTX **contexts;	/* one a key */
+};
+
+struct passphrase { char text[PASSPHRASE_BYTES_MAX + 1]; size_t n; bool asked; };
+
+static enum status read_passphrase(struct passphrase *p, const char *file, struct error *e)
+{
+	ssize_t n;
+	int fd;
+
+	*p = (struct passphrase){ 0 };
+	if (file == NULL || file[0] == '\0')
+		return ST_OK;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "passphrase file %s: %s",
+				 file, strerror(errno));
+	n = read(fd, p->text, PASSPHRASE_BYTES_MAX);
+	close(fd);
+	if (n <= 0)
+		return error_set(e, ST_INVALID, "passphrase file %s is empty or unreadable", file);
+	p->n = strcspn(p->text, "\r\n");
+	return ST_OK;
+}
+
+static int give_passphrase(char *buf, int size, int writing, void *ctx)
+{
+	struct passphrase *p = ctx;
+
+	p->asked = true;
+	if (p->n == 0 || p->n > (size_t)size)
+		return -1;
+	memcpy(buf, p->text, p->n);
+	return (int)p->n;
+}
+
+static enum status read_key_file(EVP_PKEY **out, const char *path, struct passphrase *p,
+				 struct error *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	FILE *f;
+
+	if (fd < 0)
+		return error_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s: %s", path,
+				 strerror(errno));
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 077) != 0) {
+		close(fd);
+		return error_set(e, ST_DENIED, "%s: others could read this key; run: chmod 600 %s", path,
+				 path);
+	}
+	f = fdopen(fd, "r");
+	if (f == NULL) {
+		close(fd);
+		return error_set(e, ST_IO, "%s: %s", path, strerror(errno));
+	}
+	p->asked = false;
+	*out = PEM_read_PrivateKey(f, NULL, give_passphrase, p);
+	fclose(f);
+	if (*out != NULL)
+		return ST_OK;
+	if (p->asked)
+		return error_set(e, ST_INVALID, "%s: %s", path, p->n == 0 ?
+				 "the key is encrypted; set passphrase_file" :
+				 "the passphrase does not open this key");
+	return error_set(e, ST_INVALID, "%s: no PEM private key: %s", path, openssl_reason());
+}
+
+static EVP_PKEY_CTX *prepare(EVP_PKEY *key, const struct algorithm_info *info, bool signing)
+{
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
+	int ok = c != NULL && (signing ? EVP_PKEY_sign_init(c) : EVP_PKEY_verify_init(c)) == 1;
+
+	if (ok && info->rsa)
+		ok = EVP_PKEY_CTX_set_rsa_padding(c, info->pss ? RSA_PKCS1_PSS_PADDING :
+						  RSA_PKCS1_PADDING) == 1;
+	if (ok)
+		ok = EVP_PKEY_CTX_set_signature_md(c, EVP_sha256()) == 1;
+	if (ok && info->pss)
+		ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(c, 32) == 1 &&
+			EVP_PKEY_CTX_set_rsa_mgf1_md(c, EVP_sha256()) == 1;
+	if (ok)
+		return c;
+	EVP_PKEY_CTX_free(c);
+	return NULL;
+}
+
+static enum status sign_once(EVP_PKEY_CTX *c, const struct algorithm_info *info,
+			     const uint8_t digest[32], uint8_t *out, uint16_t *size)
+{
+	for (int i = 0; i < SIGN_TRIES; i++) {
+		size_t n = SIGNATURE_BYTES_MAX;
+
+		if (EVP_PKEY_sign(c, out, &n, digest, 32) != 1)
+			return ST_INTERNAL;
+		if (n >= info->signature_min && n <= info->signature_max) {
+			*size = (uint16_t)n;
+			return ST_OK;
+		}
+	}
+	return ST_INTERNAL;
+}
+
+/* A key that cannot make a signature its certificate accepts must not be found out per document. */
+static enum status probe(EVP_PKEY *key, X509 *cert, const struct key_policy *k, struct error *e)
+{
+	const struct algorithm_info *info = algorithm_info(k->algorithm);
+	EVP_PKEY_CTX *s = prepare(key, info, true);
+	EVP_PKEY_CTX *v = prepare(X509_get0_pubkey(cert), info, false);
+	uint8_t digest[32] = "probe of a key before its use", out[SIGNATURE_BYTES_MAX];
+	enum status st = ST_INTERNAL;
+	uint16_t n = 0;
+
+	if (s != NULL && v != NULL && sign_once(s, info, digest, out, &n) == ST_OK &&
+	    EVP_PKEY_verify(v, out, n, digest, sizeof(digest)) == 1)
+		st = ST_OK;
+	EVP_PKEY_CTX_free(s);
+	EVP_PKEY_CTX_free(v);
+	if (st != ST_OK)
+		return error_set(e, ST_INVALID, "key '%s': a trial signature does not verify with the "
+				 "certificate: %s", k->id, openssl_reason());
+	return ST_OK;
+}
+
+static enum status check_pair(struct vault_key *k, const char *certs_dir, struct error *e)
+{
+	const struct key_policy *p = k->policy;
+	X509 *cert = NULL;
+	enum status st = cert_read(&cert, certs_dir, p->cert_file, e);
+
+	if (st != ST_OK)
+		return st;
+	k->not_before_ms = cert_time_ms(X509_get0_notBefore(cert));
+	k->not_after_ms = cert_time_ms(X509_get0_notAfter(cert));
+	if (!cert_has_algorithm(cert, p->algorithm))
+		st = error_set(e, ST_INVALID, "key '%s': the certificate %s is not for %s", p->id,
+			       p->cert_file, algorithm_info(p->algorithm)->name);
+	else if (X509_check_private_key(cert, k->key) != 1)
+		st = error_set(e, ST_INVALID, "key '%s': %s is not the key of the certificate %s", p->id,
+			       p->key_file, p->cert_file);
+	else
+		st = probe(k->key, cert, p, e);
+	openssl_reason();
+	X509_free(cert);
+	return st;
+}
+
+static int by_id(const void *a, const void *b, void *ctx)
+{
+	const struct vault *v = ctx;
+
+	return strcmp(v->keys[*(const uint32_t *)a].policy->id, v->keys[*(const uint32_t *)b].policy->id);
+}
+
+static enum status load(struct vault *v, const struct signer_config *cfg, struct passphrase *p,
+			struct error *e)
+{
+	uint32_t n = policy_count(v->policy);
+
+	v->keys = calloc(n, sizeof(*v->keys));
+	v->by_id = calloc(n, sizeof(*v->by_id));
+	if (v->keys == NULL || v->by_id == NULL)
+		return error_set(e, ST_NOMEM, "keys: out of memory");
+	for (; v->keys_n < n; v->keys_n++) {
+		struct vault_key *k = &v->keys[v->keys_n];
+		char path[4096];
+		enum status st;
+
+		k->policy = policy_key(v->policy, v->keys_n);
+		if (snprintf(path, sizeof(path), "%s/%s", cfg->keys_dir, k->policy->key_file) >=
+		    (int)sizeof(path))
+			return error_set(e, ST_INVALID, "the path of the key folder is too long");
+		st = read_key_file(&k->key, path, p, e);
+		if (st == ST_OK)
+			st = check_pair(k, cfg->certs_dir, e);
+		if (st != ST_OK) {
+			EVP_PKEY_free(k->key);
+			return st;
+		}
+		v->by_id[v->keys_n] = v->keys_n;
+	}
+	qsort_r(v->by_id, v->keys_n, sizeof(*v->by_id), by_id, v);
+	return ST_OK;
+}
+
+enum status vault_open(struct vault **out, const struct signer_config *cfg, struct error *e)
+{
+	struct vault *v = calloc(1, sizeof(*v));
+	struct passphrase p;
+	enum status st;
+
+	if (v == NULL)
+		return error_set(e, ST_NOMEM, "keys: out of memory");
+	st = policy_load(&v->policy, cfg->certs_dir, e);
+	if (st == ST_OK)
+		st = read_passphrase(&p, cfg->passphrase_file, e);
+	if (st == ST_OK)
+		st = load(v, cfg, &p, e);
+	OPENSSL_cleanse(&p, sizeof(p));
+	if (st != ST_OK) {
+		vault_close(v);
+		return st;
+	}
+	*out = v;
+	return ST_OK;
+}
+
+void vault_close(struct vault *v)
+{
+	if (v == NULL)
+		return;
+	for (uint32_t i = 0; i < v->keys_n; i++)
+		EVP_PKEY_free(v->keys[i].key);
+	free(v->keys);
+	free(v->by_id);
+	policy_free(v->policy);
+	free(v);
+}
+
+uint32_t vault_keys(const struct vault *v)
+{
+	return v->keys_n;
+}
+
+const struct key_policy *vault_policy(const struct vault *v, uint32_t key)
+{
+	return v->keys[key].policy;
+}
+
+static int compare(struct slice id, const char *s)
+{
+	size_t n = strlen(s);
+	int c = memcmp(id.p, s, id.n < n ? id.n : n);
+
+	return c != 0 ? c : (id.n > n) - (id.n < n);
+}
+
+int32_t vault_find(const struct vault *v, struct slice id)
+{
+	uint32_t low = 0, high = v->keys_n;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		int c = id.n == 0 ? -1 : compare(id, v->keys[v->by_id[mid]].policy->id);
+
+		if (c == 0)
+			return (int32_t)v->by_id[mid];
+		if (c < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return -1;
+}
+
+enum sign_answer vault_judge(const struct vault *v, uint32_t key, struct slice unit,
+			     struct slice kind, int64_t now_ms)
+{
+	const struct vault_key *k = &v->keys[key];
+
+	if (!slice_eq(unit, slice_str(k->policy->unit)) || !policy_covers(k->policy, kind))
+		return ANSWER_POLICY;
+	if (now_ms < k->policy->from_ms || now_ms >= k->policy->to_ms ||
+	    now_ms < k->not_before_ms || now_ms > k->not_after_ms)
+		return ANSWER_NOT_VALID_NOW;
+	return ANSWER_SIGNED;
+}
+
+enum status vault_hand_new(struct vault_hand **out, const struct vault *v)
+{
+	struct vault_hand *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return ST_NOMEM;
+	h->vault = v;
+	h->contexts = calloc(v->keys_n, sizeof(*h->contexts));
+	for (uint32_t i = 0; h->contexts != NULL && i < v->keys_n; i++) {
+		EVP_PKEY *own = EVP_PKEY_dup(v->keys[i].key);
+
+		if (own != NULL)
+			h->contexts[i] = prepare(own, algorithm_info(v->keys[i].policy->algorithm), true);
+		EVP_PKEY_free(own);
+		if (h->contexts[i] == NULL) {
+			vault_hand_free(h);
+			return ST_NOMEM;
+		}
+	}
+	if (h->contexts == NULL) {
+		free(h);
+		return ST_NOMEM;
+	}
+	*out = h;
+	return ST_OK;
+}
+
+void vault_hand_free(struct vault_hand *h)
+{
+	if (h == NULL)
+		return;
+	for (uint32_t i = 0; i < h->vault->keys_n; i++)
+		EVP_PKEY_CTX_free(h->contexts[i]);
+	free(h->contexts);
+	free(h);
+}
+
+enum status vault_sign(struct vault_hand *h, uint32_t key, const uint8_t digest[32],
+		       uint8_t out[SIGNATURE_BYTES_MAX], uint16_t *size)
+{
+	assert(key < h->vault->keys_n);
+	return sign_once(h->contexts[key], algorithm_info(h->vault->keys[key].policy->algorithm), digest,
+			 out, size);
+}
