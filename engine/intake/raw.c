@@ -1,0 +1,368 @@
+#include "intake/raw.h"
+
+#include "base/utf8.h"
+#include "intake/wire.h"
+#include "trien/v1/case.pb-c.h"
+
+#define FACTS_TEXT_BYTES_MAX 400
+#define FACTS_LIST_MAX 32
+
+/* What a reader of one message needs. */
+struct raw_ctx {
+	struct arena *a;
+	struct refusal *why;
+};
+
+static enum status malformed(struct raw_ctx *x, const char *field)
+{
+	return refuse(x->why, REASON_MALFORMED, field, "not a valid encoding");
+}
+
+static enum status too_many(struct raw_ctx *x, const char *field, uint32_t max)
+{
+	return refuse(x->why, REASON_TOO_LARGE, field, "more than %u", max);
+}
+
+static enum status spent(struct raw_ctx *x)
+{
+	return refuse(x->why, REASON_TOO_LARGE, "", "%d bytes encoded", RAW_CASE_BYTES_MAX);
+}
+
+/* Occurrences of one field: arrays are taken in one piece. */
+static uint32_t count(struct slice s, uint32_t number)
+{
+	struct wire w = wire_of(s);
+	struct wire_field f;
+	uint32_t n = 0;
+
+	while (wire_next(&w, &f))
+		n += f.number == number;
+	return n;
+}
+
+static bool read_date(struct raw_date *d, struct slice s)
+{
+	struct wire w = wire_of(s);
+	struct wire_field f;
+
+	*d = (struct raw_date){ .given = true };
+	while (wire_next(&w, &f)) {
+		/* Beyond 32 bits no part of a date is right: keep that it was too big. */
+		uint32_t v = f.value > UINT32_MAX ? UINT32_MAX : (uint32_t)f.value;
+
+		if (f.number > 3)
+			continue;
+		if (f.type != WIRE_VARINT)
+			return false;
+		if (f.number == 1)
+			d->year = v;
+		else if (f.number == 2)
+			d->month = v;
+		else
+			d->day = v;
+	}
+	return !w.bad;
+}
+
+static bool read_number(struct raw_field *out, struct slice s)
+{
+	struct wire w = wire_of(s);
+	struct wire_field f;
+
+	out->number.value = 0;
+	out->number.decimals = 0;
+	while (wire_next(&w, &f)) {
+		if (f.number > 2)
+			continue;
+		if (f.type != WIRE_VARINT)
+			return false;
+		if (f.number == 1)
+			out->number.value = wire_zigzag(f.value);
+		else
+			out->number.decimals = f.value > UINT32_MAX ? UINT32_MAX : (uint32_t)f.value;
+	}
+	return !w.bad;
+}
+
+static enum status read_row(struct raw_ctx *x, struct raw_row *row, struct slice s)
+{
+	struct wire w = wire_of(s);
+	struct wire_field f;
+	uint32_t n = count(s, 1), i = 0;
+	struct slice *cells;
+
+	if (n > TABLE_COLUMNS_MAX)
+		return too_many(x, "table.rows.cells", TABLE_COLUMNS_MAX);
+	cells = arena_take(x->a, n * sizeof(*cells));
+	if (cells == NULL)
+		return spent(x);
+	while (wire_next(&w, &f)) {
+		if (f.number != 1)
+			continue;
+		if (f.type != WIRE_BYTES)
+			return malformed(x, "table.rows.cells");
+		cells[i++] = f.bytes;
+	}
+	*row = (struct raw_row){ n, cells };
+	return w.bad ? malformed(x, "table.rows") : ST_OK;
+}
+
+static enum status read_table(struct raw_ctx *x, struct raw_field *out, struct slice s)
+{
+	struct wire w = wire_of(s);
+	struct wire_field f;
+	uint32_t n = count(s, 1), i = 0;
+	struct raw_row *rows;
+	enum status st = ST_OK;
+
+	if (n > TABLE_ROWS_MAX)
+		return too_many(x, "table.rows", TABLE_ROWS_MAX);
+	rows = arena_take(x->a, n * sizeof(*rows));
+	if (rows == NULL)
+		return spent(x);
+	while (st == ST_OK && wire_next(&w, &f)) {
+		if (f.number != 1)
+			continue;
+		if (f.type != WIRE_BYTES)
+			return malformed(x, "table.rows");
+		st = read_row(x, &rows[i++], f.bytes);
+	}
+	out->table.rows_n = n;
+	out->table.rows = rows;
+	return st == ST_OK && w.bad ? malformed(x, "table") : st;
+}
+
+/* Field numbers of trien.v1.Field's oneof, in the order of enum field_type. */
+static const struct { uint8_t type, wire; } values[] = {
+	[2] = { FIELD_TEXT, WIRE_BYTES }, [3] = { FIELD_NUMBER, WIRE_BYTES },
+	[4] = { FIELD_FLAG, WIRE_VARINT }, [5] = { FIELD_DATE, WIRE_BYTES },
+	[6] = { FIELD_TABLE, WIRE_BYTES },
+};
+
+static enum status read_field(struct raw_ctx *x, struct raw_field *out, struct slice s)
+{
+	struct wire w = wire_of(s);
+	struct wire_field f;
+	enum status st = ST_OK;
+
+	out->name = slice_of(NULL, 0);
+	out->type = 0;
+	while (st == ST_OK && wire_next(&w, &f)) {
+		if (f.number == 1 && f.type == WIRE_BYTES) {
+			out->name = f.bytes;
+			continue;
+		}
+		if (f.number == 1)
+			return malformed(x, "fields.name");
+		if (f.number >= ARRAY_LEN(values))
+			continue;
+		/* Protobuf takes the last of two values; in a legal paper two are an error. */
+		if (f.type != values[f.number].wire || out->type != 0)
+			return malformed(x, "fields");
+		out->type = values[f.number].type;
+		if (out->type == FIELD_TEXT)
+			out->text = f.bytes;
+		else if (out->type == FIELD_FLAG)
+			out->flag = f.value != 0;
+		else if (out->type == FIELD_NUMBER)
+			st = read_number(out, f.bytes) ? ST_OK : malformed(x, "fields.number");
+		else if (out->type == FIELD_DATE)
+			st = read_date(&out->date, f.bytes) ? ST_OK : malformed(x, "fields.date");
+		else
+			st = read_table(x, out, f.bytes);
+	}
+	return st == ST_OK && w.bad ? malformed(x, "fields") : st;
+}
+
+static uint32_t narrow(uint64_t v)
+{
+	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+static enum status read_result(struct raw_ctx *x, struct raw_result *r, struct slice s)
+{
+	struct wire w = wire_of(s);
+	struct wire_field f;
+	struct slice *const texts[] = { [1] = &r->unit, [2] = &r->kind, [5] = &r->replaces,
+					[6] = &r->signer, [8] = &r->given_text };
+	struct raw_field *fields;
+	uint32_t n = count(s, 9), i = 0;
+	enum status st = ST_OK;
+
+	*r = (struct raw_result){ .fields_n = n };
+	if (n > FIELDS_MAX)
+		return too_many(x, "results.fields", FIELDS_MAX);
+	fields = arena_take(x->a, n * sizeof(*fields));
+	if (fields == NULL)
+		return spent(x);
+	r->fields = fields;
+	while (st == ST_OK && wire_next(&w, &f)) {
+		bool number = f.number == 3 || f.number == 4 || f.number == 7;
+
+		if (f.number > 9)
+			continue;
+		if (f.type != (number ? WIRE_VARINT : WIRE_BYTES))
+			return malformed(x, "results");
+		if (f.number == 3)
+			r->ordinal = narrow(f.value);
+		else if (f.number == 4)
+			r->revision = narrow(f.value);
+		else if (f.number == 7)
+			r->given_number = f.value;
+		else if (f.number == 9)
+			st = read_field(x, &fields[i++], f.bytes);
+		else
+			*texts[f.number] = f.bytes;
+	}
+	return st == ST_OK && w.bad ? malformed(x, "results") : st;
+}
+
+static enum status read_holder(struct raw_ctx *x, struct raw_holder *h, struct slice s)
+{
+	struct wire w = wire_of(s);
+	struct wire_field f;
+	uint32_t *const numbers[] = { [1] = &h->id_kind, [5] = &h->role, [8] = &h->visibility };
+	struct slice *const texts[] = { [2] = &h->country, [3] = &h->number, [4] = &h->name };
+
+	*h = (struct raw_holder){ 0 };
+	while (wire_next(&w, &f)) {
+		bool number = f.number == 1 || f.number == 5 || f.number == 8;
+
+		if (f.number > 8)
+			continue;
+		if (f.type != (number ? WIRE_VARINT : WIRE_BYTES))
+			return malformed(x, "holders");
+		if (number)
+			*numbers[f.number] = narrow(f.value);
+		else if (f.number <= 4)
+			*texts[f.number] = f.bytes;
+		else if (!read_date(f.number == 6 ? &h->from : &h->to, f.bytes))
+			return malformed(x, "holders");
+	}
+	return w.bad ? malformed(x, "holders") : ST_OK;
+}
+
+/*
+ * Facts and Approval are kept as they came, so they are checked against their descriptor without
+ * being unpacked: wire types, UTF-8, the lengths of texts and lists.
+ */
+static enum status check_message(struct raw_ctx *x, const ProtobufCMessageDescriptor *d,
+				 struct slice s, const char *name, int depth)
+{
+	struct wire w = wire_of(s);
+	struct wire_field f;
+	uint32_t entries = 0;
+
+	while (wire_next(&w, &f)) {
+		const ProtobufCFieldDescriptor *fd =
+			protobuf_c_message_descriptor_get_field(d, f.number);
+		enum status st = ST_OK;
+		bool bytes;
+
+		if (fd == NULL)
+			continue;
+		bytes = fd->type == PROTOBUF_C_TYPE_STRING || fd->type == PROTOBUF_C_TYPE_BYTES ||
+			fd->type == PROTOBUF_C_TYPE_MESSAGE;
+		if (f.type != (bytes ? WIRE_BYTES : WIRE_VARINT))
+			return malformed(x, name);
+		entries += fd->label == PROTOBUF_C_LABEL_REPEATED;
+		if (entries > FACTS_LIST_MAX)
+			return too_many(x, name, FACTS_LIST_MAX);
+		if (bytes && fd->type != PROTOBUF_C_TYPE_MESSAGE && f.bytes.n > FACTS_TEXT_BYTES_MAX)
+			return refuse(x->why, REASON_FIELD_TOO_LONG, name, "%s: at most %d bytes", fd->name,
+				      FACTS_TEXT_BYTES_MAX);
+		if (fd->type == PROTOBUF_C_TYPE_STRING &&
+		    (!utf8_valid(f.bytes) || memchr(f.bytes.p, 0, f.bytes.n) != NULL))
+			return refuse(x->why, REASON_UTF8_INVALID, name, "%s", fd->name);
+		if (fd->type == PROTOBUF_C_TYPE_MESSAGE && depth == 0)
+			return malformed(x, name);
+		if (fd->type == PROTOBUF_C_TYPE_MESSAGE)
+			st = check_message(x, fd->descriptor, f.bytes, name, depth - 1);
+		if (st != ST_OK)
+			return st;
+	}
+	return w.bad ? malformed(x, name) : ST_OK;
+}
+
+static enum status read_side(struct raw_ctx *x, struct slice *out, struct slice bytes,
+			     const ProtobufCMessageDescriptor *d, const char *name)
+{
+	if (out->p != NULL)
+		return malformed(x, name);
+	if (bytes.n > RAW_FACTS_BYTES_MAX)
+		return refuse(x->why, REASON_TOO_LARGE, name, "at most %d bytes", RAW_FACTS_BYTES_MAX);
+	*out = bytes;
+	return check_message(x, d, bytes, name, 2);
+}
+
+/* Holders and results, whose counts are bounded before anything is kept. */
+static enum status read_lists(struct raw_ctx *x, struct raw_case *c, struct slice wire)
+{
+	struct raw_holder *holders;
+	struct raw_result *results;
+
+	c->holders_n = count(wire, 2);
+	c->results_n = count(wire, 3);
+	if (c->holders_n > CASE_HOLDERS_MAX)
+		return too_many(x, "holders", CASE_HOLDERS_MAX);
+	if (c->results_n > CASE_RESULTS_MAX)
+		return too_many(x, "results", CASE_RESULTS_MAX);
+	holders = arena_take(x->a, c->holders_n * sizeof(*holders));
+	results = arena_take(x->a, c->results_n * sizeof(*results));
+	if (holders == NULL || results == NULL)
+		return spent(x);
+	c->holders = holders;
+	c->results = results;
+	return ST_OK;
+}
+
+static enum status read_member(struct raw_ctx *x, struct raw_case *c, const struct wire_field *f,
+			       uint32_t *holders, uint32_t *results)
+{
+	if (f->number > 7)
+		return ST_OK;
+	if (f->type != (f->number == 4 ? WIRE_VARINT : WIRE_BYTES))
+		return malformed(x, "");
+	switch (f->number) {
+	case 1:
+		c->code = f->bytes;
+		return ST_OK;
+	case 2:
+		return read_holder(x, (struct raw_holder *)&c->holders[(*holders)++], f->bytes);
+	case 3:
+		return read_result(x, (struct raw_result *)&c->results[(*results)++], f->bytes);
+	case 4:
+		c->priority = narrow(f->value);
+		return ST_OK;
+	case 5:
+		c->request_id = f->bytes;
+		return ST_OK;
+	case 6:
+		return read_side(x, &c->facts, f->bytes, &trien__v1__facts__descriptor, "facts");
+	default:
+		return read_side(x, &c->approval, f->bytes, &trien__v1__approval__descriptor, "approval");
+	}
+}
+
+enum status raw_read(struct raw_case *out, struct slice wire, struct arena *a, struct refusal *why)
+{
+	struct raw_ctx x = { a, why };
+	struct wire w = wire_of(wire);
+	struct wire_field f;
+	uint32_t holders = 0, results = 0;
+	enum status st;
+
+	*out = (struct raw_case){ 0 };
+	if (wire.n > RAW_CASE_BYTES_MAX)
+		return spent(&x);
+	st = read_lists(&x, out, wire);
+	while (st == ST_OK && wire_next(&w, &f))
+		st = read_member(&x, out, &f, &holders, &results);
+	if (st == ST_OK && w.bad)
+		st = malformed(&x, "");
+	/* A reject names its case, whatever stands before the code. */
+	for (w = wire_of(wire); st != ST_OK && out->code.n == 0 && wire_next(&w, &f);)
+		if (f.number == 1 && f.type == WIRE_BYTES)
+			out->code = f.bytes;
+	return st;
+}
