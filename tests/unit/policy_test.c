@@ -1,0 +1,145 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/calendar.h"
+#include "signer/policy.h"
+#include "tmpdir.h"
+
+#define KEY(more) "{\"id\":\"a.seal\",\"role\":\"agency\",\"unit\":\"a\",\"algorithm\":\"p256\"," \
+	"\"key\":\"a.pem\",\"certificate\":\"a.pem\",\"chain\":[\"ca.pem\"]" more "}"
+#define FILE_OF(keys) "{\"version\":1,\"keys\":[" keys "]}"
+
+static enum status load(struct policy **p, const char *json, struct error *e)
+{
+	struct tmpdir t;
+	char path[300];
+	enum status st;
+	FILE *f;
+
+	assert_int_equal(tmpdir_make(&t), 0);
+	snprintf(path, sizeof(path), "%s/keys.json", t.path);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(json, f);
+	fclose(f);
+	st = policy_load(p, t.path, e);
+	tmpdir_remove(&t);
+	return st;
+}
+
+static void reads_all_members(void **state)
+{
+	struct policy *p;
+	struct error e;
+	const struct key_policy *k;
+
+	assert_int_equal(load(&p, FILE_OF(KEY(",\"kinds\":[\"x\",\"y\"],\"from\":\"2026-01-01\","
+		"\"to\":\"2026-12-31\",\"evidence\":\"B-B\",\"source\":\"file\"")), &e), ST_OK);
+	assert_int_equal(policy_count(p), 1);
+	k = policy_key(p, 0);
+	assert_string_equal(k->id, "a.seal");
+	assert_null(k->signer);
+	assert_int_equal(k->algorithm, ALG_P256);
+	assert_true(k->from_ms == day_start_ms(20260101));
+	assert_true(k->to_ms == day_start_ms(20270101));
+	assert_true(policy_covers(k, slice_str("y")));
+	assert_false(policy_covers(k, slice_str("xy")));
+	assert_false(policy_covers(k, slice_str("")));
+	assert_int_equal(k->chain_n, 1);
+	policy_free(p);
+}
+
+static void open_ends_are_open(void **state)
+{
+	struct policy *p;
+	struct error e;
+
+	assert_int_equal(load(&p, FILE_OF(KEY("")), &e), ST_OK);
+	assert_true(policy_key(p, 0)->from_ms == INT64_MIN);
+	assert_true(policy_key(p, 0)->to_ms == INT64_MAX);
+	assert_true(policy_covers(policy_key(p, 0), slice_str("anything")));
+	policy_free(p);
+}
+
+static void says_what_is_wrong(void **state)
+{
+	static const struct { const char *json, *says; } bad[] = {
+		{ FILE_OF(KEY(",\"too\":\"2026-12-31\"")), "too" },
+		{ FILE_OF(KEY(",\"to\":\"2026-02-30\"")), "to" },
+		{ FILE_OF(KEY(",\"to\":20261231")), "to" },
+		{ FILE_OF(KEY(",\"kinds\":[]")), "kinds" },
+		{ FILE_OF(KEY(",\"kinds\":\"x\"")), "kinds" },
+		{ FILE_OF(KEY(",\"kinds\":[\"../x\"]")), "kinds" },
+		{ FILE_OF(KEY(",\"signer\":\"b\"")), "signer" },
+		{ FILE_OF(KEY(",\"evidence\":\"B-T\"")), "evidence" },
+		{ FILE_OF(KEY(",\"source\":\"pkcs11\"")), "source" },
+		{ FILE_OF(KEY("") "," KEY("")), "twice" },
+		{ FILE_OF("{\"id\":\"a\"}"), "unit" },
+		{ FILE_OF("3"), "object" },
+		{ "{\"version\":2,\"keys\":[]}", "version" },
+		{ "{\"version\":1,\"keys\":[]}", "keys" },
+		{ "{\"version\":1,\"keys\":[" KEY("") "],\"more\":1}", "exactly" },
+		{ "{\"version\":1,\"keys\":[" KEY("") ",}", ":1:" },
+		{ "{\"version\":1,\"version\":1,\"keys\":[" KEY("") "]}", "duplicate" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct policy *p;
+		struct error e = { 0 };
+
+		assert_int_not_equal(load(&p, bad[i].json, &e), ST_OK);
+		if (strstr(e.text, bad[i].says) == NULL)
+			fail_msg("case %zu: '%s' does not name '%s'", i, e.text, bad[i].says);
+	}
+}
+
+static void a_key_file_cannot_leave_its_folder(void **state)
+{
+	struct policy *p;
+	struct error e;
+
+	assert_int_equal(load(&p, FILE_OF("{\"id\":\"a\",\"role\":\"agency\",\"unit\":\"a\",\"algorithm\":"
+		"\"p256\",\"key\":\"../a.pem\",\"certificate\":\"a.pem\",\"chain\":[\"ca.pem\"]}"), &e),
+		ST_INVALID);
+	assert_non_null(strstr(e.text, "key"));
+}
+
+static void a_missing_file_is_not_found(void **state)
+{
+	struct policy *p;
+	struct error e;
+
+	assert_int_equal(policy_load(&p, "/nonexistent", &e), ST_NOT_FOUND);
+}
+
+static void algorithms_have_names(void **state)
+{
+	for (int a = 0; a < ALG_COUNT; a++) {
+		enum algorithm back;
+
+		assert_true(algorithm_by_name(&back, slice_str(algorithm_info((enum algorithm)a)->name)));
+		assert_int_equal(back, a);
+	}
+	assert_false(algorithm_by_name(&(enum algorithm){ 0 }, slice_str("rsa1024")));
+	assert_false(algorithm_by_name(&(enum algorithm){ 0 }, slice_str("")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_all_members),
+		cmocka_unit_test(open_ends_are_open),
+		cmocka_unit_test(says_what_is_wrong),
+		cmocka_unit_test(a_key_file_cannot_leave_its_folder),
+		cmocka_unit_test(a_missing_file_is_not_found),
+		cmocka_unit_test(algorithms_have_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,8 @@
+trien_test(policy_test LINK trien_devca)
+trien_test(certs_test LINK trien_devca)
+trien_test(codec_test LINK trien_signer)
+trien_test(vault_test LINK trien_devca)
+trien_test(process_test LINK trien_devca)
+trien_test(sandbox_test LINK trien_signer)
+trien_test(devca_test LINK trien_devca)
+trien_test(landlock_test LINK trien_base)
