@@ -1,0 +1,140 @@
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "signer/certs.h"
+#include "verify/proof.h"
+
+enum status roots_load(struct roots **out, const char *dir, struct error *e)
+{
+	struct roots *r = calloc(1, sizeof(*r));
+	STACK_OF(X509) *all = NULL;
+	int roots_n = 0;
+	enum status st;
+
+	if (r == NULL)
+		return error_set(e, ST_NOMEM, "roots: out of memory");
+	r->store = X509_STORE_new();
+	r->others = sk_X509_new_null();
+	st = r->store == NULL || r->others == NULL ? error_set(e, ST_NOMEM, "roots: out of memory") :
+		certs_read_all(&all, dir, e);
+	if (st == ST_OK)
+		st = crls_read_all(&r->crls, dir, e);
+	for (int i = 0; st == ST_OK && i < sk_X509_num(all); i++) {
+		X509 *x = sk_X509_value(all, i);
+
+		if (X509_check_ca(x) != 1)
+			continue;
+		if (X509_self_signed(x, 1) == 1)
+			roots_n += X509_STORE_add_cert(r->store, x) == 1;
+		else if (X509_up_ref(x) == 1 && sk_X509_push(r->others, x) <= 0)
+			st = ST_NOMEM;
+	}
+	ERR_clear_error();
+	sk_X509_pop_free(all, X509_free);
+	if (st == ST_OK && roots_n == 0)
+		st = error_set(e, ST_NOT_FOUND, "%s has no self-signed CA certificate (*.pem) to trust", dir);
+	if (st != ST_OK) {
+		roots_free(r);
+		return st;
+	}
+	*out = r;
+	return ST_OK;
+}
+
+void roots_free(struct roots *r)
+{
+	if (r == NULL)
+		return;
+	X509_STORE_free(r->store);
+	sk_X509_pop_free(r->others, X509_free);
+	sk_X509_CRL_pop_free(r->crls, X509_CRL_free);
+	free(r);
+}
+
+static void chain_fault(int code, struct finding *f)
+{
+	const char *text = X509_verify_cert_error_string(code);
+
+	switch (code) {
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		find_fault(f, VERDICT_INDETERMINATE, IND_OUT_OF_BOUNDS_NO_POE,
+			   "a certificate had expired at the signing time");
+		break;
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		find_fault(f, VERDICT_FAILED, IND_NOT_YET_VALID,
+			   "a certificate was not yet valid at the signing time");
+		break;
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		find_fault(f, VERDICT_INDETERMINATE, IND_NO_CERTIFICATE_CHAIN_FOUND,
+			   "no chain to a trusted root: %s", text);
+		break;
+	default:
+		find_fault(f, VERDICT_INDETERMINATE, IND_CHAIN_CONSTRAINTS_FAILURE, "certificate chain: %s",
+			   text);
+	}
+}
+
+/* Lists may be younger than the signature: what they say of later is no proof, of earlier it is. */
+static void check_revocation(const struct roots *roots, STACK_OF(X509) *chain, int64_t signed_ms,
+			     struct finding *f)
+{
+	for (int i = 0; i + 1 < sk_X509_num(chain); i++) {
+		struct revocation r = crl_look_up(roots->crls, sk_X509_value(chain, i),
+						  sk_X509_value(chain, i + 1));
+
+		if (r.state == REVOCATION_REVOKED && r.revoked_ms <= signed_ms)
+			find_fault(f, VERDICT_FAILED, IND_REVOKED,
+				   "certificate %d of the chain was revoked before the signing time", i + 1);
+		else if (r.state == REVOCATION_REVOKED)
+			find_fault(f, VERDICT_INDETERMINATE, IND_REVOKED_NO_POE,
+				   "certificate %d of the chain was revoked later, and nothing proves that "
+				   "the signature is older", i + 1);
+		else if (r.state == REVOCATION_UNKNOWN)
+			find_fault(f, VERDICT_INDETERMINATE, IND_TRY_LATER,
+				   "there is no revocation list for certificate %d of the chain", i + 1);
+		else if (signed_ms > r.next_ms)
+			find_fault(f, VERDICT_INDETERMINATE, IND_TRY_LATER,
+				   "the revocation list for certificate %d of the chain is older than the "
+				   "signature", i + 1);
+	}
+}
+
+void chain_check(const struct roots *roots, X509 *cert, STACK_OF(X509) *certs, int64_t signed_ms,
+		 struct finding *f)
+{
+	STACK_OF(X509) *untrusted = sk_X509_dup(roots->others);
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	X509_VERIFY_PARAM *param;
+
+	for (int i = 0; untrusted != NULL && i < sk_X509_num(certs); i++)
+		sk_X509_push(untrusted, sk_X509_value(certs, i));
+	if (ctx == NULL || untrusted == NULL ||
+	    X509_STORE_CTX_init(ctx, roots->store, cert, untrusted) != 1) {
+		find_fault(f, VERDICT_INDETERMINATE, IND_GENERIC, "out of memory");
+		goto out;
+	}
+	param = X509_STORE_CTX_get0_param(ctx);
+	X509_VERIFY_PARAM_set_time(param, (time_t)(signed_ms / 1000));
+	X509_VERIFY_PARAM_set_depth(param, KEY_CHAIN_MAX);
+	X509_VERIFY_PARAM_set_auth_level(param, 2);	/* 112 bits: RSA-2048, SHA-256 */
+	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT);
+	if (X509_verify_cert(ctx) != 1)
+		chain_fault(X509_STORE_CTX_get_error(ctx), f);
+	else
+		check_revocation(roots, X509_STORE_CTX_get0_chain(ctx), signed_ms, f);
+	if ((X509_get_key_usage(cert) & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0)
+		find_fault(f, VERDICT_INDETERMINATE, IND_CHAIN_CONSTRAINTS_FAILURE,
+			   "the certificate may not sign documents (key usage)");
+out:
+	X509_STORE_CTX_free(ctx);
+	sk_X509_free(untrusted);
+	ERR_clear_error();
+}

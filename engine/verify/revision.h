@@ -1,0 +1,53 @@
+/*
+ * revision.h - a PDF file as its revisions: every byte accounted for (V3, V5).
+ */
+#ifndef TRIEN_VERIFY_REVISION_H
+#define TRIEN_VERIFY_REVISION_H
+
+#include "verify/token.h"
+#include "verify/verify.h"
+
+#define REVISIONS_MAX VERIFY_SIGNATURES_MAX
+#define OBJECTS_MAX 65536		/* of one revision */
+
+struct object {
+	uint32_t number;
+	uint64_t offset;
+	struct value value;		/* a stream's dictionary */
+	bool stream;
+};
+
+struct revision {
+	uint64_t start, xref, end;	/* its objects lie in [start, xref) */
+	struct value trailer;
+	uint32_t objects_n;
+	struct object *objects;		/* by offset while reading, by number after */
+};
+
+struct pdf {
+	struct slice file;
+	uint8_t revisions_n;
+	struct revision revisions[REVISIONS_MAX];	/* oldest first */
+	uint32_t root;
+	uint64_t size;			/* /Size of the newest trailer */
+};
+
+/*
+ * ST_OK; ST_INVALID: malformed (*f FAILED, FORMAT_FAILURE); ST_UNSUPPORTED: a kind of PDF that the
+ * engine never writes (*f INDETERMINATE); ST_NOMEM. pdf_close() in every case.
+ */
+enum status pdf_open(struct pdf *pdf, struct slice file, struct finding *f) must_use;
+void pdf_close(struct pdf *pdf);
+
+/* The object as revision `upto` shows it, or NULL. */
+const struct object *pdf_object(const struct pdf *pdf, uint32_t number, uint8_t upto);
+/* As the revision itself defines it, or NULL. */
+const struct object *revision_object(const struct revision *r, uint32_t number);
+/* v itself, or what it refers to; VALUE_BAD if nothing. One step: a reference to a reference is bad. */
+struct value pdf_follow(const struct pdf *pdf, struct value v, uint8_t upto);
+
+/* Fills *f; returns ST_INVALID / ST_UNSUPPORTED. */
+enum status pdf_bad(struct finding *f, const char *fmt, ...) printf_like(2, 3);
+enum status pdf_foreign(struct finding *f, const char *fmt, ...) printf_like(2, 3);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * signature.h - the signatures of a PDF, one a revision, and what each revision changed (V1–V4, V6).
+ */
+#ifndef TRIEN_VERIFY_SIGNATURE_H
+#define TRIEN_VERIFY_SIGNATURE_H
+
+#include "verify/revision.h"
+
+struct found_signature {
+	uint32_t field, object;		/* object numbers */
+	uint8_t revision;
+	struct value dict;
+	uint64_t range[4];
+	struct slice contents;		/* hex digits between < and > */
+	int64_t signed_ms;
+	uint32_t docmdp;		/* P of a certification; 0: none */
+	bool locks_all;			/* /FieldMDP or /Lock for all fields */
+};
+
+/* found[i] is the signature of revision i. ST_INVALID, ST_UNSUPPORTED as pdf_open(). */
+enum status signatures_find(const struct pdf *pdf, struct found_signature *found, struct finding *f)
+	must_use;
+
+#endif

@@ -1,0 +1,94 @@
+#include "verify/verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "verify/proof.h"
+#include "verify/signature.h"
+
+const char *verdict_name(enum verdict v)
+{
+	static const char *const names[] = { "TOTAL-PASSED", "TOTAL-FAILED", "INDETERMINATE" };
+
+	return names[v];
+}
+
+const char *indication_name(enum indication i)
+{
+	static const char *const names[IND_COUNT] = {
+		[IND_NONE] = "", [IND_FORMAT_FAILURE] = "FORMAT_FAILURE",
+		[IND_HASH_FAILURE] = "HASH_FAILURE", [IND_SIG_CRYPTO_FAILURE] = "SIG_CRYPTO_FAILURE",
+		[IND_REVOKED] = "REVOKED", [IND_NOT_YET_VALID] = "NOT_YET_VALID",
+		[IND_SIG_CONSTRAINTS_FAILURE] = "SIG_CONSTRAINTS_FAILURE",
+		[IND_CHAIN_CONSTRAINTS_FAILURE] = "CHAIN_CONSTRAINTS_FAILURE",
+		[IND_CRYPTO_CONSTRAINTS_FAILURE] = "CRYPTO_CONSTRAINTS_FAILURE",
+		[IND_NO_SIGNING_CERTIFICATE_FOUND] = "NO_SIGNING_CERTIFICATE_FOUND",
+		[IND_NO_CERTIFICATE_CHAIN_FOUND] = "NO_CERTIFICATE_CHAIN_FOUND",
+		[IND_OUT_OF_BOUNDS_NO_POE] = "OUT_OF_BOUNDS_NO_POE",
+		[IND_REVOKED_NO_POE] = "REVOKED_NO_POE", [IND_TRY_LATER] = "TRY_LATER",
+		[IND_GENERIC] = "GENERIC" };
+
+	return names[i];
+}
+
+static void digest_ranges(struct slice file, const uint64_t range[4], struct sha256 *h,
+			  uint8_t out[SHA256_BYTES])
+{
+	sha256_start(h);
+	sha256_add(h, file.p, range[1]);
+	sha256_add(h, file.p + range[2], range[3]);
+	sha256_end(h, out);
+}
+
+static enum status check_one(const struct roots *roots, struct slice file, struct sha256 *h,
+			     const struct found_signature *s, struct signature_report *out)
+{
+	size_t n = s->contents.n / 2;
+	uint8_t *der = malloc(n), digest[SHA256_BYTES];
+
+	if (der == NULL)
+		return ST_NOMEM;
+	*out = (struct signature_report){ .signed_ms = s->signed_ms, .certifies = s->docmdp != 0 };
+	memcpy(out->range, s->range, sizeof(out->range));
+	digest_ranges(file, s->range, h, digest);
+	if (hex_read(der, n, s->contents))
+		proof_check(roots, slice_of(der, n), digest, out);
+	else
+		find_fault(&out->finding, VERDICT_FAILED, IND_FORMAT_FAILURE, "PDF: /Contents is no hex");
+	free(der);
+	return ST_OK;
+}
+
+/* The worst rules: failed, then undetermined; of equals the first. */
+static void merge(struct finding *all, const struct finding *one)
+{
+	if (all->verdict == VERDICT_FAILED || one->verdict == VERDICT_PASSED)
+		return;
+	if (all->verdict == VERDICT_PASSED || one->verdict == VERDICT_FAILED)
+		*all = *one;
+}
+
+enum status verify_document(const struct roots *roots, struct slice file, struct report *out)
+{
+	struct found_signature found[REVISIONS_MAX];
+	struct sha256 *h = sha256_new();
+	struct pdf pdf = { 0 };
+	enum status st;
+
+	*out = (struct report){ .file_bytes = file.n };
+	if (h == NULL)
+		return ST_NOMEM;
+	sha256_once(file.p, file.n, out->file_sha256);
+	st = pdf_open(&pdf, file, &out->finding);
+	if (st == ST_OK)
+		st = signatures_find(&pdf, found, &out->finding);
+	for (uint8_t i = 0; st == ST_OK && i < pdf.revisions_n; i++) {
+		struct signature_report *s = &out->signatures[out->signatures_n++];
+
+		st = check_one(roots, file, h, &found[i], s);
+		merge(&out->finding, &s->finding);
+	}
+	pdf_close(&pdf);
+	sha256_free(h);
+	return st == ST_NOMEM ? ST_NOMEM : ST_OK;
+}

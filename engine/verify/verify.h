@@ -1,0 +1,82 @@
+/*
+ * verify.h - strict verifier for one document of this engine (ETSI EN 319 102-1 verdicts).
+ *
+ * It accepts only what an issued file can be and repairs nothing, so that no attacker's second
+ * reading of a file exists:
+ *	V1	/ByteRange is exactly [0 a b c], direct integers, inside the file
+ *	V2	the gap is exactly this signature's /Contents: `<` hex `>`, one DER CMS, then only zeros
+ *	V3	it ends where its revision ends; the last one ends where the file ends
+ *	V4	signatures nest: one a revision, in order
+ *	V5	every byte of every revision is header, object, cross-reference or trailer; classic
+ *		cross-reference tables only; nothing twice in a revision; header at 0
+ *	V6	a later revision may fill one empty signature field and nothing else
+ *	V9	one SignerInfo, signed attributes, ESS signing-certificate-v2, allowed algorithms, chain to a
+ *		configured root at the signing time, revocation lists
+ *
+ * The signing time is the signer's claim (/M): level B-B proves no time. Any thread; cold path.
+ */
+#ifndef TRIEN_VERIFY_H
+#define TRIEN_VERIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/status.h"
+
+#define VERIFY_FILE_BYTES_MAX (64u * 1024 * 1024)
+#define VERIFY_SIGNATURES_MAX 8
+
+enum verdict { VERDICT_PASSED, VERDICT_FAILED, VERDICT_INDETERMINATE };
+
+/* Sub-indications of EN 319 102-1 table 5; names by indication_name(). */
+enum indication {
+	IND_NONE, IND_FORMAT_FAILURE, IND_HASH_FAILURE, IND_SIG_CRYPTO_FAILURE, IND_REVOKED,
+	IND_NOT_YET_VALID, IND_SIG_CONSTRAINTS_FAILURE, IND_CHAIN_CONSTRAINTS_FAILURE,
+	IND_CRYPTO_CONSTRAINTS_FAILURE, IND_NO_SIGNING_CERTIFICATE_FOUND,
+	IND_NO_CERTIFICATE_CHAIN_FOUND, IND_OUT_OF_BOUNDS_NO_POE, IND_REVOKED_NO_POE, IND_TRY_LATER,
+	IND_GENERIC, IND_COUNT
+};
+
+const char *verdict_name(enum verdict v);
+const char *indication_name(enum indication i);
+
+struct finding {
+	enum verdict verdict;
+	enum indication indication;
+	char why[200];			/* English, no personal data; "" when passed */
+};
+
+struct signature_report {
+	struct finding finding;
+	char subject[256];		/* CN of the certificate; as the document shows it */
+	char unit[65];			/* agency that the certificate names, "" = none */
+	char algorithm[24];
+	int64_t signed_ms;		/* /M: claimed; INT64_MIN when unreadable */
+	uint64_t range[4];
+	bool certifies;			/* carries DocMDP */
+	uint8_t cert_sha256[SHA256_BYTES];
+};
+
+struct report {
+	struct finding finding;		/* the worst of all */
+	uint8_t signatures_n;
+	struct signature_report signatures[VERIFY_SIGNATURES_MAX];
+	uint64_t file_bytes;
+	uint8_t file_sha256[SHA256_BYTES];
+};
+
+struct roots;			/* trusted roots, known intermediates, revocation lists; immutable */
+
+/*
+ * dir: *.pem and *.crl. Self-signed CA certificates are roots, the others help to build chains.
+ * ST_NOT_FOUND: no root in it.
+ */
+enum status roots_load(struct roots **out, const char *dir, struct error *e) must_use;
+void roots_free(struct roots *r);
+
+/* Fills *out for any bytes whatever; ST_NOMEM only. */
+enum status verify_document(const struct roots *roots, struct slice file, struct report *out) must_use;
+
+#endif
