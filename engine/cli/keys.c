@@ -1,0 +1,397 @@
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "base/calendar.h"
+#include "catalogue/catalogue.h"
+#include "catalogue/demo.h"
+#include "cli/cli.h"
+#include "sign/sign.h"
+#include "signer/devca.h"
+
+#define NAMES_MAX 32
+#define VALID_DAYS 730
+#define CRL_DAYS 365
+
+static const char usage[] =
+	"trien keys dev --data DIR [--schemas DIR] [--algorithm rsa2048|rsa3072|pss2048|p256]\n"
+	"               [--passphrase-file FILE] [--client PRINCIPAL]… [--crl-days N] [--json]\n"
+	"               [--expired KEY]… [--not-yet-valid KEY]… [--revoked KEY]…\n"
+	"trien keys list --data DIR [--json]\n"
+	"\n"
+	"dev: a throw-away CA; a seal (UNIT.seal) for each agency and a key (SIGNER.sign) for each officer of\n"
+	"the catalogue; TLS certificates; plain images. Never overwrites keys. For development only.\n"
+	"list: who can sign what until when.\n";
+
+struct names { const char *of[NAMES_MAX]; uint32_t n; };
+
+struct options {
+	const char *data, *schemas, *passphrase_file;
+	enum algorithm algorithm;
+	uint32_t crl_days;
+	struct names clients, expired, not_yet, revoked;
+	bool json;
+};
+
+enum option { DATA = 256, SCHEMAS, ALGORITHM, PASSPHRASE, CLIENT, CRL_DAYS_OPTION, EXPIRED, NOT_YET,
+	      REVOKED, JSON };
+
+static const struct option long_options[] = {
+	{ "data", required_argument, NULL, DATA },
+	{ "schemas", required_argument, NULL, SCHEMAS },
+	{ "algorithm", required_argument, NULL, ALGORITHM },
+	{ "passphrase-file", required_argument, NULL, PASSPHRASE },
+	{ "client", required_argument, NULL, CLIENT },
+	{ "crl-days", required_argument, NULL, CRL_DAYS_OPTION },
+	{ "expired", required_argument, NULL, EXPIRED },
+	{ "not-yet-valid", required_argument, NULL, NOT_YET },
+	{ "revoked", required_argument, NULL, REVOKED },
+	{ "json", no_argument, NULL, JSON },
+	{ NULL, 0, NULL, 0 }
+};
+
+static bool add_name(struct names *l, const char *name)
+{
+	if (l->n == NAMES_MAX)
+		return false;
+	l->of[l->n++] = name;
+	return true;
+}
+
+static bool has_name(const struct names *l, const char *name)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (strcmp(l->of[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool read_days(uint32_t *out, const char *text)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	*out = (uint32_t)v;
+	return end != text && *end == '\0' && v >= 1 && v <= 3650;
+}
+
+static bool take_option(struct options *o, int which, const char *value)
+{
+	switch (which) {
+	case DATA:
+		o->data = value;
+		return true;
+	case SCHEMAS:
+		o->schemas = value;
+		return true;
+	case ALGORITHM:
+		return algorithm_by_name(&o->algorithm, slice_str(value));
+	case PASSPHRASE:
+		o->passphrase_file = value;
+		return true;
+	case CLIENT:
+		return add_name(&o->clients, value);
+	case CRL_DAYS_OPTION:
+		return read_days(&o->crl_days, value);
+	case EXPIRED:
+		return add_name(&o->expired, value);
+	case NOT_YET:
+		return add_name(&o->not_yet, value);
+	case REVOKED:
+		return add_name(&o->revoked, value);
+	case JSON:
+		o->json = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool read_options(struct options *o, int argc, char **argv)
+{
+	int which;
+
+	*o = (struct options){ .schemas = "schemas", .algorithm = ALG_RSA2048, .crl_days = CRL_DAYS };
+	optind = 1;
+	while ((which = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		if (!take_option(o, which, optarg))
+			return false;
+	return optind == argc && o->data != NULL;
+}
+
+static int fail(const struct error *e)
+{
+	fprintf(stderr, "trien keys: %s\n", e->text);
+	return e->status == ST_EXISTS || status_class(e->status) == CLASS_REJECT ? EX_DATAERR : EX_IOERR;
+}
+
+/* ---- dev ---- */
+
+static enum status read_passphrase(char *out, size_t n, const char *file, struct error *e)
+{
+	FILE *f = fopen(file, "r");
+	size_t got;
+
+	if (f == NULL)
+		return error_set(e, ST_NOT_FOUND, "%s: %s", file, strerror(errno));
+	got = fread(out, 1, n - 1, f);
+	fclose(f);
+	out[got] = '\0';
+	out[strcspn(out, "\r\n")] = '\0';
+	return out[0] != '\0' ? ST_OK : error_set(e, ST_INVALID, "%s is empty", file);
+}
+
+/* Validity of the certificate as the options want it broken. */
+static void set_validity(const struct options *o, struct devca_key *k)
+{
+	k->valid_from_days = -1;
+	k->valid_to_days = VALID_DAYS;
+	if (has_name(&o->expired, k->id)) {
+		k->valid_from_days = -VALID_DAYS;
+		k->valid_to_days = -1;
+	} else if (has_name(&o->not_yet, k->id)) {
+		k->valid_from_days = VALID_DAYS;
+		k->valid_to_days = 2 * VALID_DAYS;
+	}
+}
+
+static enum status add_seal(struct devca *ca, const struct options *o, const struct unit *u,
+			    struct error *e)
+{
+	char id[KEY_ID_BYTES_MAX + 1];
+	struct devca_key k = { .id = id, .unit = u->code, .name = u->name, .organisation = u->name,
+		.algorithm = o->algorithm, .from = u->from, .to = u->to };
+
+	snprintf(id, sizeof(id), "%s.seal", u->code);
+	set_validity(o, &k);
+	return devca_add(ca, &k, e);
+}
+
+static enum status add_officer(struct devca *ca, const struct options *o, const struct catalogue *c,
+			       const struct signer *s, struct error *e)
+{
+	char id[KEY_ID_BYTES_MAX + 1];
+	const struct unit *u = catalogue_unit(c, slice_str(s->unit), s->from);
+	struct devca_key k = { .id = id, .unit = s->unit, .signer = s->code, .name = s->name,
+		.organisation = u != NULL ? u->name : NULL, .algorithm = o->algorithm,
+		.kinds = s->kinds, .kinds_n = s->kinds_n, .from = s->from, .to = s->to };
+
+	snprintf(id, sizeof(id), "%s.sign", s->code);
+	set_validity(o, &k);
+	return devca_add(ca, &k, e);
+}
+
+/* One key a code: the catalogue lists every dated version, the last one rules. */
+static enum status add_all(struct devca *ca, const struct options *o, const struct catalogue *c,
+			   struct error *e)
+{
+	const struct unit *u;
+	const struct signer *s;
+	enum status st = ST_OK;
+
+	for (uint32_t i = 0; st == ST_OK && (u = catalogue_unit_at(c, i)) != NULL; i++) {
+		const struct unit *next = catalogue_unit_at(c, i + 1);
+
+		if (next == NULL || strcmp(next->code, u->code) != 0)
+			st = add_seal(ca, o, u, e);
+	}
+	for (uint32_t i = 0; st == ST_OK && (s = catalogue_signer_at(c, i)) != NULL; i++) {
+		const struct signer *next = catalogue_signer_at(c, i + 1);
+
+		if (next == NULL || strcmp(next->code, s->code) != 0)
+			st = add_officer(ca, o, c, s, e);
+	}
+	return st;
+}
+
+static enum status make_tls(struct devca *ca, const struct options *o, struct error *e)
+{
+	enum status st = devca_server(ca, e);
+
+	for (uint32_t i = 0; st == ST_OK && i < o->clients.n; i++)
+		st = devca_client(ca, o->clients.of[i], e);
+	return st;
+}
+
+/* A misspelt key id would leave a test with a good key. */
+static enum status check_names(const struct options *o, const struct catalogue *c, struct error *e)
+{
+	const struct names *lists[] = { &o->expired, &o->not_yet };
+
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+		for (uint32_t n = 0; n < lists[l]->n; n++) {
+			const char *want = lists[l]->of[n];
+			char id[KEY_ID_BYTES_MAX + 1];
+			const struct unit *u;
+			const struct signer *s;
+			bool found = false;
+
+			for (uint32_t i = 0; !found && (u = catalogue_unit_at(c, i)) != NULL; i++) {
+				snprintf(id, sizeof(id), "%s.seal", u->code);
+				found = strcmp(id, want) == 0;
+			}
+			for (uint32_t i = 0; !found && (s = catalogue_signer_at(c, i)) != NULL; i++) {
+				snprintf(id, sizeof(id), "%s.sign", s->code);
+				found = strcmp(id, want) == 0;
+			}
+			if (!found)
+				return error_set(e, ST_NOT_FOUND, "there is no key '%s'", want);
+		}
+	}
+	return ST_OK;
+}
+
+static enum status make_keys(const struct options *o, const struct catalogue *c, struct error *e)
+{
+	struct devca_config cfg = { .data = o->data, .algorithm = o->algorithm, .crl_days = o->crl_days,
+				    .now_ms = (int64_t)time(NULL) * 1000 };
+	char passphrase[1024];
+	struct devca *ca = NULL;
+	enum status st = check_names(o, c, e);
+
+	if (st == ST_OK && o->passphrase_file != NULL) {
+		st = read_passphrase(passphrase, sizeof(passphrase), o->passphrase_file, e);
+		cfg.passphrase = passphrase;
+	}
+	/* PSS certificates are issued under a plain RSA authority. */
+	if (cfg.algorithm == ALG_PSS2048)
+		cfg.algorithm = ALG_RSA2048;
+	if (st == ST_OK)
+		st = devca_new(&ca, &cfg, e);
+	if (st == ST_OK)
+		st = add_all(ca, o, c, e);
+	for (uint32_t i = 0; st == ST_OK && i < o->revoked.n; i++)
+		st = devca_revoke(ca, o->revoked.of[i], e);
+	if (st == ST_OK)
+		st = make_tls(ca, o, e);
+	if (st == ST_OK)
+		st = devca_publish(ca, e);
+	devca_free(ca);
+	return st;
+}
+
+static int list(const struct options *o);
+
+static int dev(const struct options *o)
+{
+	struct catalogue_config cfg = { .schemas = o->schemas };
+	struct catalogue *c = NULL;
+	struct error e = { 0 };
+	enum status st = catalogue_demo_images(o->schemas, &e);
+
+	if (st == ST_OK)
+		st = catalogue_load(&c, &cfg, &e);
+	if (st == ST_OK)
+		st = make_keys(o, c, &e);
+	catalogue_unref(c);
+	return st == ST_OK ? list(o) : fail(&e);
+}
+
+/* ---- list ---- */
+
+static const char *day_text(char out[16], int64_t ms, const char *open)
+{
+	uint32_t day;
+
+	if (ms == INT64_MIN || ms == INT64_MAX)
+		return open;
+	day = day_vietnam(ms);
+	snprintf(out, 16, "%04u-%02u-%02u", day / 10000 % 10000, day / 100 % 100, day % 100);
+	return out;
+}
+
+/* The last moment at which policy and certificate both allow signing. */
+static int64_t until(const struct key_row *r)
+{
+	int64_t to = r->to_ms == INT64_MAX ? INT64_MAX : r->to_ms - 1;
+
+	return to < r->not_after_ms ? to : r->not_after_ms;
+}
+
+static json_t *row_json(const struct key_row *r, const struct key_policy *p)
+{
+	char from[16], to[16], hash[2 * SHA256_BYTES + 1] = "";
+	json_t *kinds = json_array();
+
+	for (uint32_t i = 0; i < p->kinds_n; i++)
+		json_array_append_new(kinds, json_string(p->kinds[i]));
+	hex_lower(hash, r->cert_sha256, SHA256_BYTES);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s}", "id", r->id, "role",
+			 r->role == ROLE_PERSON ? "person" : "agency", "unit", r->unit, "signer",
+			 r->signer, "algorithm", r->algorithm, "kinds", kinds, "from",
+			 day_text(from, r->not_before_ms > r->from_ms ? r->not_before_ms : r->from_ms, ""),
+			 "until", day_text(to, until(r), ""), "certificate_sha256", hash);
+}
+
+static void print_row(const struct key_row *r, const struct key_policy *p)
+{
+	char from[16], to[16];
+
+	printf("%-40s %-7s %-24s %-8s %-10s %-10s ", r->id, r->role == ROLE_PERSON ? "person" : "agency",
+	       r->unit, r->algorithm,
+	       day_text(from, r->not_before_ms > r->from_ms ? r->not_before_ms : r->from_ms, "-"),
+	       day_text(to, until(r), "-"));
+	for (uint32_t i = 0; i < p->kinds_n; i++)
+		printf("%s%s", i > 0 ? "," : "", p->kinds[i]);
+	printf("%s\n", p->kinds_n == 0 ? "all" : "");
+}
+
+static void print_rows(const struct options *o, const struct keyring *k, const struct policy *p)
+{
+	json_t *rows = json_array();
+	struct key_row r;
+
+	if (!o->json)
+		printf("%-40s %-7s %-24s %-8s %-10s %-10s %s\n", "KEY", "ROLE", "UNIT", "ALGORITHM",
+		       "FROM", "UNTIL", "KINDS");
+	for (uint32_t i = 0; keyring_row(k, i, &r); i++) {
+		if (o->json)
+			json_array_append_new(rows, row_json(&r, policy_key(p, i)));
+		else
+			print_row(&r, policy_key(p, i));
+	}
+	if (o->json) {
+		json_dumpf(rows, stdout, JSON_INDENT(1));
+		putchar('\n');
+	}
+	json_decref(rows);
+}
+
+static int list(const struct options *o)
+{
+	struct keyring_config cfg = { .check_one_in = 1 };
+	struct keyring *k = NULL;
+	struct policy *p = NULL;
+	struct error e = { 0 };
+	char certs[4096];
+	enum status st;
+
+	snprintf(certs, sizeof(certs), "%s/certs", o->data);
+	cfg.certs_dir = certs;
+	st = policy_load(&p, certs, &e);
+	if (st == ST_OK)
+		st = keyring_load(&k, &cfg, &e);
+	if (st == ST_OK)
+		print_rows(o, k, p);
+	keyring_unref(k);
+	policy_free(p);
+	return st == ST_OK ? EX_OK : fail(&e);
+}
+
+int cli_keys(int argc, char **argv)
+{
+	struct options o;
+	bool wants_dev = argc > 1 && strcmp(argv[1], "dev") == 0;
+	bool wants_list = argc > 1 && strcmp(argv[1], "list") == 0;
+
+	if ((!wants_dev && !wants_list) || !read_options(&o, argc - 1, argv + 1)) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	return wants_dev ? dev(&o) : list(&o);
+}
