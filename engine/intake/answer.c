@@ -1,0 +1,232 @@
+#include "intake/answer.h"
+
+#include "trien/v1/case.pb-c.h"
+#include "trien/v1/repository.pb-c.h"
+
+_Static_assert((int)TRIEN__V1__STATE__STORED == (int)STATE_STORED, "states have one numbering");
+_Static_assert((int)TRIEN__V1__STATE__VOID == (int)STATE_VOID, "states have one numbering");
+_Static_assert((int)TRIEN__V1__LIFE__EXPIRED == (int)LIFE_EXPIRED, "lives have one numbering");
+_Static_assert((int)TRIEN__V1__HOLDER__ID_KIND__OTHER_ID == (int)ID_OTHER, "id kinds");
+_Static_assert((int)TRIEN__V1__HOLDER__ROLE__OTHER_ROLE == (int)HOLDER_OTHER, "roles");
+
+static void put_id(struct writer *w, uint32_t number, const uint8_t id[16])
+{
+	static const uint8_t none[16];
+	char text[ID_TEXT_BYTES];
+
+	if (memcmp(id, none, sizeof(none)) == 0)
+		return;
+	id_text(text, id);
+	put_slice(w, number, slice_of(text, sizeof(text)));
+}
+
+static void put_held(struct writer *w, uint32_t number, enum state state, enum reason held)
+{
+	if (state == STATE_HELD)
+		put_text(w, number, reason_text(held)->name);
+}
+
+void answer_receipts(struct writer *w, uint32_t number, const struct submitted_case *c)
+{
+	for (uint8_t i = 0; i < c->results_n; i++) {
+		const struct submitted_result *r = &c->results[i];
+		uint8_t *at = put_begin(w, number);
+
+		put_slice(w, 1, c->code);
+		put_slice(w, 2, r->unit_code);
+		put_slice(w, 3, r->kind_code);
+		put_number(w, 4, r->ordinal);
+		put_id(w, 5, r->receipt.result_id);
+		put_number(w, 6, r->receipt.state);
+		put_held(w, 7, r->receipt.state, r->receipt.held);
+		put_text(w, 8, r->receipt.number_text);
+		put_number(w, 9, r->receipt.number);
+		put_time(w, 10, r->receipt.accepted_ms);
+		put_time(w, 11, r->receipt.issued_ms);
+		put_number(w, 12, r->receipt.duplicate);
+		put_number(w, 13, r->receipt.sequence);
+		put_end(w, at);
+	}
+}
+
+/* Only what a code may be is repeated to the sender: anything else might not even be text. */
+static bool printable(struct slice s)
+{
+	if (s.n > CASE_CODE_BYTES_MAX)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~')
+			return false;
+	return true;
+}
+
+void answer_reject(struct writer *w, uint32_t number, const struct submitted_case *c)
+{
+	const struct refusal *r = &c->refusal;
+	const struct reason_text *t = reason_text(r->reason);
+	uint8_t *at = put_begin(w, number);
+
+	put_number(w, 1, c->index);
+	if (printable(c->code))
+		put_slice(w, 2, c->code);
+	put_text(w, 3, r->field);
+	put_text(w, 4, t->name);
+	put_text(w, 5, r->detail);
+	put_text(w, 6, t->vi);
+	put_text(w, 7, t->en);
+	put_number(w, 8, status_class(t->status) == CLASS_RETRY);
+	if (r->reason == REASON_CASE_CONTENT_CONFLICT) {
+		put_slice(w, 9, slice_of(r->digest_stored, SHA256_BYTES));
+		put_slice(w, 10, slice_of(r->digest_given, SHA256_BYTES));
+	}
+	put_end(w, at);
+}
+
+void answer_day(struct writer *w, uint32_t number, uint32_t yyyymmdd)
+{
+	uint8_t *at;
+
+	if (yyyymmdd == 0)
+		return;
+	at = put_begin(w, number);
+	put_number(w, 1, yyyymmdd / 10000);
+	put_number(w, 2, yyyymmdd / 100 % 100);
+	put_number(w, 3, yyyymmdd % 100);
+	put_end(w, at);
+}
+
+static uint64_t zigzag(int64_t v)
+{
+	return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
+}
+
+/* Members of a oneof stand even when they are zero. */
+static void put_oneof_text(struct writer *w, uint32_t number, struct slice s)
+{
+	put_varint(w, number << 3 | WIRE_BYTES);
+	put_varint(w, s.n);
+	write_bytes(w, s.p, s.n);
+}
+
+static void put_table(struct writer *w, const struct field *f)
+{
+	uint8_t *table = put_begin(w, 6);
+
+	for (uint32_t r = 0; r < f->table.rows; r++) {
+		uint8_t *row = put_begin(w, 1);
+
+		for (uint32_t c = 0; c < f->table.columns; c++)
+			put_oneof_text(w, 1, f->table.cells[r * f->table.columns + c]);
+		put_end(w, row);
+	}
+	put_end(w, table);
+}
+
+static void put_field(struct writer *w, uint32_t number, const struct field *f)
+{
+	uint8_t *at = put_begin(w, number), *inner;
+
+	put_slice(w, 1, f->name);
+	switch (f->type) {
+	case FIELD_TEXT:
+		put_oneof_text(w, 2, f->text);
+		break;
+	case FIELD_NUMBER:
+		inner = put_begin(w, 3);
+		put_number(w, 1, zigzag(f->number.value));
+		put_number(w, 2, f->number.decimals);
+		put_end(w, inner);
+		break;
+	case FIELD_FLAG:
+		put_varint(w, 4 << 3 | WIRE_VARINT);
+		put_varint(w, f->flag);
+		break;
+	case FIELD_DATE:
+		inner = put_begin(w, 5);
+		put_number(w, 1, f->date.year);
+		put_number(w, 2, f->date.month);
+		put_number(w, 3, f->date.day);
+		put_end(w, inner);
+		break;
+	case FIELD_TABLE:
+		put_table(w, f);
+		break;
+	}
+	put_end(w, at);
+}
+
+static void put_signatures(struct writer *w, const struct result_view *v)
+{
+	for (uint8_t i = 0; i < v->signatures_n; i++) {
+		const struct signature_view *s = &v->signatures[i];
+		uint8_t *at = put_begin(w, 28);
+
+		put_number(w, 1, s->role == ROLE_PERSON ? 1 : 2);
+		put_time(w, 2, s->signed_ms);
+		put_slice(w, 3, slice_of(s->cert_sha256, sizeof(s->cert_sha256)));
+		put_slice(w, 4, s->subject);
+		put_end(w, at);
+	}
+}
+
+static enum status put_case(struct writer *w, const struct result_view *v, struct arena *scratch)
+{
+	struct case_view c;
+	enum status st = case_decode(&c, v->case_bytes, scratch);
+
+	if (st != ST_OK)
+		return st;
+	put_slice(w, 29, c.facts);
+	put_slice(w, 30, c.approval);
+	for (uint8_t i = 0; i < c.results_n; i++) {
+		const struct case_result *r = &c.results[i];
+
+		if (!slice_eq(r->unit, v->unit) || !slice_eq(r->kind, v->kind) ||
+		    r->ordinal != v->ordinal)
+			continue;
+		for (uint8_t k = 0; k < r->fields_n; k++)
+			put_field(w, 31, &r->fields[k]);
+	}
+	return ST_OK;
+}
+
+static void put_stored(struct writer *w, const struct result_view *v)
+{
+	put_time(w, 16, v->stored_ms);
+	put_number(w, 17, v->life);
+	put_id(w, 18, v->replaced_by);
+	put_id(w, 19, v->replaces);
+	answer_day(w, 20, v->valid_until);
+	put_number(w, 21, v->file_size);
+	put_slice(w, 22, slice_of(v->file_sha256, SHA256_BYTES));
+	put_slice(w, 23, slice_of(v->case_digest, SHA256_BYTES));
+	put_slice(w, 24, slice_of(v->template_version, SHA256_BYTES));
+	put_slice(w, 25, slice_of(v->pins.kind, PIN_BYTES));
+	put_slice(w, 26, slice_of(v->pins.unit, PIN_BYTES));
+	put_slice(w, 27, slice_of(v->pins.signer, PIN_BYTES));
+	put_signatures(w, v);
+}
+
+enum status answer_result(struct writer *w, const struct result_view *v, bool whole,
+			  struct arena *scratch)
+{
+	put_id(w, 1, v->result_id);
+	put_number(w, 2, v->state);
+	put_held(w, 3, v->state, v->held);
+	put_slice(w, 4, v->unit);
+	put_slice(w, 5, v->case_code);
+	put_slice(w, 6, v->kind);
+	put_number(w, 7, v->ordinal);
+	put_number(w, 8, v->revision);
+	put_slice(w, 9, v->register_code);
+	put_number(w, 10, v->register_year);
+	put_number(w, 11, v->number);
+	put_slice(w, 12, v->number_text);
+	put_number(w, 13, v->sequence);
+	put_time(w, 14, v->accepted_ms);
+	put_time(w, 15, v->issued_ms);
+	if (v->state != STATE_STORED)
+		return ST_OK;
+	put_stored(w, v);
+	return whole && v->case_bytes.n > 0 ? put_case(w, v, scratch) : ST_OK;
+}

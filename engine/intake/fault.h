@@ -1,0 +1,94 @@
+/*
+ * fault.h - why a whole call fails, as google.rpc.Status with ErrorInfo, BadRequest, LocalizedMessage
+ * and RetryInfo (AIP-193). Reasons are stable; texts hold no personal data (P9).
+ */
+#ifndef TRIEN_INTAKE_FAULT_H
+#define TRIEN_INTAKE_FAULT_H
+
+#include <grpc/status.h>
+
+#include "base/bytes.h"
+#include "reason.h"
+
+#define FAULTS(F) \
+	F(UNAUTHENTICATED, UNAUTHENTICATED, \
+	  "Không xác định được bên gọi", "the caller cannot be identified") \
+	F(PRINCIPAL_UNKNOWN, PERMISSION_DENIED, \
+	  "Bên gọi không có trong danh sách được phép", "the caller is not among the principals") \
+	F(ROLE_MISSING, PERMISSION_DENIED, \
+	  "Bên gọi không có vai trò cần thiết", "the caller lacks the role for this call") \
+	F(UNIT_DENIED, PERMISSION_DENIED, \
+	  "Bên gọi không được thao tác với cơ quan này", "the caller may not act for this agency") \
+	F(QUOTA_EXCEEDED, RESOURCE_EXHAUSTED, \
+	  "Vượt hạn mức gửi hồ sơ", "the caller's quota is used up; send again later") \
+	F(BUSY, RESOURCE_EXHAUSTED, \
+	  "Máy chủ đang quá tải, hãy gửi lại sau", "the engine is at its limit; send again later") \
+	F(STOPPING, UNAVAILABLE, \
+	  "Máy chủ đang dừng, hãy gửi lại sau", "the engine is stopping; send again later") \
+	F(MALFORMED, INVALID_ARGUMENT, \
+	  "Thông điệp không đúng định dạng", "the message is malformed") \
+	F(TOO_MANY, INVALID_ARGUMENT, \
+	  "Quá nhiều phần tử trong một yêu cầu", "too many entries in one request") \
+	F(ARGUMENT_MISSING, INVALID_ARGUMENT, \
+	  "Thiếu tham số bắt buộc", "a required argument is missing") \
+	F(ARGUMENT_INVALID, INVALID_ARGUMENT, \
+	  "Tham số không hợp lệ", "an argument is not valid") \
+	F(PAGE_TOKEN_INVALID, INVALID_ARGUMENT, \
+	  "Mã trang không hợp lệ", "the page token is not one of this list") \
+	F(RESULT_NOT_FOUND, NOT_FOUND, \
+	  "Không tìm thấy kết quả", "there is no such result") \
+	F(RESULT_NOT_STORED, FAILED_PRECONDITION, \
+	  "Kết quả chưa được lưu vào kho", "the result is not in the store yet") \
+	F(HELD_NOT_FOUND, NOT_FOUND, \
+	  "Không có kết quả đang tạm giữ này", "no such result is held") \
+	F(FILE_DAMAGED, DATA_LOSS, \
+	  "Tệp lưu trữ không khớp mã kiểm tra nên không được cung cấp", \
+	  "the stored bytes do not match their checksum and are not served") \
+	F(STORE_AWAY, UNAVAILABLE, \
+	  "Kho dữ liệu tạm thời không truy cập được", "the store does not answer; ask again later") \
+	F(WATCH_TOO_SLOW, ABORTED, \
+	  "Bên theo dõi nhận quá chậm, hãy theo dõi lại", "the watcher was too slow; watch again") \
+	F(SERVICE_UNKNOWN, NOT_FOUND, \
+	  "Không có dịch vụ này", "there is no such service") \
+	F(METHOD_UNKNOWN, UNIMPLEMENTED, \
+	  "Không có phương thức này", "there is no such method") \
+	F(DEADLINE_PASSED, DEADLINE_EXCEEDED, \
+	  "Quá thời hạn của bên gọi", "the caller's deadline has passed") \
+	F(SEQUENCE_BROKEN, INVALID_ARGUMENT, \
+	  "client_seq không tăng liên tục", "client_seq does not rise by one") \
+	F(INTERNAL, INTERNAL, \
+	  "Lỗi nội bộ", "an internal error; see the engine's log")
+
+enum fault_kind {
+#define FAULT_ENUM(name, code, vi, en) FAULT_##name,
+	FAULTS(FAULT_ENUM)
+#undef FAULT_ENUM
+	FAULT_COUNT
+};
+
+struct fault {
+	grpc_status_code code;
+	const char *reason;
+	const char *vi, *en;
+	char field[160];		/* path in the request; "": none */
+	char detail[160];
+	uint32_t retry_ms;		/* 0: no RetryInfo */
+	bool digests;			/* CASE_CONTENT_CONFLICT: both stand in the metadata */
+	uint8_t digest_stored[SHA256_BYTES], digest_given[SHA256_BYTES];
+};
+
+/* field and fmt may be "". BUSY, STOPPING, STORE_AWAY say when to try again by themselves. */
+void fault_set(struct fault *f, enum fault_kind kind, const char *field, const char *fmt, ...)
+	printf_like(4, 5);
+/* A refused case; prefix: where it stands in the request ("case."). */
+void fault_refusal(struct fault *f, const struct refusal *r, const char *prefix);
+/* An act that failed: the status's code and name, the error's text. */
+void fault_status(struct fault *f, enum status st, const char *text);
+grpc_status_code fault_code(enum status st);
+
+/* "the message: detail" for grpc-message, and the encoded google.rpc.Status. */
+void fault_message(const struct fault *f, char *out, size_t size);
+#define FAULT_BYTES_MAX 2048
+size_t fault_encode(const struct fault *f, uint8_t out[FAULT_BYTES_MAX]);
+
+#endif

@@ -1,0 +1,47 @@
+#include "intake/methods.h"
+
+#define ISSUANCE "/trien.v1.Issuance/"
+#define REPOSITORY "/trien.v1.Repository/"
+#define OPERATIONS "/trien.v1.Operations/"
+#define REFLECTION(version) "/grpc.reflection." version ".ServerReflection/ServerReflectionInfo"
+#define READERS (MAY_READ | MAY_PORTAL | MAY_REGISTRY)
+
+/* Every method: its name, who may call it, how many calls wait for it, what runs. */
+const struct method methods[] = {
+	{ ISSUANCE "SubmitCase", MAY_SUBMIT, 64, .run = submit_case_run, .free = submit_batch_free },
+	{ ISSUANCE "SubmitBatch", MAY_SUBMIT, 32, .run = submit_batch_run, .free = submit_batch_free },
+	{ ISSUANCE "SubmitStream", MAY_SUBMIT, 8, .begin = stream_begin, .message = stream_message,
+	  .sent = stream_sent, .closed = stream_closed, .stop = stream_stop, .free = stream_free },
+	{ ISSUANCE "WatchResults", MAY_SUBMIT | READERS, 8, .work = watch_work, .sent = watch_sent,
+	  .closed = watch_closed, .stop = watch_stop, .free = watch_free },
+	{ ISSUANCE "LinkHolder", MAY_SUBMIT | MAY_REGISTRY, 4, .work = link_work,
+	  .free = operate_free },
+
+	{ REPOSITORY "GetResult", MAY_SUBMIT | READERS, 32, .work = get_work },
+	{ REPOSITORY "BatchGetResults", MAY_SUBMIT | READERS, 8, .work = batch_get_work },
+	{ REPOSITORY "ListResults", READERS, 16, .work = list_work },
+	{ REPOSITORY "DownloadResult", READERS, 16, .work = download_work, .sent = download_sent,
+	  .free = download_free },
+
+	{ OPERATIONS "OpenRegister", MAY_REGISTRY, 2, .work = register_open_work,
+	  .free = operate_free },
+	{ OPERATIONS "CloseRegister", MAY_REGISTRY, 2, .work = register_close_work,
+	  .free = operate_free },
+	{ OPERATIONS "ListRegisters", MAY_REGISTRY | MAY_AUDIT, 2, .work = register_list_work,
+	  .free = operate_free },
+	{ OPERATIONS "ListHeld", MAY_REGISTRY | MAY_AUDIT, 2, .work = held_list_work,
+	  .free = operate_free },
+	{ OPERATIONS "RetryHeld", MAY_REGISTRY, 2, .work = held_retry_work, .free = operate_free },
+	{ OPERATIONS "VoidHeld", MAY_REGISTRY, 2, .work = held_void_work, .free = operate_free },
+	{ OPERATIONS "GetStatus", MAY_ANY, 4, .work = status_work, .free = operate_free },
+
+	{ "/grpc.health.v1.Health/Check", MAY_ANY, 4, .anonymous = true, .run = health_check_run },
+	{ "/grpc.health.v1.Health/Watch", MAY_ANY, 4, .anonymous = true, .run = health_watch_run,
+	  .sent = health_watch_sent, .closed = health_watch_closed, .stop = health_watch_stop,
+	  .free = health_watch_free },
+	{ REFLECTION("v1"), MAY_ANY, 2, .begin = reflection_begin, .message = reflection_message,
+	  .sent = reflection_sent, .stop = reflection_stop },
+	{ REFLECTION("v1alpha"), MAY_ANY, 2, .begin = reflection_begin, .message = reflection_message,
+	  .sent = reflection_sent, .stop = reflection_stop },
+};
+const uint32_t methods_n = ARRAY_LEN(methods);

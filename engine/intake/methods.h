@@ -1,0 +1,52 @@
+/*
+ * methods.h - what the table of methods names, by the file it stands in. Contracts are those of struct
+ * method (server.h); the services' are in proto/.
+ */
+#ifndef TRIEN_INTAKE_METHODS_H
+#define TRIEN_INTAKE_METHODS_H
+
+#include "intake/server.h"
+#include "intake/submit.h"
+
+/* health.c */
+void health_check_run(struct call *c);
+void health_watch_run(struct call *c);
+void health_watch_sent(struct call *c, bool ok);
+void health_watch_closed(struct call *c);
+void health_watch_stop(struct call *c);
+void health_watch_free(struct call *c);
+
+/* reflection.c */
+void reflection_begin(struct call *c);
+void reflection_message(struct call *c, bool ok);
+void reflection_sent(struct call *c, bool ok);
+void reflection_stop(struct call *c);
+
+/* watch.c */
+void watch_work(struct call *c, struct read_thread *r);
+void watch_sent(struct call *c, bool ok);
+void watch_closed(struct call *c);
+void watch_stop(struct call *c);
+void watch_free(struct call *c);
+
+/* read.c */
+void get_work(struct call *c, struct read_thread *r);
+void batch_get_work(struct call *c, struct read_thread *r);
+void list_work(struct call *c, struct read_thread *r);
+/* download.c */
+void download_work(struct call *c, struct read_thread *r);
+void download_sent(struct call *c, bool ok);
+void download_free(struct call *c);
+
+/* operate.c */
+void link_work(struct call *c, struct read_thread *r);
+void register_open_work(struct call *c, struct read_thread *r);
+void register_close_work(struct call *c, struct read_thread *r);
+void register_list_work(struct call *c, struct read_thread *r);
+void held_list_work(struct call *c, struct read_thread *r);
+void held_retry_work(struct call *c, struct read_thread *r);
+void held_void_work(struct call *c, struct read_thread *r);
+void status_work(struct call *c, struct read_thread *r);
+void operate_free(struct call *c);
+
+#endif

@@ -1,0 +1,256 @@
+#include "intake/submit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/calendar.h"
+#include "intake/answer.h"
+#include "intake/validate.h"
+
+bool submit_list(struct slice request, uint32_t number, struct arena *a, struct case_list *out,
+		 struct fault *f)
+{
+	struct wire w = wire_of(request);
+	struct wire_field field;
+	struct slice *list;
+	uint32_t n = 0, i = 0;
+
+	while (wire_next(&w, &field)) {
+		if (field.number != number)
+			continue;
+		if (field.type != WIRE_BYTES)
+			break;
+		n++;
+	}
+	if (w.bad || w.p != w.end) {
+		fault_set(f, FAULT_MALFORMED, "", "not a valid encoding");
+		return false;
+	}
+	if (n == 0 || n > BATCH_CASES_MAX) {
+		fault_set(f, n == 0 ? FAULT_ARGUMENT_MISSING : FAULT_TOO_MANY, "cases",
+			  "1 to %d, got %u", BATCH_CASES_MAX, n);
+		return false;
+	}
+	list = arena_take(a, n * sizeof(*list));
+	if (list == NULL) {
+		fault_set(f, FAULT_INTERNAL, "", "no room for a list");
+		return false;
+	}
+	for (w = wire_of(request); wire_next(&w, &field);)
+		if (field.number == number)
+			list[i++] = field.bytes;
+	*out = (struct case_list){ n, list };
+	return true;
+}
+
+/* Before anything is looked up: for whom may the caller issue? */
+static bool units_allowed(const struct call *c, const struct raw_case *raw, struct refusal *why)
+{
+	char field[48];
+
+	for (uint32_t i = 0; i < raw->results_n; i++) {
+		if (principal_unit(c->principal, raw->results[i].unit))
+			continue;
+		snprintf(field, sizeof(field), "results[%u].unit", i);
+		refuse(why, REASON_UNIT_DENIED, field, "%s", "");
+		return false;
+	}
+	return true;
+}
+
+static bool read_case(struct call *c, struct submitted_case *out, struct slice wire,
+		      const struct validate_env *env, struct arena *a)
+{
+	struct raw_case raw;
+	enum status st;
+
+	arena_reset(env->scratch);
+	st = raw_read(&raw, wire, env->scratch, &out->refusal);
+	if (st == ST_OK && units_allowed(c, &raw, &out->refusal))
+		st = validate_case(out, &raw, env, a);
+	if (out->refusal.reason == REASON_NONE && st == ST_OK)
+		return true;
+	/* A reject names its case; the request is gone by then. */
+	out->code = raw.code.n <= CASE_CODE_BYTES_MAX ? arena_copy(a, raw.code) : slice_of(NULL, 0);
+	if (out->code.p == NULL)
+		out->code.n = 0;
+	if (out->refusal.reason == REASON_NONE)
+		refuse(&out->refusal, REASON_MALFORMED, "", "%s", status_name(st));
+	return false;
+}
+
+bool submit_fill(struct call *c, struct submission *s, const struct case_list *list,
+		 bool validate_only, uint32_t *left, struct fault *f)
+{
+	const struct engine_ops *ops = &c->in->ops;
+	struct validate_env env = { .scratch = &c->worker->scratch };
+	uint32_t wait_ms;
+
+	*left = 0;
+	if (!principal_cases(c->principal, list->n, intake_clock_ms(), &wait_ms)) {
+		fault_set(f, FAULT_QUOTA_EXCEEDED, "", "%s", "cases per second");
+		f->retry_ms = wait_ms;
+		return false;
+	}
+	s->cases = arena_zero(&s->arena, list->n * sizeof(*s->cases));
+	if (s->cases == NULL) {
+		fault_set(f, FAULT_INTERNAL, "", "no room for %u cases", list->n);
+		return false;
+	}
+	s->cases_n = list->n;
+	s->validate_only = validate_only;
+	s->catalogue = ops->catalogue(ops->ctx);
+	s->principal = slice_str(principal_name(c->principal));
+	env.catalogue = s->catalogue;
+	env.coverage = ops->coverage(ops->ctx);
+	env.day = day_vietnam(ops->now_ms(ops->ctx));
+	for (uint32_t i = 0; i < list->n; i++) {
+		s->cases[i].index = i;
+		*left += read_case(c, &s->cases[i], list->wire[i], &env, &s->arena);
+	}
+	atomic_fetch_add_explicit(&c->in->cases, list->n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->in->cases_rejected, list->n - *left, memory_order_relaxed);
+	return true;
+}
+
+bool submit_push(struct call *c, struct submission *s, struct fault *f)
+{
+	enum status st = c->in->ops.submit(c->in->ops.ctx, s);
+
+	if (st == ST_OK)
+		return true;
+	fault_set(f, st == ST_FULL ? FAULT_BUSY : FAULT_STOPPING, "", "%s", "");
+	return false;
+}
+
+/* ---- SubmitCase and SubmitBatch: one message, one submission, one reply ---- */
+
+struct unary {
+	struct slot *slot;
+	bool single;
+};
+
+static void refuse_call(struct call *c, const struct fault *f)
+{
+	atomic_fetch_add_explicit(&c->in->calls_refused, 1, memory_order_relaxed);
+	call_finish(c, f);
+}
+
+/* The reply is built behind the cases, in the submission's own memory. */
+static void reply(struct call *c, struct submission *s)
+{
+	struct unary *u = c->state;
+	uint8_t *buf = s->arena.base + s->arena.used;
+	struct writer w = writer_of(buf, s->arena.size - s->arena.used);
+	uint32_t accepted = 0;
+	struct fault f;
+
+	for (uint32_t i = 0; i < s->cases_n; i++) {
+		if (s->cases[i].refusal.reason != REASON_NONE)
+			continue;
+		accepted++;
+		if (!s->validate_only)
+			answer_receipts(&w, 1, &s->cases[i]);
+	}
+	if (u->single && accepted == 0) {
+		fault_refusal(&f, &s->cases[0].refusal, "case");
+		call_finish(c, &f);
+		return;
+	}
+	for (uint32_t i = 0; i < s->cases_n && !u->single; i++)
+		if (s->cases[i].refusal.reason != REASON_NONE)
+			answer_reject(&w, 2, &s->cases[i]);
+	if (!u->single)
+		put_number(&w, 3, accepted);
+	if (writer_size(&w) > s->arena.peak - s->arena.used)
+		s->arena.peak = s->arena.used + writer_size(&w);
+	if (w.bad) {
+		/* It stands in the journal: the same request again is answered with its receipts. */
+		fault_set(&f, FAULT_INTERNAL, "", "%s", "the reply is too large; send smaller batches");
+		call_finish(c, &f);
+		return;
+	}
+	call_reply(c, slice_copied(&w));
+}
+
+void intake_answer(struct submission *s)
+{
+	struct call *c = s->call;
+
+	if (c->m->begin != NULL)
+		stream_answer(s);
+	else
+		reply(c, s);
+}
+
+void submit_batch_free(struct call *c)
+{
+	struct unary *u = c->state;
+
+	if (u != NULL && u->slot != NULL)
+		call_dismiss(c, u->slot);
+	free(u);
+}
+
+static bool flag_of(struct slice request, uint32_t number)
+{
+	struct wire w = wire_of(request);
+	struct wire_field f;
+	bool set = false;
+
+	while (wire_next(&w, &f))
+		if (f.number == number && f.type == WIRE_VARINT)
+			set = f.value != 0;
+	return set;
+}
+
+static bool accept_request(struct call *c, bool single, struct fault *f)
+{
+	struct arena *gather = &c->worker->gather;
+	struct slice request;
+	struct case_list list;
+	struct unary *u = calloc(1, sizeof(*u));
+	uint32_t left;
+
+	c->state = u;
+	arena_reset(gather);
+	if (u == NULL || !call_request(c, gather, &request)) {
+		fault_set(f, FAULT_INTERNAL, "", "%s", "no memory");
+		return false;
+	}
+	u->single = single;
+	if (!submit_list(request, 1, gather, &list, f))
+		return false;
+	if (single && list.n != 1) {
+		fault_set(f, FAULT_MALFORMED, "case", "%s", "exactly one");
+		return false;
+	}
+	if (!call_admit(c, !single, &u->slot, f))
+		return false;
+	u->slot->submission.call = c;
+	if (!submit_fill(c, &u->slot->submission, &list, flag_of(request, 2), &left, f))
+		return false;
+	grpc_byte_buffer_destroy(c->request);
+	c->request = NULL;
+	if (left == 0) {
+		reply(c, &u->slot->submission);
+		return true;
+	}
+	return submit_push(c, &u->slot->submission, f);
+}
+
+void submit_case_run(struct call *c)
+{
+	struct fault f;
+
+	if (!accept_request(c, true, &f))
+		refuse_call(c, &f);
+}
+
+void submit_batch_run(struct call *c)
+{
+	struct fault f;
+
+	if (!accept_request(c, false, &f))
+		refuse_call(c, &f);
+}

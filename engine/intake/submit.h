@@ -1,0 +1,41 @@
+/*
+ * submit.h - from request bytes to a submission: count, decode, authorise, validate.
+ */
+#ifndef TRIEN_INTAKE_SUBMIT_H
+#define TRIEN_INTAKE_SUBMIT_H
+
+#include "intake/server.h"
+
+/* A request's cases before they are read: slices of the request, in the worker's gather arena. */
+struct case_list { uint32_t n; const struct slice *wire; };
+
+/*
+ * Takes the quota, then fills s: every case is there with its bytes or its refusal. False: *f says
+ * why nothing was taken. *left: how many cases are for the spine to decide.
+ */
+bool submit_fill(struct call *c, struct submission *s, const struct case_list *list,
+		 bool validate_only, uint32_t *left, struct fault *f);
+/* Gives s to the spine; false: it did not take it, *f says why. */
+bool submit_push(struct call *c, struct submission *s, struct fault *f);
+/*
+ * Collects the occurrences of field `number` in the request; other fields go to other(). False:
+ * malformed, too many, none: *f.
+ */
+bool submit_list(struct slice request, uint32_t number, struct arena *a, struct case_list *out,
+		 struct fault *f);
+
+/* Run functions of the method table. */
+void submit_case_run(struct call *c);
+void submit_batch_run(struct call *c);
+void submit_batch_free(struct call *c);
+/* Stream methods (stream.c). */
+void stream_begin(struct call *c);
+void stream_message(struct call *c, bool ok);
+void stream_sent(struct call *c, bool ok);
+void stream_closed(struct call *c);
+void stream_stop(struct call *c);
+void stream_free(struct call *c);
+/* The spine's answer to a message of a stream. */
+void stream_answer(struct submission *s);
+
+#endif
