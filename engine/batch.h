@@ -57,7 +57,7 @@ struct item {
 	struct slice record;		/* the NUMBERED record's payload, in the batch's arena */
 	struct slice case_bytes;	/* canonical case, inside record */
 	int64_t sign_ms;		/* signing time: issued_ms, or later through a RESUMED record */
-	bool large;			/* did not fit with others: sealed alone */
+	bool large;			/* did not fit with others: held for now, sealed again alone */
 	bool from_waiting;		/* its row in the waiting room goes once it is stored */
 	struct pending *pending;	/* spine's own; nobody else reads it */
 

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "limits.h"
 
 enum type { TEXT, COUNT, BOOL, LIST };
@@ -17,7 +18,7 @@ struct setting {
 	const char *name;
 	enum type type;
 	size_t offset;
-	const char *fallback;		/* "@x" = DATA/x */
+	const char *fallback;		/* "@x" = DATA/x, "^x" = DATAx */
 	uint32_t min, max;
 	const char *help;
 };
@@ -38,7 +39,8 @@ static const struct setting settings[] = {
 	{ "tls_key", TEXT, AT(tls_key), "", 0, 0, "server key, PEM" },
 	{ "tls_client_ca", TEXT, AT(tls_client_ca), "", 0, 0, "CA of client certificates, PEM" },
 	{ "metrics", TEXT, AT(metrics), "", 0, 0, "loopback HOST:PORT of /metrics" },
-	{ "witness", TEXT, AT(witness), "@witness", 0, 0, "remembers the highest numbers" },
+	{ "witness", TEXT, AT(witness), "^.witness/numbers", 0, 0,
+	  "file outside of DATA that remembers the highest numbers; its folder is for it alone" },
 	{ "verify_host", TEXT, AT(verify_host), "HTTPS://TRIEN.EXAMPLE", 0, 0,
 	  "permanent host in QR codes, capitals" },
 	{ "font_regular", TEXT, AT(font_regular), "", 0, 0, "TrueType; empty = Liberation Serif" },
@@ -282,9 +284,9 @@ static const char *below_data(const struct config *c, const char *text, const ch
 {
 	char *path = NULL;
 
-	if (text[0] != '@')
+	if (text[0] != '@' && text[0] != '^')
 		return text;
-	if (asprintf(&path, "%s%s/%s", prefix, c->data, text + 1) < 0)
+	if (asprintf(&path, "%s%s%s%s", prefix, c->data, text[0] == '@' ? "/" : "", text + 1) < 0)
 		abort();
 	return path;
 }
@@ -429,10 +431,19 @@ void config_help(FILE *out)
 		const char *fallback = settings[i].fallback;
 
 		fprintf(out, "  --%-18s %s", settings[i].name, settings[i].help);
-		if (fallback[0] == '@')
-			fprintf(out, " (DATA/%s)", fallback + 1);
+		if (fallback[0] == '@' || fallback[0] == '^')
+			fprintf(out, " (DATA%s%s)", fallback[0] == '@' ? "/" : "", fallback + 1);
 		else if (fallback[0] != '\0')
 			fprintf(out, " (%s)", fallback);
 		fputc('\n', out);
 	}
+}
+
+void config_log(const struct config *c, const char *process)
+{
+	static const char *const levels[] = { "debug", "info", "warn", "error" };
+
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+		if (strcmp(c->log_level, levels[i]) == 0)
+			log_setup((enum log_level)i, process);
 }

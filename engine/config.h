@@ -31,7 +31,7 @@ struct config {
 	const char *insecure_loopback;	/* principal of clear-text loopback callers; "" = refused */
 	const char *tls_cert, *tls_key, *tls_client_ca;	/* "" = no TLS port */
 	const char *metrics;		/* loopback "HOST:PORT", "" = off */
-	const char *witness;		/* default DATA/witness */
+	const char *witness;		/* default DATA.witness/numbers; see store.h */
 	const char *verify_host;	/* permanent host in QR codes, "HTTPS://…" in capitals */
 	const char *font_regular, *font_bold, *font_italic, *font_bold_italic;
 	const char *log_level;
@@ -61,5 +61,7 @@ enum status config_load(struct config *c, int argc, char **argv, struct error *e
 /* name = value  # origin */
 void config_print(const struct config *c, FILE *out, bool json);
 void config_help(FILE *out);
+/* log_setup() with the configured level. */
+void config_log(const struct config *c, const char *process);
 
 #endif

@@ -64,7 +64,10 @@ static enum status press_item(struct worker *w, struct item *item, struct batch_
 		return ST_OK;
 	}
 	st = render_item(w->press, item, &range->arena);
-	return st == ST_OK ? sign_prepare(w->sign, item, 0) : st;
+	if (st != ST_OK)
+		return st;
+	sha256_fork(item->mid, template_view(item->template)->prefix_state);
+	return sign_prepare(w->sign, item, 0);
 }
 
 static void press_range(struct worker *w, struct batch_range *range)
@@ -73,10 +76,11 @@ static void press_range(struct worker *w, struct batch_range *range)
 		struct item *item = &range->batch->items[range->first + i];
 		enum status st = press_item(w, item, range);
 
-		if (st == ST_TOO_LARGE && range->batch->items_n > 1)
-			item->large = true;	/* the spine seals it again, alone */
-		else if (st != ST_OK)
-			hold(item, REASON_RENDER_FAILED, status_name(st));
+		if (st == ST_OK)
+			continue;
+		/* Too large for its share: later stages skip it, the spine seals it again, alone. */
+		item->large = st == ST_TOO_LARGE && range->batch->items_n > 1;
+		hold(item, item->large ? REASON_BUSY : REASON_RENDER_FAILED, status_name(st));
 	}
 }
 
@@ -87,7 +91,7 @@ static void bind_range(struct worker *w, struct batch_range *range)
 	for (uint32_t i = 0; i < range->count; i++) {
 		struct item *item = &range->batch->items[range->first + i];
 
-		if (item->held != REASON_NONE || item->large || slot >= item->slots_n)
+		if (item->held != REASON_NONE || slot >= item->slots_n)
 			continue;
 		if (sign_bind(w->sign, item, slot) != ST_OK) {
 			hold(item, REASON_SIGNATURE_WRONG, "");

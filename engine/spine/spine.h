@@ -36,43 +36,55 @@
 struct intake;
 struct track;			/* track.h */
 
+#define NO_TRACK UINT64_MAX
+
 /* What the low bits of an inbox pointer say. */
 enum note { NOTE_SUBMISSION, NOTE_ACT, NOTE_PRESSED, NOTE_STORED, NOTE_JOB, NOTE_MASK = 7 };
 
-/* A case on its way from the journal to a batch. */
+/*
+ * A case on its way from the journal to a batch: results[next_result … end). One that stands for a
+ * single result of another (too large to be sealed with others) has that one as `parent`.
+ */
 struct pending {
-	struct pending *next;
+	struct pending *next, *parent;
 	uint64_t pos;			/* of its NUMBERED record */
 	uint64_t track;			/* its place in the order of the journal; NO_TRACK: from the waiting room */
 	int64_t sign_ms;		/* 0: the issue time */
 	uint8_t *payload;		/* malloc'd record, NULL: read it again from the journal */
 	uint32_t size;
-	uint8_t priority, results_n, next_result;
+	uint8_t digest[SHA256_BYTES];	/* of the canonical case */
+	uint8_t priority, next_result, end;
 	uint8_t left;			/* results not yet stored, parked or void */
+	uint8_t settled;		/* bit per result: recovery found it stored or parked */
 	bool large;			/* to be sealed alone */
-	bool waiting;			/* from the waiting room: its result's index is next_result */
+	bool waiting;			/* from the waiting room */
 };
 
 struct backlog {
 	struct pending *first[PRIORITY_COUNT], *last[PRIORITY_COUNT];
 	uint32_t cases;
 	size_t bytes;			/* of payloads kept in memory */
-	uint64_t oldest_ns;		/* when the first of the present ones came */
+	uint64_t oldest_ns;		/* when the oldest of the present ones came */
 };
 
 /* Work for the janitor: one blocking act at a time, away from the spine. */
-enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_VOID, JOB_LINK };
+enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_FORGET, JOB_VOID, JOB_LINK,
+		JOB_HELD_LIST, JOB_HELD_FIND, JOB_ANSWER };
 struct job {
 	enum job_type type;
 	struct keyindex_job *keys;
-	uint8_t *bytes;			/* snapshot registers; NUMBERED record to park */
-	size_t n;
 	struct snapshot snapshot;
-	struct waiting_row row;
-	struct record_result voided;
+	struct waiting_row row;		/* PARK; UNPARK, HELD_FIND: sequence in, row out */
+	uint8_t *bytes;			/* registers of the snapshot; NUMBERED record to park or unparked */
+	size_t n;
+	struct record_result voided;	/* strings borrow from the act or from `bytes` */
 	struct record_link link;
-	struct act *act;		/* answered when done */
-	uint64_t upto;			/* journal position this job makes releasable */
+	struct act *act;		/* answered when done; NULL: nobody waits */
+	struct pending *pending;	/* PARK: settled when done */
+	uint64_t after;			/* starts once the journal is durable up to here */
+	uint64_t track;
+	uint64_t upto;			/* KEYINDEX, SNAPSHOT: what becomes releasable */
+	bool more;			/* UNPARK: there are rows behind this one */
 	enum status status;
 	struct error error;
 	struct job *next;
@@ -84,6 +96,7 @@ struct job {
 struct signer_link {
 	int fd;				/* -1: away */
 	bool ready, sending, receiving;
+	uint32_t life, send_life, recv_life;	/* which signer an operation belongs to */
 	struct io_op send_op, recv_op;
 	uint8_t *out, *in;		/* one request; replies as they come */
 	size_t in_used;
@@ -94,11 +107,17 @@ struct signer_link {
 /* Only rise; read by the metrics thread without a lock. */
 struct counters {
 	_Atomic uint64_t accepted, duplicates, refused, stored, held, voided, signatures, batches;
-	_Atomic uint64_t signature_failures, store_retries;
+};
+
+/* As of the last turn; likewise. */
+struct gauges {
+	_Atomic uint32_t backlog, batches, slots_free;
+	atomic_bool signer_up, numbering;
 };
 
 struct spine {
 	const struct config *config;
+	char *archive;			/* DATA/catalogue */
 	struct io *io;
 	struct journal *journal;
 	struct keyindex *keys;
@@ -110,56 +129,69 @@ struct spine {
 	struct notify *notify;
 	struct inflight *inflight;
 	struct intake *intake;
+	struct render *render;
 	struct pipeline *pipeline;
 	struct batch_pool *batches;
 	struct backlog backlog;
 	struct track *track;
 
 	struct queue *inbox;
-	struct io_op inbox_op, timer_op, control_op;
-	bool inbox_polled, timer_set;
+	struct io_op inbox_op, control_op;
+	bool inbox_polled;
 	struct signer_link signer;
 	int control;			/* to the supervisor: 'S' + descriptor in, 'R' out; -1: none */
 
 	struct submission *number_first, *number_last;	/* waiting for room in the journal */
 	struct submission *answer_first, *answer_last;	/* waiting for their durable_at */
-	struct act *act_first, *act_last;		/* likewise */
 	uint32_t number_case;		/* next case of number_first */
 	uint8_t *record;		/* scratch for one record */
 
 	struct queue *jobs;		/* to the janitor */
 	pthread_t janitor;
-	struct job *job_first;		/* not pushed yet: the queue was full */
+	struct job *job_first, *job_last;	/* not pushed yet: queue full, or not durable yet */
+	struct job *parked_first;	/* parked, whose PARKED record found the journal full */
+	uint32_t jobs_out;		/* with the janitor or in these lists */
 	bool recycling;
+	uint64_t appended;		/* just behind the newest record: durable when the journal is */
 	uint64_t released, stored_up_to, snapshot_pos;
+	uint64_t noted;			/* `appended` just after the last STORED_UP_TO record */
 
 	/* Swapped by a reload, read by intake threads: under `lock`. */
 	pthread_mutex_t lock;
 	struct catalogue *catalogue;
 	struct keyring *keyring;
 
-	bool numbering, stopping, failed;
-	char why[160];
+	bool numbering, stopping;
+	struct error failure;		/* status not ST_OK: the engine stops */
 	int64_t started_ms;
 	uint64_t drain_until_ns;
 	struct counters counters;
-	atomic_bool reload, stop;	/* set by the signal thread */
+	struct gauges gauges;
+	atomic_bool stop;		/* set by the signal thread */
 };
-
-#define NO_TRACK UINT64_MAX
 
 /* recovery.c: everything that lies in DATA, replayed; before any thread starts. */
 enum status spine_recover(struct spine *s, struct error *e) must_use;
 
+/* Where catalogue and keyring come from. */
+void spine_sources(const struct spine *s, struct catalogue_config *cc, struct keyring_config *kc);
+
 /* loop.c */
-enum status spine_new(struct spine **out, const struct config *c, int signer_fd, int control_fd,
+enum status spine_new(struct spine **out, const struct config *c, int control_fd,
 		      struct error *e) must_use;
 void spine_free(struct spine *s);
-/* Runs until stop is set and everything accepted is settled or drain_ms passed; 0 or an exit code. */
-int spine_run(struct spine *s);
-void spine_wake(struct spine *s);
-void spine_post(struct spine *s, enum note kind, void *p);
-int64_t spine_now(const struct spine *s);
+/* Threads that the spine feeds: workers, store thread, janitor. After recovery. */
+enum status spine_start(struct spine *s, struct error *e) must_use;
+/* Runs until stop is set and everything accepted is settled or drain_ms passed. ST_OK: a clean end. */
+enum status spine_run(struct spine *s, struct error *e);
+/* Nothing is on its way any more. */
+bool spine_settled(const struct spine *s);
+/* Any thread; ST_FULL only for submissions and acts. */
+enum status spine_post(struct spine *s, enum note kind, void *p);
+/* Something durable failed: nothing more is acknowledged, the engine stops. */
+void spine_fail(struct spine *s, const char *fmt, ...) printf_like(2, 3);
+/* Catalogue and keyring from their folders again; the old ones serve on if one is broken. */
+enum status spine_reload(struct spine *s, struct error *e) must_use;
 
 /* numbering.c */
 void number_push(struct spine *s, struct submission *sub);
@@ -167,6 +199,11 @@ void number_run(struct spine *s);	/* as far as the journal has room */
 void answer_run(struct spine *s);	/* those whose records are durable */
 /* Appends; false: the journal is full just now. */
 bool append_record(struct spine *s, enum record_type type, struct slice payload, uint64_t *pos);
+/* The key under which a number given by a case is remembered. */
+void given_key(uint8_t key[16], struct slice unit, struct slice code, uint32_t year, uint64_t number);
+/* One result's row for watchers and readers. */
+void change_fill(struct spine *s, struct state_change *out, const struct numbered_result *n,
+		 const struct case_result *r, struct slice case_code, enum state state, int64_t at_ms);
 
 /* feeding.c: backlog → batches → stages → done */
 void backlog_add(struct spine *s, struct pending *p);
@@ -174,17 +211,22 @@ void feed_run(struct spine *s);
 void feed_pressed(struct spine *s, struct batch *b);
 void feed_signed(struct spine *s, struct batch *b);
 void feed_stored(struct spine *s, struct batch *b);
-void item_settled(struct spine *s, struct pending *p);
+void pending_settled(struct spine *s, struct pending *p);
+void pending_free(struct spine *s, struct pending *p);
 
 /* signing.c */
-void signing_start(struct spine *s, int fd);
+/* Buffers, and the first receive on the supervisor's socket. */
+enum status signing_start(struct spine *s) must_use;
+void signing_stop(struct spine *s);
 void signing_ask(struct spine *s, struct batch *b);
 void signing_tick(struct spine *s);
-void signing_control(struct spine *s);	/* arms the supervisor's socket */
 
 /* acts.c */
 void act_run(struct spine *s, struct act *a);
-void act_done(struct spine *s, struct act *a, enum status st, const char *text);
+/* UNPARK, HELD_*, VOID, LINK, ANSWER: the janitor is through with it. Frees j. */
+void act_finished(struct spine *s, struct job *j);
+/* A VOID record at pos: a repeated submission is answered with it. */
+void void_keys(struct spine *s, const struct record_result *r, uint64_t pos);
 
 /* recycle.c: stored-up-to, snapshots, key runs, freed segments; the janitor */
 enum status janitor_start(struct spine *s, struct error *e) must_use;
@@ -192,6 +234,12 @@ void janitor_stop(struct spine *s);
 void job_push(struct spine *s, struct job *j);
 void job_finished(struct spine *s, struct job *j);
 void recycle_run(struct spine *s);
+/* Hands waiting jobs to the janitor as far as they are durable. */
+void jobs_flush(struct spine *s);
+
+/* recycle.c: into the store, idempotent; janitor, and recovery. */
+enum status void_project(struct spine *s, const struct record_result *v, struct error *e) must_use;
+enum status link_project(struct spine *s, const struct record_link *r, struct error *e) must_use;
 
 /* reads.c: engine_ops for intake */
 void reads_ops(struct spine *s, struct engine_ops *ops);

@@ -1,0 +1,129 @@
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "config.h"
+#include "signer/signer.h"
+#include "supervisor.h"
+
+static int serve(int argc, char **argv);
+static int help(int argc, char **argv);
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *usage, *help;
+} commands[] = {
+	{ "serve", serve, "[--check-config] [--print-config] [--SETTING VALUE]…",
+	  "run the engine until SIGTERM" },
+	{ "keys", cli_keys, "dev|list --data DIR …", "throw-away keys; who can sign what until when" },
+	{ "schema", cli_schema, "check FILE… | preview FILE CASE.json",
+	  "check a kind, an agency or a signer; draw a draft" },
+	{ "register", cli_register, "open|close|list --unit U --code C --year Y --next N --reason T",
+	  "official registers" },
+	{ "submit", cli_submit, "FILE.jsonl|-", "submit cases, one JSON object a line" },
+	{ "get", cli_get, "RESULT_ID… [--output FILE]", "show results, download their PDFs" },
+	{ "list", cli_list, "--id-kind K --number N", "a holder's results, newest first" },
+	{ "held", cli_held, "list | retry [RESULT_ID] | void RESULT_ID --reason T",
+	  "results that could not be signed" },
+	{ "status", cli_status, "", "how the engine is" },
+	{ "verify", cli_verify, "FILE.pdf…", "check signatures, integrity and coverage" },
+	{ "backup", cli_backup, "--data DIR TARGET", "copy a data folder" },
+	{ "restore", cli_restore, "SOURCE --data DIR", "put a backup back" },
+	{ "fsck", cli_fsck, "--data DIR", "check every byte of a data folder" },
+	{ "help", help, "[COMMAND]", "this text" },
+};
+
+static int help(int argc, char **argv)
+{
+	const char *one = argc > 1 ? argv[1] : NULL;
+
+	if (one == NULL)
+		printf("trien COMMAND …\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (one == NULL)
+			printf("  %-9s %s\n", commands[i].name, commands[i].help);
+		else if (strcmp(one, commands[i].name) == 0)
+			printf("trien %s %s\n\n%s.\n", one, commands[i].usage, commands[i].help);
+	if (one != NULL && strcmp(one, "serve") == 0) {
+		printf("\nSettings: as flag --name VALUE, in the environment as TRIEN_NAME, in "
+		       "DATA/trien.conf as name = value.\n");
+		config_help(stdout);
+	}
+	printf("\nExit codes: 0 done · 1 not so (rejects, failed verification) · 2 wrong usage · "
+	       "3 undetermined ·\n65 data damaged · 69 engine not reached · 70 internal · 74 "
+	       "input/output · 75 try again · 78 configuration\n");
+	if (one == NULL)
+		printf("`trien help COMMAND` says more; --json everywhere gives machines their form.\n");
+	return 0;
+}
+
+/* --check-config and --print-config are no settings: taken out before the settings are read. */
+static bool flag_take(int *argc, char **argv, const char *flag)
+{
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], flag) != 0)
+			continue;
+		memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i) * sizeof(*argv));
+		(*argc)--;
+		return true;
+	}
+	return false;
+}
+
+static int serve(int argc, char **argv)
+{
+	bool check = flag_take(&argc, argv, "--check-config");
+	bool print = flag_take(&argc, argv, "--print-config");
+	bool json = flag_take(&argc, argv, "--json");
+	struct config c;
+	struct error e = { 0 };
+
+	if (config_load(&c, argc, argv, &e) != ST_OK) {
+		fprintf(stderr, "trien serve: %s\n", e.text);
+		return EX_CONFIG;
+	}
+	if (print)
+		config_print(&c, stdout, json);
+	if (check || print)
+		return 0;
+	config_log(&c, "supervisor");
+	return supervisor_run(&c, argc, argv);
+}
+
+int signer_main(int argc, char **argv)
+{
+	struct config c;
+	struct error e = { 0 };
+	struct signer_config sc;
+
+	if (config_load(&c, argc, argv, &e) != ST_OK) {
+		fprintf(stderr, "trien signer: %s\n", e.text);
+		return EX_CONFIG;
+	}
+	config_log(&c, "signer");
+	sc = (struct signer_config){ .keys_dir = c.keys, .certs_dir = c.certs,
+				     .passphrase_file = c.passphrase_file[0] != '\0' ?
+					c.passphrase_file : NULL,
+				     .threads = c.signer_threads, .socket = CHILD_FD };
+	return signer_run(&sc);
+}
+
+int main(int argc, char **argv)
+{
+	/* The supervisor starts its children under these names; nobody types them. */
+	if (argc > 0 && strcmp(argv[0], "engine") == 0)
+		return engine_main(argc, argv);
+	if (argc > 0 && strcmp(argv[0], "signer") == 0)
+		return signer_main(argc, argv);
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return help(0, argv) + (argc < 2 ? EX_USAGE : 0);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "trien: no command '%s'; see trien help\n", argv[1]);
+	return 2;
+}

@@ -1,0 +1,373 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "spine/spine.h"
+#include "spine/track.h"
+
+/* A record beyond this is likely to need a batch's whole memory. */
+#define LARGE_BYTES (64 * 1024)
+
+void backlog_add(struct spine *s, struct pending *p)
+{
+	struct backlog *b = &s->backlog;
+
+	p->next = NULL;
+	p->large |= p->size > LARGE_BYTES;
+	if (b->last[p->priority] != NULL)
+		b->last[p->priority]->next = p;
+	else
+		b->first[p->priority] = p;
+	b->last[p->priority] = p;
+	if (b->cases++ == 0)
+		b->oldest_ns = io_boot_ns();
+	if (p->payload != NULL)
+		b->bytes += p->size;
+}
+
+static void backlog_pop(struct spine *s, uint8_t priority)
+{
+	struct backlog *b = &s->backlog;
+
+	b->first[priority] = b->first[priority]->next;
+	if (b->first[priority] == NULL)
+		b->last[priority] = NULL;
+	b->cases--;
+	b->oldest_ns = io_boot_ns();
+}
+
+static struct pending *backlog_first(const struct spine *s, uint8_t *priority)
+{
+	for (*priority = 0; *priority < PRIORITY_COUNT; (*priority)++)
+		if (s->backlog.first[*priority] != NULL)
+			return s->backlog.first[*priority];
+	return NULL;
+}
+
+static void payload_drop(struct spine *s, struct pending *p)
+{
+	if (p->payload != NULL)
+		s->backlog.bytes -= p->size;
+	free(p->payload);
+	p->payload = NULL;
+}
+
+void pending_free(struct spine *s, struct pending *p)
+{
+	free(p->payload);
+	free(p);
+}
+
+void pending_settled(struct spine *s, struct pending *p)
+{
+	assert(p->left > 0 && p->parent == NULL);
+	if (--p->left > 0)
+		return;
+	if (p->track != NO_TRACK)
+		track_close(s->track, p->track);
+	pending_free(s, p);
+}
+
+/* The NUMBERED record in the batch's arena; p == NULL when the arena is spent. */
+static struct slice record_load(struct spine *s, struct batch *b, const struct pending *p)
+{
+	struct error e = { 0 };
+	uint8_t *bytes, type;
+	size_t n;
+
+	if (p->payload != NULL)
+		return arena_copy(&b->arena, slice_of(p->payload, p->size));
+	bytes = arena_take(&b->arena, p->size);
+	if (bytes == NULL)
+		return slice_of(NULL, p->size);
+	if (journal_read(s->journal, p->pos, &type, bytes, p->size, &n, &e) != ST_OK) {
+		spine_fail(s, "journal: record at %llu cannot be read again: %s",
+			   (unsigned long long)p->pos, e.text);
+		return slice_of(NULL, p->size);
+	}
+	return slice_of(bytes, n);
+}
+
+static void item_fill(struct spine *s, struct batch *b, struct pending *p,
+		      const struct record_numbered *rec, struct slice record, uint8_t index)
+{
+	const struct numbered_result *n = &rec->results[index];
+	struct item *it = &b->items[b->items_n++];
+
+	it->sequence = n->sequence;
+	it->journal_pos = p->pos;
+	it->lane = n->lane;
+	it->result_index = index;
+	it->accepted_ms = rec->accepted_ms;
+	it->issued_ms = sequence_ms(n->sequence);
+	it->number = n->number;
+	it->register_year = n->year;
+	it->pins = n->pins;
+	it->record = record;
+	it->case_bytes = rec->case_bytes;
+	it->sign_ms = p->sign_ms != 0 ? p->sign_ms : it->issued_ms;
+	it->from_waiting = p->waiting;
+	it->pending = p->parent != NULL ? p->parent : p;
+	memcpy(it->case_digest, p->digest, SHA256_BYTES);
+	memcpy(it->number_text, n->number_text.p, n->number_text.n);
+	it->number_text[n->number_text.n] = '\0';
+	identity_result_id(s->identity, it->result_id, it->lane, it->sequence);
+}
+
+/* Older than the limit: a new signing time, through the journal (DESIGN 2). false: journal full. */
+static bool sign_time_renew(struct spine *s, struct pending *p, const struct record_numbered *rec)
+{
+	uint8_t bytes[512];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct record_result r = { .sequence = rec->results[p->next_result].sequence,
+				   .lane = rec->results[p->next_result].lane,
+				   .at_ms = io_wall_ms() };
+	uint64_t pos;
+
+	if (p->sign_ms != 0 || r.at_ms - rec->issued_ms <= SIGN_REPLAY_MS_MAX)
+		return true;
+	if (record_result_encode(&r, &w) != ST_OK ||
+	    !append_record(s, RECORD_RESUMED, writer_slice(&w), &pos))
+		return false;
+	p->sign_ms = r.at_ms;
+	return true;
+}
+
+/* Moves results of the first pending case into b. false: b takes no more. */
+static bool fill_case(struct spine *s, struct batch *b, struct pending *p, uint8_t priority)
+{
+	struct record_numbered rec;
+	size_t mark = b->arena.used;
+	struct slice record = record_load(s, b, p);
+
+	if (record.p == NULL)
+		return false;
+	if (record_numbered_decode(&rec, record) != ST_OK || rec.results_n < p->end) {
+		spine_fail(s, "journal: record at %llu is not a numbered case",
+			   (unsigned long long)p->pos);
+		return false;
+	}
+	if (!sign_time_renew(s, p, &rec)) {
+		b->arena.used = mark;
+		return false;
+	}
+	while (p->next_result < p->end && b->items_n < BATCH_ITEMS_MAX) {
+		if (!(p->settled >> p->next_result & 1))
+			item_fill(s, b, p, &rec, record, p->next_result);
+		p->next_result++;
+		if (p->large)
+			break;
+	}
+	if (p->next_result < p->end)
+		return false;
+	backlog_pop(s, priority);
+	payload_drop(s, p);
+	if (p->parent != NULL)
+		pending_free(s, p);
+	return !p->large;
+}
+
+static void fill(struct spine *s, struct batch *b)
+{
+	struct pending *p;
+	uint8_t priority;
+
+	while ((p = backlog_first(s, &priority)) != NULL && b->items_n < BATCH_ITEMS_MAX) {
+		if (p->large && b->items_n > 0)
+			return;
+		/* Room for the signatures must stay in the arena. */
+		if (b->arena.size - b->arena.used <
+		    p->size + BATCH_ITEMS_MAX * DOC_SIGNATURES_MAX * (SIGNATURE_BYTES_MAX + 16))
+			return;
+		if (!fill_case(s, b, p, priority))
+			return;
+	}
+}
+
+static bool due(const struct spine *s)
+{
+	uint32_t in_flight = batch_in_flight(s->batches);
+
+	if (s->backlog.cases == 0 || in_flight >= s->config->batches ||
+	    s->failure.status != ST_OK)
+		return false;
+	return in_flight == 0 || s->backlog.cases >= BATCH_ITEMS_MAX ||
+	       s->backlog.first[PRIORITY_INTERACTIVE] != NULL ||
+	       io_boot_ns() - s->backlog.oldest_ns >= s->config->batch_age_ms * 1000000ull;
+}
+
+void feed_run(struct spine *s)
+{
+	while (due(s)) {
+		struct batch *b = batch_take(s->batches);
+
+		if (b == NULL)
+			return;
+		fill(s, b);
+		if (b->items_n == 0) {
+			batch_move(b, BATCH_FILLING, BATCH_DONE);
+			batch_release(s->batches, b);
+			return;
+		}
+		b->number = (uint32_t)atomic_fetch_add(&s->counters.batches, 1) + 1;
+		b->sealed_ms = io_wall_ms();
+		pthread_mutex_lock(&s->lock);
+		b->catalogue = catalogue_ref(s->catalogue);
+		b->keyring = keyring_ref(s->keyring);
+		pthread_mutex_unlock(&s->lock);
+		batch_split(b);
+		batch_move(b, BATCH_FILLING, BATCH_PRESS);
+		pipeline_push(s->pipeline, b);
+	}
+}
+
+/* A result that needs a batch for itself goes back, at the head of its priority's queue. */
+static void seal_alone(struct spine *s, struct item *it)
+{
+	struct pending *p = calloc(1, sizeof(*p));
+
+	if (p != NULL)
+		p->payload = malloc(it->record.n);
+	if (p == NULL || p->payload == NULL) {
+		spine_fail(s, "no memory for a large case; it stands in the journal");
+		free(p);
+		return;
+	}
+	memcpy(p->payload, it->record.p, it->record.n);
+	p->parent = it->pending;
+	p->pos = it->journal_pos;
+	p->sign_ms = it->sign_ms;
+	p->size = (uint32_t)it->record.n;
+	p->priority = it->pending->priority;
+	p->next_result = it->result_index;
+	p->end = (uint8_t)(it->result_index + 1);
+	p->large = true;
+	p->waiting = it->from_waiting;
+	memcpy(p->digest, it->case_digest, SHA256_BYTES);
+	backlog_add(s, p);
+}
+
+static bool slot_wanted(const struct batch *b)
+{
+	for (uint32_t i = 0; i < b->items_n; i++)
+		if (b->items[i].held == REASON_NONE && b->items[i].slots_n > b->slot)
+			return true;
+	return false;
+}
+
+static bool any_live(const struct batch *b)
+{
+	for (uint32_t i = 0; i < b->items_n; i++)
+		if (b->items[i].held == REASON_NONE)
+			return true;
+	return false;
+}
+
+void feed_signed(struct spine *s, struct batch *b)
+{
+	batch_move(b, BATCH_SIGNING, BATCH_BINDING);
+	pipeline_push(s->pipeline, b);
+}
+
+void feed_pressed(struct spine *s, struct batch *b)
+{
+	enum batch_stage from = b->stage;
+
+	if (from == BATCH_BINDING)
+		b->slot++;
+	if (slot_wanted(b)) {
+		batch_move(b, from, BATCH_SIGNING);
+		signing_ask(s, b);
+	} else if (any_live(b)) {
+		batch_move(b, from, BATCH_STORING);
+		pipeline_push(s->pipeline, b);
+	} else {
+		batch_move(b, from, BATCH_STORING);
+		feed_stored(s, b);
+	}
+}
+
+/* What cannot be signed now goes to the waiting room, with its record. */
+static void park(struct spine *s, struct item *it)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	struct waiting_row *row;
+
+	if (j != NULL)
+		j->bytes = malloc(it->record.n);
+	if (j == NULL || j->bytes == NULL) {
+		spine_fail(s, "no memory to park a result; it stands in the journal");
+		free(j);
+		return;
+	}
+	j->type = JOB_PARK;
+	j->pending = it->pending;
+	j->n = it->record.n;
+	memcpy(j->bytes, it->record.p, it->record.n);
+	row = &j->row;
+	row->sequence = it->sequence;
+	row->lane = it->lane;
+	row->reason = (uint8_t)it->held;
+	row->parked_ms = io_wall_ms();
+	row->number = it->number;
+	row->year = it->register_year;
+	memcpy(row->number_text, it->number_text, sizeof(row->number_text));
+	memcpy(row->detail, it->held_detail, sizeof(row->detail));
+	job_push(s, j);
+}
+
+static void forget_parked(struct spine *s, const struct item *it)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	/* Without it the next start finds the result stored, and forgets the row then. */
+	if (j == NULL)
+		return;
+	j->type = JOB_FORGET;
+	j->row.sequence = it->sequence;
+	job_push(s, j);
+}
+
+static uint32_t settle_items(struct spine *s, struct batch *b, struct state_change *changes)
+{
+	int64_t now = io_wall_ms();
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < b->items_n; i++) {
+		struct item *it = &b->items[i];
+
+		if (it->large) {
+			seal_alone(s, it);
+			continue;
+		}
+		if (it->held == REASON_NONE && it->stored == ST_CONFLICT)
+			it->held = REASON_STORE_CONFLICT;
+		if (it->held != REASON_NONE) {
+			park(s, it);
+			continue;
+		}
+		if (inflight_drop(s->inflight, it->sequence, STATE_STORED, now, &changes[n]))
+			n++;
+		if (it->from_waiting)
+			forget_parked(s, it);
+		pending_settled(s, it->pending);
+		atomic_fetch_add_explicit(&s->counters.stored, 1, memory_order_relaxed);
+	}
+	return n;
+}
+
+void feed_stored(struct spine *s, struct batch *b)
+{
+	struct state_change changes[BATCH_ITEMS_MAX];
+	uint32_t n = settle_items(s, b, changes);
+
+	if (n > 0)
+		notify_publish(s->notify, changes, n);
+	for (uint32_t i = 0; i < b->items_n; i++)
+		if (b->items[i].template != NULL)
+			render_release(s->render, b->items[i].template);
+	catalogue_unref(b->catalogue);
+	keyring_unref(b->keyring);
+	batch_move(b, BATCH_STORING, BATCH_DONE);
+	batch_release(s->batches, b);
+}

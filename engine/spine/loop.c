@@ -1,0 +1,312 @@
+#include <assert.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "spine/spine.h"
+#include "spine/track.h"
+
+/* Every submission, act, batch and job there can be at once. */
+#define INBOX_MAX 4096
+#define IO_ENTRIES 64
+#define TICK_MS 1000
+
+void spine_fail(struct spine *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->failure.status != ST_OK)
+		return;
+	s->failure.status = ST_IO;
+	va_start(ap, fmt);
+	vsnprintf(s->failure.text, sizeof(s->failure.text), fmt, ap);
+	va_end(ap);
+}
+
+enum status spine_post(struct spine *s, enum note kind, void *p)
+{
+	uintptr_t v = (uintptr_t)p;
+
+	assert((v & NOTE_MASK) == 0);
+	return queue_push(s->inbox, (void *)(v | kind));
+}
+
+/* Workers and the store thread give a batch back. */
+static void batch_back(void *ctx, struct batch *b)
+{
+	struct spine *s = ctx;
+	enum status st = spine_post(s, b->stage == BATCH_STORING ? NOTE_STORED : NOTE_PRESSED, b);
+
+	assert(st == ST_OK);
+}
+
+static int64_t wall_now(void *ctx)
+{
+	return io_wall_ms();
+}
+
+static enum io_kind io_kind_of(const char *name)
+{
+	if (strcmp(name, "uring") == 0)
+		return IO_URING;
+	return strcmp(name, "posix") == 0 ? IO_POSIX : IO_AUTO;
+}
+
+enum status spine_new(struct spine **out, const struct config *c, int control_fd, struct error *e)
+{
+	struct spine *s = calloc(1, sizeof(*s));
+	enum status st;
+
+	if (s == NULL)
+		return ST_NOMEM;
+	s->config = c;
+	s->control = control_fd;
+	s->signer.fd = -1;
+	s->started_ms = io_wall_ms();
+	if (asprintf(&s->archive, "%s/catalogue", c->data) < 0)
+		s->archive = NULL;
+	pthread_mutex_init(&s->lock, NULL);
+	st = s->archive == NULL ? ST_NOMEM : io_new(&s->io, io_kind_of(c->io), IO_ENTRIES, e);
+	if (st == ST_OK)
+		st = queue_new(&s->inbox, INBOX_MAX);
+	if (st == ST_OK)
+		st = inflight_new(&s->inflight);
+	if (st == ST_OK)
+		st = track_new(&s->track);
+	if (st == ST_OK)
+		st = notify_new(&s->notify);
+	if (st == ST_OK)
+		st = batch_pool_new(&s->batches, c->batches);
+	if (st == ST_OK)
+		st = registers_new(&s->registers);
+	if (st == ST_OK)
+		s->record = malloc(JOURNAL_RECORD_BYTES_MAX);
+	if (st == ST_OK && s->record == NULL)
+		st = ST_NOMEM;
+	if (st != ST_OK) {
+		spine_free(s);
+		return st;
+	}
+	*out = s;
+	return ST_OK;
+}
+
+static void backlog_free(struct spine *s)
+{
+	for (uint32_t i = 0; i < PRIORITY_COUNT; i++) {
+		struct pending *p = s->backlog.first[i];
+
+		while (p != NULL) {
+			struct pending *next = p->next;
+
+			pending_free(s, p);
+			p = next;
+		}
+	}
+}
+
+void spine_free(struct spine *s)
+{
+	if (s == NULL)
+		return;
+	janitor_stop(s);
+	pipeline_free(s->pipeline);
+	signing_stop(s);
+	if (s->notify != NULL)
+		notify_close(s->notify);
+	notify_free(s->notify);
+	backlog_free(s);
+	journal_close(s->journal);
+	keyindex_close(s->keys);
+	waiting_close(s->waiting);
+	registers_free(s->registers);
+	if (s->store != NULL)
+		s->store->ops->close(s->store);
+	render_close(s->render);
+	catalogue_unref(s->catalogue);
+	keyring_unref(s->keyring);
+	identity_close(s->identity);
+	batch_pool_free(s->batches);
+	inflight_free(s->inflight);
+	track_free(s->track);
+	/* What was still handed over after the last turn belongs to threads that are gone now. */
+	while (s->inbox != NULL && queue_pop(s->inbox) != NULL)
+		;
+	queue_free(s->inbox);
+	io_free(s->io);
+	pthread_mutex_destroy(&s->lock);
+	free(s->record);
+	free(s->archive);
+	free(s);
+}
+
+enum status spine_start(struct spine *s, struct error *e)
+{
+	struct pipeline_config cfg = { .workers = s->config->workers, .render = s->render,
+				       .store = s->store, .done = batch_back,
+				       .now_ms = wall_now, .ctx = s };
+	enum status st = pipeline_new(&s->pipeline, &cfg, e);
+
+	if (st == ST_OK)
+		st = janitor_start(s, e);
+	if (st == ST_OK)
+		st = signing_start(s);
+	if (st == ST_OK && waiting_count(s->waiting) > 0) {
+		/* The reason why something was held may be gone since. */
+		struct job *j = calloc(1, sizeof(*j));
+
+		st = j != NULL ? ST_OK : ST_NOMEM;
+		if (j != NULL) {
+			j->type = JOB_UNPARK;
+			j->track = NO_TRACK;
+			job_push(s, j);
+		}
+	}
+	return st;
+}
+
+enum status spine_reload(struct spine *s, struct error *e)
+{
+	struct catalogue_config cc;
+	struct keyring_config kc;
+	struct catalogue *catalogue = NULL;
+	struct keyring *keyring = NULL;
+	enum status st;
+
+	spine_sources(s, &cc, &kc);
+	st = catalogue_load(&catalogue, &cc, e);
+	if (st == ST_OK)
+		st = keyring_load(&keyring, &kc, e);
+	if (st != ST_OK) {
+		catalogue_unref(catalogue);
+		return st;
+	}
+	pthread_mutex_lock(&s->lock);
+	catalogue_unref(s->catalogue);
+	keyring_unref(s->keyring);
+	s->catalogue = catalogue;
+	s->keyring = keyring;
+	pthread_mutex_unlock(&s->lock);
+	return ST_OK;
+}
+
+static void take_note(struct spine *s, void *note)
+{
+	uintptr_t v = (uintptr_t)note;
+	void *p = (void *)(v & ~(uintptr_t)NOTE_MASK);
+
+	switch ((enum note)(v & NOTE_MASK)) {
+	case NOTE_SUBMISSION:
+		number_push(s, p);
+		break;
+	case NOTE_ACT:
+		act_run(s, p);
+		break;
+	case NOTE_PRESSED:
+		feed_pressed(s, p);
+		break;
+	case NOTE_STORED:
+		feed_stored(s, p);
+		break;
+	case NOTE_JOB:
+		job_finished(s, p);
+		break;
+	default:
+		assert(!"a note of no kind");
+	}
+}
+
+static void inbox_ready(struct io_op *op)
+{
+	struct spine *s = op->owner;
+
+	queue_ack(s->inbox);
+	s->inbox_polled = false;
+}
+
+static void gauges_set(struct spine *s)
+{
+	atomic_store_explicit(&s->gauges.backlog, s->backlog.cases, memory_order_relaxed);
+	atomic_store_explicit(&s->gauges.batches, batch_in_flight(s->batches),
+			      memory_order_relaxed);
+	atomic_store_explicit(&s->gauges.slots_free, journal_slots_free(s->journal),
+			      memory_order_relaxed);
+	atomic_store_explicit(&s->gauges.signer_up, s->signer.ready, memory_order_relaxed);
+	atomic_store_explicit(&s->gauges.numbering, s->numbering && !s->stopping,
+			      memory_order_relaxed);
+}
+
+/* All that can be done without waiting. Journal writes start after everything was looked at, so that
+ * what came together is written together. */
+static void turn(struct spine *s)
+{
+	void *note;
+
+	for (uint32_t i = 0; i < INBOX_MAX && (note = queue_pop(s->inbox)) != NULL; i++)
+		take_note(s, note);
+	number_run(s);
+	recycle_run(s);
+	journal_pump(s->journal);
+	jobs_flush(s);
+	answer_run(s);
+	feed_run(s);
+	signing_tick(s);
+	gauges_set(s);
+}
+
+static uint32_t wait_ms(struct spine *s)
+{
+	uint64_t age_ms;
+
+	if (s->inbox_polled == false) {
+		s->inbox_op = (struct io_op){ .done = inbox_ready, .owner = s };
+		io_poll(s->io, &s->inbox_op, queue_fd(s->inbox), POLLIN);
+		s->inbox_polled = true;
+	}
+	if (!queue_arm(s->inbox))
+		return 0;
+	if (s->backlog.cases == 0 || batch_in_flight(s->batches) >= s->config->batches)
+		return TICK_MS;
+	age_ms = (io_boot_ns() - s->backlog.oldest_ns) / 1000000;
+	return age_ms >= s->config->batch_age_ms ? 1 : s->config->batch_age_ms - (uint32_t)age_ms;
+}
+
+bool spine_settled(const struct spine *s)
+{
+	return s->number_first == NULL && s->answer_first == NULL && s->jobs_out == 0 &&
+	       s->backlog.cases == 0 && batch_in_flight(s->batches) == 0 &&
+	       queue_count(s->inbox) == 0;
+}
+
+static bool ended(struct spine *s)
+{
+	if (journal_failed(s->journal, &s->failure))
+		return true;
+	if (s->failure.status != ST_OK)
+		return true;
+	if (!atomic_load(&s->stop))
+		return false;
+	if (!s->stopping) {
+		s->stopping = true;
+		s->drain_until_ns = io_boot_ns() + s->config->drain_ms * 1000000ull;
+	}
+	return spine_settled(s) || io_boot_ns() >= s->drain_until_ns;
+}
+
+enum status spine_run(struct spine *s, struct error *e)
+{
+	while (!ended(s)) {
+		uint32_t wait;
+
+		turn(s);
+		wait = wait_ms(s);
+		io_run(s->io, s->stopping && wait > 10 ? 10 : wait);
+	}
+	*e = s->failure;
+	if (s->failure.status == ST_OK && !spine_settled(s))
+		log_warn("spine", "%u cases wait in the journal for the next start",
+			 s->backlog.cases);
+	return s->failure.status;
+}

@@ -1,0 +1,190 @@
+#include <stdlib.h>
+
+#include "spine/spine.h"
+
+/* One a reading thread: its own cipher contexts and its own connection. */
+struct reads {
+	struct spine *spine;
+	struct identity *identity;
+	struct store_reader *store;
+	struct state_change now;	/* what a view of a result in flight borrows from */
+};
+
+static enum status submit(void *ctx, struct submission *sub)
+{
+	return spine_post(ctx, NOTE_SUBMISSION, sub);
+}
+
+static enum status act(void *ctx, struct act *a)
+{
+	return spine_post(ctx, NOTE_ACT, a);
+}
+
+static struct catalogue *catalogue_now(void *ctx)
+{
+	struct spine *s = ctx;
+	struct catalogue *c;
+
+	pthread_mutex_lock(&s->lock);
+	c = catalogue_ref(s->catalogue);
+	pthread_mutex_unlock(&s->lock);
+	return c;
+}
+
+static const struct codeset *coverage(void *ctx)
+{
+	return render_coverage(((struct spine *)ctx)->render);
+}
+
+static int64_t now_ms(void *ctx)
+{
+	return io_wall_ms();
+}
+
+static enum status watch(void *ctx, const struct watch_filter *f, void (*wake)(void *owner),
+			 void *owner, struct watch **out)
+{
+	return notify_watch(((struct spine *)ctx)->notify, f, wake, owner, out);
+}
+
+static void reader_close(void *reader)
+{
+	struct reads *r = reader;
+
+	if (r == NULL)
+		return;
+	if (r->store != NULL)
+		r->spine->store->ops->reader_close(r->store);
+	identity_close(r->identity);
+	free(r);
+}
+
+static enum status reader_open(void *ctx, void **reader, struct error *e)
+{
+	struct spine *s = ctx;
+	struct reads *r = calloc(1, sizeof(*r));
+	enum status st = r != NULL ? ST_OK : ST_NOMEM;
+
+	if (st == ST_OK) {
+		r->spine = s;
+		r->identity = identity_dup(s->identity);
+		st = r->identity != NULL ? s->store->ops->reader_open(s->store, &r->store, e) :
+					   ST_NOMEM;
+	}
+	if (st != ST_OK) {
+		reader_close(r);
+		return st;
+	}
+	*reader = r;
+	return ST_OK;
+}
+
+static void view_in_flight(struct reads *r, struct result_view *out, uint8_t lane,
+			   uint64_t sequence, int64_t accepted_ms)
+{
+	const struct state_change *now = &r->now;
+
+	*out = (struct result_view){ .state = now->state, .held = now->held, .lane = lane,
+				     .sequence = sequence, .unit = slice_str(now->unit),
+				     .kind = slice_str(now->kind),
+				     .case_code = slice_str(now->code),
+				     .number_text = slice_str(now->number_text),
+				     .ordinal = now->ordinal, .accepted_ms = accepted_ms,
+				     .issued_ms = sequence_ms(sequence), .life = LIFE_VALID };
+	memcpy(out->result_id, now->result_id, sizeof(out->result_id));
+}
+
+static enum status get(void *reader, const uint8_t result_id[16], struct result_view *out)
+{
+	struct reads *r = reader;
+	uint64_t sequence;
+	uint8_t lane;
+	int64_t accepted_ms;
+
+	/* A foreign id costs the same look-up as one of ours that does not exist. */
+	if (!identity_read(r->identity, result_id, &lane, &sequence))
+		return r->spine->store->ops->get(r->store, 0, 0, out) == ST_UNAVAILABLE ?
+			ST_UNAVAILABLE : ST_NOT_FOUND;
+	/* Entries leave the table only after the store has them: this order misses none. */
+	if (inflight_get(r->spine->inflight, sequence, &r->now, &lane, &accepted_ms)) {
+		view_in_flight(r, out, lane, sequence, accepted_ms);
+		return ST_OK;
+	}
+	return r->spine->store->ops->get(r->store, lane, sequence, out);
+}
+
+static enum status read_bytes_at(void *reader, const uint8_t result_id[16], uint64_t offset,
+				 uint8_t *buf, size_t *n)
+{
+	struct reads *r = reader;
+	uint64_t sequence;
+	uint8_t lane;
+
+	if (!identity_read(r->identity, result_id, &lane, &sequence))
+		return ST_NOT_FOUND;
+	return r->spine->store->ops->read(r->store, lane, sequence, offset, buf, n);
+}
+
+static enum status list(void *reader, const uint8_t holder[16], uint64_t before, uint32_t max,
+			struct holding_view *out, uint32_t *n)
+{
+	struct reads *r = reader;
+
+	return r->spine->store->ops->list(r->store, holder, before, max, out, n);
+}
+
+static bool listed(const struct state_change *list, uint32_t n, const uint8_t id[16])
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (memcmp(list[i].result_id, id, 16) == 0)
+			return true;
+	return false;
+}
+
+static void change_of(struct state_change *out, const struct result_view *v)
+{
+	*out = (struct state_change){ .state = v->state, .held = v->held, .ordinal = v->ordinal,
+				      .at_ms = v->stored_ms };
+	memcpy(out->result_id, v->result_id, sizeof(out->result_id));
+	snprintf(out->unit, sizeof(out->unit), "%.*s", (int)v->unit.n, (const char *)v->unit.p);
+	snprintf(out->code, sizeof(out->code), "%.*s", (int)v->case_code.n,
+		 (const char *)v->case_code.p);
+	snprintf(out->kind, sizeof(out->kind), "%.*s", (int)v->kind.n, (const char *)v->kind.p);
+	snprintf(out->number_text, sizeof(out->number_text), "%.*s", (int)v->number_text.n,
+		 (const char *)v->number_text.p);
+}
+
+static enum status find_case(void *reader, struct slice unit, struct slice code, uint32_t max,
+			     struct state_change *out, uint32_t *n)
+{
+	struct reads *r = reader;
+	uint8_t lanes[CASE_RESULTS_MAX];
+	uint64_t sequences[CASE_RESULTS_MAX];
+	uint32_t stored = 0;
+	enum status st;
+
+	*n = inflight_case(r->spine->inflight, unit, code, out, max);
+	st = r->spine->store->ops->find_case(r->store, unit, code, CASE_RESULTS_MAX, lanes,
+					     sequences, &stored);
+	for (uint32_t i = 0; i < stored && *n < max && st == ST_OK; i++) {
+		struct result_view v;
+
+		st = r->spine->store->ops->get(r->store, lanes[i], sequences[i], &v);
+		if (st == ST_OK && !listed(out, *n, v.result_id))
+			change_of(&out[(*n)++], &v);
+	}
+	if (*n > 0)
+		return ST_OK;
+	return st == ST_OK ? ST_NOT_FOUND : st;
+}
+
+void reads_ops(struct spine *s, struct engine_ops *ops)
+{
+	*ops = (struct engine_ops){ .ctx = s, .submit = submit, .act = act,
+				    .catalogue = catalogue_now, .coverage = coverage,
+				    .now_ms = now_ms, .watch = watch, .watch_take = notify_take,
+				    .unwatch = notify_unwatch, .reader_open = reader_open,
+				    .reader_close = reader_close, .get = get,
+				    .read = read_bytes_at, .list = list,
+				    .find_case = find_case };
+}

@@ -1,0 +1,576 @@
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "io/file.h"
+#include "spine/spine.h"
+#include "spine/track.h"
+
+#define PATH_BYTES 4096
+
+/* One result of a live NUMBERED record; sequences rise in the journal's order. */
+struct open_result {
+	uint64_t sequence;
+	struct pending *pending;
+	uint8_t lane, index;
+	struct state_change change;
+};
+
+/* An act whose projection into the store may be missing. */
+struct open_act {
+	uint64_t pos;
+	uint8_t type;
+	uint8_t *bytes;
+	size_t n;
+};
+
+struct replay {
+	struct spine *s;
+	uint64_t snapshot_pos, covered, records;
+	struct open_result *open;
+	size_t open_n, open_first, open_room;
+	struct open_act *acts;
+	size_t acts_n, acts_room;
+	struct arena arena;		/* one decoded case */
+};
+
+static const char *below(const struct spine *s, const char *name, char path[PATH_BYTES])
+{
+	snprintf(path, PATH_BYTES, "%s/%s", s->config->data, name);
+	return path;
+}
+
+void spine_sources(const struct spine *s, struct catalogue_config *cc, struct keyring_config *kc)
+{
+	const struct config *c = s->config;
+
+	*cc = (struct catalogue_config){ .schemas = c->schemas, .archive = s->archive };
+	*kc = (struct keyring_config){ .certs_dir = c->certs, .crl_age_hours_max = c->crl_hours_max,
+				       .check_one_in = c->check_one_in };
+}
+
+static void *grow(void *array, size_t n, size_t *room, size_t size)
+{
+	void *bigger;
+
+	if (n < *room)
+		return array;
+	bigger = realloc(array, (*room == 0 ? 1024 : *room * 2) * size);
+	if (bigger != NULL)
+		*room = *room == 0 ? 1024 : *room * 2;
+	return bigger;
+}
+
+/* ---- one record after the other ---- */
+
+static enum status keys_put(struct spine *s, const struct record_numbered *rec,
+			    const struct case_view *c, const uint8_t digest[SHA256_BYTES],
+			    uint64_t pos)
+{
+	enum status st = ST_OK;
+
+	for (uint8_t i = 0; i < rec->results_n && st == ST_OK; i++) {
+		const struct numbered_result *n = &rec->results[i];
+		const struct case_result *r = &c->results[i];
+		struct keyentry k = { .sequence = n->sequence, .number = n->number,
+				      .lane = n->lane };
+
+		memcpy(k.digest, digest, SHA256_BYTES);
+		memcpy(k.number_text, n->number_text.p, n->number_text.n);
+		result_key(k.key, r->unit, c->code, r->kind, r->ordinal, r->revision);
+		st = keyindex_put(s->keys, &k, pos);
+		if (st == ST_OK && r->given_number != 0) {
+			given_key(k.key, r->unit, n->register_code, n->year, n->number);
+			st = keyindex_put(s->keys, &k, pos);
+		}
+	}
+	return st;
+}
+
+static enum status registers_put(struct spine *s, const struct record_numbered *rec,
+				 const struct case_view *c, struct error *e)
+{
+	for (uint8_t i = 0; i < rec->results_n; i++) {
+		const struct numbered_result *n = &rec->results[i];
+		enum status st;
+
+		if (c->results[i].given_number != 0)
+			continue;
+		st = register_replay(s->registers, c->results[i].unit, n->register_code, n->year,
+				     n->number);
+		if (st != ST_OK)
+			return error_set(e, st, "register %.*s %.*s %u: number %llu does not follow "
+					 "what was replayed before; restore a backup or call for help",
+					 (int)c->results[i].unit.n,
+					 (const char *)c->results[i].unit.p,
+					 (int)n->register_code.n,
+					 (const char *)n->register_code.p, n->year,
+					 (unsigned long long)n->number);
+	}
+	return ST_OK;
+}
+
+static enum status pending_open(struct replay *r, const struct record_numbered *rec,
+				const struct case_view *c, const uint8_t digest[SHA256_BYTES],
+				uint64_t pos, struct slice payload)
+{
+	struct spine *s = r->s;
+	struct pending *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return ST_NOMEM;
+	p->pos = pos;
+	p->priority = c->priority < PRIORITY_COUNT ? c->priority : PRIORITY_NORMAL;
+	p->end = p->left = rec->results_n;
+	p->size = (uint32_t)payload.n;
+	memcpy(p->digest, digest, SHA256_BYTES);
+	if (s->backlog.bytes + payload.n <= BACKLOG_CASE_BYTES_MAX)
+		p->payload = malloc(payload.n);
+	if (p->payload != NULL) {
+		memcpy(p->payload, payload.p, payload.n);
+		s->backlog.bytes += payload.n;
+	}
+	for (uint8_t i = 0; i < rec->results_n; i++) {
+		struct open_result *o;
+
+		r->open = grow(r->open, r->open_n, &r->open_room, sizeof(*r->open));
+		if (r->open == NULL)
+			return ST_NOMEM;
+		o = &r->open[r->open_n++];
+		*o = (struct open_result){ .sequence = rec->results[i].sequence, .pending = p,
+					   .lane = rec->results[i].lane, .index = i };
+		change_fill(s, &o->change, &rec->results[i], &c->results[i], c->code,
+			    STATE_NUMBERED, rec->accepted_ms);
+	}
+	return ST_OK;
+}
+
+static enum status replay_numbered(struct replay *r, uint64_t pos, struct slice payload,
+				   struct error *e)
+{
+	struct spine *s = r->s;
+	struct record_numbered rec;
+	struct case_view c;
+	uint8_t digest[SHA256_BYTES];
+	enum status st = record_numbered_decode(&rec, payload);
+
+	arena_reset(&r->arena);
+	if (st == ST_OK)
+		st = case_decode(&c, rec.case_bytes, &r->arena);
+	if (st == ST_OK)
+		st = case_digest(rec.case_bytes, digest);
+	if (st != ST_OK || c.results_n != rec.results_n)
+		return error_set(e, ST_DAMAGED, "journal: record at %llu is not a numbered case",
+				 (unsigned long long)pos);
+	if (pos >= r->snapshot_pos) {
+		uint64_t last = rec.results[rec.results_n - 1].sequence;
+
+		s->clock.last_ms = sequence_ms(last);
+		s->clock.counter = (uint16_t)(last & 0x3fff);
+		st = registers_put(s, &rec, &c, e);
+	}
+	if (st == ST_OK && pos >= r->covered)
+		st = keys_put(s, &rec, &c, digest, pos);
+	return st == ST_OK ? pending_open(r, &rec, &c, digest, pos, payload) : st;
+}
+
+static enum status replay_register(struct replay *r, uint64_t pos, uint8_t type,
+				   struct slice payload, struct error *e)
+{
+	struct registers *registers = r->s->registers;
+	struct record_register reg;
+	struct register_row row;
+	enum status st = record_register_decode(&reg, payload);
+
+	if (st != ST_OK || pos < r->snapshot_pos)
+		return st;
+	if (type == RECORD_REGISTER_CLOSED)
+		return register_close(registers, reg.unit, reg.code, reg.year);
+	st = register_open(registers, reg.unit, reg.code, reg.year, reg.first);
+	if (st != ST_EXISTS)
+		return st;
+	/* A person let it go on behind what the store remembers. */
+	while (register_find(registers, reg.unit, reg.code, reg.year, &row) && row.next < reg.first)
+		if (register_replay(registers, reg.unit, reg.code, reg.year, row.next) != ST_OK)
+			return error_set(e, ST_DAMAGED, "register %s %s %u cannot continue at %llu",
+					 row.unit, row.code, row.year,
+					 (unsigned long long)reg.first);
+	return ST_OK;
+}
+
+static struct open_result *open_find(const struct replay *r, uint64_t sequence)
+{
+	size_t low = r->open_first, high = r->open_n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (r->open[mid].sequence == sequence)
+			return &r->open[mid];
+		if (r->open[mid].sequence < sequence)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+static void replay_stored(struct replay *r, uint64_t upto)
+{
+	struct spine *s = r->s;
+	size_t kept = 0;
+
+	while (r->open_first < r->open_n && r->open[r->open_first].pending->pos < upto) {
+		struct pending *p = r->open[r->open_first++].pending;
+
+		if (--p->left > 0)
+			continue;
+		if (p->payload != NULL)
+			s->backlog.bytes -= p->size;
+		pending_free(s, p);
+	}
+	if (r->open_first > r->open_n / 2) {
+		memmove(r->open, r->open + r->open_first,
+			(r->open_n - r->open_first) * sizeof(*r->open));
+		r->open_n -= r->open_first;
+		r->open_first = 0;
+	}
+	for (size_t i = 0; i < r->acts_n; i++) {
+		if (r->acts[i].pos < upto)
+			free(r->acts[i].bytes);
+		else
+			r->acts[kept++] = r->acts[i];
+	}
+	r->acts_n = kept;
+	s->stored_up_to = upto;
+}
+
+static enum status replay_act(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
+{
+	struct open_act *a;
+
+	r->acts = grow(r->acts, r->acts_n, &r->acts_room, sizeof(*r->acts));
+	if (r->acts == NULL)
+		return ST_NOMEM;
+	a = &r->acts[r->acts_n];
+	*a = (struct open_act){ .pos = pos, .type = type, .bytes = malloc(payload.n),
+				.n = payload.n };
+	if (a->bytes == NULL)
+		return ST_NOMEM;
+	memcpy(a->bytes, payload.p, payload.n);
+	r->acts_n++;
+	return ST_OK;
+}
+
+static enum status replay_result(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
+{
+	struct record_result rec;
+	enum status st = record_result_decode(&rec, payload);
+
+	if (st != ST_OK)
+		return st;
+	if (type == RECORD_RESUMED) {
+		struct open_result *o = open_find(r, rec.sequence);
+
+		if (o != NULL)
+			o->pending->sign_ms = rec.at_ms;
+	} else if (type == RECORD_VOID) {
+		if (pos >= r->snapshot_pos)
+			register_voided(r->s->registers, rec.unit, rec.register_code, rec.year);
+		if (pos >= r->covered)
+			void_keys(r->s, &rec, pos);
+		return replay_act(r, pos, type, payload);
+	}
+	return ST_OK;	/* PARKED: the waiting room itself says what it holds */
+}
+
+static enum status replay_record(void *ctx, uint64_t pos, uint8_t type, struct slice payload,
+				 struct error *e)
+{
+	struct replay *r = ctx;
+	struct reader in = reader_of(payload);
+
+	r->records++;
+	r->s->appended = pos + 1;
+	switch ((enum record_type)type) {
+	case RECORD_NUMBERED:
+		return replay_numbered(r, pos, payload, e);
+	case RECORD_REGISTER_OPENED:
+	case RECORD_REGISTER_CLOSED:
+		return replay_register(r, pos, type, payload, e);
+	case RECORD_PARKED:
+	case RECORD_RESUMED:
+	case RECORD_VOID:
+		return replay_result(r, pos, type, payload);
+	case RECORD_STATE_EVENT:
+		return replay_act(r, pos, type, payload);
+	case RECORD_STORED_UP_TO:
+		replay_stored(r, read_u64(&in));
+		return in.bad ? ST_DAMAGED : ST_OK;
+	default:
+		return error_set(e, ST_UNSUPPORTED, "journal: record of type %u at %llu is unknown to "
+				 "this version; start the version that wrote it", type,
+				 (unsigned long long)pos);
+	}
+}
+
+/* ---- afterwards: what is done already, what goes on ---- */
+
+static enum status acts_project(struct replay *r, struct error *e)
+{
+	enum status st = ST_OK;
+
+	for (size_t i = 0; i < r->acts_n; i++) {
+		struct slice payload = slice_of(r->acts[i].bytes, r->acts[i].n);
+		struct record_result v;
+		struct record_link link;
+
+		if (st == ST_OK && r->acts[i].type == RECORD_VOID) {
+			st = record_result_decode(&v, payload);
+			if (st == ST_OK)
+				st = void_project(r->s, &v, e);
+		} else if (st == ST_OK) {
+			st = record_link_decode(&link, payload);
+			if (st == ST_OK)
+				st = link_project(r->s, &link, e);
+		}
+		if (status_class(st) == CLASS_REJECT)
+			st = ST_OK;
+		free(r->acts[i].bytes);
+	}
+	free(r->acts);
+	return st;
+}
+
+/* Held rows: those that were stored before the row could go are forgotten, the others are shown. */
+static enum status held_show(struct spine *s, struct store_reader *reader, struct error *e)
+{
+	struct waiting_row row;
+	uint8_t *buf = malloc(JOURNAL_RECORD_BYTES_MAX);
+	struct arena arena;
+	enum status st = buf != NULL ? arena_init(&arena, 4 * CASE_BYTES_MAX) : ST_NOMEM;
+
+	if (st != ST_OK) {
+		free(buf);
+		return st;
+	}
+	for (uint32_t i = 0; st == ST_OK && waiting_at(s->waiting, i, &row);) {
+		struct result_view view;
+		struct record_numbered rec;
+		struct case_view c;
+		struct state_change change;
+		uint8_t k = 0;
+		size_t n;
+
+		if (s->store->ops->get(reader, row.lane, row.sequence, &view) == ST_OK) {
+			st = waiting_remove(s->waiting, row.sequence, e);
+			continue;
+		}
+		arena_reset(&arena);
+		st = waiting_read(s->waiting, row.sequence, buf, JOURNAL_RECORD_BYTES_MAX, &n, e);
+		if (st == ST_OK)
+			st = record_numbered_decode(&rec, slice_of(buf, n));
+		if (st == ST_OK)
+			st = case_decode(&c, rec.case_bytes, &arena);
+		while (st == ST_OK && k < rec.results_n && rec.results[k].sequence != row.sequence)
+			k++;
+		if (st != ST_OK || k == rec.results_n)
+			break;
+		change_fill(s, &change, &rec.results[k], &c.results[k], c.code, STATE_HELD,
+			    row.parked_ms);
+		change.held = (enum reason)row.reason;
+		st = inflight_add(s->inflight, row.sequence, row.lane, rec.accepted_ms, &change);
+		i++;
+	}
+	arena_free(&arena);
+	free(buf);
+	return st;
+}
+
+static enum status pendings_go_on(struct replay *r, struct store_reader *reader)
+{
+	struct spine *s = r->s;
+	struct pending *last = NULL;
+	uint32_t done = 0, left = 0;
+	enum status st = ST_OK;
+
+	for (size_t i = r->open_first; i < r->open_n && st == ST_OK; i++) {
+		struct open_result *o = &r->open[i];
+		struct result_view view;
+		struct waiting_row row;
+
+		if (o->pending != last)
+			st = track_open(s->track, o->pending->pos, &o->pending->track);
+		last = o->pending;
+		if (s->store->ops->get(reader, o->lane, o->sequence, &view) == ST_OK ||
+		    waiting_find(s->waiting, o->sequence, &row)) {
+			o->pending->settled |= (uint8_t)(1u << o->index);
+			done++;
+		} else if (st == ST_OK) {
+			st = inflight_add(s->inflight, o->sequence, o->lane, o->change.at_ms,
+					  &o->change);
+			left++;
+		}
+	}
+	/* Only now: settling the last result of a case frees it. */
+	for (size_t i = r->open_first; i < r->open_n && st == ST_OK;) {
+		struct pending *p = r->open[i].pending;
+		uint8_t settled = p->settled, end = p->end;
+		bool all = settled == (1u << end) - 1;
+
+		i += end;
+		if (p->payload != NULL)
+			s->backlog.bytes -= p->size;
+		if (!all)
+			backlog_add(s, p);
+		for (uint8_t k = 0; k < end; k++)
+			if (settled >> k & 1)
+				pending_settled(s, p);
+	}
+	log_info("recovery", "%llu records replayed; %u results were finished, %u go on",
+		 (unsigned long long)r->records, done, left);
+	free(r->open);
+	return st;
+}
+
+struct comparison { struct spine *s; struct error *e; enum status status; };
+
+/* What the store remembers of a register must not be beyond ours: that would be a restored snapshot. */
+static void mark_compare(void *ctx, const struct register_mark *m)
+{
+	struct comparison *cmp = ctx;
+	struct spine *s = cmp->s;
+	struct slice unit = slice_str(m->unit), code = slice_str(m->code);
+	struct register_row row = { .next = 1 };
+	uint8_t bytes[512];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct record_register reg = { .unit = unit, .code = code, .year = m->year,
+				       .first = m->highest + 1, .at_ms = io_wall_ms(),
+				       .reason = slice_str("accept_behind"),
+				       .actor = slice_str("operator") };
+	uint64_t pos;
+	bool known = register_find(s->registers, unit, code, m->year, &row);
+
+	if (cmp->status != ST_OK || (known && row.next > m->highest))
+		return;
+	if (!s->config->accept_behind) {
+		cmp->status = error_set(cmp->e, ST_PRECONDITION, "register %s %s %u: the store "
+			"remembers number %llu, this data folder goes on at %llu (%llu behind): it is "
+			"older than the store. Restore the newest backup, or start once with "
+			"--accept-behind to go on after %llu", m->unit, m->code, m->year,
+			(unsigned long long)m->highest, (unsigned long long)row.next,
+			(unsigned long long)(m->highest - row.next + 1),
+			(unsigned long long)m->highest);
+		return;
+	}
+	log_warn("register", "%s %s %u: goes on at %llu instead of %llu, as a person decided",
+		 m->unit, m->code, m->year, (unsigned long long)reg.first,
+		 (unsigned long long)row.next);
+	cmp->status = record_register_encode(&reg, &w);
+	if (cmp->status == ST_OK && !append_record(s, RECORD_REGISTER_OPENED, writer_slice(&w), &pos))
+		cmp->status = ST_FULL;
+	if (cmp->status != ST_OK)
+		return;
+	if (!known)
+		cmp->status = register_open(s->registers, unit, code, m->year, reg.first);
+	for (uint64_t n = row.next; known && n <= m->highest && cmp->status == ST_OK; n++)
+		cmp->status = register_replay(s->registers, unit, code, m->year, n);
+}
+
+/* ---- the folders ---- */
+
+static enum status snapshot_take(struct spine *s, struct replay *r, struct error *e)
+{
+	struct snapshot snap = { 0 };
+	uint8_t *buffer = NULL;
+	enum status st = snapshot_load(s->config->data, &snap, &buffer, e);
+
+	if (st == ST_NOT_FOUND)
+		return ST_OK;
+	if (st == ST_OK && snap.engine != s->config->engine)
+		st = error_set(e, ST_PRECONDITION, "this data folder is engine %u's, not %u's",
+			       snap.engine, s->config->engine);
+	if (st == ST_OK)
+		st = registers_load(s->registers, snap.registers, e);
+	if (st == ST_OK) {
+		r->snapshot_pos = snap.position;
+		s->clock.last_ms = snap.clock_last_ms;
+		s->clock.counter = snap.clock_counter;
+	}
+	free(buffer);
+	return st;
+}
+
+static enum status sources_open(struct spine *s, struct error *e)
+{
+	const struct config *c = s->config;
+	struct render_config rc = { .font_regular = c->font_regular, .font_bold = c->font_bold,
+				    .font_italic = c->font_italic,
+				    .font_bold_italic = c->font_bold_italic,
+				    .verify_host = c->verify_host, .development = c->development,
+				    .templates_max = 256 };
+	struct catalogue_config cc;
+	struct keyring_config kc;
+	enum status st;
+
+	spine_sources(s, &cc, &kc);
+	st = catalogue_load(&s->catalogue, &cc, e);
+	if (st == ST_OK)
+		st = keyring_load(&s->keyring, &kc, e);
+	return st == ST_OK ? render_open(&s->render, &rc, e) : st;
+}
+
+static enum status folders_open(struct spine *s, struct replay *r, struct error *e)
+{
+	const struct config *c = s->config;
+	char path[PATH_BYTES];
+	struct journal_config jc = { .dir = path,
+				     .segment_bytes = c->journal_segment_mb * 1024 * 1024,
+				     .slots = c->journal_slots, .depth = JOURNAL_DEPTH_MAX };
+	struct store_config sc = { .dir = path, .witness = c->witness };
+	enum status st = identity_open(&s->identity, below(s, "identity", path), io_wall_ms(),
+				       true, e);
+
+	if (st == ST_OK)
+		st = sources_open(s, e);
+	if (st == ST_OK)
+		st = keyindex_open(&s->keys, below(s, "keys-index", path), e);
+	if (st == ST_OK)
+		st = waiting_open(&s->waiting, below(s, "waiting", path), e);
+	if (st == ST_OK)
+		st = store_embedded_open(&s->store, (below(s, "store", path), &sc), e);
+	if (st == ST_OK)
+		st = snapshot_take(s, r, e);
+	if (st != ST_OK)
+		return st;
+	r->covered = keyindex_covered(s->keys);
+	below(s, "journal", path);
+	return journal_open(&s->journal, s->io, &jc, 0, replay_record, r, e);
+}
+
+enum status spine_recover(struct spine *s, struct error *e)
+{
+	struct replay r = { .s = s };
+	struct comparison cmp = { .s = s, .e = e };
+	struct store_reader *reader = NULL;
+	enum status st = arena_init(&r.arena, 4 * CASE_BYTES_MAX);
+
+	if (st == ST_OK)
+		st = folders_open(s, &r, e);
+	if (st == ST_OK)
+		st = acts_project(&r, e);
+	if (st == ST_OK)
+		st = s->store->ops->reader_open(s->store, &reader, e);
+	if (st == ST_OK)
+		st = held_show(s, reader, e);
+	if (st == ST_OK)
+		st = pendings_go_on(&r, reader);
+	if (reader != NULL)
+		s->store->ops->reader_close(reader);
+	if (st == ST_OK)
+		st = s->store->ops->marks(s->store, mark_compare, &cmp, e);
+	if (st == ST_OK)
+		st = cmp.status;
+	arena_free(&r.arena);
+	s->numbering = st == ST_OK;
+	return st;
+}

@@ -1,0 +1,370 @@
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "spine/spine.h"
+#include "spine/track.h"
+
+#define JOBS_MAX 256
+#define STORED_STEP_BYTES (256 * 1024)	/* how often "stored up to" rides along */
+
+/* ---- the janitor: blocking acts, one at a time ---- */
+
+/* Fills the row's names from the record it parks. */
+static enum status row_names(struct waiting_row *row, struct slice record)
+{
+	struct record_numbered rec;
+	struct case_view c;
+	struct arena arena;
+	enum status st = record_numbered_decode(&rec, record);
+	uint8_t i = 0;
+
+	if (st == ST_OK)
+		st = arena_init(&arena, 4 * CASE_BYTES_MAX);
+	if (st != ST_OK)
+		return st;
+	st = case_decode(&c, rec.case_bytes, &arena);
+	while (st == ST_OK && i < rec.results_n && rec.results[i].sequence != row->sequence)
+		i++;
+	if (st == ST_OK && i < c.results_n) {
+		const struct case_result *r = &c.results[i];
+
+		snprintf(row->unit, sizeof(row->unit), "%.*s", (int)r->unit.n,
+			 (const char *)r->unit.p);
+		snprintf(row->kind, sizeof(row->kind), "%.*s", (int)r->kind.n,
+			 (const char *)r->kind.p);
+		snprintf(row->register_code, sizeof(row->register_code), "%.*s",
+			 (int)rec.results[i].register_code.n,
+			 (const char *)rec.results[i].register_code.p);
+	}
+	arena_free(&arena);
+	return st;
+}
+
+static enum status park_run(struct spine *s, struct job *j)
+{
+	enum status st = row_names(&j->row, slice_of(j->bytes, j->n));
+
+	return st == ST_OK ? waiting_add(s->waiting, &j->row, slice_of(j->bytes, j->n), &j->error) :
+			     st;
+}
+
+/* The first row from the wanted sequence on (0: of all), with its record. */
+static enum status find_run(struct spine *s, struct job *j)
+{
+	uint64_t wanted = j->row.sequence;
+	bool all = j->act == NULL || j->act->sequence == 0;
+	struct waiting_row row;
+	uint32_t i = 0;
+	bool found = false;
+
+	if (!all) {
+		found = waiting_find(s->waiting, wanted, &row);
+	} else {
+		while (!found && waiting_at(s->waiting, i, &row)) {
+			found = row.sequence > wanted;
+			i++;
+		}
+	}
+	j->more = found && all;
+	if (!found)
+		return all ? ST_OK : error_set(&j->error, ST_NOT_FOUND,
+					       "no such result is held");
+	j->row = row;
+	j->bytes = malloc(JOURNAL_RECORD_BYTES_MAX);
+	if (j->bytes == NULL)
+		return ST_NOMEM;
+	return waiting_read(s->waiting, row.sequence, j->bytes, JOURNAL_RECORD_BYTES_MAX, &j->n,
+			    &j->error);
+}
+
+static void list_run(struct spine *s, struct act *a)
+{
+	struct waiting_row row;
+
+	for (uint32_t i = a->offset; a->n < a->max && waiting_at(s->waiting, i, &row); i++)
+		a->held[a->n++] = row;
+}
+
+enum status void_project(struct spine *s, const struct record_result *v, struct error *e)
+{
+	struct void_entry entry = { .unit = v->unit, .register_code = v->register_code,
+				    .year = v->year, .number = v->number,
+				    .sequence = v->sequence, .at_ms = v->at_ms,
+				    .reason = v->detail, .actor = v->actor };
+	enum status st = s->store->ops->void_number(s->store, &entry, e);
+	struct waiting_row row;
+
+	if (st == ST_OK && waiting_find(s->waiting, v->sequence, &row))
+		st = waiting_remove(s->waiting, v->sequence, e);
+	return st;
+}
+
+enum status link_project(struct spine *s, const struct record_link *r, struct error *e)
+{
+	struct holding_link link = { .lane = r->lane, .sequence = r->sequence,
+				     .holder = r->holder, .at_ms = r->at_ms, .actor = r->actor };
+
+	memcpy(link.key, r->key, sizeof(link.key));
+	return s->store->ops->link(s->store, &link, e);
+}
+
+static enum status job_run(struct spine *s, struct job *j)
+{
+	switch (j->type) {
+	case JOB_KEYINDEX:
+		return keyindex_job_run(j->keys, &j->error);
+	case JOB_SNAPSHOT:
+		return snapshot_save(s->config->data, &j->snapshot, &j->error);
+	case JOB_PARK:
+		return park_run(s, j);
+	case JOB_UNPARK:
+	case JOB_HELD_FIND:
+		return find_run(s, j);
+	case JOB_FORGET:
+		return waiting_remove(s->waiting, j->row.sequence, &j->error);
+	case JOB_VOID:
+		return void_project(s, &j->voided, &j->error);
+	case JOB_LINK:
+		return link_project(s, &j->link, &j->error);
+	case JOB_HELD_LIST:
+		list_run(s, j->act);
+		return ST_OK;
+	case JOB_ANSWER:
+		return ST_OK;
+	}
+	return ST_INTERNAL;
+}
+
+static void *janitor_main(void *arg)
+{
+	struct spine *s = arg;
+	struct job *j;
+
+	while ((j = queue_wait(s->jobs, -1)) != NULL) {
+		const struct timespec pause = { 0, 200 * 1000000 };
+
+		/* A store that is away comes back; what the act says is durable already. */
+		while ((j->status = job_run(s, j)) != ST_OK &&
+		       (j->type == JOB_VOID || j->type == JOB_LINK) &&
+		       status_class(j->status) != CLASS_REJECT && !atomic_load(&s->stop))
+			nanosleep(&pause, NULL);
+		if (spine_post(s, NOTE_JOB, j) != ST_OK)
+			log_error("janitor", "the spine's inbox is closed");
+	}
+	return NULL;
+}
+
+enum status janitor_start(struct spine *s, struct error *e)
+{
+	enum status st = queue_new(&s->jobs, JOBS_MAX);
+
+	if (st == ST_OK && pthread_create(&s->janitor, NULL, janitor_main, s) != 0)
+		st = ST_NOMEM;
+	return st == ST_OK ? ST_OK : error_set(e, st, "the janitor's thread cannot start");
+}
+
+void janitor_stop(struct spine *s)
+{
+	if (s->jobs == NULL)
+		return;
+	queue_close(s->jobs);
+	if (s->janitor != 0)
+		pthread_join(s->janitor, NULL);
+	queue_free(s->jobs);
+	s->jobs = NULL;
+}
+
+/* ---- the spine's side ---- */
+
+void job_push(struct spine *s, struct job *j)
+{
+	j->next = NULL;
+	if (s->job_last != NULL)
+		s->job_last->next = j;
+	else
+		s->job_first = j;
+	s->job_last = j;
+	s->jobs_out++;
+}
+
+void jobs_flush(struct spine *s)
+{
+	uint64_t durable = journal_durable(s->journal);
+
+	while (s->job_first != NULL && s->job_first->after <= durable) {
+		struct job *j = s->job_first, *next = j->next;
+
+		if (queue_push(s->jobs, j) != ST_OK)
+			return;
+		s->job_first = next;
+		if (next == NULL)
+			s->job_last = NULL;
+	}
+}
+
+/* It stands in the waiting room: the journal may forget it. */
+static bool parked_note(struct spine *s, struct job *j)
+{
+	uint8_t bytes[512];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct record_result r = { .sequence = j->row.sequence, .lane = j->row.lane,
+				   .reason = j->row.reason, .at_ms = j->row.parked_ms };
+	struct state_change change;
+	uint64_t pos;
+
+	if (record_result_encode(&r, &w) == ST_OK &&
+	    !append_record(s, RECORD_PARKED, writer_slice(&w), &pos))
+		return false;
+	if (inflight_set(s->inflight, r.sequence, STATE_HELD, (enum reason)r.reason, r.at_ms,
+			 &change))
+		notify_publish(s->notify, &change, 1);
+	atomic_fetch_add_explicit(&s->counters.held, 1, memory_order_relaxed);
+	log_warn("held", "%s %s: %s %s", j->row.unit, j->row.number_text,
+		 reason_text((enum reason)r.reason)->name, j->row.detail);
+	pending_settled(s, j->pending);
+	free(j->bytes);
+	free(j);
+	return true;
+}
+
+static void parked(struct spine *s, struct job *j)
+{
+	if (j->status != ST_OK) {
+		spine_fail(s, "waiting room: %s", j->error.text);
+		return;
+	}
+	if (parked_note(s, j))
+		return;
+	j->next = s->parked_first;
+	s->parked_first = j;
+	s->jobs_out++;
+}
+
+static void keys_done(struct spine *s, struct job *j)
+{
+	struct keyindex_job *merge;
+	enum status st = j->status;
+
+	if (st == ST_OK)
+		st = keyindex_commit(s->keys, j->keys, &j->error);
+	if (st != ST_OK) {
+		spine_fail(s, "key index: %s", j->error.text);
+		return;
+	}
+	merge = keyindex_merge(s->keys);
+	if (merge == NULL) {
+		free(j);
+		return;
+	}
+	j->keys = merge;
+	j->after = 0;
+	job_push(s, j);
+}
+
+static void snapshot_done(struct spine *s, struct job *j)
+{
+	if (j->status != ST_OK) {
+		spine_fail(s, "snapshot: %s", j->error.text);
+		return;
+	}
+	s->snapshot_pos = j->snapshot.position;
+	s->released = j->upto;
+	s->recycling = false;
+	journal_release(s->journal, j->upto);
+	log_info("journal", "released up to %llu, %u of %u segments free",
+		 (unsigned long long)j->upto, journal_slots_free(s->journal),
+		 s->config->journal_slots);
+	free(j->bytes);
+	free(j);
+}
+
+void job_finished(struct spine *s, struct job *j)
+{
+	s->jobs_out--;
+	switch (j->type) {
+	case JOB_KEYINDEX:
+		keys_done(s, j);
+		break;
+	case JOB_SNAPSHOT:
+		snapshot_done(s, j);
+		break;
+	case JOB_PARK:
+		parked(s, j);
+		break;
+	case JOB_FORGET:
+		if (j->status != ST_OK)
+			log_warn("waiting", "%s", j->error.text);
+		free(j);
+		break;
+	default:
+		act_finished(s, j);
+	}
+}
+
+/* Key run first, snapshot second; only then may the segments below go. */
+static void recycle_start(struct spine *s, uint64_t upto)
+{
+	struct keyindex_job *keys = keyindex_seal(s->keys, upto);
+	struct job *run = keys != NULL ? calloc(1, sizeof(*run)) : NULL;
+	struct job *snap = calloc(1, sizeof(*snap));
+
+	if (snap == NULL || (keys != NULL && run == NULL) ||
+	    registers_save(s->registers, &snap->bytes, &snap->n) != ST_OK) {
+		spine_fail(s, "no memory for a snapshot");
+		return;
+	}
+	if (keys != NULL) {
+		run->type = JOB_KEYINDEX;
+		run->keys = keys;
+		job_push(s, run);
+	}
+	snap->type = JOB_SNAPSHOT;
+	snap->upto = upto;
+	/* Registers as of here; what they count must be durable before the snapshot is. */
+	snap->after = s->appended;
+	snap->snapshot = (struct snapshot){ .position = s->appended,
+					    .clock_last_ms = s->clock.last_ms,
+					    .clock_counter = s->clock.counter,
+					    .engine = (uint8_t)s->config->engine,
+					    .registers = slice_of(snap->bytes, snap->n) };
+	job_push(s, snap);
+	s->recycling = true;
+}
+
+static void stored_note(struct spine *s, uint64_t stored)
+{
+	uint8_t bytes[8];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	uint64_t pos;
+
+	write_u64(&w, stored);
+	if (append_record(s, RECORD_STORED_UP_TO, writer_slice(&w), &pos)) {
+		s->stored_up_to = stored;
+		s->noted = s->appended;
+	}
+}
+
+void recycle_run(struct spine *s)
+{
+	uint64_t stored = track_oldest(s->track, s->appended);
+	bool idle = s->backlog.cases == 0 && batch_in_flight(s->batches) == 0;
+	uint64_t segment = (uint64_t)s->config->journal_segment_mb * 1024 * 1024;
+	uint64_t upto;
+
+	while (s->parked_first != NULL) {
+		struct job *j = s->parked_first, *next = j->next;
+
+		if (!parked_note(s, j))
+			break;
+		s->parked_first = next;
+		s->jobs_out--;
+	}
+	/* Written when it has moved far enough, or once at the end of a burst. */
+	if (stored > s->stored_up_to + STORED_STEP_BYTES ||
+	    (idle && stored == s->appended && s->noted != s->appended))
+		stored_note(s, stored);
+	upto = journal_segment_of(s->journal, stored) * segment;
+	if (!s->recycling && upto > s->released && upto > 0)
+		recycle_start(s, upto);
+}

@@ -1,0 +1,347 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "spine/spine.h"
+
+#define SIGNER_SILENT_NS (10 * 1000000000ull)
+
+static void receive(struct spine *s);
+static void send_next(struct spine *s);
+
+static uint64_t tag_of(const struct batch *b)
+{
+	return (uint64_t)b->number << 8 | b->slot;
+}
+
+static void list_append(struct batch **list, struct batch *b)
+{
+	b->next = NULL;
+	while (*list != NULL)
+		list = &(*list)->next;
+	*list = b;
+}
+
+/* The link is down: everything unanswered is asked again once a new signer is there. */
+static void signer_lost(struct spine *s, const char *why)
+{
+	struct signer_link *l = &s->signer;
+	struct batch *later = l->to_send;
+
+	if (l->fd >= 0) {
+		log_warn("signer", "%s; %s", why, l->waiting != NULL ?
+			 "unanswered batches are asked again" : "nothing was unanswered");
+		shutdown(l->fd, SHUT_RDWR);
+		close(l->fd);
+	}
+	l->fd = -1;
+	l->life++;
+	l->ready = false;
+	l->in_used = 0;
+	l->to_send = l->waiting;
+	l->waiting = NULL;
+	while (later != NULL) {
+		struct batch *b = later;
+
+		later = b->next;
+		list_append(&l->to_send, b);
+	}
+}
+
+/* Orders the live items of b by (key, unit, kind), as the signer wants them. */
+static uint16_t groups_make(struct batch *b, struct sign_group *groups,
+			    uint8_t (*digests)[SHA256_BYTES])
+{
+	bool taken[BATCH_ITEMS_MAX] = { false };
+	uint16_t groups_n = 0;
+
+	b->asked_n = 0;
+	for (uint32_t i = 0; i < b->items_n; i++) {
+		const struct item *first = &b->items[i];
+		struct sign_group *g = &groups[groups_n];
+
+		if (taken[i] || first->held != REASON_NONE || first->slots_n <= b->slot)
+			continue;
+		*g = (struct sign_group){ .key = slice_str(signing_key_row(first->slots[b->slot].key)->id),
+					  .unit = slice_str(first->unit->code),
+					  .kind = slice_str(first->kind->code),
+					  .digests = (const uint8_t (*)[32])&digests[b->asked_n] };
+		for (uint32_t k = i; k < b->items_n; k++) {
+			const struct item *it = &b->items[k];
+
+			if (taken[k] || it->held != REASON_NONE || it->slots_n <= b->slot ||
+			    it->slots[b->slot].key != first->slots[b->slot].key ||
+			    it->unit != first->unit || it->kind != first->kind)
+				continue;
+			taken[k] = true;
+			memcpy(digests[b->asked_n], it->slots[b->slot].to_sign, SHA256_BYTES);
+			b->asked[b->asked_n++] = (uint8_t)k;
+			g->count++;
+		}
+		groups_n++;
+	}
+	return groups_n;
+}
+
+static void sent(struct io_op *op)
+{
+	struct spine *s = op->owner;
+
+	s->signer.sending = false;
+	if (op->result < 0 && s->signer.send_life == s->signer.life) {
+		signer_lost(s, "sending failed");
+		return;
+	}
+	send_next(s);
+}
+
+static void send_next(struct spine *s)
+{
+	struct signer_link *l = &s->signer;
+	struct sign_group groups[BATCH_ITEMS_MAX];
+	uint8_t digests[BATCH_ITEMS_MAX][SHA256_BYTES];
+	struct writer w;
+	struct batch *b = l->to_send;
+
+	if (b == NULL || !l->ready || l->sending || l->fd < 0)
+		return;
+	l->to_send = b->next;
+	w = writer_of(l->out, SIGNER_REQUEST_BYTES_MAX);
+	if (signer_encode(&w, tag_of(b), groups, groups_make(b, groups, digests)) != ST_OK) {
+		spine_fail(s, "signer: a request of %u digests does not fit", b->asked_n);
+		return;
+	}
+	b->sent_ns = io_boot_ns();
+	if (l->waiting == NULL)
+		l->asked_ns = b->sent_ns;
+	list_append(&l->waiting, b);
+	l->sending = true;
+	l->send_life = l->life;
+	l->send_op = (struct io_op){ .done = sent, .owner = s };
+	io_send(s->io, &l->send_op, l->fd, l->out, writer_size(&w));
+}
+
+void signing_ask(struct spine *s, struct batch *b)
+{
+	list_append(&s->signer.to_send, b);
+	send_next(s);
+}
+
+static enum reason reason_of(enum sign_answer a)
+{
+	switch (a) {
+	case ANSWER_UNKNOWN_KEY:
+		return REASON_KEY_MISSING;
+	case ANSWER_NOT_VALID_NOW:
+		return REASON_CERT_EXPIRED;
+	default:
+		return REASON_SIGNER_REFUSED;
+	}
+}
+
+static void answer_take(struct spine *s, struct batch *b, struct item *it, enum sign_answer a,
+			struct slice value)
+{
+	struct signed_slot *slot = &it->slots[b->slot];
+	struct slice kept;
+
+	if (a != ANSWER_SIGNED) {
+		it->held = reason_of(a);
+		snprintf(it->held_detail, sizeof(it->held_detail), "%.*s", (int)value.n,
+			 (const char *)value.p);
+		return;
+	}
+	kept = arena_copy(&b->arena, value);
+	if (kept.p == NULL) {
+		spine_fail(s, "no room for a signature of %zu bytes", value.n);
+		return;
+	}
+	slot->value = kept.p;
+	slot->value_size = (uint16_t)kept.n;
+	atomic_fetch_add_explicit(&s->counters.signatures, 1, memory_order_relaxed);
+}
+
+/* ST_CORRUPT: not an answer to anything that was asked. */
+static enum status reply_take(struct spine *s, struct signer_reply *r)
+{
+	struct signer_link *l = &s->signer;
+	struct batch **at = &l->waiting, *b;
+	enum status st = ST_OK;
+
+	while (*at != NULL && tag_of(*at) != r->tag)
+		at = &(*at)->next;
+	b = *at;
+	if (b == NULL || r->total != b->asked_n)
+		return ST_CORRUPT;
+	for (uint8_t i = 0; i < b->asked_n && st == ST_OK; i++) {
+		enum sign_answer a;
+		struct slice value;
+
+		st = signer_reply_next(r, &a, &value);
+		if (st == ST_OK)
+			answer_take(s, b, &b->items[b->asked[i]], a, value);
+	}
+	if (st != ST_OK)
+		return st;
+	*at = b->next;
+	b->next = NULL;
+	l->asked_ns = io_boot_ns();
+	feed_signed(s, b);
+	return ST_OK;
+}
+
+static enum status greeting_take(struct spine *s, struct signer_reply *r)
+{
+	enum sign_answer a;
+	struct slice text;
+	enum status st = signer_reply_next(r, &a, &text);
+
+	if (st != ST_OK)
+		return st;
+	if (a == ANSWER_SIGNED) {
+		s->signer.ready = true;
+		log_info("signer", "ready");
+		send_next(s);
+	} else {
+		log_error("signer", "refused to start: %.*s", (int)text.n, (const char *)text.p);
+	}
+	return ST_OK;
+}
+
+static enum status messages_take(struct spine *s)
+{
+	struct signer_link *l = &s->signer;
+	size_t at = 0;
+	enum status st = ST_OK;
+
+	while (st == ST_OK && l->in_used - at >= 4) {
+		struct reader r = reader_of(slice_of(l->in + at, 4));
+		uint32_t n = read_u32(&r);
+		struct signer_reply reply;
+
+		if (n > SIGNER_REPLY_BYTES_MAX)
+			return ST_CORRUPT;
+		if (l->in_used - at - 4 < n)
+			break;
+		st = signer_reply_open(&reply, slice_of(l->in + at + 4, n));
+		if (st == ST_OK)
+			st = reply.tag == 0 ? greeting_take(s, &reply) : reply_take(s, &reply);
+		at += 4 + n;
+	}
+	memmove(l->in, l->in + at, l->in_used - at);
+	l->in_used -= at;
+	return st;
+}
+
+static void received(struct io_op *op)
+{
+	struct spine *s = op->owner;
+	struct signer_link *l = &s->signer;
+
+	l->receiving = false;
+	if (l->recv_life != l->life) {
+		receive(s);
+		return;
+	}
+	if (op->result <= 0) {
+		signer_lost(s, "the signer closed its socket");
+		return;
+	}
+	l->in_used += (size_t)op->result;
+	if (messages_take(s) != ST_OK) {
+		signer_lost(s, "the signer answered what was not asked");
+		return;
+	}
+	receive(s);
+}
+
+static void receive(struct spine *s)
+{
+	struct signer_link *l = &s->signer;
+
+	if (l->fd < 0 || l->receiving)
+		return;
+	l->receiving = true;
+	l->recv_life = l->life;
+	l->recv_op = (struct io_op){ .done = received, .owner = s };
+	io_recv(s->io, &l->recv_op, l->fd, l->in + l->in_used,
+		4 + SIGNER_REPLY_BYTES_MAX - l->in_used);
+}
+
+/* The supervisor hands over a socket to a (new) signer: 'S' and a descriptor. */
+static int descriptor_receive(int control)
+{
+	char c = 0;
+	struct iovec iov = { &c, 1 };
+	union { struct cmsghdr h; char space[CMSG_SPACE(sizeof(int))]; } u;
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u,
+			    .msg_controllen = sizeof(u) };
+	ssize_t n = recvmsg(control, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *h = n == 1 && c == 'S' ? CMSG_FIRSTHDR(&m) : NULL;
+	int fd = -1;
+
+	if (h != NULL && h->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(h), sizeof(fd));
+	else if (n == 0)
+		fd = -2;
+	return fd;
+}
+
+static void control_ready(struct io_op *op)
+{
+	struct spine *s = op->owner;
+	int fd;
+
+	while ((fd = descriptor_receive(s->control)) >= 0) {
+		signer_lost(s, "replaced by the supervisor");
+		s->signer.fd = fd;
+	}
+	if (fd == -2) {
+		/* Without its supervisor the engine ends in good order. */
+		log_error("spine", "the supervisor is gone");
+		atomic_store(&s->stop, true);
+		return;
+	}
+	receive(s);
+	s->control_op = (struct io_op){ .done = control_ready, .owner = s };
+	io_poll(s->io, &s->control_op, s->control, POLLIN);
+}
+
+enum status signing_start(struct spine *s)
+{
+	s->signer.fd = -1;
+	s->signer.out = malloc(SIGNER_REQUEST_BYTES_MAX);
+	s->signer.in = malloc(4 + SIGNER_REPLY_BYTES_MAX);
+	if (s->signer.out == NULL || s->signer.in == NULL)
+		return ST_NOMEM;
+	s->control_op = (struct io_op){ .done = control_ready, .owner = s };
+	io_poll(s->io, &s->control_op, s->control, POLLIN);
+	return ST_OK;
+}
+
+void signing_stop(struct spine *s)
+{
+	if (s->signer.fd >= 0)
+		close(s->signer.fd);
+	s->signer.fd = -1;
+	free(s->signer.out);
+	free(s->signer.in);
+}
+
+void signing_tick(struct spine *s)
+{
+	struct signer_link *l = &s->signer;
+
+	/* A signer with a broken receive in flight is armed again once that has come back. */
+	receive(s);
+	if (l->waiting == NULL || io_boot_ns() - l->asked_ns < SIGNER_SILENT_NS)
+		return;
+	l->asked_ns = io_boot_ns();
+	log_error("signer", "no answer for %llu s; asking the supervisor for a new one",
+		  (unsigned long long)(SIGNER_SILENT_NS / 1000000000));
+	if (send(s->control, "R", 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
+		log_error("signer", "the supervisor cannot be reached: %s", strerror(errno));
+}

@@ -1,0 +1,311 @@
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define QUICK_MS 3000		/* a child that lived shorter crashed at its start */
+#define CRASHES_MAX 5		/* that many in a row */
+#define KILL_AFTER_MS 10000	/* beyond drain_ms */
+
+struct child {
+	const char *name;
+	pid_t pid;			/* 0: not running */
+	int64_t started_ms, start_at_ms;	/* start_at_ms: 0 = not to be started */
+	uint32_t crashes;
+	bool was_up;			/* lived longer than QUICK_MS once */
+	bool replaced;			/* we asked it to go */
+};
+
+struct supervisor {
+	const struct config *config;
+	int argc;
+	char **argv;
+	sigset_t signals;
+	int signal_fd, control;		/* control: -1 without an engine */
+	struct child engine, signer;
+	bool stopping;
+	int64_t kill_at_ms;
+	int exit_code;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void child_exec(struct supervisor *s, const struct child *c, int fd, pid_t parent)
+{
+	char **argv = calloc((size_t)s->argc + 1, sizeof(*argv));
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (argv == NULL || getppid() != parent)
+		_exit(EX_OSERR);
+	for (int i = 1; i < s->argc; i++)
+		argv[i] = s->argv[i];
+	/* main() knows a child by its first word. */
+	argv[0] = (char *)c->name;
+	if (fd != CHILD_FD)
+		dup2(fd, CHILD_FD);
+	else
+		fcntl(fd, F_SETFD, 0);
+	sigprocmask(SIG_UNBLOCK, &s->signals, NULL);
+	execv("/proc/self/exe", argv);
+	_exit(EX_OSERR);
+}
+
+static bool child_start(struct supervisor *s, struct child *c, int fd)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0)
+		child_exec(s, c, fd, parent);
+	c->start_at_ms = 0;
+	if (pid < 0) {
+		log_error("supervisor", "fork: %s", strerror(errno));
+		c->start_at_ms = now_ms() + 1000;
+		return false;
+	}
+	c->pid = pid;
+	c->replaced = false;
+	c->started_ms = now_ms();
+	return true;
+}
+
+static void descriptor_send(struct supervisor *s, int fd)
+{
+	char what = 'S';
+	struct iovec iov = { &what, 1 };
+	union { struct cmsghdr h; char space[CMSG_SPACE(sizeof(int))]; } u;
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u,
+			    .msg_controllen = sizeof(u) };
+
+	memset(&u, 0, sizeof(u));
+	u.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(&u.h), &fd, sizeof(fd));
+	/* An engine that is just dying gets a new signer with its successor. */
+	if (s->control >= 0 && sendmsg(s->control, &m, MSG_NOSIGNAL) != 1)
+		log_warn("supervisor", "the engine does not take the signer's socket: %s",
+			 strerror(errno));
+}
+
+static void signer_start(struct supervisor *s)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+		log_error("supervisor", "socketpair: %s", strerror(errno));
+		s->signer.start_at_ms = now_ms() + 1000;
+		return;
+	}
+	if (child_start(s, &s->signer, pair[0]))
+		descriptor_send(s, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void engine_start(struct supervisor *s)
+{
+	int pair[2];
+
+	if (s->control >= 0)
+		close(s->control);
+	s->control = -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+		log_error("supervisor", "socketpair: %s", strerror(errno));
+		s->engine.start_at_ms = now_ms() + 1000;
+		return;
+	}
+	if (child_start(s, &s->engine, pair[1]))
+		s->control = pair[0];
+	else
+		close(pair[0]);
+	close(pair[1]);
+}
+
+static void stop(struct supervisor *s, int code)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	s->exit_code = code;
+	s->kill_at_ms = now_ms() + s->config->drain_ms + KILL_AFTER_MS;
+	if (s->engine.pid > 0)
+		kill(s->engine.pid, SIGTERM);
+}
+
+/* Back-off grows with crashes in a row; false: too many. */
+static bool again(struct child *c)
+{
+	int64_t lived = now_ms() - c->started_ms;
+
+	c->was_up |= lived > QUICK_MS;
+	c->crashes = lived > QUICK_MS ? 0 : c->crashes + 1;
+	c->start_at_ms = now_ms() + (c->crashes == 0 ? 0 : 100ll << c->crashes);
+	return c->crashes <= CRASHES_MAX;
+}
+
+static void engine_ended(struct supervisor *s, int how)
+{
+	int code = WIFEXITED(how) ? WEXITSTATUS(how) : 0;
+
+	if (s->stopping) {
+		if (s->exit_code == 0)
+			s->exit_code = code;
+		return;
+	}
+	if (WIFEXITED(how)) {
+		/* It said why in its log: a person has to look. */
+		stop(s, code);
+		return;
+	}
+	log_error("supervisor", "the engine was ended by signal %d; starting it again",
+		  WTERMSIG(how));
+	if (!again(&s->engine))
+		stop(s, EX_SOFTWARE);
+	/* Its signer talks to nobody now. */
+	s->signer.replaced = true;
+	if (s->signer.pid > 0)
+		kill(s->signer.pid, SIGKILL);
+}
+
+static void signer_ended(struct supervisor *s, int how)
+{
+	if (s->stopping)
+		return;
+	if (s->signer.replaced) {
+		s->signer.start_at_ms = now_ms();
+		return;
+	}
+	if (WIFEXITED(how) && !s->signer.was_up && WEXITSTATUS(how) != 0 &&
+	    now_ms() - s->signer.started_ms < QUICK_MS) {
+		stop(s, EX_CONFIG);	/* keys are not in order: its log says which */
+		return;
+	}
+	log_error("supervisor", "the signer ended (%s %d); starting it again",
+		  WIFEXITED(how) ? "exit code" : "signal",
+		  WIFEXITED(how) ? WEXITSTATUS(how) : WTERMSIG(how));
+	if (!again(&s->signer))
+		s->signer.start_at_ms = now_ms() + 5000;
+}
+
+static void children_reap(struct supervisor *s)
+{
+	int how;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &how, WNOHANG)) > 0) {
+		if (pid == s->engine.pid) {
+			s->engine.pid = 0;
+			engine_ended(s, how);
+		} else if (pid == s->signer.pid) {
+			s->signer.pid = 0;
+			signer_ended(s, how);
+		}
+	}
+}
+
+static void signer_replace(struct supervisor *s)
+{
+	s->signer.replaced = true;
+	s->signer.was_up = true;	/* later trouble with its keys stops nothing */
+	if (s->signer.pid > 0)
+		kill(s->signer.pid, SIGKILL);
+}
+
+static void signal_take(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			children_reap(s);
+			break;
+		case SIGHUP:
+			if (s->engine.pid > 0)
+				kill(s->engine.pid, SIGHUP);
+			signer_replace(s);
+			break;
+		default:
+			log_info("supervisor", "stopping");
+			stop(s, 0);
+		}
+	}
+}
+
+static void control_take(struct supervisor *s)
+{
+	char what = 0;
+
+	if (recv(s->control, &what, 1, MSG_DONTWAIT) == 1 && what == 'R')
+		signer_replace(s);
+}
+
+static void children_start(struct supervisor *s)
+{
+	int64_t now = now_ms();
+
+	if (s->stopping) {
+		if (now >= s->kill_at_ms && s->engine.pid > 0)
+			kill(s->engine.pid, SIGKILL);
+		/* The signer signs until the engine has drained. */
+		if (s->engine.pid == 0 && s->signer.pid > 0)
+			kill(s->signer.pid, SIGKILL);
+		return;
+	}
+	if (s->engine.pid == 0 && s->engine.start_at_ms != 0 && now >= s->engine.start_at_ms)
+		engine_start(s);
+	if (s->engine.pid > 0 && s->signer.pid == 0 && s->signer.start_at_ms != 0 &&
+	    now >= s->signer.start_at_ms)
+		signer_start(s);
+}
+
+int supervisor_run(const struct config *c, int argc, char **argv)
+{
+	struct supervisor s = { .config = c, .argc = argc, .argv = argv, .control = -1,
+				.engine = { .name = "engine", .start_at_ms = 1 },
+				.signer = { .name = "signer", .start_at_ms = 1 } };
+
+	sigemptyset(&s.signals);
+	sigaddset(&s.signals, SIGCHLD);
+	sigaddset(&s.signals, SIGTERM);
+	sigaddset(&s.signals, SIGINT);
+	sigaddset(&s.signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &s.signals, NULL);
+	s.signal_fd = signalfd(-1, &s.signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (s.signal_fd < 0) {
+		log_error("supervisor", "signalfd: %s", strerror(errno));
+		return EX_OSERR;
+	}
+	while (!s.stopping || s.engine.pid > 0 || s.signer.pid > 0) {
+		struct pollfd fds[] = { { s.signal_fd, POLLIN, 0 },
+					{ s.engine.pid > 0 ? s.control : -1, POLLIN, 0 } };
+
+		children_start(&s);
+		poll(fds, ARRAY_LEN(fds), 100);
+		signal_take(&s);
+		if (fds[1].revents & POLLIN)
+			control_take(&s);
+	}
+	if (s.control >= 0)
+		close(s.control);
+	close(s.signal_fd);
+	return s.exit_code;
+}

@@ -1,0 +1,30 @@
+/*
+ * supervisor.h - `trien serve`: starts signer and engine, restarts either, passes the socket
+ * between them (DESIGN 3). Single-threaded; touches neither keys nor cases.
+ *
+ *	supervisor ──fork/exec──▶ trien signer   fd 3: its end of a stream socket pair
+ *	           ──fork/exec──▶ trien engine   fd 3: the control socket
+ *	control: 'S' + descriptor to the engine: the other end of a new signer's pair
+ *	         'R' from the engine: this signer does not answer, start another one
+ *
+ * SIGTERM, SIGINT: the engine drains, then all ends. SIGHUP: the engine reads catalogue, certificates,
+ * principals and TLS again, and a new signer reads the keys. Children die with the supervisor.
+ */
+#ifndef TRIEN_SUPERVISOR_H
+#define TRIEN_SUPERVISOR_H
+
+#include "config.h"
+
+#define CHILD_FD 3
+
+/* argv: as given to `serve`; handed on to the children. Returns the process's exit code: the engine's
+ * or signer's where it refused to start (sysexits.h), 70 after too many crashes. */
+int supervisor_run(const struct config *c, int argc, char **argv);
+
+/* The children: `trien engine`, `trien signer`. */
+int engine_main(int argc, char **argv);
+int signer_main(int argc, char **argv);
+/* The exit code that tells a script and the supervisor what kind of failure it was. */
+int exit_code_of(enum status st);
+
+#endif
