@@ -45,6 +45,7 @@ struct submitted_result {
 struct submitted_case {
 	uint32_t index;			/* in the request */
 	uint8_t priority;
+	bool replaces;			/* a result replaces another: intake's readers look at that one first */
 	struct slice code;
 	struct slice bytes;		/* canonical case, in submission.arena */
 	uint8_t digest[SHA256_BYTES];
@@ -92,11 +93,13 @@ struct act {
 	uint64_t sequence;		/* HELD_*: 0 = all; LINK_HOLDER */
 	uint8_t lane;
 	struct holder holder;
+	/* HELD_RETRY, HELD_VOID: may the caller act for the unit of a row? NULL: for all. On the spine. */
+	bool (*unit_allowed)(const struct act *a, struct slice unit);
 	uint32_t offset, max;		/* lists */
 	/* out */
 	enum status status;
 	struct error error;
-	struct register_row *registers;	/* caller's array of max */
+	struct register_row *registers;	/* caller's array of max; OPEN, CLOSE: the one it left */
 	struct waiting_row *held;	/* caller's array of max */
 	uint32_t n;
 	struct status_view *view;	/* caller's */

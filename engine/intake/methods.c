@@ -8,10 +8,12 @@
 
 /* Every method: its name, who may call it, how many calls wait for it, what runs. */
 const struct method methods[] = {
-	{ ISSUANCE "SubmitCase", MAY_SUBMIT, 64, .run = submit_case_run, .free = submit_batch_free },
-	{ ISSUANCE "SubmitBatch", MAY_SUBMIT, 32, .run = submit_batch_run, .free = submit_batch_free },
+	{ ISSUANCE "SubmitCase", MAY_SUBMIT, 64, .run = submit_case_run, .work = submit_work,
+	  .free = submit_batch_free },
+	{ ISSUANCE "SubmitBatch", MAY_SUBMIT, 32, .run = submit_batch_run, .work = submit_work,
+	  .free = submit_batch_free },
 	{ ISSUANCE "SubmitStream", MAY_SUBMIT, 8, .begin = stream_begin, .message = stream_message,
-	  .sent = stream_sent, .closed = stream_closed, .stop = stream_stop, .free = stream_free },
+	  .work = stream_work, .sent = stream_sent, .closed = stream_closed, .stop = stream_stop, .free = stream_free },
 	{ ISSUANCE "WatchResults", MAY_SUBMIT | READERS, 8, .work = watch_work, .sent = watch_sent,
 	  .closed = watch_closed, .stop = watch_stop, .free = watch_free },
 	{ ISSUANCE "LinkHolder", MAY_SUBMIT | MAY_REGISTRY, 4, .work = link_work,

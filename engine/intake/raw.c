@@ -242,6 +242,13 @@ static enum status read_holder(struct raw_ctx *x, struct raw_holder *h, struct s
 	return w.bad ? malformed(x, "holders") : ST_OK;
 }
 
+enum status raw_read_holder(struct raw_holder *out, struct slice wire, struct refusal *why)
+{
+	struct raw_ctx x = { NULL, why };
+
+	return read_holder(&x, out, wire);
+}
+
 /*
  * Facts and Approval are kept as they came, so they are checked against their descriptor without
  * being unpacked: wire types, UTF-8, the lengths of texts and lists.

@@ -58,5 +58,7 @@ struct raw_case {
  * (in facts and approval), and out->code is set as far as it was read. Pure.
  */
 enum status raw_read(struct raw_case *out, struct slice wire, struct arena *a, struct refusal *why) must_use;
+/* One encoded trien.v1.Holder by itself (LinkHolder). */
+enum status raw_read_holder(struct raw_holder *out, struct slice wire, struct refusal *why) must_use;
 
 #endif

@@ -14,6 +14,7 @@ struct entry {
 	struct slot *slot;
 	size_t bytes;
 	bool done, want_receipts;
+	bool unchecked;			/* for the readers: it replaces results */
 };
 
 /*
@@ -251,17 +252,23 @@ static bool take(struct call *c, struct stream *s, struct entry *e, uint32_t *le
 static void enter(struct call *c, struct stream *s, const struct entry *e, uint32_t left)
 {
 	struct submission *sub = &e->slot->submission;
+	bool unchecked = left > 0 && submit_replaces(sub);
 	struct fault f;
 
 	pthread_mutex_lock(&s->lock);
 	*entry_at(s, s->n) = *e;
 	entry_at(s, s->n)->done = left == 0;
+	entry_at(s, s->n)->unchecked = unchecked;
 	s->n++;
 	s->bytes += e->bytes;
 	pthread_mutex_unlock(&s->lock);
 	if (left == 0)
 		return;
 	call_ref(c);
+	if (unchecked) {
+		call_queue(c);
+		return;
+	}
 	if (submit_push(c, sub, &f))
 		return;
 	pthread_mutex_lock(&s->lock);
@@ -272,6 +279,45 @@ static void enter(struct call *c, struct stream *s, const struct entry *e, uint3
 	pthread_mutex_unlock(&s->lock);
 	call_dismiss(c, e->slot);
 	call_unref(c);
+}
+
+/* The engine does not take it: each of its cases is rejected as one to be sent again. */
+static void not_taken(struct submission *sub, const struct fault *f)
+{
+	for (uint32_t i = 0; i < sub->cases_n; i++)
+		if (sub->cases[i].refusal.reason == REASON_NONE)
+			refuse(&sub->cases[i].refusal, f->code == GRPC_STATUS_RESOURCE_EXHAUSTED ?
+			       REASON_BUSY : REASON_STOPPING, "", "%s", "");
+	stream_answer(sub);
+}
+
+static struct submission *unchecked_next(struct stream *s)
+{
+	struct submission *sub = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	for (uint32_t i = 0; i < s->n && sub == NULL; i++) {
+		struct entry *e = entry_at(s, i);
+
+		if (e->unchecked)
+			sub = &e->slot->submission;
+		e->unchecked = e->unchecked && sub == NULL;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return sub;
+}
+
+void stream_work(struct call *c, struct read_thread *r)
+{
+	struct submission *sub;
+	struct fault f;
+
+	while ((sub = unchecked_next(c->state)) != NULL) {
+		if (replaced_check(c, r, sub) == 0)
+			stream_answer(sub);
+		else if (!submit_push(c, sub, &f))
+			not_taken(sub, &f);
+	}
 }
 
 static void take_message(struct call *c, struct stream *s)

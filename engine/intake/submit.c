@@ -68,8 +68,11 @@ static bool read_case(struct call *c, struct submitted_case *out, struct slice w
 	st = raw_read(&raw, wire, env->scratch, &out->refusal);
 	if (st == ST_OK && units_allowed(c, &raw, &out->refusal))
 		st = validate_case(out, &raw, env, a);
-	if (out->refusal.reason == REASON_NONE && st == ST_OK)
+	if (out->refusal.reason == REASON_NONE && st == ST_OK) {
+		for (uint32_t i = 0; i < raw.results_n; i++)
+			out->replaces |= raw.results[i].replaces.n > 0;
 		return true;
+	}
 	/* A reject names its case; the request is gone by then. */
 	out->code = raw.code.n <= CASE_CODE_BYTES_MAX ? arena_copy(a, raw.code) : slice_of(NULL, 0);
 	if (out->code.p == NULL)
@@ -129,6 +132,14 @@ struct unary {
 	struct slot *slot;
 	bool single;
 };
+
+bool submit_replaces(const struct submission *s)
+{
+	for (uint32_t i = 0; i < s->cases_n; i++)
+		if (s->cases[i].replaces && s->cases[i].refusal.reason == REASON_NONE)
+			return true;
+	return false;
+}
 
 static void refuse_call(struct call *c, const struct fault *f)
 {
@@ -232,11 +243,24 @@ static bool accept_request(struct call *c, bool single, struct fault *f)
 		return false;
 	grpc_byte_buffer_destroy(c->request);
 	c->request = NULL;
-	if (left == 0) {
+	if (left == 0)
 		reply(c, &u->slot->submission);
-		return true;
-	}
-	return submit_push(c, &u->slot->submission, f);
+	else if (submit_replaces(&u->slot->submission))
+		call_queue(c);
+	else
+		return submit_push(c, &u->slot->submission, f);
+	return true;
+}
+
+void submit_work(struct call *c, struct read_thread *r)
+{
+	struct submission *s = &((struct unary *)c->state)->slot->submission;
+	struct fault f;
+
+	if (replaced_check(c, r, s) == 0)
+		reply(c, s);
+	else if (!submit_push(c, s, &f))
+		refuse_call(c, &f);
 }
 
 void submit_case_run(struct call *c)

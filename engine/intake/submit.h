@@ -24,7 +24,16 @@ bool submit_push(struct call *c, struct submission *s, struct fault *f);
 bool submit_list(struct slice request, uint32_t number, struct arena *a, struct case_list *out,
 		 struct fault *f);
 
-/* Run functions of the method table. */
+/* Does a case of it replace results? Then it goes through the readers. */
+bool submit_replaces(const struct submission *s);
+/*
+ * replaced.c, reader thread: refuses the cases whose `replaces` names no result that this one may
+ * replace. Returns how many cases are left for the spine.
+ */
+uint32_t replaced_check(struct call *c, struct read_thread *r, struct submission *s);
+
+/* Functions of the method table. */
+void submit_work(struct call *c, struct read_thread *r);
 void submit_case_run(struct call *c);
 void submit_batch_run(struct call *c);
 void submit_batch_free(struct call *c);
@@ -35,6 +44,7 @@ void stream_sent(struct call *c, bool ok);
 void stream_closed(struct call *c);
 void stream_stop(struct call *c);
 void stream_free(struct call *c);
+void stream_work(struct call *c, struct read_thread *r);
 /* The spine's answer to a message of a stream. */
 void stream_answer(struct submission *s);
 

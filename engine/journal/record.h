@@ -67,7 +67,7 @@ enum status record_register_decode(struct record_register *r, struct slice paylo
 
 /* LinkHolder: one more holding of a result. */
 struct record_link { uint64_t sequence; uint8_t lane; struct holder holder; uint8_t key[16]; int64_t at_ms;
-		     struct slice actor; };
+		     struct slice actor, reason; };
 enum status record_link_encode(const struct record_link *r, struct writer *w) must_use;
 enum status record_link_decode(struct record_link *r, struct slice payload) must_use;
 

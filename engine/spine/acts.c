@@ -58,6 +58,8 @@ static void register_record(struct spine *s, struct act *a, enum record_type typ
 		a->status = register_open(s->registers, a->unit, a->code, a->year, a->first);
 	else
 		a->status = register_close(s->registers, a->unit, a->code, a->year);
+	if (a->registers != NULL)
+		register_find(s->registers, a->unit, a->code, a->year, a->registers);
 	log_info("register", "%.*s %.*s %u %s at %llu by %.*s", (int)a->unit.n,
 		 (const char *)a->unit.p, (int)a->code.n, (const char *)a->code.p, a->year,
 		 type == RECORD_REGISTER_OPENED ? "opened" : "closed",
@@ -139,7 +141,7 @@ static void link_act(struct spine *s, struct act *a)
 		return;
 	j->link = (struct record_link){ .sequence = a->sequence, .lane = a->lane,
 					.holder = a->holder, .at_ms = io_wall_ms(),
-					.actor = a->actor };
+					.actor = a->actor, .reason = a->reason };
 	holder_key_of_id(j->link.key, a->holder.id_kind, a->holder.country, a->holder.number);
 	if (record_link_encode(&j->link, &w) != ST_OK) {
 		refuse_act(a, ST_TOO_LARGE, "the holder is too long");
@@ -228,6 +230,12 @@ void act_run(struct spine *s, struct act *a)
 	}
 }
 
+static bool unit_denied(const struct job *j)
+{
+	return j->act != NULL && j->act->unit_allowed != NULL &&
+	       !j->act->unit_allowed(j->act, slice_str(j->row.unit));
+}
+
 /* A retried result's record is here: back into the pipeline, under a new signing time. */
 static void resume(struct spine *s, struct job *j)
 {
@@ -241,9 +249,10 @@ static void resume(struct spine *s, struct job *j)
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	uint64_t pos;
 
-	if (!inflight_get(s->inflight, r.sequence, &change, &lane, &accepted_ms) ||
+	if (unit_denied(j) ||
+	    !inflight_get(s->inflight, r.sequence, &change, &lane, &accepted_ms) ||
 	    change.state != STATE_HELD)
-		return;		/* already on its way again */
+		return;		/* another's, or already on its way again */
 	if (record_numbered_decode(&rec, slice_of(j->bytes, j->n)) != ST_OK)
 		return;
 	while (index < rec.results_n && rec.results[index].sequence != r.sequence)
@@ -286,6 +295,12 @@ static void void_found(struct spine *s, struct job *j)
 	struct writer w = writer_of(s->record, JOURNAL_RECORD_BYTES_MAX);
 	uint64_t pos;
 
+	if (unit_denied(j)) {
+		refuse_act(a, ST_NOT_FOUND, "no such result is held");
+		free(j->bytes);
+		free(j);
+		return;
+	}
 	if (!inflight_get(s->inflight, j->row.sequence, &now, &lane, &accepted_ms) ||
 	    now.state != STATE_HELD || a->reason.n == 0) {
 		refuse_act(a, a->reason.n == 0 ? ST_INVALID : ST_PRECONDITION, a->reason.n == 0 ?

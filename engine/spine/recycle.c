@@ -103,7 +103,8 @@ enum status void_project(struct spine *s, const struct record_result *v, struct 
 enum status link_project(struct spine *s, const struct record_link *r, struct error *e)
 {
 	struct holding_link link = { .lane = r->lane, .sequence = r->sequence,
-				     .holder = r->holder, .at_ms = r->at_ms, .actor = r->actor };
+				     .holder = r->holder, .at_ms = r->at_ms, .actor = r->actor,
+				     .reason = r->reason };
 
 	memcpy(link.key, r->key, sizeof(link.key));
 	return s->store->ops->link(s->store, &link, e);

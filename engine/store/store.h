@@ -26,7 +26,7 @@ struct holding_view { struct result_view result; uint8_t role; uint32_t from, to
 
 /* A LinkHolder act: one more holding for a stored result. */
 struct holding_link { uint8_t lane; uint64_t sequence; struct holder holder; uint8_t key[16];
-		      int64_t at_ms; struct slice actor; };
+		      int64_t at_ms; struct slice actor, reason; };
 
 /* A state event of a stored result, append-only. */
 struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_ms; struct slice actor, detail; };

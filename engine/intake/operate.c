@@ -1,0 +1,498 @@
+#include <stdlib.h>
+
+#include "intake/read.h"
+#include "intake/validate.h"
+#include "intake/wire.h"
+#include "trien/v1/issuance.pb-c.h"
+#include "trien/v1/operations.pb-c.h"
+
+#define REASON_BYTES_MAX 400
+#define LINK_TEXT_BYTES 8192		/* a holder's texts */
+#define REPLY_BYTES (256 * 1024)
+
+/*
+ * A call that asks the spine for an act: work() runs once to ask, and once more when the act is done.
+ * Everything the act borrows lives in here.
+ */
+struct operation {
+	struct act act;
+	atomic_bool decided;
+	const struct principal *principal;
+	char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1], reason[REASON_BYTES_MAX + 1];
+	uint32_t list;			/* lists: what a page token belongs to */
+	uint8_t result_id[16];		/* LinkHolder */
+	struct arena texts;		/* LinkHolder */
+	struct status_view view;
+	struct register_row row;	/* a register as the act left it */
+	void *rows;			/* lists */
+};
+
+static void decided(struct act *a)
+{
+	struct call *c = a->owner;
+	struct operation *o = c->state;
+
+	atomic_store(&o->decided, true);
+	call_queue(c);
+	call_unref(c);
+}
+
+void operate_free(struct call *c)
+{
+	struct operation *o = c->state;
+
+	if (o == NULL)
+		return;
+	arena_free(&o->texts);
+	free(o->rows);
+	free(o);
+}
+
+/* The operation of this call, made at its first turn. NULL: the call is answered. */
+static struct operation *operation_of(struct call *c, enum act_type type)
+{
+	struct operation *o = c->state;
+
+	if (o != NULL)
+		return o;
+	o = calloc(1, sizeof(*o));
+	if (o == NULL) {
+		call_refuse(c, FAULT_BUSY, "", "%s", "no memory");
+		return NULL;
+	}
+	o->principal = c->principal;
+	o->act = (struct act){ .type = type, .actor = slice_str(principal_name(c->principal)),
+			       .done = decided, .owner = c };
+	c->state = o;
+	return o;
+}
+
+static void ask(struct call *c, struct operation *o)
+{
+	enum status st;
+
+	call_ref(c);
+	st = c->in->ops.act(c->in->ops.ctx, &o->act);
+	if (st == ST_OK)
+		return;
+	call_refuse(c, st == ST_FULL ? FAULT_BUSY : FAULT_STOPPING, "", "%s", "");
+	call_unref(c);
+}
+
+/* True: the act was done and succeeded. False, when decided: the call is answered. */
+static bool succeeded(struct call *c, const struct operation *o)
+{
+	struct fault f;
+
+	if (o->act.status == ST_OK)
+		return true;
+	fault_status(&f, o->act.status, o->act.error.text);
+	call_finish(c, &f);
+	return false;
+}
+
+static bool is_decided(const struct operation *o)
+{
+	return atomic_load(&((struct operation *)o)->decided);
+}
+
+/* A text of the request into a place of ours. False: the call is answered. */
+static bool keep(struct call *c, struct slice *out, char *place, size_t bytes_max, const char *text,
+		 const char *field, bool required)
+{
+	size_t n = strlen(text);
+
+	if (n > bytes_max || (required && n == 0)) {
+		call_refuse(c, n == 0 ? FAULT_ARGUMENT_MISSING : FAULT_ARGUMENT_INVALID, field,
+			    "1 to %zu bytes", bytes_max);
+		return false;
+	}
+	memcpy(place, text, n + 1);
+	*out = slice_of(place, n);
+	return true;
+}
+
+static bool unit_mine(struct call *c, struct slice unit)
+{
+	if (principal_unit(c->principal, unit))
+		return true;
+	call_refuse(c, FAULT_UNIT_DENIED, "unit", "%s", "");
+	return false;
+}
+
+/* ---- registers ---- */
+
+static void put_register(struct writer *w, const struct register_row *r)
+{
+	put_text(w, 1, r->unit);
+	put_text(w, 2, r->code);
+	put_number(w, 3, r->year);
+	put_number(w, 4, r->first);
+	put_number(w, 5, r->next);
+	put_number(w, 6, r->given);
+	put_number(w, 7, r->voided);
+	put_number(w, 8, r->closed);
+}
+
+static void reply_register(struct call *c, const struct operation *o)
+{
+	uint8_t buf[512];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	put_register(&w, &o->row);
+	call_reply(c, slice_copied(&w));
+}
+
+static void register_act(struct call *c, struct operation *o, const char *unit, const char *code,
+			 uint32_t year, const char *reason)
+{
+	if (!keep(c, &o->act.unit, o->unit, CODE_BYTES_MAX, unit, "unit", true) ||
+	    !keep(c, &o->act.code, o->code, CODE_BYTES_MAX, code, "code", true) ||
+	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, reason, "reason", true) ||
+	    !unit_mine(c, o->act.unit))
+		return;
+	o->act.year = year;
+	o->act.registers = &o->row;
+	ask(c, o);
+}
+
+void register_open_work(struct call *c, struct read_thread *r)
+{
+	struct operation *o = operation_of(c, ACT_REGISTER_OPEN);
+	const Trien__V1__OpenRegisterRequest *q;
+
+	if (o == NULL)
+		return;
+	if (is_decided(o)) {
+		if (succeeded(c, o))
+			reply_register(c, o);
+		return;
+	}
+	q = read_request(c, r, &trien__v1__open_register_request__descriptor);
+	if (q == NULL)
+		return;
+	o->act.first = q->first;
+	register_act(c, o, q->unit, q->code, q->year, q->reason);
+}
+
+void register_close_work(struct call *c, struct read_thread *r)
+{
+	struct operation *o = operation_of(c, ACT_REGISTER_CLOSE);
+	const Trien__V1__CloseRegisterRequest *q;
+
+	if (o == NULL)
+		return;
+	if (is_decided(o)) {
+		if (succeeded(c, o))
+			reply_register(c, o);
+		return;
+	}
+	q = read_request(c, r, &trien__v1__close_register_request__descriptor);
+	if (q != NULL)
+		register_act(c, o, q->unit, q->code, q->year, q->reason);
+}
+
+/* ---- lists ---- */
+
+/* A page of the spine's rows: more than the caller may see, less is shown. False: answered. */
+static bool list_ask(struct call *c, struct operation *o, const char *unit, const char *token,
+		     uint32_t size, size_t row_bytes)
+{
+	uint64_t offset;
+
+	if (!keep(c, &o->act.unit, o->unit, CODE_BYTES_MAX, unit, "unit", false))
+		return false;
+	if (o->act.unit.n > 0 && !unit_mine(c, o->act.unit))
+		return false;
+	o->list = crc32c((uint32_t)o->act.type, o->unit, o->act.unit.n);
+	if (!page_read(token, o->list, &offset) || offset > UINT32_MAX) {
+		call_refuse(c, FAULT_PAGE_TOKEN_INVALID, "page_token", "%s", "");
+		return false;
+	}
+	o->act.offset = (uint32_t)offset;
+	o->act.max = page_size(size);
+	o->rows = calloc(o->act.max, row_bytes);
+	if (o->rows == NULL) {
+		call_refuse(c, FAULT_BUSY, "", "%s", "no memory");
+		return false;
+	}
+	if (o->act.type == ACT_REGISTER_LIST)
+		o->act.registers = o->rows;
+	else
+		o->act.held = o->rows;
+	ask(c, o);
+	return true;
+}
+
+static bool shown(const struct call *c, const struct operation *o, const char *unit)
+{
+	return o->act.unit.n > 0 ? slice_eq(o->act.unit, slice_str(unit)) :
+				   principal_unit(c->principal, slice_str(unit));
+}
+
+static void reply_list(struct call *c, const struct operation *o,
+		       void (*put_row)(struct writer *w, const struct operation *o, uint32_t i))
+{
+	uint8_t *buf = malloc(REPLY_BYTES);
+	struct writer w = writer_of(buf, buf != NULL ? REPLY_BYTES : 0);
+	char token[PAGE_TOKEN_BYTES + 1];
+
+	for (uint32_t i = 0; i < o->act.n; i++) {
+		const char *unit = o->act.type == ACT_REGISTER_LIST ? o->act.registers[i].unit :
+								      o->act.held[i].unit;
+		uint8_t *at;
+
+		if (!shown(c, o, unit))
+			continue;
+		at = put_begin(&w, 1);
+		put_row(&w, o, i);
+		put_end(&w, at);
+	}
+	if (o->act.n == o->act.max) {
+		page_write(token, o->list, (uint64_t)o->act.offset + o->act.n);
+		put_text(&w, 2, token);
+	}
+	if (w.bad)
+		call_refuse(c, FAULT_TOO_MANY, "page_size", "%s", "the reply is too large; ask for less");
+	else
+		call_reply(c, slice_copied(&w));
+	free(buf);
+}
+
+static void put_register_row(struct writer *w, const struct operation *o, uint32_t i)
+{
+	put_register(w, &o->act.registers[i]);
+}
+
+void register_list_work(struct call *c, struct read_thread *r)
+{
+	struct operation *o = operation_of(c, ACT_REGISTER_LIST);
+	const Trien__V1__ListRegistersRequest *q;
+
+	if (o == NULL)
+		return;
+	if (is_decided(o)) {
+		if (succeeded(c, o))
+			reply_list(c, o, put_register_row);
+		return;
+	}
+	q = read_request(c, r, &trien__v1__list_registers_request__descriptor);
+	if (q != NULL)
+		list_ask(c, o, q->unit, q->page_token, q->page_size, sizeof(struct register_row));
+}
+
+static void put_held_row(struct writer *w, const struct operation *o, uint32_t i)
+{
+	const struct waiting_row *h = &o->act.held[i];
+	const struct reason_text *why = reason_text((enum reason)h->reason);
+
+	put_number(w, 1, h->sequence);
+	put_text(w, 2, why->name);
+	put_text(w, 3, h->detail);
+	put_text(w, 4, why->vi);
+	put_text(w, 5, why->en);
+	put_time(w, 6, h->parked_ms);
+	put_text(w, 7, h->unit);
+	put_text(w, 8, h->kind);
+	put_text(w, 9, h->register_code);
+	put_number(w, 10, h->year);
+	put_number(w, 11, h->number);
+	put_text(w, 12, h->number_text);
+}
+
+void held_list_work(struct call *c, struct read_thread *r)
+{
+	struct operation *o = operation_of(c, ACT_HELD_LIST);
+	const Trien__V1__ListHeldRequest *q;
+
+	if (o == NULL)
+		return;
+	if (is_decided(o)) {
+		if (succeeded(c, o))
+			reply_list(c, o, put_held_row);
+		return;
+	}
+	q = read_request(c, r, &trien__v1__list_held_request__descriptor);
+	if (q != NULL)
+		list_ask(c, o, q->unit, q->page_token, q->page_size, sizeof(struct waiting_row));
+}
+
+/* ---- held results ---- */
+
+static bool row_allowed(const struct act *a, struct slice unit)
+{
+	const struct call *c = a->owner;
+	const struct operation *o = c->state;
+
+	return principal_unit(o->principal, unit);
+}
+
+void held_retry_work(struct call *c, struct read_thread *r)
+{
+	struct operation *o = operation_of(c, ACT_HELD_RETRY);
+	const Trien__V1__RetryHeldRequest *q;
+	uint8_t buf[16];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	if (o == NULL)
+		return;
+	if (is_decided(o)) {
+		if (!succeeded(c, o))
+			return;
+		put_number(&w, 1, o->act.n);
+		call_reply(c, slice_copied(&w));
+		return;
+	}
+	q = read_request(c, r, &trien__v1__retry_held_request__descriptor);
+	if (q == NULL)
+		return;
+	o->act.sequence = q->sequence;
+	o->act.unit_allowed = row_allowed;
+	ask(c, o);
+}
+
+void held_void_work(struct call *c, struct read_thread *r)
+{
+	struct operation *o = operation_of(c, ACT_HELD_VOID);
+	const Trien__V1__VoidHeldRequest *q;
+	uint8_t buf[16];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	if (o == NULL)
+		return;
+	if (is_decided(o)) {
+		if (!succeeded(c, o))
+			return;
+		put_number(&w, 1, o->act.sequence);
+		call_reply(c, slice_copied(&w));
+		return;
+	}
+	q = read_request(c, r, &trien__v1__void_held_request__descriptor);
+	if (q == NULL)
+		return;
+	if (q->sequence == 0) {
+		call_refuse(c, FAULT_ARGUMENT_MISSING, "sequence", "%s", "of a held result");
+		return;
+	}
+	if (!keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true))
+		return;
+	o->act.sequence = q->sequence;
+	o->act.unit_allowed = row_allowed;
+	ask(c, o);
+}
+
+/* ---- one more holder ---- */
+
+/* The encoded holder inside the request: read by its true lengths, as in a case. */
+static struct slice holder_bytes(struct call *c, struct read_thread *r)
+{
+	struct slice request, found = { NULL, 0 };
+	struct wire_field f;
+	struct wire w;
+
+	if (!call_request(c, &r->scratch, &request))
+		return found;
+	for (w = wire_of(request); wire_next(&w, &f);)
+		if (f.number == 2 && f.type == WIRE_BYTES)
+			found = f.bytes;
+	return found;
+}
+
+static bool link_fill(struct call *c, struct read_thread *r, struct operation *o)
+{
+	struct raw_holder raw;
+	struct refusal why = { 0 };
+	struct fault f;
+	enum status st = arena_init(&o->texts, LINK_TEXT_BYTES);
+
+	if (st == ST_OK)
+		st = raw_read_holder(&raw, holder_bytes(c, r), &why);
+	if (st == ST_OK)
+		st = validate_holder(&o->act.holder, &raw, c->in->ops.coverage(c->in->ops.ctx),
+				     &o->texts, &why);
+	if (st == ST_OK)
+		return true;
+	if (why.reason == REASON_NONE)
+		refuse(&why, REASON_MALFORMED, "holder", "%s", status_name(st));
+	fault_refusal(&f, &why, "");
+	call_finish(c, &f);
+	return false;
+}
+
+void link_work(struct call *c, struct read_thread *r)
+{
+	struct operation *o = operation_of(c, ACT_LINK_HOLDER);
+	const Trien__V1__LinkHolderRequest *q;
+	struct result_view v;
+	enum status st;
+
+	if (o == NULL)
+		return;
+	if (is_decided(o)) {
+		uint8_t buf[64];
+		char text[ID_TEXT_BYTES];
+		struct writer w = writer_of(buf, sizeof(buf));
+
+		if (!succeeded(c, o))
+			return;
+		id_text(text, o->result_id);
+		put_slice(&w, 1, slice_of(text, sizeof(text)));
+		call_reply(c, slice_copied(&w));
+		return;
+	}
+	q = read_request(c, r, &trien__v1__link_holder_request__descriptor);
+	if (q == NULL ||
+	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true))
+		return;
+	st = read_result(c, r, q->result_id, &v);
+	if (st == ST_OK && !principal_unit(c->principal, v.unit))
+		st = ST_NOT_FOUND;
+	if (st != ST_OK) {
+		read_refuse(c, st);
+		return;
+	}
+	memcpy(o->result_id, v.result_id, sizeof(o->result_id));
+	o->act.sequence = v.sequence;
+	o->act.lane = v.lane;
+	if (link_fill(c, r, o))
+		ask(c, o);
+}
+
+/* ---- status ---- */
+
+static void reply_status(struct call *c, const struct operation *o)
+{
+	const struct status_view *v = &o->view;
+	uint8_t buf[1024];
+	struct writer w = writer_of(buf, sizeof(buf));
+	const uint64_t numbers[] = { v->signer_up, v->store_up, v->accepted, v->duplicates,
+				     v->refused, v->stored, v->held, v->voided, v->in_flight,
+				     v->backlog, v->signatures, v->batches, v->journal_slots,
+				     v->journal_slots_free };
+
+	put_time(&w, 1, v->started_ms);
+	put_text(&w, 2, v->io);
+	put_text(&w, 3, v->store);
+	put_number(&w, 4, v->numbering);
+	put_text(&w, 5, v->why);
+	for (uint32_t i = 0; i < ARRAY_LEN(numbers); i++)
+		put_number(&w, 6 + i, numbers[i]);
+	put_text(&w, 20, principal_name(c->principal));
+	call_reply(c, slice_copied(&w));
+}
+
+void status_work(struct call *c, struct read_thread *r)
+{
+	struct operation *o = operation_of(c, ACT_STATUS);
+
+	(void)r;
+	if (o == NULL)
+		return;
+	if (is_decided(o)) {
+		if (succeeded(c, o))
+			reply_status(c, o);
+		return;
+	}
+	o->act.view = &o->view;
+	ask(c, o);
+}
