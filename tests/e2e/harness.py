@@ -1,0 +1,308 @@
+"""An engine of a test's own: data folder, processes, stubs, and what it left behind.
+
+Everything lives in a temporary folder; ports are free ones; waiting is always bounded.
+"""
+import contextlib
+import importlib
+import json
+import os
+import pathlib
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import grpc
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("TRIEN_BUILD", ROOT / "build"))
+TRIEN = BUILD / "engine" / "trien"
+CASES = BUILD / "loadtest" / "trien-cases"
+UNITS = ("ubnd-lac-xuan", "ubnd-suoi-may")
+
+
+def load_protos(folder):
+    """Python classes of proto/, made once a session with the ordinary generator."""
+    from grpc_tools import protoc
+
+    folder.mkdir(parents=True, exist_ok=True)
+    known = pathlib.Path(importlib.import_module("grpc_tools").__file__).parent / "_proto"
+    files = sorted(str(p.relative_to(ROOT / "proto")) for p in (ROOT / "proto/trien").rglob("*.proto"))
+    files += ["google/rpc/status.proto", "google/rpc/error_details.proto"]
+    code = protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"-I{known}", f"--python_out={folder}",
+                        f"--grpc_python_out={folder}", *files])
+    assert code == 0
+    sys.path.insert(0, str(folder))
+
+
+def modules():
+    names = ("case", "issuance", "repository", "operations")
+    out = {}
+    for n in names:
+        out[n] = importlib.import_module(f"trien.v1.{n}_pb2")
+        with contextlib.suppress(ModuleNotFoundError):
+            out[n + "_grpc"] = importlib.import_module(f"trien.v1.{n}_pb2_grpc")
+    return out
+
+
+def wait_for(what, seconds=20, every=0.02):
+    """The first true value of what(), or a failure that names it."""
+    end = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(every)
+
+
+class Engine:
+    def __init__(self, folder, algorithm="rsa2048", schemas=None, **settings):
+        self.folder = pathlib.Path(folder)
+        self.data = self.folder / "data"
+        self.log_path = self.folder / "engine.log"
+        self.schemas = pathlib.Path(schemas) if schemas else ROOT / "schemas"
+        self.algorithm = algorithm
+        self.settings = {"development": "true", "insecure_loopback": "tester",
+                         "journal_segment_mb": "4", "journal_slots": "6", **settings}
+        self.process = None
+        self.channels = []
+
+    # ---- the program ----
+
+    def trien(self, *args, check=True, text=True, timeout=120, **kw):
+        done = subprocess.run([str(TRIEN), *map(str, args)], capture_output=True, text=text,
+                              timeout=timeout, **kw)
+        if check:
+            assert done.returncode == 0, f"trien {args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def prepare(self, *keys_args):
+        """Keys of all agencies and officers, and principals: the tester may do all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.trien("keys", "dev", "--data", self.data, "--schemas", self.schemas, "--algorithm",
+                   self.algorithm, "--client", "one-stop", *keys_args)
+        self.principals([
+            {"name": "tester", "roles": ["submit", "read", "portal", "audit", "registry"],
+             "units": ["*"], "uids": [os.getuid()]},
+            {"name": "one-stop", "roles": ["submit", "read"], "units": [UNITS[0]]},
+        ])
+        return self
+
+    def principals(self, rows):
+        (self.data / "principals.json").write_text(json.dumps({"principals": rows}))
+
+    def command(self):
+        args = [str(TRIEN), "serve", "--data", str(self.data), "--schemas", str(self.schemas)]
+        listen = self.settings.get("listen", f"unix:{self.data}/engine.sock,127.0.0.1:0")
+        for one in listen.split(","):
+            args += ["--listen", one]
+        for name, value in self.settings.items():
+            if name != "listen":
+                args += [f"--{name.replace('_', '-')}", str(value)]
+        return args
+
+    def start(self, ready=True, limits=None, registers=True):
+        self.log_mark = self.log_path.stat().st_size if self.log_path.exists() else 0
+
+        def child():
+            os.setsid()
+            for what, value in (limits or {}).items():
+                resource.setrlimit(what, value)
+
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL,
+                                        stderr=self.log_path.open("ab"), preexec_fn=child)
+        if ready:
+            wait_for(self.is_ready, 40)
+            if registers:
+                self.open_registers()
+        return self
+
+    def log(self):
+        with self.log_path.open("rb") as f:
+            f.seek(self.log_mark)
+            return f.read().decode("utf-8", "replace")
+
+    def is_ready(self):
+        assert self.process.poll() is None, "the engine ended:\n" + self.log()
+        return "ready on" in self.log()
+
+    def port(self, host="127.0.0.1"):
+        """Of the newest life of the engine."""
+        return int(re.findall(rf"listening on {re.escape(host)}:\d+ \(port (\d+)\)", self.log())[-1])
+
+    def wait_end(self, seconds=40):
+        code = self.process.wait(seconds)
+        self.process = None
+        self.close_channels()
+        return code
+
+    def stop(self):
+        if self.process is None:
+            return 0
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait_end()
+
+    def kill(self):
+        """Everything at once, as a power cut would."""
+        if self.process is None:
+            return
+        self.process.kill()
+        self.wait_end()
+        wait_for(lambda: not self.children_left(), 10)
+
+    def hup(self):
+        before = self.log().count("were read again") + self.log().count("stay as they were")
+        self.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.log().count("were read again") +
+                 self.log().count("stay as they were") > before)
+
+    def children(self):
+        """{"engine": pid, "signer": pid} of the running supervisor."""
+        out = {}
+        for entry in pathlib.Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                stat = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                if int(stat[1]) == self.process.pid and stat[0] != "Z":
+                    out[(entry / "cmdline").read_bytes().split(b"\0")[0].decode()] = int(entry.name)
+        return out
+
+    def children_left(self):
+        data = str(self.data).encode()
+        for entry in pathlib.Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if words[0] in (b"engine", b"signer") and data in words:
+                    if (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+                        return True
+        return False
+
+    # ---- its doors ----
+
+    def channel(self, target=None, options=()):
+        c = grpc.insecure_channel(target or f"127.0.0.1:{self.port()}", options=[
+            ("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1),
+            *options])
+        self.channels.append(c)
+        return c
+
+    def close_channels(self):
+        for c in self.channels:
+            c.close()
+        self.channels = []
+
+    def stubs(self, channel=None):
+        channel = channel or self.channel()
+        m = modules()
+        return Stubs(m["issuance_grpc"].IssuanceStub(channel),
+                     m["repository_grpc"].RepositoryStub(channel),
+                     m["operations_grpc"].OperationsStub(channel))
+
+    def open_registers(self, first=1):
+        """All registers that the kinds name, for this year; those that are open stay."""
+        ops = self.stubs().operations
+        m = modules()["operations"]
+        open_now = {(r.unit, r.code) for r in self.registers(ops)}
+        for unit in UNITS:
+            for code in sorted(register_codes(self.schemas)):
+                if (unit, code) not in open_now:
+                    ops.OpenRegister(m.OpenRegisterRequest(unit=unit, code=code, first=first,
+                                                           reason="test"), timeout=20)
+
+    def registers(self, ops=None):
+        ops = ops or self.stubs().operations
+        m = modules()["operations"]
+        rows, token = [], ""
+        while True:
+            page = ops.ListRegisters(m.ListRegistersRequest(page_size=200, page_token=token), timeout=20)
+            rows += page.registers
+            token = page.next_page_token
+            if not token:
+                return rows
+
+    # ---- results ----
+
+    def wait_stored(self, stubs, ids, seconds=60):
+        """Results by id, all of them stored."""
+        m = modules()["repository"]
+        ids = list(ids)
+        got = {}
+
+        def all_stored():
+            for i in range(0, len(ids), 500):
+                part = [x for x in ids[i:i + 500] if x not in got]
+                if not part:
+                    continue
+                answer = stubs.repository.BatchGetResults(
+                    m.BatchGetResultsRequest(result_ids=part), timeout=20)
+                assert not answer.missing_ids, answer.missing_ids
+                got.update({r.result_id: r for r in answer.results if r.state == 6})
+            return len(got) == len(set(ids))
+
+        wait_for(all_stored, seconds, 0.05)
+        return got
+
+    def download(self, stubs, result_id, offset=0):
+        m = modules()["repository"]
+        parts = list(stubs.repository.DownloadResult(
+            m.DownloadResultRequest(result_id=result_id, offset=offset), timeout=30))
+        return b"".join(p.chunk for p in parts), parts[0]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.kill()
+
+
+class Stubs:
+    def __init__(self, issuance, repository, operations):
+        self.issuance, self.repository, self.operations = issuance, repository, operations
+
+
+def kind_files(schemas=ROOT / "schemas"):
+    return sorted((pathlib.Path(schemas) / "results").glob("*.json"))
+
+
+def register_codes(schemas=ROOT / "schemas"):
+    return {v["number"]["register"] for f in kind_files(schemas)
+            for v in json.loads(f.read_text())["versions"]}
+
+
+def generated(count, seed=1, mix="one-stop", priority="normal", first=None):
+    """Lines of the sample-case generator."""
+    args = [str(CASES), "--count", str(count), "--seed", str(seed), "--mix", mix,
+            "--priority", priority]
+    if first is not None:
+        args += ["--first-code", str(first)]
+    return subprocess.run(args, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+
+
+def as_case(line):
+    from google.protobuf import json_format
+
+    return json_format.Parse(line, modules()["case"].Case())
+
+
+def details(error):
+    """reason, metadata and field paths of a failed call (google.rpc.Status)."""
+    from google.rpc import error_details_pb2, status_pb2
+
+    raw = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
+    out = {"code": error.code().name, "reason": None, "metadata": {}, "fields": [], "retry_ms": None}
+    if raw is None:
+        return out
+    for any_ in status_pb2.Status.FromString(raw).details:
+        name = any_.type_url.rsplit("/", 1)[1]
+        if name == "google.rpc.ErrorInfo":
+            info = error_details_pb2.ErrorInfo.FromString(any_.value)
+            out["reason"], out["metadata"] = info.reason, dict(info.metadata)
+        elif name == "google.rpc.BadRequest":
+            out["fields"] = [v.field for v in error_details_pb2.BadRequest.FromString(any_.value).field_violations]
+        elif name == "google.rpc.RetryInfo":
+            d = error_details_pb2.RetryInfo.FromString(any_.value).retry_delay
+            out["retry_ms"] = d.seconds * 1000 + d.nanos // 1000000
+    return out

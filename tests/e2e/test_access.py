@@ -1,0 +1,132 @@
+"""Who may call what: principals, roles, units, quotas, TLS, and ports that must not open."""
+import os
+import re
+import ssl
+import time
+
+import grpc
+import pytest
+
+import harness
+from sample import UNITS, batch, case
+
+
+def tls_channel(engine, client=None, port=None):
+    tls = engine.data / "tls"
+    read = lambda name: (tls / name).read_bytes()
+    creds = grpc.ssl_channel_credentials(
+        read("ca.pem"), *((read(f"client-{client}.key"), read(f"client-{client}.pem")) if client else ()))
+    c = grpc.secure_channel(f"localhost:{port}", creds, options=[("grpc.use_local_subchannel_pool", 1)])
+    engine.channels.append(c)
+    return c
+
+
+@pytest.fixture
+def tls(tmp_path):
+    e = harness.Engine(tmp_path, insecure_loopback="tester")
+    e.prepare()
+    t = e.data / "tls"
+    e.settings.update(listen="127.0.0.1:0", tls_cert=t / "server.pem", tls_key=t / "server.key",
+                      tls_client_ca=t / "ca.pem")
+    e.start(registers=False)
+    yield e
+    e.kill()
+
+
+def test_mutual_tls_names_the_principal(tls):
+    m = harness.modules()["operations"]
+    stubs = tls.stubs(tls_channel(tls, "one-stop", tls.port()))
+    assert stubs.operations.GetStatus(m.GetStatusRequest(), timeout=20).principal == "one-stop"
+    with pytest.raises(grpc.RpcError) as e:
+        stubs.operations.OpenRegister(m.OpenRegisterRequest(unit=UNITS[0], code="XNTTHN", first=1,
+                                                            reason="x"), timeout=20)
+    assert harness.details(e.value)["reason"] == "ROLE_MISSING"
+    with pytest.raises(grpc.RpcError):
+        tls.stubs(tls_channel(tls, None, tls.port())).operations.GetStatus(m.GetStatusRequest(), timeout=5)
+    with pytest.raises(grpc.RpcError):
+        tls.stubs(tls.channel()).operations.GetStatus(m.GetStatusRequest(), timeout=5)
+
+
+def test_certificates_reload_without_a_restart(tls, tmp_path):
+    m = harness.modules()["operations"]
+    old = (tls.data / "tls" / "server.pem").read_text()
+    served = lambda: ssl.get_server_certificate(("127.0.0.1", tls.port()), timeout=10)
+    kept = tls.stubs(tls_channel(tls, "one-stop", tls.port()))
+    kept.operations.GetStatus(m.GetStatusRequest(), timeout=20)
+    other = harness.Engine(tmp_path / "other")
+    other.prepare()
+    for name in ("server.pem", "server.key", "ca.pem", "client-one-stop.pem", "client-one-stop.key"):
+        (tls.data / "tls" / name).write_bytes((other.data / "tls" / name).read_bytes())
+    tls.hup()
+    first = lambda pem: pem.split("-----END")[0].replace("\n", "")
+    harness.wait_for(lambda: first(served()) == first((other.data / "tls" / "server.pem").read_text()), 20)
+    assert first(served()) != first(old)
+    kept.operations.GetStatus(m.GetStatusRequest(), timeout=20)
+    stubs = tls.stubs(tls_channel(tls, "one-stop", tls.port()))
+    assert stubs.operations.GetStatus(m.GetStatusRequest(), timeout=20).principal == "one-stop"
+
+
+def test_a_clear_port_for_others_is_refused(engine):
+    engine.settings["listen"] = "0.0.0.0:0"
+    engine.start(ready=False)
+    assert engine.wait_end() != 0
+    assert "0.0.0.0" in engine.log() and re.search("loopback|TLS", engine.log())
+
+
+def test_unix_socket_knows_the_uid(shared):
+    m = harness.modules()["operations"]
+    stubs = shared.stubs(shared.channel(f"unix:{shared.data}/engine.sock"))
+    assert stubs.operations.GetStatus(m.GetStatusRequest(), timeout=20).principal == "tester"
+    assert (shared.data / "engine.sock").stat().st_uid == os.getuid()
+
+
+@pytest.fixture
+def restricted(tmp_path):
+    e = harness.Engine(tmp_path, insecure_loopback="one-stop")
+    e.prepare()
+    yield e
+    e.kill()
+
+
+def test_another_unit_is_refused_by_name(restricted):
+    restricted.start(registers=False)
+    ops = restricted.stubs(restricted.channel(f"unix:{restricted.data}/engine.sock")).operations
+    m = harness.modules()["operations"]
+    ops.OpenRegister(m.OpenRegisterRequest(unit=UNITS[0], code="XNTTHN", first=1, reason="x"), timeout=20)
+    stubs = restricted.stubs()
+    answer = stubs.issuance.SubmitBatch(batch([case(), case(unit=UNITS[1])]), timeout=20)
+    assert answer.accepted == 1
+    assert (answer.rejects[0].reason, answer.rejects[0].field) == ("UNIT_DENIED", "results[0].unit")
+    rows = ops.ListRegisters(m.ListRegistersRequest(), timeout=20).registers
+    assert [(r.unit, r.next) for r in rows] == [(UNITS[0], 2)]
+
+
+def test_quota_says_when_to_come_again(restricted):
+    restricted.principals([
+        {"name": "one-stop", "roles": ["submit", "read", "registry"], "units": ["*"],
+         "cases_per_s": 50, "burst": 100}])
+    restricted.start()
+    stubs = restricted.stubs()
+    stubs.issuance.SubmitBatch(batch([case() for _ in range(100)]), timeout=20)
+    with pytest.raises(grpc.RpcError) as e:
+        stubs.issuance.SubmitBatch(batch([case() for _ in range(100)]), timeout=20)
+    d = harness.details(e.value)
+    assert d["code"] == "RESOURCE_EXHAUSTED" and d["reason"] == "QUOTA_EXCEEDED"
+    assert 500 <= d["retry_ms"] <= 2100
+    time.sleep(d["retry_ms"] / 1000 + 0.05)
+    assert stubs.issuance.SubmitBatch(batch([case() for _ in range(100)]), timeout=20).accepted == 100
+
+
+def test_principals_reload(restricted):
+    restricted.start(registers=False)
+    m = harness.modules()["operations"]
+    stubs = restricted.stubs()
+    with pytest.raises(grpc.RpcError):
+        stubs.operations.ListRegisters(m.ListRegistersRequest(), timeout=20)
+    restricted.principals([{"name": "one-stop", "roles": ["audit"], "units": ["*"]}])
+    restricted.hup()
+    stubs.operations.ListRegisters(m.ListRegistersRequest(), timeout=20)
+    (restricted.data / "principals.json").write_text("{ broken")
+    restricted.hup()
+    assert "principals stay as they were" in restricted.log()
+    stubs.operations.ListRegisters(m.ListRegistersRequest(), timeout=20)

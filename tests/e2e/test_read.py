@@ -1,0 +1,96 @@
+"""Repository: a holder's results by pages, many at once, holders linked later."""
+import grpc
+import pytest
+
+import harness
+from sample import UNITS, batch, case
+
+
+def listed(stubs, number, page_size=0, id_kind=1, **kw):
+    m = harness.modules()["repository"]
+    out, token, pages = [], "", 0
+    while True:
+        page = stubs.repository.ListResults(m.ListResultsRequest(
+            id_kind=id_kind, number=number, page_size=page_size, page_token=token, **kw), timeout=20)
+        out += page.holdings
+        token, pages = page.next_page_token, pages + 1
+        if not token:
+            return out, pages
+
+
+def test_newest_first_by_pages(shared, stubs):
+    number = "001099000777"
+    ids = []
+    for _ in range(3):
+        r = stubs.issuance.SubmitBatch(batch([case(number=number) for _ in range(9)]), timeout=20).receipts
+        ids += [x.result_id for x in r]
+    shared.wait_stored(stubs, ids)
+    holdings, pages = listed(stubs, number, page_size=10)
+    assert [h.result.result_id for h in holdings] == ids[::-1] and pages >= 3
+    assert listed(stubs, "001099000778")[0] == []
+    assert listed(stubs, number, id_kind=3)[0] == []
+
+
+def test_two_holders_see_one_result(shared, stubs):
+    m = harness.modules()["case"]
+    c = case(number="001099000801")
+    c.holders.add(id_kind=m.Holder.PASSPORT, country="FR", number="21AB12345", name="Rémi Lefèvre",
+                  role=m.Holder.SPOUSE)
+    c.holders.add(id_kind=m.Holder.CITIZEN, number="001099000803", name="Người Giám Hộ",
+                  role=m.Holder.GUARDIAN, visibility=m.Holder.HIDDEN)
+    r = stubs.issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
+    shared.wait_stored(stubs, [r.result_id])
+    mine, _ = listed(stubs, "001099000801")
+    theirs, _ = listed(stubs, "21AB12345", id_kind=3, country="FR")
+    assert mine[0].result.result_id == theirs[0].result.result_id == r.result_id
+    assert theirs[0].role == m.Holder.SPOUSE
+    assert listed(stubs, "001099000803")[0] == []
+    shown, _ = listed(stubs, "001099000803", show_hidden=True)
+    assert [h.role for h in shown] == [m.Holder.GUARDIAN]
+
+
+def test_a_child_gets_its_number_later(shared, stubs):
+    m = harness.modules()
+    c = case()
+    c.holders[0].id_kind = 0
+    c.holders[0].number = ""
+    c.holders[0].role = m["case"].Holder.CHILD
+    r = stubs.issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
+    shared.wait_stored(stubs, [r.result_id])
+    holder = m["case"].Holder(id_kind=1, number="001125000001", name="Bé Ngọc", role=m["case"].Holder.CHILD)
+    request = m["issuance"].LinkHolderRequest(result_id=r.result_id, holder=holder,
+                                              reason="Cấp số định danh 24/11/2026")
+    assert stubs.issuance.LinkHolder(request, timeout=20).result_id == r.result_id
+    harness.wait_for(lambda: listed(stubs, "001125000001")[0])
+    assert listed(stubs, "001125000001")[0][0].result.result_id == r.result_id
+    stubs.issuance.LinkHolder(request, timeout=20)
+    assert len(listed(stubs, "001125000001")[0]) == 1
+    with pytest.raises(grpc.RpcError) as e:
+        request.reason = ""
+        stubs.issuance.LinkHolder(request, timeout=20)
+    assert e.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_many_at_once_names_the_missing(shared, stubs):
+    m = harness.modules()["repository"]
+    ids = [r.result_id for r in stubs.issuance.SubmitBatch(batch([case() for _ in range(5)]), timeout=20).receipts]
+    shared.wait_stored(stubs, ids)
+    unknown = ["0" * 26, ids[0][:-1] + ("0" if ids[0][-1] != "0" else "1")]
+    answer = stubs.repository.BatchGetResults(
+        m.BatchGetResultsRequest(result_ids=ids[:2] + unknown + ids[2:]), timeout=20)
+    assert [r.result_id for r in answer.results] == ids
+    assert list(answer.missing_ids) == unknown
+    with pytest.raises(grpc.RpcError) as e:
+        stubs.repository.GetResult(m.GetResultRequest(result_id=unknown[1]), timeout=20)
+    assert harness.details(e.value)["reason"] == "RESULT_NOT_FOUND"
+    with pytest.raises(grpc.RpcError) as e:
+        stubs.repository.BatchGetResults(m.BatchGetResultsRequest(result_ids=ids * 300), timeout=20)
+    assert e.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_an_id_in_small_letters_is_the_same(shared, stubs):
+    m = harness.modules()["repository"]
+    r = stubs.issuance.SubmitBatch(batch([case(unit=UNITS[1])]), timeout=20).receipts[0]
+    shared.wait_stored(stubs, [r.result_id])
+    got = stubs.repository.GetResult(m.GetResultRequest(result_id=r.result_id.lower()), timeout=20)
+    assert got.result_id == r.result_id and got.unit == UNITS[1]
