@@ -2,6 +2,8 @@
  * The engine process: opens what lies in DATA, starts the threads, runs the spine on the main thread;
  * a second thread waits for signals.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -164,6 +166,20 @@ static void folders_name(struct paths *p, const struct config *c)
 	file_ro(p, c, c->font_bold_italic);
 }
 
+/* Asked of the kernel, not of our list: can the key folder be opened from here? */
+static enum status keys_out_of_reach(const struct config *c, struct error *e)
+{
+	int fd = open(c->keys, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0) {
+		log_info("engine", "this process cannot open the key folder: %s", strerror(errno));
+		return ST_OK;
+	}
+	close(fd);
+	return error_set(e, ST_INVALID, "keys = %s: the engine's process can open the key folder; put it "
+			 "beside the folders that the engine reads, not into one", c->keys);
+}
+
 static enum status sandbox(const struct config *c, struct error *e)
 {
 	struct paths *p = calloc(1, sizeof(*p));
@@ -177,6 +193,8 @@ static enum status sandbox(const struct config *c, struct error *e)
 		folders_name(p, c);
 		l = (struct landlock_paths){ p->rw, p->rw_n, p->ro, p->ro_n };
 		st = landlock_exclude_others(&l, e);
+		if (st == ST_OK)
+			st = keys_out_of_reach(c, e);
 	}
 	free(p);
 	return st == ST_UNSUPPORTED ? ST_OK : st;

@@ -36,7 +36,7 @@ static void hold(struct item *item, enum reason why, const char *detail)
 	if (item->held != REASON_NONE)
 		return;
 	item->held = why;
-	snprintf(item->held_detail, sizeof(item->held_detail), "%s", detail);
+	snprintf(item->held_detail, sizeof(item->held_detail), "%.119s", detail);
 }
 
 /* The press stage for one item. ST_TOO_LARGE: the range's arena is spent. */
