@@ -1,0 +1,114 @@
+"""What cannot be signed now keeps its number and waits, with its reason."""
+import datetime
+import json
+
+import pytest
+
+import harness
+from sample import UNITS, batch, case
+
+
+def held(engine):
+    m = harness.modules()["operations"]
+    return list(engine.stubs().operations.ListHeld(m.ListHeldRequest(page_size=200), timeout=20).held)
+
+
+def policy(engine):
+    path = engine.data / "certs" / "keys.json"
+    return path, json.loads(path.read_text())
+
+
+@pytest.fixture
+def without_officer(engine):
+    """The officer's key is not valid any more."""
+    path, doc = policy(engine)
+    for key in doc["keys"]:
+        if key["role"] == "person" and key["unit"] == UNITS[0]:
+            key["to"] = (datetime.date.today() - datetime.timedelta(days=3)).isoformat()
+    good = path.read_text()
+    path.write_text(json.dumps(doc))
+    engine.start()
+    return engine, path, good
+
+
+def test_held_then_retried(without_officer):
+    engine, path, good = without_officer
+    stubs = engine.stubs()
+    receipts = stubs.issuance.SubmitBatch(batch([case() for _ in range(5)] + [case(unit=UNITS[1])]),
+                                          timeout=20).receipts
+    engine.wait_stored(stubs, [receipts[5].result_id])
+    rows = harness.wait_for(lambda: [r for r in [held(engine)] if len(r) == 5])[0]
+    assert {r.number_text for r in rows} == {r.number_text for r in receipts[:5]}
+    assert all(r.reason and r.message_vi and r.unit == UNITS[0] for r in rows)
+    m = harness.modules()
+    got = stubs.repository.GetResult(
+        m["repository"].GetResultRequest(result_id=receipts[0].result_id), timeout=20)
+    assert got.state == 5 and got.held_reason == rows[0].reason
+    engine.kill()
+    engine.start(registers=False)
+    assert len(harness.wait_for(lambda: [r for r in [held(engine)] if len(r) == 5])[0]) == 5
+    path.write_text(good)
+    engine.hup()
+    stubs = engine.stubs()
+    sock = f"unix:{engine.data}/engine.sock"
+    engine.trien("held", "retry", "--connect", sock)
+    stored = engine.wait_stored(stubs, [r.result_id for r in receipts])
+    assert held(engine) == []
+    for r in receipts[:5]:
+        s = stored[r.result_id]
+        assert s.number == r.number and s.issue_time == r.issue_time
+        assert s.signatures[0].sign_time.ToMilliseconds() > s.issue_time.ToMilliseconds()
+
+
+def test_held_then_void(without_officer):
+    engine, path, good = without_officer
+    stubs = engine.stubs()
+    c = case()
+    r = stubs.issuance.SubmitBatch(batch([c, case()]), timeout=20).receipts[0]
+    harness.wait_for(lambda: len(held(engine)) == 2)
+    sock = f"unix:{engine.data}/engine.sock"
+    assert engine.trien("held", "void", r.result_id, "--connect", sock, check=False).returncode == 2
+    engine.trien("held", "void", r.result_id, "--reason", "Cấp nhầm", "--connect", sock)
+    assert [h.number for h in held(engine)] == [2]
+    again = stubs.issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
+    assert again.duplicate and again.state == 10 and again.number == 1
+    row = next(x for x in engine.registers() if x.unit == UNITS[0] and x.code == "XNTTHN")
+    assert (row.voided, row.next) == (1, 3)
+    engine.kill()
+    engine.start(registers=False)
+    again = engine.stubs().issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
+    assert again.state == 10
+    path.write_text(good)
+    engine.hup()
+    engine.trien("held", "retry", "--connect", sock)
+    harness.wait_for(lambda: held(engine) == [])
+    listing = engine.trien("held", "list", "--connect", sock, "--json")
+    assert json.loads(listing.stdout or "[]") in ([], {"held": []})
+
+
+def test_a_stale_revocation_list_holds(engine):
+    engine.settings["crl_hours_max"] = "1"
+    for crl in (engine.data / "certs").glob("*.crl"):
+        crl.unlink()
+    engine.start(ready=False)
+    harness.wait_for(lambda: "ready on" in engine.log() or engine.process.poll() is not None, 30)
+    assert engine.process.poll() is None, engine.log()
+    engine.open_registers()
+    stubs = engine.stubs()
+    stubs.issuance.SubmitBatch(batch([case()]), timeout=20)
+    harness.wait_for(lambda: [h.reason for h in held(engine)] == ["CRL_STALE"])
+
+
+def test_a_dead_signer_comes_back_and_nothing_is_held(engine):
+    import os
+    import signal
+
+    engine.start()
+    stubs = engine.stubs()
+    receipts = []
+    for _ in range(5):
+        receipts += stubs.issuance.SubmitBatch(batch([case() for _ in range(60)]), timeout=20).receipts
+        os.kill(engine.children()["signer"], signal.SIGKILL)
+        harness.wait_for(lambda: "signer" in engine.children(), 20)
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    assert held(engine) == []
