@@ -112,15 +112,15 @@ def test_pyhanko_strict(issued, algorithm, kind):
 @each
 def test_own_verifier_agrees(issued, algorithm, kind):
     i = issued(algorithm)
-    done = i.engine.trien("verify", "--trust", i.certs / "root.pem", "--json", i.files[kind])
+    done = i.engine.trien("verify", "--trust", i.certs, "--json", i.files[kind])
     assert json.loads(done.stdout)
     changed = i.files[kind].with_suffix(".changed.pdf")
     data = bytearray(i.files[kind].read_bytes())
     data[len(data) // 2] ^= 1
     changed.write_bytes(data)
-    assert i.engine.trien("verify", "--trust", i.certs / "root.pem", changed, check=False).returncode == 1
+    assert i.engine.trien("verify", "--trust", i.certs, changed, check=False).returncode == 1
     changed.write_bytes(i.files[kind].read_bytes() + b"\n% more\n")
-    assert i.engine.trien("verify", "--trust", i.certs / "root.pem", changed, check=False).returncode == 1
+    assert i.engine.trien("verify", "--trust", i.certs, changed, check=False).returncode == 1
 
 
 @each
@@ -210,7 +210,7 @@ def test_text_equals_input_for_hostile_values(shared):
         path.write_bytes(shared.download(stubs, r.result_id)[0])
         assert flat(v) in flat(text_of(path)), v
         assert subprocess.run([tool("qpdf"), "--check", path], capture_output=True, timeout=60).returncode == 0
-        assert shared.trien("verify", "--trust", shared.data / "certs/root.pem", path)
+        assert shared.trien("verify", "--trust", shared.data / "certs", path)
 
 
 def test_a_value_of_64_kb_flows_over_pages(tmp_path):
@@ -238,7 +238,7 @@ def test_a_value_of_64_kb_flows_over_pages(tmp_path):
         assert found == [str(i) for i in range(1, len(found) + 1)] and len(found) == len(words.split())
         pages = text.count("\f")
         assert pages > 10
-        engine.trien("verify", "--trust", engine.data / "certs/root.pem", pdf)
+        engine.trien("verify", "--trust", engine.data / "certs", pdf)
     finally:
         engine.kill()
 

@@ -123,7 +123,7 @@ def test_kill_loop(engine):
         path = engine.folder / f"{i}.pdf"
         path.write_bytes(pdf)
         files.append(path)
-    engine.trien("verify", "--trust", engine.data / "certs" / "root.pem", *files)
+    engine.trien("verify", "--trust", engine.data / "certs", *files)
     engine.trien("fsck", "--data", engine.data)
     engine.start(registers=False)
     stubs = engine.stubs()

@@ -1,0 +1,222 @@
+"""The whole engine: client, engine and signer together on the same cores.
+
+    engine_bench.py [--json FILE] [--cases 1000,10000,100000] [--quick]
+
+rate = signatures per second ÷ what the same cores sign raw in the same run (before and after each measurement). CPU comes
+from /proc, memory is the sum of PSS of the engine's processes, growth compares the CPU cost per result
+of the last tenth with that of results 5,001–15,000. Requests are encoded before the clock starts.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import harness  # noqa: E402
+
+BATCH, IN_FLIGHT = 200, 6
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def raw_rate(algorithm, ms=1500):
+    rawsign = harness.BUILD / "rawsign_bench"
+    out = subprocess.run([str(rawsign), algorithm, str(os.cpu_count()), str(ms)],
+                         capture_output=True, text=True, check=True, timeout=60).stdout
+    return float(out)
+
+
+def requests(cases):
+    """Encoded SubmitBatch requests: the mix of a one-stop unit, each case with a code of its own."""
+    m = harness.modules()["issuance"]
+    base = [harness.as_case(line) for line in harness.generated(min(cases, 1000), seed=7)]
+    codes = [c.code for c in base]
+    out, results = [], 0
+    for at in range(0, cases, BATCH):
+        request = m.SubmitBatchRequest()
+        for k in range(at, min(at + BATCH, cases)):
+            c = base[k % len(base)]
+            c.code = f"{codes[k % len(base)]}.{k // len(base)}"
+            results += len(c.results)
+            request.cases.append(c)
+        out.append(request.SerializeToString())
+    return out, results
+
+
+def cpu_s(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def pss_mb(pids):
+    total = 0
+    for pid in pids:
+        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total / 1024
+
+
+class Watch:
+    """Samples what is stored, what it cost, and how much memory it takes."""
+
+    def __init__(self, engine, stubs):
+        self.stubs, self.engine = stubs, engine
+        self.pids = {"supervisor": engine.process.pid, **engine.children()}
+        self.request = harness.modules()["operations"].GetStatusRequest()
+        self.samples, self.peak_mb, self.done = [], 0, threading.Event()
+        self.base = self.stored()
+
+    def stored(self):
+        return self.stubs.operations.GetStatus(self.request, timeout=20).stored
+
+    def cpu(self):
+        return {name: cpu_s(pid) for name, pid in self.pids.items()}
+
+    def until(self, results, seconds):
+        end = time.monotonic() + seconds
+        memory_due = 0
+        while True:
+            stored = self.stored() - self.base
+            now = time.monotonic()
+            self.samples.append((stored, now, sum(self.cpu().values())))
+            if now >= memory_due:
+                self.peak_mb = max(self.peak_mb, pss_mb(self.pids.values()))
+                memory_due = now + 0.5
+            if stored >= results:
+                return
+            assert now < end, f"{stored} of {results} are stored after {seconds} s"
+            time.sleep(0.02)
+
+    def cost(self, first, last):
+        """CPU seconds a result between two counts, from the samples nearest to them."""
+        a = min(self.samples, key=lambda s: abs(s[0] - first))
+        b = min(self.samples, key=lambda s: abs(s[0] - last))
+        return (b[2] - a[2]) / (b[0] - a[0]) if b[0] > a[0] else float("nan")
+
+
+def store_bytes(engine):
+    return sum(p.stat().st_blocks * 512 for p in (engine.data / "store").rglob("*") if p.is_file())
+
+
+def measure(folder, algorithm, cases, check_one_in=1):
+    engine = harness.Engine(folder, algorithm=algorithm, journal_slots="16", journal_segment_mb="64",
+                            check_one_in=str(check_one_in), log_level="warn")
+    engine.settings["log_level"] = "info"
+    engine.prepare().start()
+    try:
+        encoded, results = requests(cases)
+        channel = engine.channel(f"unix:{engine.data}/engine.sock")
+        stubs = engine.stubs(channel)
+        submit = channel.unary_unary("/trien.v1.Issuance/SubmitBatch")
+        watch = Watch(engine, stubs)
+        raw = [raw_rate(algorithm)]
+        before, signatures = watch.cpu(), status(stubs).signatures
+        client_before = time.process_time()
+        begin = time.monotonic()
+        feeder = threading.Thread(target=feed, args=(submit, encoded))
+        feeder.start()
+        watch.until(results, 600)
+        took = time.monotonic() - begin
+        feeder.join()
+        client = time.process_time() - client_before
+        after, signatures = watch.cpu(), status(stubs).signatures - signatures
+        raw.append(raw_rate(algorithm))
+        row = {"cases": cases, "results": results, "seconds": took, "results_per_s": results / took,
+               "signatures_per_s": signatures / took, "raw_per_s": statistics.mean(raw),
+               "ratio": signatures / took / statistics.mean(raw), "peak_memory_mb": watch.peak_mb,
+               "cpu_ms_per_result": {k: 1000 * (after[k] - before[k]) / results for k in after},
+               "client_ms_per_result": 1000 * client / results,
+               "bytes_per_result": store_bytes(engine) / results}
+        if results > 30000:
+            row["growth"] = watch.cost(results - 10000, results) / watch.cost(5000, 15000)
+        return row
+    finally:
+        engine.kill()
+
+
+def status(stubs):
+    return stubs.operations.GetStatus(harness.modules()["operations"].GetStatusRequest(), timeout=20)
+
+
+def feed(submit, encoded):
+    """Keeps a few requests on the way; a full engine is asked again, as a case system would."""
+    import grpc
+
+    flying = []
+
+    def settle():
+        body, future = flying.pop(0)
+        while True:
+            try:
+                future.result()
+                return
+            except grpc.RpcError as e:
+                if e.code() != grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    raise
+                time.sleep(0.02)
+                future = submit.future(body, timeout=60)
+
+    for body in encoded:
+        if len(flying) == IN_FLIGHT:
+            settle()
+        flying.append((body, submit.future(body, timeout=60)))
+    while flying:
+        settle()
+
+
+def show(name, row):
+    print(f"{name:<26} {row['cases']:>8} {row['results']:>8} {row['results_per_s']:>10.0f} "
+          f"{row['signatures_per_s']:>10.0f} {row['raw_per_s']:>10.0f} {row['ratio']:>6.2f} "
+          f"{row['bytes_per_result']:>8.0f} {row['peak_memory_mb']:>7.0f} {row.get('growth', float('nan')):>7.2f}")
+    parts = ", ".join(f"{k} {v:.3f}" for k, v in row["cpu_ms_per_result"].items())
+    print(f"{'':<26} CPU seconds per 1,000 results: {parts}, client {row['client_ms_per_result']:.3f}")
+    sys.stdout.flush()
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--json")
+    p.add_argument("--cases", default="1000,10000,100000")
+    p.add_argument("--quick", action="store_true", help="10,000 cases only, one run each")
+    args = p.parse_args()
+    counts = [10000] if args.quick else [int(x) for x in args.cases.split(",")]
+    out = {}
+    with tempfile.TemporaryDirectory(prefix="trien-bench-") as folder:
+        folder = pathlib.Path(folder)
+        harness.load_protos(folder / "protos")
+        print(f"{'whole engine':<26} {'cases':>8} {'results':>8} {'results/s':>10} {'sign/s':>10} "
+              f"{'raw/s':>10} {'ratio':>6} {'B/result':>8} {'MB':>7} {'growth':>7}")
+        runs = 1 if args.quick else 3
+        for algorithm, key, one_in in (("rsa2048", "engine.rsa2048.ratio", 1),
+                                       ("p256", "engine.p256.ratio", 1),
+                                       ("p256", "engine.p256.sampled_ratio", 64)):
+            rows = []
+            for cases in counts:
+                for run in range(runs if cases == 10000 else 1):
+                    row = measure(folder / f"{key}-{cases}-{run}", algorithm, cases, one_in)
+                    show(f"{algorithm}{' 1 in 64' if one_in > 1 else ''}", row)
+                    rows.append(row)
+            middle = sorted((r for r in rows if r["cases"] == 10000) or rows, key=lambda r: r["ratio"])
+            middle = middle[len(middle) // 2]
+            out[key] = middle["ratio"]
+            if one_in == 1:
+                out[f"engine.{algorithm}.results_per_s"] = middle["results_per_s"]
+                out[f"result.{algorithm}.bytes"] = min(r["bytes_per_result"] for r in rows)
+                out.setdefault("engine.peak_memory_mb", 0)
+                out["engine.peak_memory_mb"] = max(out["engine.peak_memory_mb"],
+                                                   *(r["peak_memory_mb"] for r in rows))
+            grown = [r["growth"] for r in rows if "growth" in r]
+            if grown:
+                out["engine.growth"] = max(out.get("engine.growth", 0), *grown)
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps(out, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
