@@ -1,0 +1,79 @@
+#include "catalogue/number.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "catalogue/catalogue.h"
+
+#define LONGEST_NUMBER "99999999999"
+static_assert(sizeof(LONGEST_NUMBER) - 1 == NUMBER_DIGITS_MAX, "as the header says");
+
+enum place { PLACE_N, PLACE_YEAR, PLACE_UNIT, PLACES };
+
+static const char *const places[PLACES] = { "{n}", "{yyyy}", "{unit}" };
+
+/* The place that text begins with, or PLACES. */
+static enum place place_at(const char *text)
+{
+	enum place p = PLACE_N;
+
+	while (p < PLACES && strncmp(text, places[p], strlen(places[p])) != 0)
+		p++;
+	return p;
+}
+
+/* Bytes of the whole, as snprintf() counts; NUL-terminated when size > 0. */
+static size_t expand(char *out, size_t size, const char *form, const char *const value[PLACES])
+{
+	size_t n = 0;
+
+	while (*form != '\0') {
+		enum place p = place_at(form);
+		const char *piece = p < PLACES ? value[p] : form;
+		size_t piece_n = p < PLACES ? strlen(value[p]) : 1;
+
+		if (n < size)
+			memcpy(out + n, piece, piece_n < size - n ? piece_n : size - n);
+		n += piece_n;
+		form += p < PLACES ? strlen(places[p]) : 1;
+	}
+	if (size > 0)
+		out[n < size ? n : size - 1] = '\0';
+	return n;
+}
+
+const char *number_form_wrong(const char *form)
+{
+	uint32_t seen[PLACES + 1] = { 0 };
+
+	while (*form != '\0') {
+		enum place p = place_at(form);
+
+		if (p == PLACES && (*form == '{' || *form == '}'))
+			return "in braces only {n}, {yyyy} and {unit} are allowed";
+		seen[p]++;
+		form += p < PLACES ? strlen(places[p]) : 1;
+	}
+	return seen[PLACE_N] != 1 ? "{n} must occur exactly once" : NULL;
+}
+
+size_t number_form_bytes(const char *form, const char *notation)
+{
+	const char *const value[PLACES] = { LONGEST_NUMBER, "9999", notation };
+
+	return expand(NULL, 0, form, value);
+}
+
+enum status number_format(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind *k,
+			  const struct unit *u, uint64_t number, uint32_t year)
+{
+	char n[24], yyyy[12];
+	const char *const value[PLACES] = { n, yyyy, u->notation };
+
+	snprintf(n, sizeof(n), "%02llu", (unsigned long long)number);
+	snprintf(yyyy, sizeof(yyyy), "%04u", year);
+	if (number == 0)
+		return ST_INVALID;
+	return expand(out, NUMBER_TEXT_BYTES_MAX + 1, k->number_form, value) <= NUMBER_TEXT_BYTES_MAX ?
+		ST_OK : ST_TOO_LARGE;
+}
