@@ -1,7 +1,22 @@
 /*
  * journal.h - durable intake: group-committed, direct, recycled segments.
  *
- * (format drawn here by its builder; see facts/store.md 1)
+ * DATA/journal holds `lock` (pid of the process that writes) and a pool of equally large files
+ * slot-0000, slot-0001, …, allocated and zeroed before the first record: later writes move no
+ * metadata and cannot run out of space. A slot holds one segment as base/frame.h draws it, purpose
+ * FRAME_JOURNAL. Segment n + 1 takes the free slot with the oldest segment (first the empty ones), so
+ * that with one pool size it is slot (segno - 1) mod slots; which segment a slot holds is said by
+ * its header block alone. A pool can grow by configuration, and never shrinks.
+ *
+ *	slot-0000 │ segment 5: header, frames …          │	newest, being written
+ *	slot-0001 │ segment 2: released, to be taken next │
+ *	slot-0002 │ segment 3: held                       │
+ *	slot-0003 │ segment 4: held                       │
+ *
+ * Record type 0 is the journal's own: u64 position below which nothing is needed. It is the first
+ * record of every segment and is written at each release; a slot is taken again only after that
+ * record is durable. A frame without other records testifies a start or a clean stop. The last
+ * 4 KiB of a segment are kept for a release, so that a full pool can always become free again.
  *
  * Spine thread only. Positions are byte offsets in one endless log: segment number × segment size
  * + offset; they only grow. The first failed write or flush is final: journal_failed() stays true,
@@ -22,27 +37,38 @@ struct journal;
 
 struct journal_config {
 	const char *dir;		/* DATA/journal */
-	uint32_t segment_bytes, slots;	/* JOURNAL_SEGMENT_BYTES, JOURNAL_SLOTS_DEFAULT */
+	uint32_t segment_bytes;		/* JOURNAL_SEGMENT_BYTES; a multiple of 4 KiB, never changed later */
+	uint32_t slots;			/* JOURNAL_SLOTS_DEFAULT; at least 2 */
 	uint32_t depth;			/* writes in flight, 1 … JOURNAL_DEPTH_MAX */
 };
 
-/* One durable record at replay; payload borrowed during the call. Not ST_OK stops the replay. */
+/*
+ * One record at replay; payload borrowed during the call. Not ST_OK stops the replay. It is acted upon
+ * (acknowledged, stored) only once journal_open() has returned: only then is all of it durable.
+ */
 typedef enum status (*journal_replay_fn)(void *ctx, uint64_t pos, uint8_t type, struct slice payload,
 					 struct error *e);
 
 /*
- * Takes DATA's lock (a second engine gets ST_EXISTS naming the holder's pid), allocates and zeroes
- * the whole pool, finds the end (torn tail cut; damage in the middle: ST_DAMAGED with segment and
- * offset), flushes, and gives every record from `from` on to replay in order.
+ * Takes DATA's lock (a second engine gets ST_EXISTS naming the holder's pid), gives every record
+ * from `from` on to replay in order up to the end (torn tail cut; damage in the middle: ST_DAMAGED
+ * with segment and offset), allocates and zeroes what the pool lacks (ST_NOSPACE says how many bytes
+ * are needed), flushes, and testifies the start. ST_PRECONDITION: other segment_bytes than before;
+ * ST_UNSUPPORTED: a later version wrote it.
  */
 enum status journal_open(struct journal **j, struct io *io, const struct journal_config *cfg, uint64_t from,
 			 journal_replay_fn replay, void *ctx, struct error *e) must_use;
+/*
+ * Writes what was appended, testifies a clean stop, frees. Runs io until its writes are back, and
+ * with it the callbacks of other operations: closed before what those touch.
+ */
 void journal_close(struct journal *j);
 
 /*
  * Copies one record into the open batch; *pos is its position, durable when *pos <
  * journal_durable(). ST_FULL: all buffers are in flight, nothing was written, try after
- * journal_pump(). ST_TOO_LARGE: beyond JOURNAL_RECORD_BYTES_MAX.
+ * journal_pump(); or no slot is free. ST_TOO_LARGE: beyond JOURNAL_RECORD_BYTES_MAX (or what a small
+ * segment takes). ST_IO: failed before. type: not 0.
  */
 enum status journal_append(struct journal *j, uint8_t type, struct slice payload, uint64_t *pos) must_use;
 /* Starts writes for what has accumulated, as depth allows. Call after appends and completions. */
@@ -55,11 +81,16 @@ uint64_t journal_end(const struct journal *j);
  * made counters and key index durable before. */
 void journal_release(struct journal *j, uint64_t pos);
 uint32_t journal_slots_free(const struct journal *j);
-/* Oldest segment still held, and the segment of a position. */
+/* The segment of a position. */
 uint64_t journal_segment_of(const struct journal *j, uint64_t pos);
-/* Reads a live record again (O_DIRECT, blocking, cold path) into buf. ST_CORRUPT if it fails its CRC. */
+/*
+ * Reads a live record again into buf, from the disk (O_DIRECT, blocking, cold path) or from the
+ * batch it still stands in. ST_NOT_FOUND: released; ST_TOO_LARGE: buf is too small; ST_CORRUPT: it
+ * fails its CRC, or no record begins at pos.
+ */
 enum status journal_read(struct journal *j, uint64_t pos, uint8_t *type, uint8_t *buf, size_t size,
 			 size_t *n, struct error *e) must_use;
+/* *e (may be NULL) gets the story of the first failure. */
 bool journal_failed(const struct journal *j, struct error *e);
 
 #endif

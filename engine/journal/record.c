@@ -1,0 +1,257 @@
+#include "journal/record.h"
+
+#include "reason.h"
+
+/* First byte of every payload; a record of another form gets another version or type. */
+#define VERSION 1
+
+static bool code_fits(struct slice s)
+{
+	return s.n <= CODE_BYTES_MAX;
+}
+
+static enum status written(const struct writer *w)
+{
+	return w->bad ? ST_TOO_LARGE : ST_OK;
+}
+
+/* A newer form is no damage: an older program must say so. */
+static enum status begun(struct reader *r)
+{
+	uint8_t version = read_u8(r);
+
+	if (r->bad || version == 0)
+		return ST_CORRUPT;
+	return version == VERSION ? ST_OK : ST_UNSUPPORTED;
+}
+
+static enum status ended(const struct reader *r, bool valid)
+{
+	return r->bad || reader_left(r) != 0 || !valid ? ST_CORRUPT : ST_OK;
+}
+
+static void read_array(struct reader *r, uint8_t *out, size_t n)
+{
+	struct slice s = read_bytes(r, n);
+
+	if (s.p != NULL)
+		memcpy(out, s.p, n);
+	else
+		memset(out, 0, n);
+}
+
+/* ---- NUMBERED ---- */
+
+static bool numbered_valid(const struct record_numbered *r)
+{
+	if (r->results_n == 0 || r->results_n > CASE_RESULTS_MAX)
+		return false;
+	for (uint8_t i = 0; i < r->results_n; i++) {
+		const struct numbered_result *n = &r->results[i];
+
+		if (n->lane >= LANES || !code_fits(n->register_code) ||
+		    n->number_text.n > NUMBER_TEXT_BYTES_MAX)
+			return false;
+	}
+	return r->case_bytes.n <= CASE_BYTES_MAX;
+}
+
+enum status record_numbered_encode(const struct record_numbered *r, struct writer *w)
+{
+	if (!numbered_valid(r))
+		return ST_TOO_LARGE;
+	write_u8(w, VERSION);
+	write_u64(w, (uint64_t)r->accepted_ms);
+	write_u64(w, (uint64_t)r->issued_ms);
+	write_u8(w, r->results_n);
+	for (uint8_t i = 0; i < r->results_n; i++) {
+		const struct numbered_result *n = &r->results[i];
+
+		write_u64(w, n->sequence);
+		write_u8(w, n->lane);
+		write_u64(w, n->number);
+		write_u32(w, n->year);
+		write_blob(w, n->register_code);
+		write_blob(w, n->number_text);
+		write_bytes(w, n->pins.kind, PIN_BYTES);
+		write_bytes(w, n->pins.unit, PIN_BYTES);
+		write_bytes(w, n->pins.signer, PIN_BYTES);
+	}
+	write_blob(w, r->principal);
+	write_blob(w, r->case_bytes);
+	return written(w);
+}
+
+enum status record_numbered_decode(struct record_numbered *r, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+	enum status st = begun(&in);
+
+	*r = (struct record_numbered){ 0 };
+	if (st != ST_OK)
+		return st;
+	r->accepted_ms = (int64_t)read_u64(&in);
+	r->issued_ms = (int64_t)read_u64(&in);
+	r->results_n = read_u8(&in);
+	for (uint8_t i = 0; i < r->results_n && i < CASE_RESULTS_MAX; i++) {
+		struct numbered_result *n = &r->results[i];
+
+		n->sequence = read_u64(&in);
+		n->lane = read_u8(&in);
+		n->number = read_u64(&in);
+		n->year = read_u32(&in);
+		n->register_code = read_blob(&in);
+		n->number_text = read_blob(&in);
+		read_array(&in, n->pins.kind, PIN_BYTES);
+		read_array(&in, n->pins.unit, PIN_BYTES);
+		read_array(&in, n->pins.signer, PIN_BYTES);
+	}
+	r->principal = read_blob(&in);
+	r->case_bytes = read_blob(&in);
+	return ended(&in, numbered_valid(r));
+}
+
+/* ---- PARKED, RESUMED, VOID ---- */
+
+static bool result_valid(const struct record_result *r)
+{
+	return r->lane < LANES && r->reason < REASON_COUNT && code_fits(r->unit) &&
+	       code_fits(r->register_code);
+}
+
+enum status record_result_encode(const struct record_result *r, struct writer *w)
+{
+	if (!result_valid(r))
+		return ST_TOO_LARGE;
+	write_u8(w, VERSION);
+	write_u64(w, r->sequence);
+	write_u8(w, r->lane);
+	write_bytes(w, r->key, sizeof(r->key));
+	write_u8(w, r->reason);
+	write_u64(w, (uint64_t)r->at_ms);
+	write_blob(w, r->actor);
+	write_blob(w, r->detail);
+	write_blob(w, r->unit);
+	write_blob(w, r->register_code);
+	write_u32(w, r->year);
+	write_u64(w, r->number);
+	return written(w);
+}
+
+enum status record_result_decode(struct record_result *r, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+	enum status st = begun(&in);
+
+	*r = (struct record_result){ 0 };
+	if (st != ST_OK)
+		return st;
+	r->sequence = read_u64(&in);
+	r->lane = read_u8(&in);
+	read_array(&in, r->key, sizeof(r->key));
+	r->reason = read_u8(&in);
+	r->at_ms = (int64_t)read_u64(&in);
+	r->actor = read_blob(&in);
+	r->detail = read_blob(&in);
+	r->unit = read_blob(&in);
+	r->register_code = read_blob(&in);
+	r->year = read_u32(&in);
+	r->number = read_u64(&in);
+	return ended(&in, result_valid(r));
+}
+
+/* ---- REGISTER_OPENED, REGISTER_CLOSED ---- */
+
+static bool register_valid(const struct record_register *r)
+{
+	return code_fits(r->unit) && code_fits(r->code);
+}
+
+enum status record_register_encode(const struct record_register *r, struct writer *w)
+{
+	if (!register_valid(r))
+		return ST_TOO_LARGE;
+	write_u8(w, VERSION);
+	write_blob(w, r->unit);
+	write_blob(w, r->code);
+	write_u32(w, r->year);
+	write_u64(w, r->first);
+	write_u64(w, (uint64_t)r->at_ms);
+	write_blob(w, r->reason);
+	write_blob(w, r->actor);
+	return written(w);
+}
+
+enum status record_register_decode(struct record_register *r, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+	enum status st = begun(&in);
+
+	*r = (struct record_register){ 0 };
+	if (st != ST_OK)
+		return st;
+	r->unit = read_blob(&in);
+	r->code = read_blob(&in);
+	r->year = read_u32(&in);
+	r->first = read_u64(&in);
+	r->at_ms = (int64_t)read_u64(&in);
+	r->reason = read_blob(&in);
+	r->actor = read_blob(&in);
+	return ended(&in, register_valid(r));
+}
+
+/* ---- STATE_EVENT: LinkHolder ---- */
+
+static bool link_valid(const struct record_link *r)
+{
+	return r->lane < LANES && code_fits(r->holder.country) && code_fits(r->holder.number) &&
+	       r->holder.name.n <= NAME_BYTES_MAX;
+}
+
+enum status record_link_encode(const struct record_link *r, struct writer *w)
+{
+	const struct holder *h = &r->holder;
+
+	if (!link_valid(r))
+		return ST_TOO_LARGE;
+	write_u8(w, VERSION);
+	write_u64(w, r->sequence);
+	write_u8(w, r->lane);
+	write_u8(w, h->id_kind);
+	write_u8(w, h->role);
+	write_u8(w, h->visibility);
+	write_blob(w, h->country);
+	write_blob(w, h->number);
+	write_blob(w, h->name);
+	write_u32(w, h->from);
+	write_u32(w, h->to);
+	write_bytes(w, r->key, sizeof(r->key));
+	write_u64(w, (uint64_t)r->at_ms);
+	write_blob(w, r->actor);
+	return written(w);
+}
+
+enum status record_link_decode(struct record_link *r, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+	struct holder *h = &r->holder;
+	enum status st = begun(&in);
+
+	*r = (struct record_link){ 0 };
+	if (st != ST_OK)
+		return st;
+	r->sequence = read_u64(&in);
+	r->lane = read_u8(&in);
+	h->id_kind = read_u8(&in);
+	h->role = read_u8(&in);
+	h->visibility = read_u8(&in);
+	h->country = read_blob(&in);
+	h->number = read_blob(&in);
+	h->name = read_blob(&in);
+	h->from = read_u32(&in);
+	h->to = read_u32(&in);
+	read_array(&in, r->key, sizeof(r->key));
+	r->at_ms = (int64_t)read_u64(&in);
+	r->actor = read_blob(&in);
+	return ended(&in, link_valid(r));
+}

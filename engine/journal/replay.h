@@ -1,0 +1,24 @@
+/*
+ * replay.h - finding the end of a journal, and what is damaged. Inside journal/ only.
+ */
+#ifndef TRIEN_JOURNAL_REPLAY_H
+#define TRIEN_JOURNAL_REPLAY_H
+
+#include "journal/journal.h"
+#include "journal/segments.h"
+
+#define RECORD_VERSION 1	/* of the frame's records; their payloads have versions of their own */
+#define RECORD_RELEASED 0	/* u64: below this position nothing is needed */
+
+struct journal_end {
+	uint64_t position;	/* where the next frame belongs; 0: nothing was ever written */
+	uint64_t segno;
+	uint64_t held;		/* positions below are released */
+	uint32_t prev, epoch;
+};
+
+/* Reads the held segments in order; replay is not called for the journal's own records. */
+enum status journal_replay(struct segments *s, uint64_t from, journal_replay_fn replay, void *ctx,
+			   struct journal_end *end, struct error *e) must_use;
+
+#endif
