@@ -303,6 +303,7 @@ static bool text_fits(struct form *f, const char *key, struct slice s, unsigned 
 static const char *text_of(struct form *f, const json_t *v, const char *key, unsigned int flags,
 			   size_t bytes_max)
 {
+	size_t min = flags & FORM_EMPTY ? 0 : 1;
 	struct slice s;
 	const char *copy;
 
@@ -313,8 +314,8 @@ static const char *text_of(struct form *f, const json_t *v, const char *key, uns
 	s = slice_of(json_string_value(v), json_string_length(v));
 	if (flags & FORM_CODE)
 		bytes_max = CODE_BYTES_MAX;
-	if (s.n == 0 || s.n > bytes_max) {
-		form_fail(f, key, "%zu bytes; 1 to %zu are allowed", s.n, bytes_max);
+	if (s.n < min || s.n > bytes_max) {
+		form_fail(f, key, "%zu bytes; %zu to %zu are allowed", s.n, min, bytes_max);
 		return NULL;
 	}
 	if (!text_fits(f, key, s, flags))

@@ -56,6 +56,7 @@ bool form_keys(struct form *f, const json_t *obj, const char *const *allowed);
 #define FORM_LINES 2u			/* LF allowed */
 #define FORM_CODE 4u			/* [a-z0-9][a-z0-9-]*, at most CODE_BYTES_MAX */
 #define FORM_ASCII 8u			/* printable ASCII without space */
+#define FORM_EMPTY 16u			/* no bytes are allowed too */
 
 /* NULL when absent. NFC without refused characters, 1 to bytes_max bytes. */
 const char *form_text(struct form *f, const json_t *obj, const char *key, unsigned int flags,

@@ -64,8 +64,10 @@ static void read_line(struct form *f, const struct kind *k, const json_t *v, str
 
 	if (!form_keys(f, v, keys))
 		return;
-	read_runs(f, k, v, "label", 0, &l->label);
-	read_runs(f, k, v, "value", FORM_REQUIRED, &l->value);
+	read_runs(f, k, v, "label", FORM_EMPTY, &l->label);
+	read_runs(f, k, v, "value", FORM_EMPTY, &l->value);
+	if (l->label.n == 0 && l->value.n == 0)
+		form_fail(f, NULL, "\"label\" and \"value\" are both missing");
 	l->half = form_bool(f, v, "half", false);
 	l->only_if = read_only_if(f, k, v);
 }
@@ -157,7 +159,7 @@ static void read_content(struct form *f, const struct kind *k, const json_t *v, 
 		read_recipients(f, k, v, FORM_REQUIRED, b);
 		return;
 	case BLOCK_QR:
-		read_runs(f, k, v, "text", 0, &b->text);
+		read_runs(f, k, v, "text", FORM_EMPTY, &b->text);
 		return;
 	case BLOCK_SPACE:
 		if (b->space_dpt == 0)

@@ -1,0 +1,1 @@
+trien_test(check_test LINK trien_catalogue)
