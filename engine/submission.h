@@ -70,7 +70,9 @@ struct submission {
 /* An operator's or registry's act, done on the spine; answered through done(), on the spine or a
  * background thread. Strings live as long as the act. */
 enum act_type { ACT_REGISTER_OPEN, ACT_REGISTER_CLOSE, ACT_REGISTER_LIST, ACT_HELD_LIST, ACT_HELD_RETRY,
-		ACT_HELD_VOID, ACT_LINK_HOLDER, ACT_STATUS };
+		ACT_HELD_VOID, ACT_LINK_HOLDER, ACT_NOTE_READS, ACT_STATUS };
+
+struct result_name { uint8_t lane; uint64_t sequence; };
 
 struct status_view {
 	char io[16], store[16];
@@ -87,12 +89,14 @@ struct act {
 	enum act_type type;
 	struct slice actor;
 	/* in */
-	struct slice unit, code, reason;
+	struct slice unit, code, reason;	/* NOTE_READS: reason is what the holder will see */
 	uint32_t year;
 	uint64_t first;
 	uint64_t sequence;		/* HELD_*: 0 = all; LINK_HOLDER */
 	uint8_t lane;
 	struct holder holder;
+	const struct result_name *names;	/* NOTE_READS */
+	uint32_t names_n;
 	/* HELD_RETRY, HELD_VOID: may the caller act for the unit of a row? NULL: for all. On the spine. */
 	bool (*unit_allowed)(const struct act *a, struct slice unit);
 	uint32_t offset, max;		/* lists */

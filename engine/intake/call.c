@@ -83,6 +83,7 @@ void call_unref(struct call *c)
 		return;
 	if (c->m != NULL && c->m->free != NULL)
 		c->m->free(c);
+	noting_free(c->noting);
 	if (c->request != NULL)
 		grpc_byte_buffer_destroy(c->request);
 	grpc_metadata_array_destroy(&c->metadata);

@@ -3,7 +3,6 @@
 
 #include "intake/read.h"
 #include "intake/wire.h"
-#include "trien/v1/repository.pb-c.h"
 
 #define HEAD_BYTES_MAX 128
 
@@ -32,7 +31,7 @@ static bool begin(struct call *c, struct read_thread *r)
 	struct result_view v;
 	enum status st;
 
-	if (q == NULL)
+	if (q == NULL || !reuse_noted(c, r, q->purpose, &q->result_id, 1))
 		return false;
 	st = read_result(c, r, q->result_id, &v);
 	if (st != ST_OK) {

@@ -19,10 +19,11 @@ const struct method methods[] = {
 	{ ISSUANCE "LinkHolder", MAY_SUBMIT | MAY_REGISTRY, 4, .work = link_work,
 	  .free = operate_free },
 
-	{ REPOSITORY "GetResult", MAY_SUBMIT | READERS, 32, .work = get_work },
-	{ REPOSITORY "BatchGetResults", MAY_SUBMIT | READERS, 8, .work = batch_get_work },
+	{ REPOSITORY "GetResult", MAY_SUBMIT | MAY_REUSE | READERS, 32, .work = get_work },
+	{ REPOSITORY "BatchGetResults", MAY_SUBMIT | MAY_REUSE | READERS, 8,
+	  .work = batch_get_work },
 	{ REPOSITORY "ListResults", READERS, 16, .work = list_work },
-	{ REPOSITORY "DownloadResult", READERS, 16, .work = download_work, .sent = download_sent,
+	{ REPOSITORY "DownloadResult", MAY_REUSE | READERS, 16, .work = download_work, .sent = download_sent,
 	  .free = download_free },
 
 	{ OPERATIONS "OpenRegister", MAY_REGISTRY, 2, .work = register_open_work,

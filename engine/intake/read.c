@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "intake/answer.h"
-#include "trien/v1/repository.pb-c.h"
 
 /* One reply; a BatchGet of the largest kind stays below. */
 #define REPLY_BYTES_MAX (3 * 1024 * 1024 + 512 * 1024)
@@ -50,7 +49,10 @@ enum status read_result(struct call *c, struct read_thread *r, const char *id,
 	if (!id_read(rid, slice_str(id)))
 		return ST_NOT_FOUND;
 	st = c->in->ops.get(r->store, rid, out);
-	return st == ST_OK && !read_allowed(c, out->unit) ? ST_NOT_FOUND : st;
+	if (st == ST_OK && !read_allowed(c, out->unit) &&
+	    (c->noting == NULL || out->state != STATE_STORED))
+		return ST_NOT_FOUND;
+	return st;
 }
 
 void read_refuse(struct call *c, enum status st)
@@ -104,7 +106,7 @@ void get_work(struct call *c, struct read_thread *r)
 	struct reply p;
 	enum status st;
 
-	if (q == NULL)
+	if (q == NULL || !reuse_noted(c, r, q->purpose, &q->result_id, 1))
 		return;
 	st = read_result(c, r, q->result_id, &v);
 	if (st != ST_OK) {
@@ -135,6 +137,8 @@ void batch_get_work(struct call *c, struct read_thread *r)
 		call_refuse(c, FAULT_TOO_MANY, "result_ids", "1 to %d", BATCH_GET_MAX);
 		return;
 	}
+	if (!reuse_noted(c, r, q->purpose, q->result_ids, q->n_result_ids))
+		return;
 	if (!reply_open(c, &p, REPLY_BYTES_MAX))
 		return;
 	for (size_t i = 0; st == ST_OK && i < q->n_result_ids; i++) {
@@ -202,8 +206,8 @@ static uint32_t list_mark(const uint8_t key[16], bool hidden)
 	return crc32c(hidden, key, 16);
 }
 
-static void put_holding(struct writer *w, const struct call *c, const struct holding_view *h,
-			struct arena *scratch, enum status *st)
+static void put_holding(struct writer *w, const struct holding_view *h, struct arena *scratch,
+			enum status *st)
 {
 	uint8_t *at = put_begin(w, 1), *inner = put_begin(w, 1);
 
@@ -214,7 +218,6 @@ static void put_holding(struct writer *w, const struct call *c, const struct hol
 	answer_day(w, 4, h->to);
 	put_number(w, 5, h->visibility);
 	put_end(w, at);
-	(void)c;
 }
 
 static void list_page(struct call *c, struct read_thread *r, const uint8_t key[16], uint64_t before,
@@ -232,7 +235,7 @@ static void list_page(struct call *c, struct read_thread *r, const uint8_t key[1
 	for (uint32_t i = 0; st == ST_OK && i < n; i++)
 		if (read_allowed(c, rows[i].result.unit) &&
 		    (rows[i].visibility != TRIEN__V1__HOLDER__VISIBILITY__HIDDEN || q->show_hidden))
-			put_holding(&p.w, c, &rows[i], &r->scratch, &st);
+			put_holding(&p.w, &rows[i], &r->scratch, &st);
 	if (st != ST_OK) {
 		free(p.buf);
 		read_refuse(c, st);

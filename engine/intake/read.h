@@ -7,6 +7,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "intake/methods.h"
+#include "trien/v1/repository.pb-c.h"
 
 /*
  * The request as an object of protobuf-c, allocated from r->scratch (never freed by itself). NULL: the call is
@@ -14,8 +15,14 @@
  */
 void *read_request(struct call *c, struct read_thread *r, const ProtobufCMessageDescriptor *d);
 
-/* May the caller see a result of this unit? */
+/* May the caller see a result of this unit, for itself or its holder? */
 bool read_allowed(const struct call *c, struct slice unit);
+/*
+ * reuse.c: a reader with role `reuse` gets others' stored results after its purpose is noted with each of
+ * them, where the holder sees it. False: the call waits for that (work() runs again) or is answered.
+ */
+bool reuse_noted(struct call *c, struct read_thread *r, const Trien__V1__Purpose *purpose,
+		 char *const *ids, size_t ids_n);
 /* A result by its id's text, if the caller may see it; else NOT_FOUND, with nothing to tell why. */
 enum status read_result(struct call *c, struct read_thread *r, const char *id,
 			struct result_view *out);

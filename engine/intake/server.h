@@ -29,6 +29,7 @@
 #define DOOR_FDS_MAX 4096		/* connections of unix sockets */
 
 struct call;
+struct noting;
 struct read_thread;
 
 /* What a completion queue gives back. */
@@ -91,6 +92,7 @@ struct call {
 	struct principal *principal;
 	bool listed;
 	void *state;			/* the method's */
+	struct noting *noting;		/* reuse.c: the purpose of this read, noted; else NULL */
 	struct call *prev, *next;	/* live calls, under intake.lock */
 };
 
@@ -173,6 +175,9 @@ void call_dismiss(struct call *c, struct slot *slot);
 void call_refuse(struct call *c, enum fault_kind kind, const char *field, const char *fmt, ...)
 	printf_like(4, 5);
 uint64_t intake_clock_ms(void);
+
+/* ---- reuse.c ---- */
+void noting_free(struct noting *n);
 
 /* ---- access.c ---- */
 

@@ -185,7 +185,7 @@ static void status_act(struct spine *s, struct act *a)
 	a->done(a);
 }
 
-static void held_act(struct spine *s, struct act *a, enum job_type type)
+static void job_act(struct spine *s, struct act *a, enum job_type type)
 {
 	struct job *j = job_for(s, a, type);
 
@@ -219,13 +219,16 @@ void act_run(struct spine *s, struct act *a)
 		status_act(s, a);
 		break;
 	case ACT_HELD_LIST:
-		held_act(s, a, JOB_HELD_LIST);
+		job_act(s, a, JOB_HELD_LIST);
 		break;
 	case ACT_HELD_RETRY:
-		held_act(s, a, JOB_UNPARK);
+		job_act(s, a, JOB_UNPARK);
 		break;
 	case ACT_HELD_VOID:
-		held_act(s, a, JOB_HELD_FIND);
+		job_act(s, a, JOB_HELD_FIND);
+		break;
+	case ACT_NOTE_READS:
+		job_act(s, a, JOB_NOTE_READS);
 		break;
 	}
 }
@@ -348,7 +351,7 @@ void void_keys(struct spine *s, const struct record_result *r, uint64_t pos)
 {
 	struct keyentry k;
 
-	if (keyindex_get(s->keys, r->key, &k) != ST_OK)
+	if (!key_known(s, r->key, &k))
 		return;
 	k.flags |= KEYENTRY_VOIDED;
 	if (keyindex_put(s->keys, &k, pos) != ST_OK)

@@ -65,6 +65,17 @@ void change_fill(struct spine *s, struct state_change *out, const struct numbere
 	copy_text(out->number_text, sizeof(out->number_text), n->number_text);
 }
 
+bool key_known(struct spine *s, const uint8_t key[16], struct keyentry *out)
+{
+	enum status st = keyindex_get(s->keys, key, out);
+
+	/* Not knowing whether something was issued is no licence to issue it. */
+	if (st != ST_OK && st != ST_NOT_FOUND)
+		spine_fail(s, "key index: %s; restore DATA/keys-index from a backup, or check it with "
+			   "trien fsck", status_name(st));
+	return st == ST_OK;
+}
+
 /* What was answered before: its receipt once more, with the state of today. */
 static void receipt_again(struct spine *s, struct receipt *out, const struct keyentry *k)
 {
@@ -90,7 +101,7 @@ static bool decided_before(struct spine *s, struct submitted_case *c)
 	uint32_t n = 0;
 
 	for (uint8_t i = 0; i < c->results_n; i++) {
-		if (keyindex_get(s->keys, c->results[i].key, &found[n]) != ST_OK)
+		if (!key_known(s, c->results[i].key, &found[n]))
 			continue;
 		if (memcmp(found[n].digest, c->digest, SHA256_BYTES) != 0 || n < i) {
 			char field[40];
@@ -124,7 +135,7 @@ static bool refused_now(struct spine *s, struct submitted_case *c)
 {
 	enum reason why = REASON_NONE;
 
-	if (s->stopping)
+	if (s->stopping || s->failure.status != ST_OK)
 		why = REASON_STOPPING;
 	else if (!s->numbering)
 		why = REASON_STORE_BEHIND;
@@ -171,7 +182,7 @@ static bool take_given(struct spine *s, struct submitted_case *c, uint8_t i,
 		return false;
 	}
 	given_key(key, r->unit_code, n->register_code, n->year, r->given_number);
-	if (keyindex_get(s->keys, key, &other) == ST_OK) {
+	if (key_known(s, key, &other)) {
 		refuse(&c->refusal, REASON_NUMBER_TAKEN, field, "%llu",
 		       (unsigned long long)r->given_number);
 		return false;
@@ -315,7 +326,7 @@ static void check_only(struct spine *s, struct submitted_case *c)
 		r->receipt = (struct receipt){ .state = STATE_ACCEPTED };
 		given_key(key, r->unit_code, code, year, r->given_number);
 		if (r->given_number != 0) {
-			if (keyindex_get(s->keys, key, &other) == ST_OK)
+			if (key_known(s, key, &other))
 				refuse(&c->refusal, REASON_NUMBER_TAKEN, "results", "%llu",
 				       (unsigned long long)r->given_number);
 		} else if (!register_find(s->registers, r->unit_code, code, year, &row) &&

@@ -110,6 +110,21 @@ enum status link_project(struct spine *s, const struct record_link *r, struct er
 	return s->store->ops->link(s->store, &link, e);
 }
 
+/* Durable before the reader gets what it asked for: an answer needs no journal. */
+static enum status reads_note(struct spine *s, const struct act *a, struct error *e)
+{
+	struct result_event v = { .kind = EVENT_READ, .at_ms = io_wall_ms(), .actor = a->actor,
+				  .detail = a->reason };
+	enum status st = ST_OK;
+
+	for (uint32_t i = 0; i < a->names_n && st == ST_OK; i++) {
+		v.lane = a->names[i].lane;
+		v.sequence = a->names[i].sequence;
+		st = s->store->ops->event(s->store, &v, e);
+	}
+	return st;
+}
+
 static enum status job_run(struct spine *s, struct job *j)
 {
 	switch (j->type) {
@@ -131,6 +146,8 @@ static enum status job_run(struct spine *s, struct job *j)
 	case JOB_HELD_LIST:
 		list_run(s, j->act);
 		return ST_OK;
+	case JOB_NOTE_READS:
+		return reads_note(s, j->act, &j->error);
 	case JOB_ANSWER:
 		return ST_OK;
 	}

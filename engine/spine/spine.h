@@ -69,7 +69,7 @@ struct backlog {
 
 /* Work for the janitor: one blocking act at a time, away from the spine. */
 enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_FORGET, JOB_VOID, JOB_LINK,
-		JOB_HELD_LIST, JOB_HELD_FIND, JOB_ANSWER };
+		JOB_HELD_LIST, JOB_HELD_FIND, JOB_NOTE_READS, JOB_ANSWER };
 struct job {
 	enum job_type type;
 	struct keyindex_job *keys;
@@ -201,6 +201,8 @@ void answer_run(struct spine *s);	/* those whose records are durable */
 bool append_record(struct spine *s, enum record_type type, struct slice payload, uint64_t *pos);
 /* The key under which a number given by a case is remembered. */
 void given_key(uint8_t key[16], struct slice unit, struct slice code, uint32_t year, uint64_t number);
+/* Was the key answered before? A damaged index stops the engine. */
+bool key_known(struct spine *s, const uint8_t key[16], struct keyentry *out);
 /* One result's row for watchers and readers. */
 void change_fill(struct spine *s, struct state_change *out, const struct numbered_result *n,
 		 const struct case_result *r, struct slice case_code, enum state state, int64_t at_ms);

@@ -28,6 +28,10 @@ struct holding_view { struct result_view result; uint8_t role; uint32_t from, to
 struct holding_link { uint8_t lane; uint64_t sequence; struct holder holder; uint8_t key[16];
 		      int64_t at_ms; struct slice actor, reason; };
 
+/* What a result_event says. EVENT_READ: another than its unit read it; detail holds purpose, legal
+ * basis and case, a line each. Part of the stored form: never renumbered. */
+enum event_kind { EVENT_READ = 1 };
+
 /* A state event of a stored result, append-only. */
 struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_ms; struct slice actor, detail; };
 
