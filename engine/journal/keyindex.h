@@ -2,9 +2,8 @@
  * keyindex.h - result key → what was answered, for ever (P2).
  *
  * Keys of live segments stand in a hash table in memory; each recycled segment leaves one
- * immutable sorted run in DATA/keys-index/, merged in the background. A run: header (magic,
- * version, count, first and last position, CRC), entries of KEYENTRY_BYTES sorted by key, a Bloom
- * filter (10 bits a key), CRC. Runs are mapped read-only.
+ * immutable sorted run in DATA/keys-index/ (format: keyrun.h), merged in the background. Runs
+ * follow each other without a gap: a missing one, like a broken one, stops the start.
  */
 #ifndef TRIEN_JOURNAL_KEYINDEX_H
 #define TRIEN_JOURNAL_KEYINDEX_H
@@ -13,12 +12,14 @@
 #include "base/status.h"
 #include "limits.h"
 
+#define KEYENTRY_VOIDED 0x01		/* its number will never be issued */
+
 struct keyentry {
 	uint8_t key[16];		/* result_key(), or a given number's key */
 	uint64_t sequence;
 	uint64_t number;
 	uint8_t digest[SHA256_BYTES];	/* of the canonical case */
-	uint8_t lane;
+	uint8_t lane, flags;
 	char number_text[NUMBER_TEXT_BYTES_MAX + 1];
 };
 
@@ -30,17 +31,21 @@ void keyindex_close(struct keyindex *k);
 /* Everything below this position is in runs: replay needs to put only later records. */
 uint64_t keyindex_covered(const struct keyindex *k);
 
-/* Spine. */
-enum status keyindex_get(struct keyindex *k, const uint8_t key[16], struct keyentry *out);	/* ST_NOT_FOUND */
+/* Spine. ST_NOT_FOUND; ST_CORRUPT: the place where it would stand fails its checksum. */
+enum status keyindex_get(struct keyindex *k, const uint8_t key[16], struct keyentry *out) must_use;
+/* Spine: replaces what the key meant before. Positions never fall. */
 enum status keyindex_put(struct keyindex *k, const struct keyentry *entry, uint64_t pos) must_use;
 
-/* Spine: entries with pos < upto become a job (NULL: nothing to do). They stay findable. */
+/*
+ * Spine: entries with pos < upto become a job (NULL: nothing to do). They stay findable. The next
+ * seal comes after this one's commit.
+ */
 struct keyindex_job *keyindex_seal(struct keyindex *k, uint64_t upto);
-/* Spine: a merge job when there are enough runs, else NULL. */
+/* Spine: a merge job when there are enough runs, else NULL; also while one is under way. */
 struct keyindex_job *keyindex_merge(struct keyindex *k);
 /* Background thread: writes the run durably (tmp, fsync, rename, fsync of the folder). */
 enum status keyindex_job_run(struct keyindex_job *job, struct error *e) must_use;
-/* Spine: takes the finished run into use, drops what it replaces, frees the job. */
+/* Spine: takes the finished run into use, drops what it replaces, ends the job. */
 enum status keyindex_commit(struct keyindex *k, struct keyindex_job *job, struct error *e) must_use;
 
 #endif
