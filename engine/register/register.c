@@ -1,0 +1,308 @@
+#include "register/register.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+
+#define MAGIC 0x47455254u		/* "TREG" */
+#define FORMAT_VERSION 1u
+#define SLOTS_MIN 64u
+/* A row as saved: two blobs, year, four numbers, closed. */
+#define ROW_BYTES_MIN (4u + 4 + 4 + 4 * 8 + 1)
+#define ROW_BYTES_MAX (ROW_BYTES_MIN + 2 * CODE_BYTES_MAX)
+#define FIXED_BYTES (4u + 4 + 4 + 4)
+
+struct registers {
+	struct register_row *rows;	/* in the order they were opened */
+	uint32_t rows_n, rows_room;
+	uint32_t *slots;		/* open addressing: index + 1, 0 = empty */
+	uint32_t mask;
+};
+
+static uint32_t hash_of(struct slice unit, struct slice code, uint32_t year)
+{
+	return crc32c(crc32c(crc32c(year, unit.p, unit.n), "", 1), code.p, code.n);
+}
+
+static uint32_t row_hash(const struct register_row *row)
+{
+	return hash_of(slice_str(row->unit), slice_str(row->code), row->year);
+}
+
+static enum status slots_size(struct registers *r, uint32_t size)
+{
+	uint32_t *slots = calloc(size, sizeof(*slots));
+
+	if (slots == NULL)
+		return ST_NOMEM;
+	for (uint32_t i = 0; i < r->rows_n; i++) {
+		uint32_t at = row_hash(&r->rows[i]) & (size - 1);
+
+		while (slots[at] != 0)
+			at = (at + 1) & (size - 1);
+		slots[at] = i + 1;
+	}
+	free(r->slots);
+	r->slots = slots;
+	r->mask = size - 1;
+	return ST_OK;
+}
+
+enum status registers_new(struct registers **out)
+{
+	struct registers *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return ST_NOMEM;
+	if (slots_size(r, SLOTS_MIN) != ST_OK) {
+		free(r);
+		return ST_NOMEM;
+	}
+	*out = r;
+	return ST_OK;
+}
+
+void registers_free(struct registers *r)
+{
+	if (r == NULL)
+		return;
+	free(r->rows);
+	free(r->slots);
+	free(r);
+}
+
+static struct register_row *row_find(const struct registers *r, struct slice unit,
+				     struct slice code, uint32_t year)
+{
+	uint32_t at = hash_of(unit, code, year) & r->mask;
+
+	for (; r->slots[at] != 0; at = (at + 1) & r->mask) {
+		struct register_row *row = &r->rows[r->slots[at] - 1];
+
+		if (row->year == year && slice_eq(slice_str(row->unit), unit) &&
+		    slice_eq(slice_str(row->code), code))
+			return row;
+	}
+	return NULL;
+}
+
+static enum status row_add(struct registers *r, const struct register_row *row)
+{
+	if (r->rows_n == r->rows_room) {
+		uint32_t room = r->rows_room == 0 ? 64 : 2 * r->rows_room;
+		struct register_row *bigger = realloc(r->rows, room * sizeof(*bigger));
+
+		if (bigger == NULL)
+			return ST_NOMEM;
+		r->rows = bigger;
+		r->rows_room = room;
+	}
+	r->rows[r->rows_n++] = *row;
+	/* At most half full. */
+	if (2 * r->rows_n > r->mask) {
+		enum status st = slots_size(r, 2 * (r->mask + 1));
+
+		r->rows_n -= st != ST_OK;
+		return st;
+	}
+	for (uint32_t at = row_hash(row) & r->mask;; at = (at + 1) & r->mask) {
+		if (r->slots[at] == 0) {
+			r->slots[at] = r->rows_n;
+			return ST_OK;
+		}
+	}
+}
+
+static bool code_fits(struct slice s)
+{
+	return s.n > 0 && s.n <= CODE_BYTES_MAX && memchr(s.p, 0, s.n) == NULL;
+}
+
+/* ---- giving numbers ---- */
+
+enum status register_open(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+			  uint64_t first)
+{
+	struct register_row row = { .year = year, .first = first, .next = first };
+
+	if (first == 0 || first == UINT64_MAX || !code_fits(unit) || !code_fits(code))
+		return ST_INVALID;
+	if (row_find(r, unit, code, year) != NULL)
+		return ST_EXISTS;
+	memcpy(row.unit, unit.p, unit.n);
+	memcpy(row.code, code.p, code.n);
+	return row_add(r, &row);
+}
+
+enum status register_close(struct registers *r, struct slice unit, struct slice code, uint32_t year)
+{
+	struct register_row *row = row_find(r, unit, code, year);
+
+	if (row == NULL)
+		return ST_NOT_FOUND;
+	row->closed = true;
+	return ST_OK;
+}
+
+enum status register_take(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+			  uint64_t *number, bool *year_turn)
+{
+	struct register_row *row = row_find(r, unit, code, year), *before;
+
+	*year_turn = false;
+	if (row == NULL) {
+		before = row_find(r, unit, code, year - 1);
+		*year_turn = before != NULL && !before->closed;
+		return ST_NOT_FOUND;
+	}
+	if (row->closed || row->next == UINT64_MAX)
+		return ST_PRECONDITION;
+	*number = row->next++;
+	row->given++;
+	return ST_OK;
+}
+
+void register_untake(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+		     uint64_t number)
+{
+	struct register_row *row = row_find(r, unit, code, year);
+
+	/* Any other one would leave a gap. */
+	assert(row != NULL && row->given > 0 && row->next == number + 1);
+	row->next--;
+	row->given--;
+}
+
+enum status register_replay(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+			    uint64_t number)
+{
+	struct register_row *row = row_find(r, unit, code, year);
+
+	if (row == NULL || number < row->first || number > row->next)
+		return ST_DAMAGED;
+	if (number == row->next) {
+		row->next++;
+		row->given++;
+	}
+	return ST_OK;
+}
+
+void register_voided(struct registers *r, struct slice unit, struct slice code, uint32_t year)
+{
+	struct register_row *row = row_find(r, unit, code, year);
+
+	/* A number that the case gave may belong to a register that is not counted here. */
+	if (row != NULL)
+		row->voided++;
+}
+
+bool register_at(const struct registers *r, uint32_t index, struct register_row *out)
+{
+	if (index >= r->rows_n)
+		return false;
+	*out = r->rows[index];
+	return true;
+}
+
+bool register_find(const struct registers *r, struct slice unit, struct slice code, uint32_t year,
+		   struct register_row *out)
+{
+	const struct register_row *row = row_find(r, unit, code, year);
+
+	if (row != NULL)
+		*out = *row;
+	return row != NULL;
+}
+
+/* ---- snapshot: magic u32, version u32, rows u32, rows, CRC-32C of all before u32 ---- */
+
+enum status registers_save(const struct registers *r, uint8_t **bytes, size_t *n)
+{
+	size_t size = FIXED_BYTES + (size_t)r->rows_n * ROW_BYTES_MAX;
+	uint8_t *buf = malloc(size);
+	struct writer w = writer_of(buf, size);
+
+	if (buf == NULL)
+		return ST_NOMEM;
+	write_u32(&w, MAGIC);
+	write_u32(&w, FORMAT_VERSION);
+	write_u32(&w, r->rows_n);
+	for (uint32_t i = 0; i < r->rows_n; i++) {
+		const struct register_row *row = &r->rows[i];
+
+		write_blob(&w, slice_str(row->unit));
+		write_blob(&w, slice_str(row->code));
+		write_u32(&w, row->year);
+		write_u64(&w, row->first);
+		write_u64(&w, row->next);
+		write_u64(&w, row->given);
+		write_u64(&w, row->voided);
+		write_u8(&w, row->closed);
+	}
+	write_u32(&w, crc32c(0, buf, writer_size(&w)));
+	assert(!w.bad);
+	*bytes = buf;
+	*n = writer_size(&w);
+	return ST_OK;
+}
+
+static enum status row_read(struct registers *r, struct reader *in)
+{
+	struct slice unit = read_blob(in), code = read_blob(in);
+	struct register_row row = { .year = read_u32(in) };
+	uint8_t closed;
+
+	row.first = read_u64(in);
+	row.next = read_u64(in);
+	row.given = read_u64(in);
+	row.voided = read_u64(in);
+	closed = read_u8(in);
+	row.closed = closed == 1;
+	if (in->bad || closed > 1 || !code_fits(unit) || !code_fits(code) || row.first == 0 ||
+	    row.next < row.first || row.given != row.next - row.first ||
+	    row_find(r, unit, code, row.year) != NULL)
+		return ST_DAMAGED;
+	memcpy(row.unit, unit.p, unit.n);
+	memcpy(row.code, code.p, code.n);
+	return row_add(r, &row);
+}
+
+static enum status rows_read(struct registers *r, struct reader *in, uint32_t rows_n)
+{
+	enum status st = ST_OK;
+
+	for (uint32_t i = 0; i < rows_n && st == ST_OK; i++)
+		st = row_read(r, in);
+	return st == ST_OK && reader_left(in) != 0 ? ST_DAMAGED : st;
+}
+
+enum status registers_load(struct registers *r, struct slice bytes, struct error *e)
+{
+	size_t n = bytes.n >= FIXED_BYTES ? bytes.n - 4 : 0;
+	struct reader in = reader_of(slice_of(bytes.p, n));
+	struct reader tail = reader_of(slice_of(bytes.p + n, bytes.n - n));
+	uint32_t magic = read_u32(&in), version = read_u32(&in), rows_n = read_u32(&in);
+	struct registers *loaded, old;
+	enum status st;
+
+	if (in.bad || magic != MAGIC || read_u32(&tail) != crc32c(0, bytes.p, n))
+		return error_set(e, ST_CORRUPT, "registers: the snapshot fails its checksum");
+	if (version != FORMAT_VERSION)
+		return error_set(e, ST_UNSUPPORTED, "registers: snapshot version %u is unknown to this "
+				 "version; start the version that wrote it", version);
+	st = registers_new(&loaded);
+	if (st == ST_OK) {
+		st = rows_read(loaded, &in, rows_n);
+		if (st == ST_OK) {
+			old = *r;
+			*r = *loaded;
+			*loaded = old;
+		}
+		registers_free(loaded);
+	}
+	if (st == ST_OK)
+		return ST_OK;
+	return error_set(e, st, st == ST_NOMEM ? "registers: no memory for the snapshot" :
+					      "registers: the snapshot contradicts itself");
+}
