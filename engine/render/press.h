@@ -1,0 +1,170 @@
+/*
+ * press.h - laying one document out: blocks become strips, strips become pages.
+ *
+ * A strip is the least part that a page break does not cut: a line of text, one line across the cells of a
+ * table row, a signature block. Lengths are 1/100 pt (cpt), y grows downwards; sizes 1/10 pt (dpt).
+ * Everything lives in the press, bounded; what does not fit sets `full` (ST_TOO_LARGE).
+ */
+#ifndef TRIEN_RENDER_PRESS_H
+#define TRIEN_RENDER_PRESS_H
+
+#include "render/encoding.h"
+#include "render/qr.h"
+#include "render/render.h"
+#include "render/template.h"
+
+/* A4 and margins after ND 30/2020 PL I, I.2: top and bottom 20-25 mm, left 30-35, right 15-20. */
+#define CPT_PER_MM10 283465 / 100000	/* × tenths of a millimetre: cpt */
+#define PAGE_WIDTH 59528
+#define PAGE_HEIGHT 84189
+#define MARGIN_TOP 5669
+#define MARGIN_LEFT 8504
+#define FRAME_WIDTH 46772
+#define FRAME_HEIGHT (PAGE_HEIGHT - 2 * MARGIN_TOP)
+
+/* The two columns of header, number row and signature block. */
+#define LEFT_WIDTH 18200
+#define RIGHT_WIDTH (FRAME_WIDTH - LEFT_WIDTH)
+
+#define SPANS_MAX 65536			/* of one text */
+#define FRAGS_MAX 98304
+#define LINES_MAX 49152
+#define STRIPS_MAX 20480
+#define TABLES_MAX 64
+#define TEXT_BYTES_MAX (2 * 1024 * 1024)	/* encoded text of one document */
+#define QR_SIDE 6236			/* 22 mm */
+#define WORD_BYTES_MAX 1024		/* a date, a number or an amount in words */
+
+/* Characters of a line that share a face. */
+struct frag { const uint8_t *p; uint32_t n; uint8_t face; bool wide; };
+
+struct line {
+	uint32_t frag, frags_n;
+	int32_t x;			/* from the frame's left edge */
+	int32_t y;			/* baseline, below the strip's top */
+	int32_t word_space;		/* added to each space, cpt */
+	uint16_t size_dpt;
+};
+
+enum strip_type { STRIP_TEXT, STRIP_HEADER, STRIP_SIGNATURE, STRIP_QR };
+
+struct strip {
+	uint32_t line, lines_n;
+	int32_t height, space;		/* space above, none at the top of a page */
+	int32_t top;			/* paginate: below the frame's top */
+	int32_t qr_y;			/* STRIP_SIGNATURE, STRIP_QR: of the code below the strip's
+					 * top; < 0: none */
+	uint16_t page;			/* paginate */
+	uint8_t type;
+	uint8_t table;			/* index + 1; 0: none */
+	bool keep;			/* on one page with the next */
+	bool row;			/* begins a table row */
+	bool heading;			/* of a table's repeating header */
+};
+
+struct column { int32_t x, width; };
+
+struct table {
+	uint32_t heading, headings_n;	/* strips */
+	int32_t heading_height;
+	uint8_t columns_n;
+	struct column columns[TABLE_COLUMNS_MAX + 1];
+};
+
+struct page_place { uint32_t content_at, page_at; };	/* file offsets of its two objects */
+
+struct press {
+	const struct encoding *encoding;
+	const struct qr_tables *qr_tables;
+	const struct template *t;
+	const struct item *item;
+	const struct field *values[FIELDS_MAX];		/* by the kind's field index; NULL: none */
+	bool full;
+	int32_t space;			/* waits for the next strip */
+	uint32_t frags_n, lines_n, strips_n, tables_n, pages;
+	struct well well;
+	struct qr qr;
+	struct table tables[TABLES_MAX];
+	struct page_place places[DOC_PAGES_MAX];
+	uint8_t *text;
+	struct span *spans;
+	struct frag *frags;
+	struct line *lines;
+	struct strip *strips;
+};
+
+void press_clear(struct press *p);
+
+/* ---- text.c: from runs to lines ---- */
+
+struct frame {
+	int32_t x, width;		/* cpt */
+	int32_t indent;			/* of the first line */
+	uint16_t size_dpt;
+	char align;			/* 'j' 'l' 'c' 'r' */
+};
+
+/* Height of a line, and its baseline below the line's top. */
+static inline int32_t line_height(uint16_t size_dpt) { return size_dpt * 10 * 5 / 4; }
+static inline int32_t line_base(uint16_t size_dpt) { return size_dpt * 10 * 97 / 100; }
+
+/* Begins a new text; then text_runs() and text_plain() append to it. */
+void text_begin(struct press *p);
+void text_runs(struct press *p, const struct text *t);
+void text_plain(struct press *p, struct slice s, enum face face, bool upper);
+/* Wraps the text; returns the number of lines appended, y = baseline within each line's own height. */
+uint32_t text_wrap(struct press *p, const struct frame *f);
+bool value_present(const struct field *f);
+
+/* ---- layout.c, table.c ---- */
+
+/* An empty strip; NULL when full. */
+struct strip *strip_add(struct press *p, int32_t height, int32_t space);
+/* A strip a line for `n` lines from `first`; keeps two lines together at both ends. */
+void strips_of_lines(struct press *p, uint32_t first, uint32_t n, uint16_t size_dpt, int32_t space);
+/* Texts side by side: counts[i] lines each, one after the other from `first`. */
+struct cells { uint32_t first, counts[TABLE_COLUMNS_MAX + 1]; uint8_t n; };
+/* Appends the lines of the current text as the next cell. */
+void cell_add(struct press *p, struct cells *c, const struct frame *f);
+void strips_of_cells(struct press *p, const struct cells *c, uint16_t size_dpt, int32_t space);
+void layout_table(struct press *p, const struct block *b, uint16_t size_dpt, int32_t space);
+/* All blocks of the item's kind. */
+void layout_document(struct press *p);
+
+/* ---- paginate.c ---- */
+
+/* Sets page and top of each strip, and p->pages. ST_TOO_LARGE: more than DOC_PAGES_MAX. */
+enum status paginate(struct press *p) must_use;
+
+/* ---- page.c: content streams ---- */
+
+struct pen {
+	struct writer *w;
+	int32_t x, y;			/* where the last Td led */
+	int32_t word_space;
+	uint16_t font;			/* face + FACES × wide, and 0xffff: none yet */
+	uint16_t size_dpt;
+	bool text;			/* between BT and ET */
+};
+
+struct pen pen_of(struct writer *w);
+/* Shows line with its strip's top at y (PDF coordinates). */
+void pen_line(struct pen *pen, const struct press *p, const struct line *l, int32_t x, int32_t y);
+void pen_end(struct pen *pen);
+/* The content stream of one page. */
+void page_content(const struct press *p, uint32_t page, struct writer *w);
+/* Where the widgets stand: rectangles in cpt, [x1 y1 x2 y2]; page 0 and no area without a block. */
+struct places { uint32_t page; int32_t rect[2][4]; /* by enum signer_role */ };
+struct places widget_places(const struct press *p);
+
+/* ---- numbers of a content stream ---- */
+void write_number(struct writer *w, uint32_t v);
+void write_cpt(struct writer *w, int32_t v);		/* 1234: 12.34 */
+
+/* ---- data.c, tail.c ---- */
+void write_json_text(struct writer *w, struct slice s);
+void write_data(const struct press *p, struct writer *w);
+/* Pages, widgets, data and signatures: the body and its parts. */
+enum status tail_write(struct press *p, struct item *item, struct writer *w) must_use;
+
+#endif
