@@ -62,7 +62,23 @@ static bool ends_with(const char *s, const char *end)
 	return n > m && s[0] != '.' && strcmp(s + n - m, end) == 0;
 }
 
-/* Calls take() on each file of dir whose name ends so, in no order. */
+static enum status one_file(const char *path,
+			    enum status (*take)(void *out, BIO *b, const char *file, struct error *e),
+			    void *out, struct error *e)
+{
+	BIO *b = BIO_new_file(path, "rb");
+	enum status st;
+
+	if (b == NULL) {
+		ERR_clear_error();
+		return error_set(e, ST_IO, "%s: %s", path, strerror(errno));
+	}
+	st = take(out, b, path, e);
+	BIO_free(b);
+	return st;
+}
+
+/* Calls take() on each file of dir whose name ends so, in no order; or on the one file. */
 static enum status each_file(const char *dir, const char *end,
 			     enum status (*take)(void *out, BIO *b, const char *file, struct error *e),
 			     void *out, struct error *e)
@@ -71,6 +87,8 @@ static enum status each_file(const char *dir, const char *end,
 	struct dirent *entry;
 	enum status st = ST_OK;
 
+	if (d == NULL && errno == ENOTDIR)
+		return one_file(dir, take, out, e);
 	if (d == NULL)
 		return error_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s: %s", dir,
 				 strerror(errno));

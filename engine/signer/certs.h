@@ -14,9 +14,9 @@
 
 /* The first certificate of a PEM file. Caller frees with X509_free(). */
 enum status cert_read(X509 **out, const char *dir, const char *file, struct error *e) must_use;
-/* Every certificate of every *.pem in dir; a file without any is passed over. */
+/* Every certificate of every *.pem in dir, or of the one file; one without any is passed over. */
 enum status certs_read_all(STACK_OF(X509) **out, const char *dir, struct error *e) must_use;
-/* Every *.crl in dir, PEM or DER; none is no error. */
+/* Every *.crl in dir, or the one file, PEM or DER; none is no error. */
 enum status crls_read_all(STACK_OF(X509_CRL) **out, const char *dir, struct error *e) must_use;
 
 /* Milliseconds since 1970 UTC. */

@@ -8,7 +8,7 @@
 #include "signer/certs.h"
 #include "verify/proof.h"
 
-enum status roots_load(struct roots **out, const char *dir, struct error *e)
+enum status roots_load(struct roots **out, const char *trust, const char *crls, struct error *e)
 {
 	struct roots *r = calloc(1, sizeof(*r));
 	STACK_OF(X509) *all = NULL;
@@ -20,9 +20,9 @@ enum status roots_load(struct roots **out, const char *dir, struct error *e)
 	r->store = X509_STORE_new();
 	r->others = sk_X509_new_null();
 	st = r->store == NULL || r->others == NULL ? error_set(e, ST_NOMEM, "roots: out of memory") :
-		certs_read_all(&all, dir, e);
-	if (st == ST_OK)
-		st = crls_read_all(&r->crls, dir, e);
+		certs_read_all(&all, trust, e);
+	if (st == ST_OK && crls != NULL)
+		st = crls_read_all(&r->crls, crls, e);
 	for (int i = 0; st == ST_OK && i < sk_X509_num(all); i++) {
 		X509 *x = sk_X509_value(all, i);
 
@@ -36,7 +36,7 @@ enum status roots_load(struct roots **out, const char *dir, struct error *e)
 	ERR_clear_error();
 	sk_X509_pop_free(all, X509_free);
 	if (st == ST_OK && roots_n == 0)
-		st = error_set(e, ST_NOT_FOUND, "%s has no self-signed CA certificate (*.pem) to trust", dir);
+		st = error_set(e, ST_NOT_FOUND, "%s has no self-signed CA certificate (*.pem) to trust", trust);
 	if (st != ST_OK) {
 		roots_free(r);
 		return st;

@@ -299,7 +299,7 @@ static enum status read_header(const struct pdf *pdf, uint64_t *end, struct find
 /* What all trailers must agree on. */
 static enum status check_trailers(struct pdf *pdf, struct finding *f)
 {
-	struct value id, first;
+	struct value id, first = { .type = VALUE_BAD };
 
 	for (uint8_t i = 0; i < pdf->revisions_n; i++) {
 		const struct revision *rev = &pdf->revisions[i];
@@ -325,7 +325,7 @@ static enum status check_trailers(struct pdf *pdf, struct finding *f)
 enum status pdf_open(struct pdf *pdf, struct slice file, struct finding *f)
 {
 	enum status st;
-	uint64_t start;
+	uint64_t start = 0;
 
 	*pdf = (struct pdf){ .file = file };
 	if (file.n > VERIFY_FILE_BYTES_MAX)

@@ -70,10 +70,11 @@ struct report {
 struct roots;			/* trusted roots, known intermediates, revocation lists; immutable */
 
 /*
- * dir: *.pem and *.crl. Self-signed CA certificates are roots, the others help to build chains.
- * ST_NOT_FOUND: no root in it.
+ * trust: a folder with *.pem, or one PEM file. Self-signed CA certificates are roots, the others help
+ * to build chains. crls: a folder with *.crl, or one file; NULL: none. ST_NOT_FOUND: no root in it.
  */
-enum status roots_load(struct roots **out, const char *dir, struct error *e) must_use;
+enum status roots_load(struct roots **out, const char *trust, const char *crls,
+		       struct error *e) must_use;
 void roots_free(struct roots *r);
 
 /* Fills *out for any bytes whatever; ST_NOMEM only. */
