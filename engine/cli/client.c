@@ -1,0 +1,445 @@
+#include "cli/client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+#include <grpc/support/alloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+
+#define PEM_BYTES_MAX (256 * 1024)
+#define ANSWER_BYTES_MAX (64 * 1024 * 1024)
+
+/* What every call has, unary or stream. */
+struct call {
+	grpc_call *grpc;
+	grpc_metadata_array initial, trailing;
+	grpc_byte_buffer *received;
+	grpc_status_code code;
+	grpc_slice message;
+};
+
+struct unary {
+	struct call call;
+	const ProtobufCMessageDescriptor *answer;
+	void *owner;
+	struct unary *next, **link;	/* of the client's list, to cancel what is left */
+};
+
+struct client {
+	grpc_channel *channel;
+	grpc_completion_queue *queue;
+	struct unary *under_way;
+	uint64_t timeout_s;
+	char target[sizeof(((struct sockaddr_un *)0)->sun_path) + 64];
+};
+
+struct client_stream {
+	struct client *client;
+	grpc_completion_queue *queue;
+	struct call call;
+	bool ended, has_status;	/* no message comes any more; code and message are there */
+};
+
+/* ---- connecting ---- */
+
+struct client_options client_defaults(void)
+{
+	const char *data = getenv("TRIEN_DATA");
+
+	return (struct client_options){ .data = data != NULL ? data : "data",
+					.connect = getenv("TRIEN_CONNECT"), .timeout_s = 60 };
+}
+
+static enum status read_pem(const char *path, char **out, struct error *e)
+{
+	FILE *f = fopen(path, "re");
+	size_t n;
+
+	if (f == NULL)
+		return error_set(e, ST_NOT_FOUND, "%s: %s", path, strerror(errno));
+	*out = calloc(1, PEM_BYTES_MAX + 1);
+	n = *out != NULL ? fread(*out, 1, PEM_BYTES_MAX + 1, f) : 0;
+	fclose(f);
+	if (n > 0 && n <= PEM_BYTES_MAX)
+		return ST_OK;
+	free(*out);
+	*out = NULL;
+	return error_set(e, ST_INVALID, "%s: empty or over %d bytes", path, PEM_BYTES_MAX);
+}
+
+static bool is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strncmp(address, "localhost:", 10) == 0 ||
+	       strncmp(address, "[::1]:", 6) == 0;
+}
+
+static enum status choose_target(struct client *c, const struct client_options *o, struct error *e)
+{
+	const char *port;
+	int n;
+
+	if (o->connect == NULL)
+		n = snprintf(c->target, sizeof(c->target), "unix:%s/engine.sock", o->data);
+	else
+		n = snprintf(c->target, sizeof(c->target), "%s", o->connect);
+	if ((size_t)n >= sizeof(c->target))
+		return error_set(e, ST_INVALID, "the address is too long");
+	if (strncmp(c->target, "unix:", 5) == 0) {
+		if (strlen(c->target + 5) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+			return error_set(e, ST_INVALID, "%s: a socket's path has at most %zu bytes",
+					 c->target, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+		return ST_OK;
+	}
+	port = strrchr(c->target, ':');
+	if (port == NULL || port == c->target || port[1] == '\0' ||
+	    port[1 + strspn(port + 1, "0123456789")] != '\0' || strstr(c->target, "//") != NULL)
+		return error_set(e, ST_INVALID, "--connect %s: unix:PATH or HOST:PORT is needed",
+				 c->target);
+	if (o->tls_ca == NULL && !is_loopback(c->target))
+		return error_set(e, ST_INVALID, "--connect %s: clear text goes to loopback only; give "
+				 "--tls-ca, --tls-cert and --tls-key", c->target);
+	return ST_OK;
+}
+
+static enum status choose_credentials(grpc_channel_credentials **out, const struct client *c,
+				      const struct client_options *o, struct error *e)
+{
+	char *ca = NULL, *cert = NULL, *key = NULL;
+	enum status st = ST_OK;
+
+	if (o->tls_ca == NULL && o->tls_cert == NULL && o->tls_key == NULL) {
+		*out = grpc_insecure_credentials_create();
+		return ST_OK;
+	}
+	if (strncmp(c->target, "unix:", 5) == 0)
+		return error_set(e, ST_INVALID, "TLS files go with --connect HOST:PORT");
+	if (o->tls_ca == NULL || o->tls_cert == NULL || o->tls_key == NULL)
+		return error_set(e, ST_INVALID, "--tls-ca, --tls-cert and --tls-key go together");
+	st = read_pem(o->tls_ca, &ca, e);
+	if (st == ST_OK)
+		st = read_pem(o->tls_cert, &cert, e);
+	if (st == ST_OK)
+		st = read_pem(o->tls_key, &key, e);
+	if (st == ST_OK) {
+		grpc_ssl_pem_key_cert_pair pair = { key, cert };
+
+		*out = grpc_ssl_credentials_create_ex(ca, &pair, NULL, NULL);
+		if (*out == NULL)
+			st = error_set(e, ST_INVALID, "%s, %s: no PEM certificates", o->tls_ca,
+				       o->tls_cert);
+	}
+	free(ca);
+	free(cert);
+	if (key != NULL)
+		explicit_bzero(key, strlen(key));
+	free(key);
+	return st;
+}
+
+enum status client_open(struct client **out, const struct client_options *o, struct error *e)
+{
+	grpc_arg args[] = {
+		/* http_proxy is for the web. */
+		{ GRPC_ARG_INTEGER, GRPC_ARG_ENABLE_HTTP_PROXY, { .integer = 0 } },
+		{ GRPC_ARG_INTEGER, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, { .integer = ANSWER_BYTES_MAX } },
+		{ GRPC_ARG_INTEGER, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, { .integer = 100 } },
+		{ GRPC_ARG_INTEGER, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, { .integer = 500 } },
+		{ GRPC_ARG_INTEGER, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, { .integer = 2000 } },
+	};
+	grpc_channel_args list = { ARRAY_LEN(args), args };
+	grpc_channel_credentials *creds = NULL;
+	struct client *c = calloc(1, sizeof(*c));
+	enum status st;
+
+	if (c == NULL)
+		return error_set(e, ST_NOMEM, "out of memory");
+	/* Errors are told by us. */
+	setenv("GRPC_VERBOSITY", "NONE", 0);
+	grpc_init();
+	c->timeout_s = o->timeout_s;
+	st = choose_target(c, o, e);
+	if (st == ST_OK)
+		st = choose_credentials(&creds, c, o, e);
+	if (st != ST_OK) {
+		grpc_shutdown();
+		free(c);
+		return st;
+	}
+	c->channel = grpc_channel_create(c->target, creds, &list);
+	grpc_channel_credentials_release(creds);
+	c->queue = grpc_completion_queue_create_for_next(NULL);
+	*out = c;
+	return ST_OK;
+}
+
+/* ---- messages ---- */
+
+static grpc_byte_buffer *packed(const ProtobufCMessage *m)
+{
+	grpc_slice s = grpc_slice_malloc(protobuf_c_message_get_packed_size(m));
+	grpc_byte_buffer *b;
+
+	protobuf_c_message_pack(m, GRPC_SLICE_START_PTR(s));
+	b = grpc_raw_byte_buffer_create(&s, 1);
+	grpc_slice_unref(s);
+	return b;
+}
+
+/* NULL: not of this type. */
+static ProtobufCMessage *unpacked(grpc_byte_buffer *b, const ProtobufCMessageDescriptor *type)
+{
+	grpc_byte_buffer_reader r;
+	ProtobufCMessage *m;
+	grpc_slice s;
+
+	if (!grpc_byte_buffer_reader_init(&r, b))
+		return NULL;
+	s = grpc_byte_buffer_reader_readall(&r);
+	m = protobuf_c_message_unpack(type, NULL, GRPC_SLICE_LENGTH(s), GRPC_SLICE_START_PTR(s));
+	grpc_slice_unref(s);
+	grpc_byte_buffer_reader_destroy(&r);
+	return m;
+}
+
+static void call_init(struct call *call, struct client *c, grpc_completion_queue *queue,
+		      const char *method, uint64_t timeout_s)
+{
+	grpc_slice name = grpc_slice_from_copied_string(method);
+	gpr_timespec end = timeout_s == 0 ? gpr_inf_future(GPR_CLOCK_MONOTONIC) :
+		gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+			     gpr_time_from_seconds((int64_t)timeout_s, GPR_TIMESPAN));
+
+	*call = (struct call){ .message = grpc_empty_slice() };
+	grpc_metadata_array_init(&call->initial);
+	grpc_metadata_array_init(&call->trailing);
+	call->grpc = grpc_channel_create_call(c->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue, name,
+					      NULL, end, NULL);
+	grpc_slice_unref(name);
+}
+
+static void call_free(struct call *call)
+{
+	grpc_metadata_array_destroy(&call->initial);
+	grpc_metadata_array_destroy(&call->trailing);
+	grpc_byte_buffer_destroy(call->received);
+	grpc_slice_unref(call->message);
+	grpc_call_unref(call->grpc);
+}
+
+static void read_failure(const struct client *c, const struct call *call, struct failure *f)
+{
+	struct slice details = { NULL, 0 };
+	char *message = grpc_slice_to_c_string(call->message);
+
+	for (size_t i = 0; i < call->trailing.count; i++) {
+		const grpc_metadata *m = &call->trailing.metadata[i];
+
+		if (grpc_slice_str_cmp(m->key, "grpc-status-details-bin") == 0)
+			details = slice_of(GRPC_SLICE_START_PTR(m->value), GRPC_SLICE_LENGTH(m->value));
+	}
+	failure_decode(f, call->code, message, details);
+	gpr_free(message);
+	if (f->code == GRPC_STATUS_UNAVAILABLE && f->reason[0] == '\0') {
+		snprintf(f->en, sizeof(f->en), "no answer from %s; is the engine running, and may this "
+			 "user or certificate call it?", c->target);
+		snprintf(f->vi, sizeof(f->vi), "Không kết nối được với máy chủ");
+	}
+}
+
+static void unreadable(struct failure *f)
+{
+	*f = (struct failure){ .code = GRPC_STATUS_INTERNAL };
+	snprintf(f->en, sizeof(f->en), "the answer is not one of this protocol; is it another version?");
+}
+
+/* ---- unary calls ---- */
+
+void client_start(struct client *c, const char *method, const ProtobufCMessage *request,
+		  const ProtobufCMessageDescriptor *answer, void *owner)
+{
+	struct unary *u = calloc(1, sizeof(*u));
+	grpc_op ops[6] = { { 0 } };
+	grpc_byte_buffer *out = packed(request);
+	grpc_call_error rc;
+
+	if (u == NULL)
+		abort();
+	u->answer = answer;
+	u->owner = owner;
+	u->next = c->under_way;
+	u->link = &c->under_way;
+	if (u->next != NULL)
+		u->next->link = &u->next;
+	c->under_way = u;
+	call_init(&u->call, c, c->queue, method, c->timeout_s);
+	ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
+	ops[1].op = GRPC_OP_SEND_MESSAGE;
+	ops[1].data.send_message.send_message = out;
+	ops[2].op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
+	ops[3].op = GRPC_OP_RECV_INITIAL_METADATA;
+	ops[3].data.recv_initial_metadata.recv_initial_metadata = &u->call.initial;
+	ops[4].op = GRPC_OP_RECV_MESSAGE;
+	ops[4].data.recv_message.recv_message = &u->call.received;
+	ops[5].op = GRPC_OP_RECV_STATUS_ON_CLIENT;
+	ops[5].data.recv_status_on_client.trailing_metadata = &u->call.trailing;
+	ops[5].data.recv_status_on_client.status = &u->call.code;
+	ops[5].data.recv_status_on_client.status_details = &u->call.message;
+	rc = grpc_call_start_batch(u->call.grpc, ops, ARRAY_LEN(ops), u, NULL);
+	assert(rc == GRPC_CALL_OK);
+	grpc_byte_buffer_destroy(out);
+}
+
+static void unary_free(struct unary *u)
+{
+	*u->link = u->next;
+	if (u->next != NULL)
+		u->next->link = u->link;
+	call_free(&u->call);
+	free(u);
+}
+
+void *client_next(struct client *c, uint32_t wait_ms, ProtobufCMessage **answer, struct failure *f)
+{
+	gpr_timespec end = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+					gpr_time_from_millis(wait_ms, GPR_TIMESPAN));
+	struct unary *u;
+	grpc_event ev;
+	void *owner;
+
+	*answer = NULL;
+	if (c->under_way == NULL)
+		return NULL;
+	ev = grpc_completion_queue_next(c->queue, end, NULL);
+	if (ev.type != GRPC_OP_COMPLETE)
+		return NULL;
+	u = ev.tag;
+	owner = u->owner;
+	read_failure(c, &u->call, f);
+	if (f->code == GRPC_STATUS_OK) {
+		*answer = u->call.received != NULL ? unpacked(u->call.received, u->answer) : NULL;
+		if (*answer == NULL)
+			unreadable(f);
+	}
+	unary_free(u);
+	return owner;
+}
+
+ProtobufCMessage *client_call(struct client *c, const char *method, const ProtobufCMessage *request,
+			      const ProtobufCMessageDescriptor *answer, struct failure *f)
+{
+	ProtobufCMessage *m;
+
+	assert(c->under_way == NULL);
+	client_start(c, method, request, answer, c);
+	while (client_next(c, 60000, &m, f) == NULL)
+		;
+	return m;
+}
+
+/* ---- streams ---- */
+
+/* Waits for the batch; its own address is its tag. */
+static bool batch_run(struct client_stream *s, const grpc_op *ops, size_t n)
+{
+	grpc_call_error rc = grpc_call_start_batch(s->call.grpc, ops, n, (void *)ops, NULL);
+
+	assert(rc == GRPC_CALL_OK);
+	return grpc_completion_queue_pluck(s->queue, (void *)ops, gpr_inf_future(GPR_CLOCK_REALTIME),
+					   NULL).success != 0;
+}
+
+struct client_stream *client_stream_open(struct client *c, const char *method,
+					 const ProtobufCMessage *request, uint64_t timeout_s)
+{
+	struct client_stream *s = calloc(1, sizeof(*s));
+	grpc_byte_buffer *out = packed(request);
+	grpc_op ops[4] = { { 0 } };
+
+	if (s == NULL)
+		abort();
+	s->client = c;
+	s->queue = grpc_completion_queue_create_for_pluck(NULL);
+	call_init(&s->call, c, s->queue, method, timeout_s);
+	ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
+	ops[1].op = GRPC_OP_SEND_MESSAGE;
+	ops[1].data.send_message.send_message = out;
+	ops[2].op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
+	ops[3].op = GRPC_OP_RECV_INITIAL_METADATA;
+	ops[3].data.recv_initial_metadata.recv_initial_metadata = &s->call.initial;
+	s->ended = !batch_run(s, ops, ARRAY_LEN(ops));
+	grpc_byte_buffer_destroy(out);
+	return s;
+}
+
+static void stream_status(struct client_stream *s, struct failure *f)
+{
+	grpc_op op = { .op = GRPC_OP_RECV_STATUS_ON_CLIENT };
+
+	if (!s->has_status) {
+		op.data.recv_status_on_client.trailing_metadata = &s->call.trailing;
+		op.data.recv_status_on_client.status = &s->call.code;
+		op.data.recv_status_on_client.status_details = &s->call.message;
+		(void)batch_run(s, &op, 1);
+		s->has_status = true;
+	}
+	if (f != NULL)
+		read_failure(s->client, &s->call, f);
+}
+
+ProtobufCMessage *client_stream_read(struct client_stream *s,
+				     const ProtobufCMessageDescriptor *type, struct failure *f)
+{
+	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
+	ProtobufCMessage *m;
+
+	op.data.recv_message.recv_message = &s->call.received;
+	if (!s->ended && (!batch_run(s, &op, 1) || s->call.received == NULL))
+		s->ended = true;
+	if (s->ended) {
+		stream_status(s, f);
+		return NULL;
+	}
+	m = unpacked(s->call.received, type);
+	grpc_byte_buffer_destroy(s->call.received);
+	s->call.received = NULL;
+	if (m == NULL)
+		unreadable(f);
+	return m;
+}
+
+void client_stream_close(struct client_stream *s)
+{
+	if (s == NULL)
+		return;
+	grpc_call_cancel(s->call.grpc, NULL);
+	stream_status(s, NULL);
+	call_free(&s->call);
+	grpc_completion_queue_shutdown(s->queue);
+	while (grpc_completion_queue_pluck(s->queue, NULL, gpr_inf_future(GPR_CLOCK_REALTIME), NULL)
+	       .type != GRPC_QUEUE_SHUTDOWN)
+		;
+	grpc_completion_queue_destroy(s->queue);
+	free(s);
+}
+
+void client_close(struct client *c)
+{
+	grpc_event ev;
+
+	if (c == NULL)
+		return;
+	for (struct unary *u = c->under_way; u != NULL; u = u->next)
+		grpc_call_cancel(u->call.grpc, NULL);
+	grpc_completion_queue_shutdown(c->queue);
+	while ((ev = grpc_completion_queue_next(c->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL))
+	       .type != GRPC_QUEUE_SHUTDOWN)
+		unary_free(ev.tag);
+	grpc_completion_queue_destroy(c->queue);
+	grpc_channel_destroy(c->channel);
+	grpc_shutdown();
+	free(c);
+}

@@ -1,0 +1,77 @@
+/*
+ * client.h - a small gRPC client of the engine on gRPC core, for the commands.
+ *
+ * Unary calls may be several at a time and end in any order; a server stream is read message by
+ * message. One thread. Messages handed out are the caller's: protobuf_c_message_free_unpacked().
+ */
+#ifndef TRIEN_CLI_CLIENT_H
+#define TRIEN_CLI_CLIENT_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "base/status.h"
+#include "cli/failure.h"
+#include "cli/options.h"
+
+#define ISSUANCE "/trien.v1.Issuance/"
+#define REPOSITORY "/trien.v1.Repository/"
+#define OPERATIONS "/trien.v1.Operations/"
+
+struct client;
+
+struct client_options {
+	const char *data;		/* the socket is DATA/engine.sock */
+	const char *connect;		/* "unix:PATH" or "HOST:PORT"; NULL: the socket */
+	const char *tls_ca, *tls_cert, *tls_key;	/* PEM files; NULL: clear text, loopback only */
+	uint64_t timeout_s;		/* of one call */
+};
+
+/* From TRIEN_DATA and TRIEN_CONNECT where they are set. */
+struct client_options client_defaults(void);
+
+#define CLIENT_OPTION_ROWS(o) \
+	{ "data", OPTION_TEXT, &(o).data, 0, 0 }, \
+	{ "connect", OPTION_TEXT, &(o).connect, 0, 0 }, \
+	{ "tls-ca", OPTION_TEXT, &(o).tls_ca, 0, 0 }, \
+	{ "tls-cert", OPTION_TEXT, &(o).tls_cert, 0, 0 }, \
+	{ "tls-key", OPTION_TEXT, &(o).tls_key, 0, 0 }, \
+	{ "timeout", OPTION_COUNT, &(o).timeout_s, 1, 3600 }
+#define CLIENT_OPTIONS_USAGE \
+	"\n" \
+	"The engine: --data DIR (TRIEN_DATA, else data) for its socket, or --connect\n" \
+	"unix:PATH | HOST:PORT (TRIEN_CONNECT); beyond loopback with --tls-ca, --tls-cert and\n" \
+	"--tls-key FILE. --timeout SECONDS: of one call (60).\n"
+
+/*
+ * Connects with the first call. ST_INVALID: an address or a combination that cannot be;
+ * ST_NOT_FOUND: a PEM file that cannot be read.
+ */
+enum status client_open(struct client **out, const struct client_options *o, struct error *e) must_use;
+/* Cancels and frees what is left. NULL is allowed. */
+void client_close(struct client *c);
+
+/* Waits. NULL: *f says why. */
+ProtobufCMessage *client_call(struct client *c, const char *method, const ProtobufCMessage *request,
+			      const ProtobufCMessageDescriptor *answer, struct failure *f);
+
+/* Starts a call; the request is packed at once. owner comes back with its end. */
+void client_start(struct client *c, const char *method, const ProtobufCMessage *request,
+		  const ProtobufCMessageDescriptor *answer, void *owner);
+/*
+ * The owner of a call that ended, with its answer or *f; NULL: none within wait_ms, or none is
+ * under way.
+ */
+void *client_next(struct client *c, uint32_t wait_ms, ProtobufCMessage **answer, struct failure *f);
+
+struct client_stream;
+
+/* timeout_s 0: no end. */
+struct client_stream *client_stream_open(struct client *c, const char *method,
+					 const ProtobufCMessage *request, uint64_t timeout_s);
+/* The next message; NULL: the end, with f->code 0 when it is the good one. Waits. */
+ProtobufCMessage *client_stream_read(struct client_stream *s,
+				     const ProtobufCMessageDescriptor *type, struct failure *f);
+/* Cancels what is left. NULL is allowed. */
+void client_stream_close(struct client_stream *s);
+
+#endif

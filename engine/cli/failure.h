@@ -1,0 +1,35 @@
+/*
+ * failure.h - why a call failed, as the engine says it (google.rpc.Status with ErrorInfo,
+ * BadRequest, LocalizedMessage and RetryInfo), and what a command makes of it.
+ */
+#ifndef TRIEN_CLI_FAILURE_H
+#define TRIEN_CLI_FAILURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+struct failure {
+	int code;			/* grpc_status_code; 0: no failure */
+	char reason[64];		/* UPPER_SNAKE_CASE; "": the engine did not say it itself */
+	char field[160];		/* path in the request; "": none */
+	char en[512], vi[256];		/* vi "": none */
+	uint32_t retry_ms;		/* when it may be tried again; 0: not said */
+};
+
+/* details: an encoded google.rpc.Status; empty or broken ones leave code and message alone. */
+void failure_decode(struct failure *f, int code, const char *message, struct slice details);
+
+/* May the same call succeed later? */
+bool failure_passing(const struct failure *f);
+/* As in cli.h. */
+int failure_exit(const struct failure *f);
+/* Both languages, reason and field, to stderr. command: "submit". */
+void failure_print(const char *command, const struct failure *f);
+
+/* Of our own side: prints it, gives the exit code (2: the call was wrong). */
+int error_exit(const char *command, const struct error *e);
+
+#endif
