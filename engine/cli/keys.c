@@ -38,7 +38,7 @@ struct options {
 	bool json;
 };
 
-enum option { DATA = 256, SCHEMAS, ALGORITHM, PASSPHRASE, CLIENT, CRL_DAYS_OPTION, EXPIRED, NOT_YET,
+enum flag { DATA = 256, SCHEMAS, ALGORITHM, PASSPHRASE, CLIENT, CRL_DAYS_OPTION, EXPIRED, NOT_YET,
 	      REVOKED, JSON };
 
 static const struct option long_options[] = {

@@ -1,0 +1,178 @@
+#include <ctype.h>
+#include <grpc/status.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/protojson.h"
+#include "trien/v1/operations.pb-c.h"
+#include "trien/v1/repository.pb-c.h"
+
+#define ID_BYTES 26
+
+static const char usage[] =
+	"trien held list [--unit U] [--json]\n"
+	"trien held retry [RESULT] [--json]\n"
+	"trien held void RESULT --reason TEXT [--json]\n"
+	"\n"
+	"Results that have their number and cannot be signed now. RESULT: a result id, or a sequence\n"
+	"of the list. retry: one, or all. void: its number is never issued; the reason stands in the\n"
+	"register for ever.\n"
+	CLIENT_OPTIONS_USAGE;
+
+struct options {
+	struct client_options engine;
+	const char *unit, *reason;
+	bool json;
+};
+
+static int failed(const struct failure *f)
+{
+	failure_print("held", f);
+	return failure_exit(f);
+}
+
+/* The sequence itself, or that of the result with this id. */
+static bool read_sequence(struct client *c, const char *text, uint64_t *out, struct failure *f)
+{
+	Trien__V1__GetResultRequest q = TRIEN__V1__GET_RESULT_REQUEST__INIT;
+	Trien__V1__Result *r;
+	char *end;
+
+	*f = (struct failure){ 0 };
+	if (strlen(text) < ID_BYTES) {
+		*out = strtoull(text, &end, 10);
+		if (isdigit((unsigned char)*text) && *end == '\0' && *out > 0)
+			return true;
+		f->code = GRPC_STATUS_INVALID_ARGUMENT;
+		snprintf(f->en, sizeof(f->en), "'%.30s' is neither a result id nor a sequence", text);
+		return false;
+	}
+	q.result_id = (char *)text;
+	r = (void *)client_call(c, REPOSITORY "GetResult", &q.base, &trien__v1__result__descriptor, f);
+	if (r == NULL)
+		return false;
+	*out = r->sequence;
+	trien__v1__result__free_unpacked(r, NULL);
+	return true;
+}
+
+static void print_row(const Trien__V1__Held *h)
+{
+	json_t *since = h->hold_time != NULL ? protojson_write(&h->hold_time->base) : NULL;
+
+	printf("%-20" PRIu64 "  %-20.20s  %-24s  %-24s  %s\n", h->sequence,
+	       since != NULL ? json_string_value(since) : "-", h->unit, h->number_text, h->kind);
+	printf("    %s %s%s%s\n", h->reason, h->message_en, h->detail[0] != '\0' ? ": " : "", h->detail);
+	json_decref(since);
+}
+
+static int list_all(const struct options *o, struct client *c)
+{
+	Trien__V1__ListHeldRequest q = TRIEN__V1__LIST_HELD_REQUEST__INIT;
+	json_t *rows = json_array();
+	char *token = strdup("");
+	struct failure f = { 0 };
+	uint64_t n = 0;
+
+	q.unit = (char *)(o->unit != NULL ? o->unit : "");
+	q.page_size = 200;
+	while (token != NULL) {
+		Trien__V1__ListHeldResponse *a;
+
+		q.page_token = token;
+		a = (void *)client_call(c, OPERATIONS "ListHeld", &q.base,
+					&trien__v1__list_held_response__descriptor, &f);
+		if (a == NULL)
+			break;
+		n += a->n_held;
+		for (size_t i = 0; i < a->n_held; i++) {
+			if (o->json)
+				json_array_append_new(rows, protojson_write(&a->held[i]->base));
+			else
+				print_row(a->held[i]);
+		}
+		free(token);
+		token = a->next_page_token[0] != '\0' ? strdup(a->next_page_token) : NULL;
+		trien__v1__list_held_response__free_unpacked(a, NULL);
+	}
+	free(token);
+	if (o->json && f.code == 0)
+		json_print(json_incref(rows));
+	else if (f.code == 0 && n == 0)
+		fprintf(stderr, "nothing is held\n");
+	json_decref(rows);
+	return f.code == 0 ? 0 : failed(&f);
+}
+
+static int retry(const struct options *o, struct client *c, const char *which)
+{
+	Trien__V1__RetryHeldRequest q = TRIEN__V1__RETRY_HELD_REQUEST__INIT;
+	Trien__V1__RetryHeldResponse *a;
+	struct failure f;
+
+	if (which != NULL && !read_sequence(c, which, &q.sequence, &f))
+		return failed(&f);
+	a = (void *)client_call(c, OPERATIONS "RetryHeld", &q.base,
+				&trien__v1__retry_held_response__descriptor, &f);
+	if (a == NULL)
+		return failed(&f);
+	if (o->json)
+		json_print(json_pack("{s:I}", "retried", (json_int_t)a->retried));
+	else
+		printf("%u on their way again\n", a->retried);
+	trien__v1__retry_held_response__free_unpacked(a, NULL);
+	return 0;
+}
+
+static int void_one(const struct options *o, struct client *c, const char *which)
+{
+	Trien__V1__VoidHeldRequest q = TRIEN__V1__VOID_HELD_REQUEST__INIT;
+	Trien__V1__VoidHeldResponse *a;
+	struct failure f;
+
+	if (!read_sequence(c, which, &q.sequence, &f))
+		return failed(&f);
+	q.reason = (char *)o->reason;
+	a = (void *)client_call(c, OPERATIONS "VoidHeld", &q.base,
+				&trien__v1__void_held_response__descriptor, &f);
+	if (a == NULL)
+		return failed(&f);
+	if (o->json)
+		json_print(protojson_write(&a->base));
+	else
+		printf("%" PRIu64 " is void\n", a->sequence);
+	trien__v1__void_held_response__free_unpacked(a, NULL);
+	return 0;
+}
+
+int cli_held(int argc, char **argv)
+{
+	struct options o = { .engine = client_defaults() };
+	const struct option_row rows[] = {
+		{ "unit", OPTION_TEXT, &o.unit, 0, 0 },
+		{ "reason", OPTION_TEXT, &o.reason, 0, 0 },
+		{ "json", OPTION_FLAG, &o.json, 0, 0 },
+		CLIENT_OPTION_ROWS(o.engine),
+	};
+	int code = options_read(usage, &argc, argv, rows, ARRAY_LEN(rows));
+	const char *act = argc > 1 ? argv[1] : "";
+	bool list = strcmp(act, "list") == 0 && argc == 2;
+	bool again = strcmp(act, "retry") == 0 && argc <= 3;
+	struct client *c = NULL;
+	struct error e = { 0 };
+
+	if (code >= 0)
+		return code;
+	if (!list && !again && (strcmp(act, "void") != 0 || argc != 3 || o.reason == NULL))
+		return options_wrong(usage, "list, retry [RESULT], or void RESULT --reason TEXT?");
+	if (client_open(&c, &o.engine, &e) != ST_OK)
+		return error_exit("held", &e);
+	code = list ? list_all(&o, c) : again ? retry(&o, c, argc == 3 ? argv[2] : NULL) :
+	       void_one(&o, c, argv[2]);
+	client_close(c);
+	return code;
+}

@@ -1,0 +1,112 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/progress.h"
+#include "cli/protojson.h"
+#include "trien/v1/operations.pb-c.h"
+
+#define POLL_MS 100
+
+static const char usage[] =
+	"trien status [--wait N] [--json]\n"
+	"\n"
+	"How the engine is. --wait: up to N seconds until it gives numbers. Exit: 0 all is well, 3 it\n"
+	"does not number, or signer or store do not answer, 69 it is not reached.\n"
+	CLIENT_OPTIONS_USAGE;
+
+static Trien__V1__Status *ask(struct client *c, struct failure *f)
+{
+	Trien__V1__GetStatusRequest q = TRIEN__V1__GET_STATUS_REQUEST__INIT;
+
+	return (void *)client_call(c, OPERATIONS "GetStatus", &q.base,
+				   &trien__v1__status__descriptor, f);
+}
+
+static bool is_well(const Trien__V1__Status *s)
+{
+	return s->numbering && s->signer_up && s->store_up;
+}
+
+static Trien__V1__Status *ask_until_well(struct client *c, uint64_t seconds, struct failure *f)
+{
+	int64_t end_ms = progress_now_ms() + (int64_t)seconds * 1000;
+	Trien__V1__Status *s;
+
+	while (((s = ask(c, f)) == NULL ? failure_passing(f) : !is_well(s)) &&
+	       progress_now_ms() < end_ms) {
+		if (s != NULL)
+			trien__v1__status__free_unpacked(s, NULL);
+		usleep(POLL_MS * 1000);
+	}
+	return s;
+}
+
+static void row(const char *label, uint64_t n)
+{
+	char text[COUNT_TEXT_BYTES];
+
+	printf("%-20s %12s\n", label, count_text(text, n));
+}
+
+static void show(const Trien__V1__Status *s)
+{
+	json_t *since = s->start_time != NULL ? protojson_write(&s->start_time->base) : NULL;
+
+	printf("running since        %s, store %s, io %s; you are %s\n",
+	       since != NULL ? json_string_value(since) : "?", s->store, s->io, s->principal);
+	printf("numbering            %s%s\n", s->numbering ? "yes" : "NO: ", s->numbering_reason);
+	printf("signer, store        %s, %s\n", s->signer_up ? "up" : "AWAY",
+	       s->store_up ? "up" : "AWAY");
+	row("accepted", s->accepted);
+	row("stored", s->stored);
+	row("in flight", s->in_flight);
+	row("held", s->held);
+	row("voided", s->voided);
+	row("repetitions", s->duplicates);
+	row("refused", s->refused);
+	row("signatures", s->signatures);
+	printf("%-20s %6u of %u free\n", "journal segments", s->journal_slots_free, s->journal_slots);
+	json_decref(since);
+}
+
+int cli_status(int argc, char **argv)
+{
+	struct client_options engine = client_defaults();
+	uint64_t wait_s = 0;
+	bool json = false;
+	const struct option_row rows[] = {
+		{ "wait", OPTION_COUNT, &wait_s, 0, 3600 },
+		{ "json", OPTION_FLAG, &json, 0, 0 },
+		CLIENT_OPTION_ROWS(engine),
+	};
+	int code = options_read(usage, &argc, argv, rows, ARRAY_LEN(rows));
+	struct client *c = NULL;
+	struct error e = { 0 };
+	Trien__V1__Status *s;
+	struct failure f;
+
+	if (code >= 0)
+		return code;
+	if (argc != 1)
+		return options_wrong(usage, "status takes flags only");
+	if (client_open(&c, &engine, &e) != ST_OK)
+		return error_exit("status", &e);
+	s = ask_until_well(c, wait_s, &f);
+	client_close(c);
+	if (s == NULL) {
+		failure_print("status", &f);
+		return failure_exit(&f);
+	}
+	if (json)
+		json_print(protojson_write(&s->base));
+	else
+		show(s);
+	code = is_well(s) ? 0 : 3;
+	trien__v1__status__free_unpacked(s, NULL);
+	return code;
+}
