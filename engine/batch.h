@@ -72,6 +72,7 @@ struct item {
 	uint8_t slots_n;
 	struct signed_slot slots[DOC_SIGNATURES_MAX];
 	struct template *template;	/* render   referenced until released */
+	uint8_t template_version[SHA256_BYTES];
 	struct document doc;
 	struct sha256 *mid;		/* pool     hash state carried from slot to slot */
 	uint8_t file_sha256[SHA256_BYTES];	/* sign_bind of the last slot */

@@ -46,6 +46,7 @@ struct signature_slot {
 	uint32_t hole_bytes;	/* exact, from chain, algorithm and profile */
 	uint32_t body_bytes;	/* room in the body for what differs per document: digest and value, hex */
 	char name[256];		/* UTF-8, /Name: the certificate's subject CN */
+	uint8_t cert_sha256[SHA256_BYTES];	/* of the signer's certificate */
 	int64_t signed_ms;	/* Unix, UTC; printed as /M in +07'00' */
 };
 

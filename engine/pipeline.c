@@ -63,6 +63,7 @@ static enum status press_item(struct worker *w, struct item *item, struct batch_
 		hold(item, REASON_RENDER_FAILED, e.text);
 		return ST_OK;
 	}
+	memcpy(item->template_version, template_view(item->template)->version, SHA256_BYTES);
 	st = render_item(w->press, item, &range->arena);
 	if (st != ST_OK)
 		return st;

@@ -75,6 +75,7 @@ static void plan_slot(struct signed_slot *slot, const struct signing_key *key, i
 	slot->plan.body_bytes = 2 * (SHA256_BYTES + (uint32_t)key->info->signature_max);
 	slot->plan.signed_ms = signed_ms;
 	memcpy(slot->plan.name, key->name, sizeof(slot->plan.name));
+	memcpy(slot->plan.cert_sha256, key->row.cert_sha256, sizeof(slot->plan.cert_sha256));
 }
 
 void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms)
