@@ -381,13 +381,16 @@ bool form_bool(struct form *f, const json_t *obj, const char *key, bool absent)
 uint32_t form_day(struct form *f, const json_t *obj, const char *key, unsigned int flags)
 {
 	const char *s = form_text(f, obj, key, flags, 10);
+	static const char shape[] = "0000-00-00";
 	unsigned int y = 0, m = 0, d = 0;
-	int n = 0;
+	bool shaped = true;
 
 	if (s == NULL)
 		return 0;
-	if (strlen(s) != 10 || sscanf(s, "%4u-%2u-%2u%n", &y, &m, &d, &n) != 3 || n != 10 ||
-	    y < 1900 || !date_exists(y, (uint8_t)m, (uint8_t)d)) {
+	for (size_t i = 0; i < sizeof(shape); i++)
+		shaped = shaped && (shape[i] == '0' ? isdigit((unsigned char)s[i]) : s[i] == shape[i]);
+	if (!shaped || sscanf(s, "%4u-%2u-%2u", &y, &m, &d) != 3 || y < 1900 ||
+	    !date_exists(y, (uint8_t)m, (uint8_t)d)) {
 		form_fail(f, key, "must be a date of the form 2026-07-01");
 		return 0;
 	}

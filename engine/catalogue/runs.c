@@ -81,8 +81,9 @@ static enum status unknown_field(struct parse *p, const char *name)
 	return ST_INVALID;
 }
 
-static enum status find_format(struct parse *p, const char *name, const struct field_def *field,
-			       uint8_t *format)
+/* field NULL: a built-in, which is text. */
+static enum status find_format(struct parse *p, const char *name, const char *of,
+			       const struct field_def *field, uint8_t *format)
 {
 	enum field_type type = field != NULL ? field->type : FIELD_TEXT;
 
@@ -94,10 +95,10 @@ static enum status find_format(struct parse *p, const char *name, const struct f
 			return ST_OK;
 		if (type == FIELD_TABLE)
 			snprintf(p->why, p->size, "{%s} is a table: it is shown by a table block",
-				 field->name);
+				 of);
 		else
 			snprintf(p->why, p->size, "{%s|%s}: this format does not suit the field's type",
-				 field != NULL ? field->name : "", name);
+				 of, name);
 		return ST_INVALID;
 	}
 	snprintf(p->why, p->size, "format \"%s\" is unknown; allowed: date, date_long, date_words, "
@@ -141,7 +142,7 @@ static enum status reference(struct parse *p, const char *text, size_t *used)
 		return unknown_field(p, name);
 	if (r.field >= 0)
 		field = &p->fields[r.field];
-	st = find_format(p, format, field, &r.format);
+	st = find_format(p, format, name, field, &r.format);
 	if (st != ST_OK)
 		return st;
 	st = flush(p);

@@ -1,1 +1,7 @@
+trien_test(form_test LINK trien_catalogue)
+trien_test(runs_test LINK trien_catalogue)
+trien_test(image_test LINK trien_catalogue)
+trien_test(number_test LINK trien_catalogue)
 trien_test(check_test LINK trien_catalogue)
+trien_test(catalogue_test LINK trien_catalogue)
+trien_test(demo_test LINK trien_catalogue)

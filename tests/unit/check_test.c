@@ -95,16 +95,16 @@ static const struct broken kinds[] = {
 	{ "\"label\": \"Số\", \"value\": \"{so|money}\"", "\"label\": \"\"",
 	  ":29: versions[0].layout[2].lines[0]: \"label\" and \"value\" are both missing" },
 	{ "\"field\": \"bang\"", "\"field\": \"ten\"",
-	  ":32: versions[0].layout[5].field: \"ten\" is no table" },
+	  ":32: versions[0].layout[4].field: \"ten\" is no table" },
 	{ "\"type\": \"signature\"", "\"type\": \"signature\", \"size_pt\": 72",
-	  ":33: versions[0].layout[6].size_pt: must be a number from 6.0 to 36.0" },
+	  ":33: versions[0].layout[5].size_pt: must be a number from 6.0 to 36.0" },
 	{ "\"type\": \"signature\"", "\"type\": \"space\"",
-	  ":33: versions[0].layout[6]: \"space_pt\" is missing" },
+	  ":33: versions[0].layout[5]: \"space_pt\" is missing" },
 	{ "\"type\": \"signature\"", "\"type\": \"qr\"",
 	  ":25: versions[0].layout: 0 signature blocks; exactly 1 is allowed" },
 	{ "{ \"type\": \"signature\" }", "{ \"type\": \"signature\" }, { \"type\": \"national_header\" }",
 	  ":25: versions[0].layout: at most 1 block each of national_header, number_date and qr" },
-	{ "] }] }", "] }", ":35: '}' expected near end of file" },
+	{ "] }] }", "] }", ":35: ']' expected near end of file" },
 };
 
 static const struct broken units[] = {
