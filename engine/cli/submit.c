@@ -7,7 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "cli/cases.h"
+#include "cli/caselines.h"
 #include "cli/cli.h"
 #include "cli/protojson.h"
 #include "limits.h"

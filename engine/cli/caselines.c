@@ -1,4 +1,4 @@
-#include "cli/cases.h"
+#include "cli/caselines.h"
 
 #include <errno.h>
 #include <stdlib.h>

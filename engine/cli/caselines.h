@@ -1,11 +1,11 @@
 /*
- * cases.h - JSON Lines of cases: one trien.v1.Case in proto3 JSON a line.
+ * caselines.h - JSON Lines of cases: one trien.v1.Case in proto3 JSON a line.
  *
  * Empty lines are passed over, a byte order mark too. A line that is no case is reported and does
  * not stop the others. Memory is one line.
  */
-#ifndef TRIEN_CLI_CASES_H
-#define TRIEN_CLI_CASES_H
+#ifndef TRIEN_CLI_CASELINES_H
+#define TRIEN_CLI_CASELINES_H
 
 #include <stdint.h>
 #include <stdio.h>
