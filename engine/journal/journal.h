@@ -4,9 +4,9 @@
  * DATA/journal holds `lock` (pid of the process that writes) and a pool of equally large files
  * slot-0000, slot-0001, …, allocated and zeroed before the first record: later writes move no
  * metadata and cannot run out of space. A slot holds one segment as base/frame.h draws it, purpose
- * FRAME_JOURNAL. Segment n + 1 takes the free slot with the oldest segment (first the empty ones), so
- * that with one pool size it is slot (segno - 1) mod slots; which segment a slot holds is said by
- * its header block alone. A pool can grow by configuration, and never shrinks.
+ * FRAME_JOURNAL. A new segment takes the free slot with the oldest segment (first the empty ones):
+ * with one pool size that is slot (segno - 1) mod slots, but which segment a slot holds is said
+ * by its header block alone. A pool can grow by configuration, and never shrinks.
  *
  *	slot-0000 │ segment 5: header, frames …          │	newest, being written
  *	slot-0001 │ segment 2: released, to be taken next │
@@ -37,27 +37,28 @@ struct journal;
 
 struct journal_config {
 	const char *dir;		/* DATA/journal */
-	uint32_t segment_bytes;		/* JOURNAL_SEGMENT_BYTES; a multiple of 4 KiB, never changed later */
+	uint32_t segment_bytes;		/* JOURNAL_SEGMENT_BYTES; in 4 KiB, never changed later */
 	uint32_t slots;			/* JOURNAL_SLOTS_DEFAULT; at least 2 */
 	uint32_t depth;			/* writes in flight, 1 … JOURNAL_DEPTH_MAX */
 };
 
 /*
- * One record at replay; payload borrowed during the call. Not ST_OK stops the replay. It is acted upon
- * (acknowledged, stored) only once journal_open() has returned: only then is all of it durable.
+ * One record at replay; payload borrowed during the call. Not ST_OK stops the replay. It is acted
+ * upon (acknowledged, stored) only once journal_open() has returned: then all of it is durable.
  */
-typedef enum status (*journal_replay_fn)(void *ctx, uint64_t pos, uint8_t type, struct slice payload,
-					 struct error *e);
+typedef enum status (*journal_replay_fn)(void *ctx, uint64_t pos, uint8_t type,
+					 struct slice payload, struct error *e);
 
 /*
  * Takes DATA's lock (a second engine gets ST_EXISTS naming the holder's pid), gives every record
  * from `from` on to replay in order up to the end (torn tail cut; damage in the middle: ST_DAMAGED
- * with segment and offset), allocates and zeroes what the pool lacks (ST_NOSPACE says how many bytes
- * are needed), flushes, and testifies the start. ST_PRECONDITION: other segment_bytes than before;
- * ST_UNSUPPORTED: a later version wrote it.
+ * with segment and offset), allocates and zeroes what the pool lacks (ST_NOSPACE says how many
+ * bytes are needed), flushes, and testifies the start. ST_PRECONDITION: segments had another size
+ * before; ST_UNSUPPORTED: a later version wrote it.
  */
-enum status journal_open(struct journal **j, struct io *io, const struct journal_config *cfg, uint64_t from,
-			 journal_replay_fn replay, void *ctx, struct error *e) must_use;
+enum status journal_open(struct journal **j, struct io *io, const struct journal_config *cfg,
+			 uint64_t from, journal_replay_fn replay, void *ctx,
+			 struct error *e) must_use;
 /*
  * Writes what was appended, testifies a clean stop, frees. Runs io until its writes are back, and
  * with it the callbacks of other operations: closed before what those touch.
@@ -67,10 +68,11 @@ void journal_close(struct journal *j);
 /*
  * Copies one record into the open batch; *pos is its position, durable when *pos <
  * journal_durable(). ST_FULL: all buffers are in flight, nothing was written, try after
- * journal_pump(); or no slot is free. ST_TOO_LARGE: beyond JOURNAL_RECORD_BYTES_MAX (or what a small
- * segment takes). ST_IO: failed before. type: not 0.
+ * journal_pump(); or no slot is free. ST_TOO_LARGE: beyond JOURNAL_RECORD_BYTES_MAX (or what a
+ * small segment takes). ST_IO: failed before. type: not 0.
  */
-enum status journal_append(struct journal *j, uint8_t type, struct slice payload, uint64_t *pos) must_use;
+enum status journal_append(struct journal *j, uint8_t type, struct slice payload,
+			   uint64_t *pos) must_use;
 /* Starts writes for what has accumulated, as depth allows. Call after appends and completions. */
 void journal_pump(struct journal *j);
 /* Everything before this position is durable, in prefix order. */

@@ -1,0 +1,277 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "journal/record.h"
+#include "reason.h"
+
+#define TEXT(s) slice_str(s)
+
+static uint8_t buf[JOURNAL_RECORD_BYTES_MAX];
+
+static struct record_numbered numbered(void)
+{
+	struct record_numbered r = { .accepted_ms = 1764000000123, .issued_ms = 1764000000124,
+				     .results_n = 2, .principal = TEXT("urn:trien:one-stop"),
+				     .case_bytes = TEXT("the canonical case") };
+
+	for (uint8_t i = 0; i < r.results_n; i++) {
+		r.results[i] = (struct numbered_result){
+			.sequence = 0x0123456789abcdef + i, .lane = (uint8_t)(63 - i),
+			.number = 4313u + i, .year = 2026, .register_code = TEXT("GXN"),
+			.number_text = TEXT("4313/GXN-UBND") };
+		memset(r.results[i].pins.kind, 0x10 + i, PIN_BYTES);
+		memset(r.results[i].pins.unit, 0x20 + i, PIN_BYTES);
+		memset(r.results[i].pins.signer, 0x30 + i, PIN_BYTES);
+	}
+	return r;
+}
+
+static struct record_result result(void)
+{
+	struct record_result r = { .sequence = 77, .lane = 5, .reason = REASON_COUNT - 1,
+				   .at_ms = -1, .actor = TEXT("registrar"), .detail = TEXT("wrong"),
+				   .unit = TEXT("UBND-1"), .register_code = TEXT("QD"),
+				   .year = 2025, .number = 9 };
+
+	memset(r.key, 0xab, sizeof(r.key));
+	return r;
+}
+
+static struct record_register reg(void)
+{
+	return (struct record_register){ .unit = TEXT("UBND-1"), .code = TEXT("QD"),
+					 .reason = TEXT("office opened"), .actor = TEXT("admin"),
+					 .year = 2026, .first = 4313, .at_ms = 1764000000000 };
+}
+
+static struct record_link link_record(void)
+{
+	struct record_link r = { .sequence = 99, .lane = 1, .at_ms = 5, .actor = TEXT("portal"),
+				 .holder = { .id_kind = ID_CITIZEN, .role = HOLDER_CHILD,
+					     .visibility = 1, .country = TEXT("VN"),
+					     .number = TEXT("001000000001"), .name = TEXT("Trẻ Một"),
+					     .from = 20260101, .to = 20440101 } };
+
+	memset(r.key, 7, sizeof(r.key));
+	return r;
+}
+
+static void numbered_round_trip(void **state)
+{
+	struct record_numbered r = numbered(), got;
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_numbered_encode(&r, &w), ST_OK);
+	assert_int_equal(record_numbered_decode(&got, writer_slice(&w)), ST_OK);
+	assert_int_equal(got.accepted_ms, r.accepted_ms);
+	assert_int_equal(got.issued_ms, r.issued_ms);
+	assert_int_equal(got.results_n, 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(got.results[i].sequence, r.results[i].sequence);
+		assert_int_equal(got.results[i].lane, r.results[i].lane);
+		assert_int_equal(got.results[i].number, r.results[i].number);
+		assert_int_equal(got.results[i].year, 2026);
+		assert_true(slice_eq(got.results[i].register_code, r.results[i].register_code));
+		assert_true(slice_eq(got.results[i].number_text, r.results[i].number_text));
+		assert_memory_equal(&got.results[i].pins, &r.results[i].pins, sizeof(struct pins));
+	}
+	assert_true(slice_eq(got.principal, r.principal));
+	assert_true(slice_eq(got.case_bytes, r.case_bytes));
+}
+
+static void result_round_trip(void **state)
+{
+	struct record_result r = result(), got;
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_result_encode(&r, &w), ST_OK);
+	assert_int_equal(record_result_decode(&got, writer_slice(&w)), ST_OK);
+	assert_int_equal(got.sequence, 77);
+	assert_int_equal(got.lane, 5);
+	assert_int_equal(got.reason, r.reason);
+	assert_int_equal(got.at_ms, -1);
+	assert_memory_equal(got.key, r.key, sizeof(r.key));
+	assert_true(slice_eq(got.actor, r.actor));
+	assert_true(slice_eq(got.detail, r.detail));
+	assert_true(slice_eq(got.unit, r.unit));
+	assert_true(slice_eq(got.register_code, r.register_code));
+	assert_int_equal(got.year, 2025);
+	assert_int_equal(got.number, 9);
+}
+
+static void register_round_trip(void **state)
+{
+	struct record_register r = reg(), got;
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_register_encode(&r, &w), ST_OK);
+	assert_int_equal(record_register_decode(&got, writer_slice(&w)), ST_OK);
+	assert_true(slice_eq(got.unit, r.unit));
+	assert_true(slice_eq(got.code, r.code));
+	assert_true(slice_eq(got.reason, r.reason));
+	assert_true(slice_eq(got.actor, r.actor));
+	assert_int_equal(got.year, 2026);
+	assert_int_equal(got.first, 4313);
+	assert_int_equal(got.at_ms, r.at_ms);
+}
+
+static void link_round_trip(void **state)
+{
+	struct record_link r = link_record(), got;
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_link_encode(&r, &w), ST_OK);
+	assert_int_equal(record_link_decode(&got, writer_slice(&w)), ST_OK);
+	assert_int_equal(got.sequence, 99);
+	assert_int_equal(got.lane, 1);
+	assert_int_equal(got.holder.id_kind, ID_CITIZEN);
+	assert_int_equal(got.holder.role, HOLDER_CHILD);
+	assert_int_equal(got.holder.visibility, 1);
+	assert_true(slice_eq(got.holder.country, r.holder.country));
+	assert_true(slice_eq(got.holder.number, r.holder.number));
+	assert_true(slice_eq(got.holder.name, r.holder.name));
+	assert_int_equal(got.holder.from, 20260101);
+	assert_int_equal(got.holder.to, 20440101);
+	assert_memory_equal(got.key, r.key, sizeof(r.key));
+	assert_int_equal(got.at_ms, 5);
+	assert_true(slice_eq(got.actor, r.actor));
+}
+
+/* ---- all of them alike ---- */
+
+enum { NUMBERED, RESULT, REGISTER, LINK, KINDS };
+
+static size_t encode(int kind)
+{
+	struct writer w = writer_of(buf, sizeof(buf));
+	struct record_numbered n = numbered();
+	struct record_result v = result();
+	struct record_register g = reg();
+	struct record_link l = link_record();
+	enum status st = kind == NUMBERED ? record_numbered_encode(&n, &w) :
+			 kind == RESULT ? record_result_encode(&v, &w) :
+			 kind == REGISTER ? record_register_encode(&g, &w) :
+					    record_link_encode(&l, &w);
+
+	assert_int_equal(st, ST_OK);
+	return writer_size(&w);
+}
+
+static enum status decode(int kind, const uint8_t *p, size_t n)
+{
+	union {
+		struct record_numbered n;
+		struct record_result v;
+		struct record_register g;
+		struct record_link l;
+	} out;
+	struct slice s = slice_of(p, n);
+
+	return kind == NUMBERED ? record_numbered_decode(&out.n, s) :
+	       kind == RESULT ? record_result_decode(&out.v, s) :
+	       kind == REGISTER ? record_register_decode(&out.g, s) :
+				  record_link_decode(&out.l, s);
+}
+
+static void strict(void **state)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		size_t n = encode(kind);
+
+		for (size_t cut = 0; cut < n; cut++)
+			assert_int_equal(decode(kind, buf, cut), ST_CORRUPT);
+		assert_int_equal(decode(kind, buf, n), ST_OK);
+		buf[n] = 0;
+		assert_int_equal(decode(kind, buf, n + 1), ST_CORRUPT);
+		buf[0] = 2;
+		assert_int_equal(decode(kind, buf, n), ST_UNSUPPORTED);
+		buf[0] = 0;
+		assert_int_equal(decode(kind, buf, n), ST_CORRUPT);
+	}
+}
+
+/* What readers copy into fixed places is bounded on both sides. */
+static void bounds(void **state)
+{
+	struct record_numbered n = numbered();
+	struct record_result v = result();
+	struct record_register g = reg();
+	struct record_link l = link_record();
+	struct writer w = writer_of(buf, sizeof(buf));
+	static const uint8_t big[CASE_BYTES_MAX + 1];
+
+	n.results_n = 0;
+	assert_int_equal(record_numbered_encode(&n, &w), ST_TOO_LARGE);
+	n.results_n = CASE_RESULTS_MAX + 1;
+	assert_int_equal(record_numbered_encode(&n, &w), ST_TOO_LARGE);
+	n = numbered();
+	n.results[1].lane = LANES;
+	assert_int_equal(record_numbered_encode(&n, &w), ST_TOO_LARGE);
+	n = numbered();
+	n.results[0].number_text = slice_of(big, NUMBER_TEXT_BYTES_MAX + 1);
+	assert_int_equal(record_numbered_encode(&n, &w), ST_TOO_LARGE);
+	n = numbered();
+	n.case_bytes = slice_of(big, sizeof(big));
+	assert_int_equal(record_numbered_encode(&n, &w), ST_TOO_LARGE);
+	v.reason = REASON_COUNT;
+	assert_int_equal(record_result_encode(&v, &w), ST_TOO_LARGE);
+	g.code = slice_of(big, CODE_BYTES_MAX + 1);
+	assert_int_equal(record_register_encode(&g, &w), ST_TOO_LARGE);
+	l.holder.name = slice_of(big, NAME_BYTES_MAX + 1);
+	assert_int_equal(record_link_encode(&l, &w), ST_TOO_LARGE);
+	assert_int_equal(writer_size(&w), 0);
+	/* A buffer that is too small. */
+	n = numbered();
+	w = writer_of(buf, 100);
+	assert_int_equal(record_numbered_encode(&n, &w), ST_TOO_LARGE);
+	/* The largest case with the most results. */
+	n.results_n = CASE_RESULTS_MAX;
+	for (uint8_t i = 2; i < CASE_RESULTS_MAX; i++)
+		n.results[i] = n.results[0];
+	n.case_bytes = slice_of(big, CASE_BYTES_MAX);
+	w = writer_of(buf, sizeof(buf));
+	assert_int_equal(record_numbered_encode(&n, &w), ST_OK);
+	assert_int_equal(record_numbered_decode(&n, writer_slice(&w)), ST_OK);
+	/* A lane beyond the last in the bytes. */
+	size_t size = encode(NUMBERED);
+	buf[1 + 8 + 8 + 1 + 8] = LANES;
+	assert_int_equal(decode(NUMBERED, buf, size), ST_CORRUPT);
+}
+
+/* Bytes changed at random: ST_OK, ST_CORRUPT or ST_UNSUPPORTED, and no step outside (under ASan). */
+static void mutations(void **state)
+{
+	unsigned int seed = 20261124;
+	uint32_t taken = 0;
+
+	for (int run = 0; run < 20000; run++) {
+		int kind = run % KINDS;
+		size_t n = encode(kind), cut = rand_r(&seed) % 8 == 0 ? (size_t)rand_r(&seed) % n : n;
+		uint8_t *exact = malloc(cut);
+		enum status st;
+
+		for (int k = rand_r(&seed) % 4 + 1; k > 0; k--)
+			buf[(size_t)rand_r(&seed) % n] = (uint8_t)rand_r(&seed);
+		memcpy(exact, buf, cut);
+		st = decode(kind, exact, cut);
+		assert_true(st == ST_OK || st == ST_CORRUPT || st == ST_UNSUPPORTED);
+		taken += st == ST_OK;
+		free(exact);
+	}
+	assert_true(taken > 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbered_round_trip), cmocka_unit_test(result_round_trip),
+		cmocka_unit_test(register_round_trip), cmocka_unit_test(link_round_trip),
+		cmocka_unit_test(strict), cmocka_unit_test(bounds), cmocka_unit_test(mutations),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
