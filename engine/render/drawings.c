@@ -183,8 +183,8 @@ enum status draw_image(struct sheet *s, const struct image *image, uint32_t obje
 		       struct shared_layer *l)
 {
 	char dict[240], content[120], bbox[64];
-	uint32_t w = image != NULL ? image->width_mm10 * CPT_PER_MM10 / 100 : 0;
-	uint32_t h = image != NULL ? image->height_mm10 * CPT_PER_MM10 / 100 : 0;
+	uint32_t w = image != NULL ? CPT_OF_MM10(image->width_mm10) / 100 : 0;
+	uint32_t h = image != NULL ? CPT_OF_MM10(image->height_mm10) / 100 : 0;
 	enum status st;
 
 	if (image == NULL || image->bits == NULL) {

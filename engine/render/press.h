@@ -14,7 +14,7 @@
 #include "render/template.h"
 
 /* A4 and margins after ND 30/2020 PL I, I.2: top and bottom 20-25 mm, left 30-35, right 15-20. */
-#define CPT_PER_MM10 283465 / 100000	/* × tenths of a millimetre: cpt */
+#define CPT_OF_MM10(mm10) ((mm10) * 283465 / 10000)	/* tenths of a millimetre: cpt */
 #define PAGE_WIDTH 59528
 #define PAGE_HEIGHT 84189
 #define MARGIN_TOP 5669

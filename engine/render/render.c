@@ -10,7 +10,13 @@
 #define BUCKETS 256
 #define ICC_BYTES_MAX (1024 * 1024)
 #define ICC_DEFAULT "/usr/share/color/icc/sRGB.icc"
-#define FONT_DEFAULT "/usr/share/fonts/truetype/liberation/LiberationSerif-"
+
+/* Liberation 2, which has Vietnamese: the folder of Debian 12, and of those that have it alone. */
+static const char *const font_dirs[] = { "/usr/share/fonts/truetype/liberation2",
+					 "/usr/share/fonts/truetype/liberation" };
+static const char *const font_files[FACES] = { "LiberationSerif-Regular.ttf", "LiberationSerif-Bold.ttf",
+					       "LiberationSerif-Italic.ttf",
+					       "LiberationSerif-BoldItalic.ttf" };
 
 struct render {
 	pthread_mutex_t lock;		/* all below, but for what composer shares read-only */
@@ -46,17 +52,29 @@ static enum status read_profile(const char *path, struct slice *out, struct erro
 	return ST_OK;
 }
 
+static enum status open_usual(struct font **f, int face, struct error *e)
+{
+	char path[128];
+	size_t i = 0;
+
+	do
+		snprintf(path, sizeof(path), "%s/%s", font_dirs[i], font_files[face]);
+	while (access(path, R_OK) != 0 && ++i < ARRAY_LEN(font_dirs));
+	if (i == ARRAY_LEN(font_dirs))
+		return error_set(e, ST_NOT_FOUND, "font %s: not in %s; Debian's package fonts-liberation2 has it",
+				 font_files[face], font_dirs[0]);
+	return font_open(f, path, e);
+}
+
 static enum status open_faces(struct font *faces[FACES], const struct render_config *cfg, struct error *e)
 {
 	const char *paths[FACES] = { cfg->font_regular, cfg->font_bold, cfg->font_italic,
 				     cfg->font_bold_italic };
-	static const char *const usual[FACES] = {
-		FONT_DEFAULT "Regular.ttf", FONT_DEFAULT "Bold.ttf", FONT_DEFAULT "Italic.ttf",
-		FONT_DEFAULT "BoldItalic.ttf" };
 	enum status st = ST_OK;
 
 	for (int f = 0; f < FACES && st == ST_OK; f++)
-		st = font_open(&faces[f], paths[f] != NULL && paths[f][0] != '\0' ? paths[f] : usual[f], e);
+		st = paths[f] != NULL && paths[f][0] != '\0' ? font_open(&faces[f], paths[f], e) :
+			open_usual(&faces[f], f, e);
 	return st;
 }
 

@@ -117,6 +117,9 @@ static void pages(struct tail *t, struct press *p)
 		p->places[i].page_at = begin(t, page_number_of(t, i));
 		write_str(w, "<</Type/Page/Parent ");
 		reference(t, OBJ_PAGES);
+		/* On the page itself: inherited ones do not count (ISO 19005-3, 6.2.2). */
+		write_str(w, "/Resources ");
+		reference(t, OBJ_RESOURCES);
 		write_str(w, "/Contents ");
 		reference(t, page_number_of(t, i) + 1);
 		for (uint8_t k = 0; k < t->t->signs_n && i == t->places.page; k++) {
@@ -129,9 +132,7 @@ static void pages(struct tail *t, struct press *p)
 		end(t);
 	}
 	*place_of(t, OBJ_PAGES) = begin(t, OBJ_PAGES);
-	write_str(w, "<</Type/Pages/MediaBox[0 0 595.28 841.89]/Resources ");
-	reference(t, OBJ_RESOURCES);
-	write_str(w, "/Count ");
+	write_str(w, "<</Type/Pages/MediaBox[0 0 595.28 841.89]/Count ");
 	write_number(w, p->pages);
 	write_str(w, "/Kids[");
 	for (uint32_t i = 0; i < p->pages; i++) {
