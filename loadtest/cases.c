@@ -9,14 +9,18 @@
 
 static const char usage[] =
 	"trien-cases [--count N] [--results N] [--seed S] [--first-code K]\n"
-	"            [--mix one-stop|edge|KIND] [--priority interactive|normal|bulk] [--output FILE]\n"
+	"            [--mix one-stop|edge|KIND] [--priority interactive|normal|bulk]\n"
+	"            [--output FILE]\n"
 	"\n"
-	"Invented cases, one a line, as `trien submit` reads them; - or no FILE is stdout. The same options\n"
-	"give the same bytes. --results ends when that many results are reached, --count after that many\n"
-	"cases. --first-code: serial number of the first case, part of its code.\n";
+	"Invented cases, one a line, as `trien submit` reads them; - or no FILE is stdout. The\n"
+	"same options give the same bytes. --results ends when that many results are reached,\n"
+	"--count after that many cases. --first-code: serial number of the first case, part of\n"
+	"its code.\n";
 
 static const char *const priorities[] = {
-	[PRIORITY_INTERACTIVE] = "interactive", [PRIORITY_NORMAL] = "normal", [PRIORITY_BULK] = "bulk",
+	[PRIORITY_INTERACTIVE] = "interactive",
+	[PRIORITY_NORMAL] = "normal",
+	[PRIORITY_BULK] = "bulk",
 };
 
 static bool read_number(uint64_t *out, const char *text)
@@ -42,10 +46,14 @@ static bool read_priority(int *out, const char *text)
 static bool read_options(struct sample_options *o, const char **output, int argc, char **argv)
 {
 	static const struct option names[] = {
-		{ "count", required_argument, NULL, 'c' }, { "results", required_argument, NULL, 'r' },
-		{ "seed", required_argument, NULL, 's' }, { "first-code", required_argument, NULL, 'f' },
-		{ "mix", required_argument, NULL, 'm' }, { "priority", required_argument, NULL, 'p' },
-		{ "output", required_argument, NULL, 'o' }, { NULL, 0, NULL, 0 }
+		{ "count", required_argument, NULL, 'c' },
+		{ "results", required_argument, NULL, 'r' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "first-code", required_argument, NULL, 'f' },
+		{ "mix", required_argument, NULL, 'm' },
+		{ "priority", required_argument, NULL, 'p' },
+		{ "output", required_argument, NULL, 'o' },
+		{ NULL, 0, NULL, 0 }
 	};
 	bool good = true;
 	int c;

@@ -1,6 +1,6 @@
 /*
- * calendar.h - the samples' day and the times around it. Fixed, so that a seed gives the same bytes on
- * any day.
+ * calendar.h - the samples' day and the times around it. Fixed, so that a seed gives the same bytes
+ * on any day.
  */
 #ifndef SAMPLE_CALENDAR_H
 #define SAMPLE_CALENDAR_H

@@ -22,7 +22,8 @@ static void set_registration(struct build *b, struct case_result *r, uint32_t ye
 
 	place_registry(registry, &b->random, b->office, year);
 	set_text(b, r, "noi_dang_ky", registry);
-	set_text(b, r, "so_dang_ky", build_text(b, "%02u/%u", random_between(&b->random, 1, 400), year));
+	set_text(b, r, "so_dang_ky",
+		 build_text(b, "%02u/%u", random_between(&b->random, 1, 400), year));
 	set_date(b, r, "ngay_dang_ky",
 		 (struct partial_date){ (uint16_t)year, month,
 					(uint8_t)random_between(&b->random, 1, 20) });
@@ -30,8 +31,8 @@ static void set_registration(struct build *b, struct case_result *r, uint32_t ye
 
 void fill_birth(struct build *b)
 {
-	static const char *const mother[] = { "me_ho_ten", "me_nam_sinh", "me_dan_toc", "me_quoc_tich",
-					      "me_noi_cu_tru" };
+	static const char *const mother[] = { "me_ho_ten", "me_nam_sinh", "me_dan_toc",
+					      "me_quoc_tich", "me_noi_cu_tru" };
 	static const char *const father[] = { "cha_ho_ten", "cha_nam_sinh", "cha_dan_toc",
 					      "cha_quoc_tich", "cha_noi_cu_tru" };
 	struct case_result *r = build_result(b, "trich-luc-khai-sinh", b->office->signer);
@@ -57,7 +58,8 @@ void fill_birth(struct build *b)
 	set_registration(b, r, born < SAMPLE_YEAR ? latest : SAMPLE_YEAR, latest);
 	if (random_chance(&b->random, 30))
 		set_text(b, r, "ghi_chu",
-			 "Cải chính năm sinh của người mẹ theo Trích lục cải chính hộ tịch số 12/TLCCHT.");
+			 "Cải chính năm sinh của người mẹ theo Trích lục cải chính hộ tịch số "
+			 "12/TLCCHT.");
 }
 
 void fill_death(struct build *b)
@@ -82,8 +84,9 @@ void fill_death(struct build *b)
 	set_text(b, r, "quoc_tich", b->who.nationality);
 	set_text(b, r, "giay_to", b->who.paper);
 	set_text(b, r, "noi_cu_tru", b->who.home);
-	set_text(b, r, "gio_chet", build_text(b, "%02u giờ %02u phút", random_between(&b->random, 0, 23),
-					      random_between(&b->random, 0, 59)));
+	set_text(b, r, "gio_chet",
+		 build_text(b, "%02u giờ %02u phút", random_between(&b->random, 0, 23),
+			    random_between(&b->random, 0, 59)));
 	set_day(b, r, "ngay_chet", died);
 	place_event(place, &b->random, b->office);
 	set_text(b, r, "noi_chet", place);
@@ -91,7 +94,8 @@ void fill_death(struct build *b)
 	if (random_chance(&b->random, 600))
 		set_text(b, r, "giay_bao_tu",
 			 build_text(b, "Giấy báo tử số %02u/GBT, cấp ngày %02u/%02u/%u",
-				    random_between(&b->random, 1, 90), day.day, day.month, day.year));
+				    random_between(&b->random, 1, 90), day.day, day.month,
+				    day.year));
 	place_registry(registry, &b->random, b->office, SAMPLE_YEAR);
 	set_text(b, r, "noi_dang_ky", registry);
 	set_text(b, r, "so_dang_ky", build_text(b, "%02u/%u", random_between(&b->random, 1, 90),
@@ -112,10 +116,11 @@ static void set_spouse(struct build *b, struct case_result *r, const char *const
 
 void fill_marriage(struct build *b)
 {
-	static const char *const wife[] = { "vo_ho_ten", "vo_ngay_sinh", "vo_dan_toc", "vo_quoc_tich",
-					    "vo_noi_cu_tru", "vo_giay_to" };
-	static const char *const husband[] = { "chong_ho_ten", "chong_ngay_sinh", "chong_dan_toc",
-					       "chong_quoc_tich", "chong_noi_cu_tru", "chong_giay_to" };
+	static const char *const wife[] = { "vo_ho_ten", "vo_ngay_sinh", "vo_dan_toc",
+					    "vo_quoc_tich", "vo_noi_cu_tru", "vo_giay_to" };
+	static const char *const husband[] = { "chong_ho_ten", "chong_ngay_sinh",
+					       "chong_dan_toc",	   "chong_quoc_tich",
+					       "chong_noi_cu_tru", "chong_giay_to" };
 	struct case_result *r = build_result(b, "trich-luc-ket-hon", b->office->signer);
 	uint32_t younger = b->who.birth.year > b->kin.birth.year ? b->who.birth.year
 								 : b->kin.birth.year;
@@ -134,10 +139,12 @@ void fill_marriage(struct build *b)
 void fill_marital(struct build *b)
 {
 	static const char *const states[] = {
-		"Hiện tại chưa đăng ký kết hôn với ai", "Hiện tại chưa đăng ký kết hôn với ai",
 		"Hiện tại chưa đăng ký kết hôn với ai",
-		"Đã đăng ký kết hôn, nhưng đã ly hôn theo Quyết định công nhận thuận tình ly hôn số "
-		"15/2023/QĐST-HNGĐ ngày 08 tháng 5 năm 2023; hiện tại chưa đăng ký kết hôn với ai",
+		"Hiện tại chưa đăng ký kết hôn với ai",
+		"Hiện tại chưa đăng ký kết hôn với ai",
+		"Đã đăng ký kết hôn, nhưng đã ly hôn theo Quyết định công nhận thuận tình ly hôn "
+		"số 15/2023/QĐST-HNGĐ ngày 08 tháng 5 năm 2023; hiện tại chưa đăng ký kết hôn với "
+		"ai",
 		"Đã đăng ký kết hôn, nhưng vợ/chồng đã chết; hiện tại chưa đăng ký kết hôn với ai",
 	};
 	static const char *const purposes[] = {
@@ -169,7 +176,9 @@ void fill_marital(struct build *b)
 
 static void add_members(struct build *b, struct case_result *r, uint16_t members)
 {
-	static const char *const relations[] = { "Vợ", "Con", "Con", "Cháu ruột", "Mẹ đẻ", "Ở nhờ" };
+	static const char *const relations[] = {
+		"Vợ", "Con", "Con", "Cháu ruột", "Mẹ đẻ", "Ở nhờ"
+	};
 	struct field *table = set_table(b, r, "thanh_vien", members, 5);
 
 	for (uint16_t i = 0; i < members; i++) {

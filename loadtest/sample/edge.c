@@ -5,7 +5,7 @@
 
 #include "sample/kinds.h"
 
-/* Setting up: the people, changed before the fields follow from them; then the case, changed after. */
+/* Changes the people before the fields follow from them, and the case after. */
 struct edge {
 	const char *about;
 	enum sample_kind_of kind;
@@ -32,17 +32,18 @@ static void name_60(struct build *b)
 
 static void name_longest(struct build *b)
 {
-	rename_who(b, "Nguyễn Phúc Vĩnh Thụy Ưng Lịch Thiên Ân Đức Trường Khánh Hoàng Gia Minh Triết Bảo Long "
-		      "Công Huyền Tôn Nữ Trân Quỳnh Hương Thảo Diệu");
+	rename_who(b, "Nguyễn Phúc Khải Minh Tường Lân Thiên Ân Đức Trường Khánh Hoàng Gia Minh "
+		      "Triết Trân Quỳnh Công Huyền Tôn Nữ Hương Thảo Diệu Thiện Mỹ");
 }
 
 static void name_one_part(struct build *b) { rename_who(b, "Sriyanto"); }
 static void name_two_letters(struct build *b) { rename_who(b, "Ô Y"); }
 static void name_apostrophe(struct build *b) { rename_who(b, "H'Bia Niê Kđăm"); }
+/* Wider than a line, and nowhere to break it. */
 static void name_unbroken(struct build *b)
 {
-	rename_who(b, "Wolfeschlegelsteinhausenbergerdorffwelchevoralternwarengewissenhaftschaferswessens"
-		      "chafewarenwohlgepflegeundsorgfaltigkeit");
+	rename_who(b, "Obertannenwalderbergsteinhausenthalermuhlenbachergrabenwiesenfeldner"
+		      "hofkirchenstettenauerlindenbrunnersonnenhugelschafer");
 }
 
 static void foreign_named(struct build *b, const char *country, const char *nationality,
@@ -146,7 +147,8 @@ static void old_card(struct build *b)
 	b->who.id_kind = ID_OLD_CITIZEN;
 	snprintf(b->who.country, sizeof(b->who.country), "VN");
 	snprintf(b->who.number, sizeof(b->who.number), "990123456");
-	snprintf(b->who.paper, sizeof(b->who.paper), "Chứng minh nhân dân số 990123456, cấp ngày 05/03/2009");
+	snprintf(b->who.paper, sizeof(b->who.paper),
+		 "Chứng minh nhân dân số 990123456, cấp ngày 05/03/2009");
 }
 
 static void old_commune(struct build *b)
@@ -244,7 +246,7 @@ static void trades_60(struct build *b, struct case_result *r)
 
 	for (uint32_t i = 0; i < 60; i++)
 		add_row(b, table, (const char *const[]){
-			build_text(b, "Ngành, nghề thứ %u trong danh mục đăng ký của hộ kinh doanh", i + 1),
+			build_text(b, "Ngành, nghề thứ %u của hộ kinh doanh", i + 1),
 			build_text(b, "%04u", 100 + 37 * i) });
 }
 
@@ -266,22 +268,26 @@ static void numbers_zero(struct build *b, struct case_result *r)
 static void text_pdf(struct build *b, struct case_result *r)
 {
 	set_text(b, r, "huong_dan",
-		 ") Tj ET Q\nendstream endobj\n%PDF-1.7 %%EOF\n<< /JS (app.alert\\(1\\)) >>\n(\\051\\) \\\\ <FEFF>");
+		 ") Tj ET Q\nendstream endobj\n%PDF-1.7 %%EOF\n<< /JS (app.alert\\(1\\)) >>\n"
+		 "(\\051\\) \\\\ <FEFF>");
 }
 
 static void text_quotes(struct build *b, struct case_result *r)
 {
-	set_text(b, r, "noi_cu_tru", "số 1, ngõ \"Ba Nhà\" \\ hẻm 'Cụt' / đường <Bờ & Hồ> [A] {B}, phường Lạc Xuân");
+	set_text(b, r, "noi_cu_tru",
+		 "số 1, ngõ \"Ba Nhà\" \\ hẻm 'Cụt' / đường <Bờ & Hồ> [A] {B}, phường Lạc Xuân");
 }
 
 static void text_layout(struct build *b, struct case_result *r)
 {
-	set_text(b, r, "muc_dich", "ghi **đúng** __nguyên văn__ {ho_ten} {_number} \\{ \\* \\\\ {khong_co|upper}");
+	set_text(b, r, "muc_dich",
+		 "ghi **đúng** __nguyên văn__ {ho_ten} {_number} \\{ \\* \\\\ {khong_co|upper}");
 }
 
 static void text_lookalikes(struct build *b, struct case_result *r)
 {
-	set_text(b, r, "ghi_chu", "hòa/hoà, thủy/thuỷ, qui/quy; Đ (U+0110), Ð (U+00D0), đ, ð; – — … “ ” ‘ ’ • ½ €");
+	set_text(b, r, "ghi_chu",
+		 "hòa/hoà, thủy/thuỷ, qui/quy; Đ (U+0110), Ð (U+00D0), đ, ð; – — … “ ” ‘ ’ • ½ €");
 }
 
 /* ---- whole cases ---- */

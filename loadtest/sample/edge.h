@@ -1,5 +1,5 @@
 /*
- * edge.h - cases at the edges of what may come, each named by its request id. All of them are valid.
+ * edge.h - cases at the edges of what may come, all valid, each named by its request id.
  */
 #ifndef SAMPLE_EDGE_H
 #define SAMPLE_EDGE_H

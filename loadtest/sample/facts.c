@@ -58,8 +58,8 @@ static void fill_sources(struct build *b)
 	if (random_chance(r, 480))
 		f->reused_n = random_between(r, 1, 2);
 	for (uint32_t i = 0; i < f->reused_n; i++)
-		snprintf(f->reused[i], sizeof(f->reused[i]), "KQ.G%02u.%06u", random_between(r, 1, 30),
-			 random_below(r, 1000000));
+		snprintf(f->reused[i], sizeof(f->reused[i]), "KQ.G%02u.%06u",
+			 random_between(r, 1, 30), random_below(r, 1000000));
 	for (uint32_t i = 0; i < ARRAY_LEN(f->procedure->databases) &&
 	     f->procedure->databases[i] != NULL; i++) {
 		struct data_source *s = &f->sources[f->sources_n++];
@@ -95,6 +95,6 @@ void facts_fill(struct build *b, const struct procedure *p, bool today)
 		memcpy(f->shown + i, &word, 8);
 	}
 	day = civil_vietnam(f->received_ms);
-	build_code(b, "%s-%02u%02u%02u-%04llu", b->office->org_code, day.year % 100, day.month, day.day,
-		   (unsigned long long)b->serial);
+	build_code(b, "%s-%02u%02u%02u-%04llu", b->office->org_code, day.year % 100, day.month,
+		   day.day, (unsigned long long)b->serial);
 }

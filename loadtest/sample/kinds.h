@@ -50,8 +50,8 @@ void fill_refusal(struct build *b);
 
 /* ---- facts.c ---- */
 /*
- * When it came in, how, what it cost, who decided; the case's code follows from it. Before fill(), which
- * shows some of it. today: it has just come in.
+ * When it came in, how, what it cost, who decided; the case's code follows from it. Before fill(),
+ * which shows some of it. today: it has just come in.
  */
 void facts_fill(struct build *b, const struct procedure *p, bool today);
 

@@ -10,27 +10,31 @@
 #define NFD_PERMILLE 30
 
 /*
- * What a commune's one-stop unit hands out, certified copies apart: each application has its receipt,
- * the civil register is half of the rest.
+ * What a commune's one-stop unit hands out, certified copies apart: each application has its
+ * receipt, the civil register is half of the rest.
  */
 const struct sample_kind sample_kinds[SAMPLE_KINDS] = {
-	[KIND_RECEIPT] = { "giay-tiep-nhan-ho-so", PROCEDURE_EXTRACT, 240, subject_adult, fill_receipt },
-	[KIND_BIRTH] = { "trich-luc-khai-sinh", PROCEDURE_EXTRACT, 190, subject_anyone, fill_birth },
+	[KIND_RECEIPT] = { "giay-tiep-nhan-ho-so", PROCEDURE_EXTRACT, 240, subject_adult,
+			   fill_receipt },
+	[KIND_BIRTH] = { "trich-luc-khai-sinh", PROCEDURE_EXTRACT, 190, subject_anyone,
+			 fill_birth },
 	[KIND_MARITAL] = { "xac-nhan-tinh-trang-hon-nhan", PROCEDURE_MARITAL, 130, subject_adult,
 			   fill_marital },
-	[KIND_RESIDENCE] = { "xac-nhan-thong-tin-ve-cu-tru", PROCEDURE_RESIDENCE, 120, subject_anyone,
-			     fill_residence },
+	[KIND_RESIDENCE] = { "xac-nhan-thong-tin-ve-cu-tru", PROCEDURE_RESIDENCE, 120,
+			     subject_anyone, fill_residence },
 	[KIND_BUSINESS] = { "giay-chung-nhan-dang-ky-ho-kinh-doanh", PROCEDURE_BUSINESS, 70,
 			    subject_adult, fill_business },
-	[KIND_MARRIAGE] = { "trich-luc-ket-hon", PROCEDURE_EXTRACT, 70, subject_couple, fill_marriage },
-	[KIND_ALLOWANCE] = { "quyet-dinh-huong-tro-cap-xa-hoi", PROCEDURE_ALLOWANCE, 60, subject_needy,
-			     fill_allowance },
+	[KIND_MARRIAGE] = { "trich-luc-ket-hon", PROCEDURE_EXTRACT, 70, subject_couple,
+			    fill_marriage },
+	[KIND_ALLOWANCE] = { "quyet-dinh-huong-tro-cap-xa-hoi", PROCEDURE_ALLOWANCE, 60,
+			     subject_needy, fill_allowance },
 	[KIND_DEATH] = { "trich-luc-khai-tu", PROCEDURE_DEATH, 50, subject_deceased, fill_death },
-	[KIND_REFUSAL] = { "thong-bao-tu-choi", PROCEDURE_EXTRACT, 35, subject_adult, fill_refusal },
+	[KIND_REFUSAL] = { "thong-bao-tu-choi", PROCEDURE_EXTRACT, 35, subject_adult,
+			   fill_refusal },
 	[KIND_HOUSE] = { "giay-phep-xay-dung-nha-o-rieng-le", PROCEDURE_HOUSE, 20, subject_adult,
 			 fill_house },
-	[KIND_PAVEMENT] = { "giay-phep-su-dung-tam-thoi-via-he", PROCEDURE_PAVEMENT, 15, subject_adult,
-			    fill_pavement },
+	[KIND_PAVEMENT] = { "giay-phep-su-dung-tam-thoi-via-he", PROCEDURE_PAVEMENT, 15,
+			    subject_adult, fill_pavement },
 };
 
 static enum sample_kind_of pick_kind(struct random *r)
@@ -102,8 +106,8 @@ static void make_case(struct build *b, enum sample_kind_of kind, bool alone)
 		fill_more(b, kind);
 }
 
-static void make_numbered(struct build *b, struct arena *a, const struct sample_options *o, int kind,
-			  uint64_t serial)
+static void make_numbered(struct build *b, struct arena *a, const struct sample_options *o,
+			  int kind, uint64_t serial)
 {
 	struct random r = random_of(o->seed, serial);
 	const struct office *office = &offices[random_chance(&r, 650) ? OFFICE_LAC_XUAN
@@ -178,8 +182,8 @@ enum status sample_write(const struct sample_options *o, FILE *f, struct sample_
 
 	*counts = (struct sample_counts){ 0 };
 	if (run.mix == MIX_UNKNOWN)
-		return error_set(e, ST_INVALID, "no mix \"%s\": one-stop, edge, or the code of a kind",
-				 o->mix);
+		return error_set(e, ST_INVALID,
+				 "no mix \"%s\": one-stop, edge, or the code of a kind", o->mix);
 	run.cases = o->cases > 0 ? o->cases : run.mix == MIX_EDGE && o->results == 0 ? EDGES :
 		    UINT64_MAX;
 	if (run.cases == UINT64_MAX && o->results == 0)

@@ -5,15 +5,17 @@
 #define STANDARD_ALLOWANCE 500000	/* VND a month; from it the coefficients give the amounts */
 
 static const struct { const char *who; uint32_t tenths; } grounds[] = {
-	{ "người cao tuổi từ đủ 80 tuổi trở lên không có lương hưu, trợ cấp bảo hiểm xã hội hàng tháng", 10 },
+	{ "người cao tuổi từ đủ 80 tuổi trở lên không có lương hưu hàng tháng", 10 },
 	{ "người cao tuổi thuộc hộ nghèo, không có người có nghĩa vụ và quyền phụng dưỡng", 20 },
-	{ "người khuyết tật nặng", 15 }, { "người khuyết tật đặc biệt nặng", 20 },
+	{ "người khuyết tật nặng", 15 },
+	{ "người khuyết tật đặc biệt nặng", 20 },
 	{ "người đơn thân nghèo đang nuôi con", 10 },
 };
 
 void fill_allowance(struct build *b)
 {
-	struct case_result *r = build_result(b, "quyet-dinh-huong-tro-cap-xa-hoi", b->office->signer);
+	struct case_result *r =
+		build_result(b, "quyet-dinh-huong-tro-cap-xa-hoi", b->office->signer);
 	bool old = b->who.birth.year + 80u <= SAMPLE_YEAR;
 	uint32_t i = old ? random_below(&b->random, 2) : random_between(&b->random, 2, 4);
 
@@ -26,13 +28,15 @@ void fill_allowance(struct build *b)
 	set_number(b, r, "he_so", grounds[i].tenths, 1);
 	set_number(b, r, "muc_huong", (int64_t)grounds[i].tenths * STANDARD_ALLOWANCE / 10, 0);
 	set_date(b, r, "tu_thang", (struct partial_date){ SAMPLE_YEAR, 12, 0 });
-	set_text(b, r, "chi_tra", random_chance(&b->random, 700) ? "qua tài khoản ngân hàng"
-								 : "chi trả trực tiếp qua bưu điện");
+	set_text(b, r, "chi_tra",
+		 random_chance(&b->random, 700) ? "qua tài khoản ngân hàng"
+						: "chi trả trực tiếp qua bưu điện");
 }
 
 void fill_allowance_list(struct build *b, uint16_t rows)
 {
-	struct case_result *r = build_result(b, "quyet-dinh-huong-tro-cap-xa-hoi", b->office->signer);
+	struct case_result *r =
+		build_result(b, "quyet-dinh-huong-tro-cap-xa-hoi", b->office->signer);
 	struct field *table = set_table(b, r, "danh_sach", rows, 6);
 	int64_t sum = 0;
 
@@ -61,11 +65,14 @@ void fill_allowance_list(struct build *b, uint16_t rows)
 static void add_papers(struct build *b, struct case_result *r, const struct procedure *p)
 {
 	struct field *table = set_table(b, r, "thanh_phan", PAPERS_MAX + 1, 4);
-	static const char *const forms[] = { "Bản điện tử", "Bản chính", "Bản sao điện tử chứng thực" };
+	static const char *const forms[] = { "Bản điện tử", "Bản chính",
+					     "Bản sao điện tử chứng thực" };
 
 	for (uint32_t i = 0; i < PAPERS_MAX && p->papers[i] != NULL; i++)
-		add_row(b, table, (const char *const[]){
-			p->papers[i], i == 0 ? forms[0] : RANDOM_PICK(&b->random, forms), "01", "" });
+		add_row(b, table,
+			(const char *const[]){ p->papers[i],
+					       i == 0 ? forms[0] : RANDOM_PICK(&b->random, forms),
+					       "01", "" });
 	if (random_chance(&b->random, 480))
 		add_row(b, table, (const char *const[]){
 			"Giấy tờ trong Kho dữ liệu điện tử của tổ chức, cá nhân", forms[0], "01",
@@ -119,15 +126,18 @@ void fill_receipt(struct build *b)
 void fill_refusal(struct build *b)
 {
 	static const char *const reasons[][2] = {
-		{ "Thành phần hồ sơ không đầy đủ; người nộp hồ sơ không bổ sung trong thời hạn đã thông báo.",
+		{ "Thành phần hồ sơ không đầy đủ; người nộp hồ sơ không bổ sung trong thời hạn đã "
+		  "thông báo.",
 		  "Điều 17 Nghị định số 118/2025/NĐ-CP" },
 		{ "Thông tin kê khai không thống nhất với Cơ sở dữ liệu quốc gia về dân cư.",
 		  "Điều 9 Nghị định số 45/2020/NĐ-CP" },
 		{ "Người yêu cầu không thuộc đối tượng được giải quyết theo quy định.",
 		  "Điều 5 Nghị định số 20/2021/NĐ-CP" },
-		{ "Thửa đất không đủ điều kiện cấp giấy phép xây dựng do vi phạm chỉ giới đường đỏ đã được phê duyệt.",
+		{ "Thửa đất không đủ điều kiện cấp giấy phép xây dựng do vi phạm chỉ giới đường đỏ "
+		  "đã được phê duyệt.",
 		  "Điều 93 Luật Xây dựng" },
-		{ "Vị trí đề nghị sử dụng không bảo đảm chiều rộng tối thiểu 1,5 m dành cho người đi bộ.",
+		{ "Vị trí đề nghị sử dụng không bảo đảm chiều rộng tối thiểu 1,5 m dành cho người "
+		  "đi bộ.",
 		  "Điều 77 Luật Đường bộ" },
 	};
 	struct case_result *r = build_result(b, "thong-bao-tu-choi", b->office->signer);
@@ -144,8 +154,10 @@ void fill_refusal(struct build *b)
 	for (uint16_t i = 0; i < rows; i++)
 		add_row(b, table, reasons[(first + i) % ARRAY_LEN(reasons)]);
 	if (random_chance(&b->random, 500))
-		set_text(b, r, "huong_dan", "Ông/bà có thể nộp lại hồ sơ sau khi bổ sung đầy đủ các giấy tờ nêu "
-			 "trên tại bất kỳ Trung tâm Phục vụ hành chính công nào trong tỉnh hoặc trực tuyến trên "
+		set_text(b, r, "huong_dan",
+			 "Ông/bà có thể nộp lại hồ sơ sau khi bổ sung đầy đủ các giấy tờ nêu "
+			 "trên tại bất kỳ Trung tâm Phục vụ hành chính công nào trong tỉnh hoặc "
+			 "trực tuyến trên "
 			 "Cổng Dịch vụ công quốc gia.");
 	set_text(b, r, "lien_he", b->office->contact);
 }

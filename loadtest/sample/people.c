@@ -19,27 +19,31 @@ struct tribe {
 
 /* Repeated as often as they are met. */
 static const char *const kinh_family[] = {
-	"Nguyễn", "Nguyễn", "Nguyễn", "Nguyễn", "Nguyễn", "Nguyễn", "Nguyễn", "Trần", "Trần", "Lê", "Lê",
-	"Phạm", "Phạm", "Hoàng", "Huỳnh", "Phan", "Vũ", "Võ", "Đặng", "Bùi", "Đỗ", "Hồ", "Ngô", "Dương",
-	"Lý", "Đào", "Đoàn", "Trịnh", "Mai", "Đinh", "Tô", "Cao", "Lương", "Tạ", "Châu", "Quách",
+	"Nguyễn", "Nguyễn", "Nguyễn", "Nguyễn", "Nguyễn", "Nguyễn", "Nguyễn", "Trần", "Trần",
+	"Lê", "Lê", "Phạm", "Phạm", "Hoàng", "Huỳnh", "Phan", "Vũ", "Võ",
+	"Đặng", "Bùi", "Đỗ", "Hồ", "Ngô", "Dương", "Lý", "Đào", "Đoàn",
+	"Trịnh", "Mai", "Đinh", "Tô", "Cao", "Lương", "Tạ", "Châu", "Quách",
 };
 static const char *const kinh_male_middle[] = {
 	"Văn", "Văn", "Văn", "Đức", "Hữu", "Quốc", "Minh", "Xuân", "Ngọc", "Thanh", "Công", "Đình",
 	"Quang", "Hoàng", "Gia", "Bá", "Tiến", "Anh", "Phúc Gia", "Trọng", "Nhật", "Thế",
 };
 static const char *const kinh_female_middle[] = {
-	"Thị", "Thị", "Thị", "Thị", "Thị Thu", "Thị Ngọc", "Thị Kim", "Ngọc", "Thanh", "Thùy", "Phương",
-	"Thị Bích", "Thị Hồng", "Khánh", "Minh", "Quỳnh", "Bảo", "Hoài", "Như", "Diễm", "Thị Mỹ",
+	"Thị", "Thị", "Thị", "Thị", "Thị Thu", "Thị Ngọc", "Thị Kim",
+	"Ngọc", "Thanh", "Thùy", "Phương", "Thị Bích", "Thị Hồng", "Khánh",
+	"Minh", "Quỳnh", "Bảo", "Hoài", "Như", "Diễm", "Thị Mỹ",
 };
 static const char *const kinh_male[] = {
-	"Anh", "Bình", "Cường", "Dũng", "Đạt", "Hải", "Hiếu", "Hùng", "Huy", "Khánh", "Khoa", "Lâm",
-	"Long", "Nam", "Nghĩa", "Phong", "Phúc", "Quân", "Sơn", "Thắng", "Thịnh", "Toàn", "Trung", "Tuấn",
-	"Việt", "Vinh", "Kiệt", "Thiện", "Hòa", "Quý", "Tường", "Bách", "Khôi", "Đăng", "Ước",
+	"Anh", "Bình", "Cường", "Dũng", "Đạt", "Hải", "Hiếu", "Hùng", "Huy",
+	"Khánh", "Khoa", "Lâm", "Long", "Nam", "Nghĩa", "Phong", "Phúc", "Quân",
+	"Sơn", "Thắng", "Thịnh", "Toàn", "Trung", "Tuấn", "Việt", "Vinh", "Kiệt",
+	"Thiện", "Hòa", "Quý", "Tường", "Bách", "Khôi", "Đăng", "Ước",
 };
 static const char *const kinh_female[] = {
-	"An", "Chi", "Duyên", "Giang", "Hà", "Hạnh", "Hằng", "Hiền", "Hoa", "Hồng", "Hương", "Lan",
-	"Linh", "Loan", "Mai", "My", "Nga", "Ngân", "Nhung", "Oanh", "Phượng", "Quyên", "Tâm", "Thảo",
-	"Thúy", "Trang", "Trinh", "Tuyết", "Vân", "Yến", "Xuyến", "Uyên", "Khuê", "Ngọc", "Thủy",
+	"An", "Chi", "Duyên", "Giang", "Hà", "Hạnh", "Hằng", "Hiền", "Hoa",
+	"Hồng", "Hương", "Lan", "Linh", "Loan", "Mai", "My", "Nga", "Ngân",
+	"Nhung", "Oanh", "Phượng", "Quyên", "Tâm", "Thảo", "Thúy", "Trang", "Trinh",
+	"Tuyết", "Vân", "Yến", "Xuyến", "Uyên", "Khuê", "Ngọc", "Thủy",
 };
 
 static const char *const mong_family[] = {
@@ -85,8 +89,8 @@ static const char *const long_female[] = {
 	"Nguyễn Phúc Công Huyền Tôn Nữ Bảo Trân Khánh Quỳnh Hoàng Thiên Hương",
 };
 static const char *const long_male[] = {
-	"Nguyễn Phúc Bảo Long Thiên Ân Đức Trường Khánh Hoàng Gia Minh Triết",
-	"Tôn Thất Vĩnh Phước Hoàng Quốc Khánh Thiên Trường Đại Nghĩa Minh Quân",
+	"Nguyễn Phúc Khải Long Thiên Ân Đức Trường Khánh Hoàng Gia Minh Triết",
+	"Tôn Thất Khải Phước Hoàng Quốc Khánh Thiên Trường Đại Nghĩa Minh Quân",
 };
 
 static const struct { const char *country, *nationality, *name; bool female; } foreigners[] = {
@@ -231,8 +235,9 @@ void person_foreign(struct person *p, struct random *r, const struct office *o)
 	snprintf(p->name, sizeof(p->name), "%s", foreigners[i].name);
 	snprintf(p->country, sizeof(p->country), "%s", foreigners[i].country);
 	snprintf(p->number, sizeof(p->number), "X0%07u", random_below(r, 10000000));
-	snprintf(p->paper, sizeof(p->paper), "Hộ chiếu số %s, quốc gia cấp: %s, cấp ngày %02u/%02u/%u",
-		 p->number, p->nationality, random_between(r, 1, 28), random_between(r, 1, 12),
+	snprintf(p->paper, sizeof(p->paper),
+		 "Hộ chiếu số %s, quốc gia cấp: %s, cấp ngày %02u/%02u/%u", p->number,
+		 p->nationality, random_between(r, 1, 28), random_between(r, 1, 12),
 		 random_between(r, 2018, SAMPLE_YEAR - 1));
 	make_birth(p, r, 22, 60);
 	if (p->birth.month == 0)

@@ -1,9 +1,9 @@
 /*
  * people.h - invented people.
  *
- * Their numbers lie where no real one can: personal ids begin with province 099 (real codes end at 096),
- * old identity cards with 99, enterprise and tax codes with 99, passports with X and a digit 0,
- * telephones with 0000; e-mail ends in .example (RFC 2606). Names are put together by chance.
+ * Their numbers lie where no real one can: personal ids begin with province 099 (real codes end at
+ * 096), old identity cards with 99, enterprise and tax codes with 99, passports with X and a digit
+ * 0, telephones with 0000; e-mail ends in .example (RFC 2606). Names are put together by chance.
  */
 #ifndef SAMPLE_PEOPLE_H
 #define SAMPLE_PEOPLE_H

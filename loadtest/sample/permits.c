@@ -3,21 +3,28 @@
 #include "sample/kinds.h"
 
 static const struct { const char *name, *code; } trades[] = {
-	{ "Bán lẻ lương thực, thực phẩm, đồ uống, thuốc lá, thuốc lào chiếm tỷ trọng lớn trong các cửa "
-	  "hàng kinh doanh tổng hợp", "4711" },
-	{ "Dịch vụ ăn uống phục vụ lưu động", "5610" }, { "Dịch vụ phục vụ đồ uống", "5630" },
-	{ "Cắt tóc, làm đầu, gội đầu", "9631" }, { "May trang phục (trừ trang phục từ da lông thú)", "1410" },
-	{ "Bán lẻ hàng may mặc, giày dép, hàng da và giả da trong các cửa hàng chuyên doanh", "4771" },
+	{ "Bán lẻ lương thực, thực phẩm, đồ uống, thuốc lá, thuốc lào chiếm tỷ trọng lớn trong các "
+	  "cửa hàng kinh doanh tổng hợp",
+	  "4711" },
+	{ "Dịch vụ ăn uống phục vụ lưu động", "5610" },
+	{ "Dịch vụ phục vụ đồ uống", "5630" },
+	{ "Cắt tóc, làm đầu, gội đầu", "9631" },
+	{ "May trang phục (trừ trang phục từ da lông thú)", "1410" },
+	{ "Bán lẻ hàng may mặc, giày dép, hàng da và giả da trong các cửa hàng chuyên doanh",
+	  "4771" },
 	{ "Sửa chữa máy vi tính và thiết bị ngoại vi", "9511" },
 	{ "Bán lẻ thuốc, dụng cụ y tế, mỹ phẩm và vật phẩm vệ sinh", "4772" },
-	{ "Dịch vụ lưu trú ngắn ngày", "5510" }, { "Gia công cơ khí; xử lý và tráng phủ kim loại", "2592" },
-	{ "Bảo dưỡng, sửa chữa ô tô và xe có động cơ khác", "4520" }, { "Trồng hoa, cây cảnh", "0118" },
-	{ "Sản xuất các loại bánh từ bột", "1071" }, { "Photo, chuẩn bị tài liệu", "8219" },
+	{ "Dịch vụ lưu trú ngắn ngày", "5510" },
+	{ "Gia công cơ khí; xử lý và tráng phủ kim loại", "2592" },
+	{ "Bảo dưỡng, sửa chữa ô tô và xe có động cơ khác", "4520" },
+	{ "Trồng hoa, cây cảnh", "0118" },
+	{ "Sản xuất các loại bánh từ bột", "1071" },
+	{ "Photo, chuẩn bị tài liệu", "8219" },
 };
 
 static const char *const shops[] = {
-	"Tạp hóa", "Quán phở", "Cà phê", "Tiệm tóc", "May đo", "Nhà thuốc", "Nhà nghỉ", "Vật liệu xây dựng",
-	"Sửa xe", "Hoa tươi", "Bánh mì", "Văn phòng phẩm",
+	"Tạp hóa", "Quán phở", "Cà phê", "Tiệm tóc", "May đo", "Nhà thuốc",
+	"Nhà nghỉ", "Vật liệu xây dựng", "Sửa xe", "Hoa tươi", "Bánh mì", "Văn phòng phẩm",
 };
 
 static void add_trades(struct build *b, struct case_result *r, uint16_t rows)
@@ -57,7 +64,7 @@ static void add_family(struct build *b, struct case_result *r)
 	}
 }
 
-/* The given number is the household's code. It follows from the case, so that no two cases share it. */
+/* The given number is the household's code; no two cases share it. */
 void fill_business(struct build *b)
 {
 	struct case_result *r = build_result(b, "giay-chung-nhan-dang-ky-ho-kinh-doanh",
@@ -89,8 +96,9 @@ void fill_business(struct build *b)
 	if (random_chance(&b->random, 400))
 		set_text(b, r, "thu_dien_tu", build_text(b, "cuahang%u@lacxuan.example",
 							 random_between(&b->random, 1, 999)));
-	add_trades(b, r, (uint16_t)(random_chance(&b->random, 40) ? random_between(&b->random, 20, 48)
-								  : random_between(&b->random, 1, 6)));
+	add_trades(b, r,
+		   (uint16_t)(random_chance(&b->random, 40) ? random_between(&b->random, 20, 48)
+							    : random_between(&b->random, 1, 6)));
 	set_number(b, r, "von", (int64_t)random_between(&b->random, 2, 200) * 5000000, 0);
 	set_owner(b, r);
 	if (random_chance(&b->random, 200))
@@ -102,7 +110,8 @@ static void set_plot(struct build *b, struct case_result *r)
 	const char *street = place_street(&b->random, b->office);
 
 	set_text(b, r, "thua_dat",
-		 build_text(b, "thửa đất số %u, tờ bản đồ số %u", random_between(&b->random, 1, 900),
+		 build_text(b, "thửa đất số %u, tờ bản đồ số %u",
+			    random_between(&b->random, 1, 900),
 			    random_between(&b->random, 1, 120)));
 	if (b->office->town)
 		set_text(b, r, "dia_diem", build_text(b, "đường %s, %s, tỉnh Sơn Lạc", street,
@@ -113,22 +122,24 @@ static void set_plot(struct build *b, struct case_result *r)
 	set_text(b, r, "cot_nen", build_text(b, "+0,%02u m so với vỉa hè hiện trạng",
 					     random_between(&b->random, 15, 45)));
 	set_text(b, r, "chi_gioi_duong_do",
-		 build_text(b, "cách tim đường %s %u,%02u m", street, random_between(&b->random, 3, 12),
-			    random_below(&b->random, 4) * 25));
+		 build_text(b, "cách tim đường %s %u,%02u m", street,
+			    random_between(&b->random, 3, 12), random_below(&b->random, 4) * 25));
 	set_text(b, r, "chi_gioi_xay_dung", random_chance(&b->random, 600) ?
 		 "trùng với chỉ giới đường đỏ" : "lùi 2,40 m so với chỉ giới đường đỏ");
 	if (random_chance(&b->random, 300))
 		set_text(b, r, "khoang_lui", "phía sau lùi 1,00 m so với ranh đất");
 	set_text(b, r, "giay_to_dat",
-		 build_text(b, "Giấy chứng nhận quyền sử dụng đất, quyền sở hữu tài sản gắn liền với đất số "
-			    "AX 99%04u do Văn phòng Đăng ký đất đai tỉnh Sơn Lạc cấp",
+		 build_text(b,
+			    "Giấy chứng nhận quyền sử dụng đất, quyền sở hữu tài sản gắn liền với "
+			    "đất số AX 99%04u do Văn phòng Đăng ký đất đai tỉnh Sơn Lạc cấp",
 			    random_below(&b->random, 10000)));
 }
 
 static void add_storeys(struct build *b, struct case_result *r, uint32_t storeys, int64_t area)
 {
-	static const char *const uses[] = { "Để xe, phòng khách, bếp", "Phòng ngủ, phòng sinh hoạt chung",
-					    "Phòng ngủ", "Phòng thờ, sân phơi" };
+	static const char *const uses[] = { "Để xe, phòng khách, bếp",
+					    "Phòng ngủ, phòng sinh hoạt chung", "Phòng ngủ",
+					    "Phòng thờ, sân phơi" };
 	struct field *table = set_table(b, r, "cac_tang", (uint16_t)(storeys + 1), 5);
 	int64_t level = 30;		/* centimetres */
 
@@ -153,8 +164,13 @@ static void add_storeys(struct build *b, struct case_result *r, uint32_t storeys
 static void add_drawings(struct build *b, struct case_result *r)
 {
 	static const char *const drawings[] = {
-		"Mặt bằng tổng thể, sơ đồ vị trí công trình", "Mặt bằng tầng một", "Mặt bằng các tầng",
-		"Mặt đứng chính", "Mặt cắt A-A", "Mặt bằng móng và chi tiết móng", "Sơ đồ hệ thống cấp, thoát nước",
+		"Mặt bằng tổng thể, sơ đồ vị trí công trình",
+		"Mặt bằng tầng một",
+		"Mặt bằng các tầng",
+		"Mặt đứng chính",
+		"Mặt cắt A-A",
+		"Mặt bằng móng và chi tiết móng",
+		"Sơ đồ hệ thống cấp, thoát nước",
 		"Sơ đồ hệ thống cấp điện, chống sét",
 	};
 	struct field *table = set_table(b, r, "ban_ve", ARRAY_LEN(drawings), 3);
@@ -167,7 +183,8 @@ static void add_drawings(struct build *b, struct case_result *r)
 
 void fill_house(struct build *b)
 {
-	struct case_result *r = build_result(b, "giay-phep-xay-dung-nha-o-rieng-le", b->office->signer);
+	struct case_result *r =
+		build_result(b, "giay-phep-xay-dung-nha-o-rieng-le", b->office->signer);
 	int64_t plot = random_between(&b->random, 4000, 26000);	/* 1/100 m² */
 	int64_t coverage = random_between(&b->random, 5500, 9500);
 	int64_t area = plot * coverage / 10000;
@@ -218,11 +235,14 @@ static void add_sections(struct build *b, struct case_result *r, uint16_t rows, 
 void fill_pavement(struct build *b)
 {
 	static const char *const purposes[] = {
-		"điểm tổ chức kinh doanh dịch vụ, mua, bán hàng hóa", "điểm trông, giữ xe có thu tiền dịch vụ",
-		"tập kết vật liệu xây dựng phục vụ thi công công trình", "tổ chức đám cưới",
+		"điểm tổ chức kinh doanh dịch vụ, mua, bán hàng hóa",
+		"điểm trông, giữ xe có thu tiền dịch vụ",
+		"tập kết vật liệu xây dựng phục vụ thi công công trình",
+		"tổ chức đám cưới",
 		"bố trí công trình, biển báo tạm phục vụ sự kiện văn hóa",
 	};
-	struct case_result *r = build_result(b, "giay-phep-su-dung-tam-thoi-via-he", b->office->signer);
+	struct case_result *r =
+		build_result(b, "giay-phep-su-dung-tam-thoi-via-he", b->office->signer);
 	uint32_t days = random_between(&b->random, 2, 300);
 	char phone[16], number[16];
 

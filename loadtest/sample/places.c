@@ -17,8 +17,8 @@ static const char *const lac_xuan_former[] = {
 };
 
 static const char *const suoi_may_hamlets[] = {
-	"Nà Phiêng", "Bản Khoang", "Pác Mười", "Khuổi Dầu", "Tà Lù", "Đồng Xay", "Lũng Vài", "Suối Mây 1",
-	"Suối Mây 2", "Nậm Hon", "Bản Cưởm", "Phiêng Bằng",
+	"Nà Phiêng", "Bản Khoang", "Pác Mười", "Khuổi Dầu", "Tà Lù", "Đồng Xay",
+	"Lũng Vài", "Suối Mây 1", "Suối Mây 2", "Nậm Hon", "Bản Cưởm", "Phiêng Bằng",
 };
 
 static const char *const suoi_may_former[] = {
@@ -31,7 +31,8 @@ const struct office offices[OFFICES] = {
 		.signer = "lac-xuan-nguyen-thi-hoai-thu", .receiver = "lac-xuan-le-minh-chau",
 		.account = "lacxuan", .approver_title = "Phó Chủ tịch Ủy ban nhân dân phường",
 		.agency = "Ủy ban nhân dân phường Lạc Xuân", .commune = "phường Lạc Xuân",
-		.contact = "Bộ phận Một cửa phường Lạc Xuân, số 01, đường Hoa Ban, điện thoại 0000 111 022",
+		.contact = "Bộ phận Một cửa phường Lạc Xuân, số 01, đường Hoa Ban, "
+			   "điện thoại 0000 111 022",
 		.town = true,
 		.streets = lac_xuan_streets, .streets_n = ARRAY_LEN(lac_xuan_streets),
 		.former = lac_xuan_former, .former_n = ARRAY_LEN(lac_xuan_former),
@@ -48,8 +49,8 @@ const struct office offices[OFFICES] = {
 };
 
 static const char *const neighbours[] = {
-	"phường Tân Lạc Đông", "phường Hồ Xuân", "xã Mường Khang", "xã Đông Lĩnh Hạ", "xã Phú Đồng Sơn",
-	"xã Vĩnh Lộc Thượng", "phường Sông Trà Bắc", "xã Thượng Cốc Hòa",
+	"phường Tân Lạc Đông", "phường Hồ Xuân", "xã Mường Khang", "xã Đông Lĩnh Hạ",
+	"xã Phú Đồng Sơn", "xã Vĩnh Lộc Thượng", "phường Sông Trà Bắc", "xã Thượng Cốc Hòa",
 };
 
 static const char *const far[] = {
@@ -81,7 +82,8 @@ void place_home(char out[PLACE_BYTES_MAX], struct random *r, const struct office
 	if (random_chance(r, 60)) {
 		snprintf(out, PLACE_BYTES_MAX, "%s, " PROVINCE, RANDOM_PICK(r, neighbours));
 	} else if (!o->town) {
-		snprintf(out, PLACE_BYTES_MAX, "thôn %s, %s, " PROVINCE, place_street(r, o), o->commune);
+		snprintf(out, PLACE_BYTES_MAX, "thôn %s, %s, " PROVINCE, place_street(r, o),
+			 o->commune);
 	} else if (random_chance(r, 120)) {
 		snprintf(out, PLACE_BYTES_MAX,
 			 "căn hộ %u.%02u, chung cư %s, số %u, đường %s, %s, " PROVINCE,

@@ -1,7 +1,7 @@
 /*
  * places.h - the two communes of the samples and what lies around them. The province, its old
- * districts, its communes and streets are invented; names of other provinces are real, their communes are
- * not.
+ * districts, its communes and streets are invented; names of other provinces are real, their
+ * communes are not.
  */
 #ifndef SAMPLE_PLACES_H
 #define SAMPLE_PLACES_H

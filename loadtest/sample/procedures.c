@@ -20,8 +20,8 @@ const struct procedure procedures[PROCEDURES] = {
 	[PROCEDURE_BUSINESS] = {
 		"1.001612", "Đăng ký thành lập hộ kinh doanh", 3, 100000,
 		{ "CSDLQGDC", "CSDLDKKD", "CSDLTHUE" },
-		{ "Giấy đề nghị đăng ký hộ kinh doanh",
-		  "Biên bản họp thành viên hộ gia đình", "Văn bản ủy quyền của thành viên hộ gia đình" },
+		{ "Giấy đề nghị đăng ký hộ kinh doanh", "Biên bản họp thành viên hộ gia đình",
+		  "Văn bản ủy quyền của thành viên hộ gia đình" },
 	},
 	[PROCEDURE_HOUSE] = {
 		"1.013225",
@@ -34,8 +34,8 @@ const struct procedure procedures[PROCEDURES] = {
 	[PROCEDURE_PAVEMENT] = {
 		"1.013274", "Cấp phép sử dụng tạm thời lòng đường, vỉa hè vào mục đích khác", 5, 0,
 		{ "CSDLQGDC" },
-		{ "Đơn đề nghị cấp phép sử dụng tạm thời vỉa hè", "Phương án sử dụng tạm thời vỉa hè",
-		  "Sơ đồ vị trí đề nghị sử dụng" },
+		{ "Đơn đề nghị cấp phép sử dụng tạm thời vỉa hè",
+		  "Phương án sử dụng tạm thời vỉa hè", "Sơ đồ vị trí đề nghị sử dụng" },
 	},
 	[PROCEDURE_RESIDENCE] = {
 		"1.010041", "Xác nhận thông tin về cư trú", 1, 0,
@@ -44,8 +44,8 @@ const struct procedure procedures[PROCEDURES] = {
 	},
 	[PROCEDURE_ALLOWANCE] = {
 		"1.001776",
-		"Thực hiện, điều chỉnh, thôi hưởng trợ cấp xã hội hàng tháng, hỗ trợ kinh phí chăm sóc, "
-		"nuôi dưỡng hàng tháng",
+		"Thực hiện, điều chỉnh, thôi hưởng trợ cấp xã hội hàng tháng, hỗ trợ kinh phí "
+		"chăm sóc, nuôi dưỡng hàng tháng",
 		10, 0,
 		{ "CSDLQGDC", "CSDLASXH" },
 		{ "Tờ khai đề nghị trợ giúp xã hội", "Giấy xác nhận khuyết tật",

@@ -1,9 +1,9 @@
 /*
  * sample.h - invented cases as JSON Lines: one trien.v1.Case in proto3 JSON a line.
  *
- * The same options give the same bytes, on any machine and any day. Case `serial` of a seed is the same
- * however many are made, so that runs with other counts share their cases. All people, places, papers and
- * numbers are invented; people.h says in which ranges the numbers lie.
+ * The same options give the same bytes, on any machine and any day. Case `serial` of a seed is the
+ * same however many are made, so that runs with other counts share their cases. All people, places,
+ * papers and numbers are invented; people.h says in which ranges the numbers lie.
  */
 #ifndef SAMPLE_SAMPLE_H
 #define SAMPLE_SAMPLE_H
@@ -18,7 +18,7 @@ struct sample_options {
 	uint64_t seed;
 	uint64_t first;			/* serial of the first case; 0 is 1 */
 	uint64_t cases;			/* how many; 0: until results are reached */
-	uint64_t results;		/* how many results in all; the last case is cut to fit. 0: any */
+	uint64_t results;		/* how many in all; the last case is cut to fit. 0: any */
 	const char *mix;		/* "one-stop", "edge", or the code of a kind */
 	int priority;			/* enum priority for every case; -1: as the mix has it */
 };

@@ -67,8 +67,8 @@ static void write_time(struct json *j, const char *key, int64_t ms)
 	struct civil c = civil_vietnam(ms - UTC_OFFSET_MS);
 	char text[40];
 
-	snprintf(text, sizeof(text), "%04u-%02u-%02uT%02u:%02u:%02uZ", c.year, c.month, c.day, c.hour,
-		 c.minute, c.second);
+	snprintf(text, sizeof(text), "%04u-%02u-%02uT%02u:%02u:%02uZ", c.year, c.month, c.day,
+		 c.hour, c.minute, c.second);
 	json_code(j, key, text);
 }
 

@@ -1,4 +1,4 @@
-/* The sample cases: the same bytes again, the promised number, and nothing that the schemas refuse. */
+/* The sample cases: the same bytes again, as many as promised, nothing that the schemas refuse. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -20,7 +20,9 @@
 /* As loadtest/README.md gives them. */
 static const struct sample_options demo = { .seed = 2026, .results = 1000, .mix = "one-stop",
 					    .priority = -1 };
-static const struct sample_options edge = { .seed = 1, .first = 90001, .mix = "edge", .priority = -1 };
+static const struct sample_options edge = {
+	.seed = 1, .first = 90001, .mix = "edge", .priority = -1
+};
 
 static char *made(const struct sample_options *o, size_t *n, struct sample_counts *counts)
 {
@@ -78,7 +80,8 @@ static void edge_is_reproduced(void **state)
 }
 
 /* Calls each(line, context) for every line of the file. */
-static size_t each_line(const char *path, void (*each)(const json_t *c, const char *line, void *context),
+static size_t each_line(const char *path,
+			void (*each)(const json_t *c, const char *line, void *context),
 			void *context)
 {
 	size_t n, lines = 0;
@@ -220,7 +223,8 @@ static void check_number(const struct field_def *d, const json_t *number)
 	for (int64_t i = 0; i < decimals; i++)
 		unit *= 10;
 	if (decimals > d->decimals_max || value < d->min * unit || value > d->max * unit)
-		fail_msg("%s: %lld with %lld decimals", d->name, (long long)value, (long long)decimals);
+		fail_msg("%s: %lld with %lld decimals", d->name, (long long)value,
+			 (long long)decimals);
 }
 
 static void check_field(const struct field_def *d, const json_t *field)
@@ -244,7 +248,8 @@ static void check_field(const struct field_def *d, const json_t *field)
 static void check_result(const json_t *c, const json_t *r, struct seen *seen)
 {
 	const struct kind *k = catalogue_kind(seen->catalogue, slice_str(text_of(r, "kind")), DAY);
-	const struct signer *s = catalogue_signer(seen->catalogue, slice_str(text_of(r, "signer")), DAY);
+	const struct signer *s =
+		catalogue_signer(seen->catalogue, slice_str(text_of(r, "signer")), DAY);
 	const json_t *fields = json_object_get(r, "fields"), *field;
 	const char *given = text_of(r, "givenNumber");
 	bool present[FIELDS_MAX] = { false };
@@ -259,7 +264,8 @@ static void check_result(const json_t *c, const json_t *r, struct seen *seen)
 		int at = kind_field(k, slice_str(text_of(field, "name")));
 
 		if (at < 0 || present[at])
-			fail_msg("%s: %s is unknown or twice there", k->code, text_of(field, "name"));
+			fail_msg("%s: %s is unknown or twice there", k->code,
+				 text_of(field, "name"));
 		present[at] = true;
 		check_field(&k->fields[at], field);
 	}
@@ -312,10 +318,12 @@ static void cases_fit_the_schemas(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(demo_is_reproduced), cmocka_unit_test(edge_is_reproduced),
+		cmocka_unit_test(demo_is_reproduced),
+		cmocka_unit_test(edge_is_reproduced),
 		cmocka_unit_test(text_is_nfc_but_where_said),
 		cmocka_unit_test(a_case_is_the_same_in_any_run),
-		cmocka_unit_test(what_is_unclear_is_refused), cmocka_unit_test(cases_fit_the_schemas),
+		cmocka_unit_test(what_is_unclear_is_refused),
+		cmocka_unit_test(cases_fit_the_schemas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
