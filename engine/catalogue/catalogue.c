@@ -163,6 +163,7 @@ static int is_json(const struct dirent *d)
 static enum status read_folder(struct catalogue *c, enum sort sort, const char *schemas,
 			       struct error *e)
 {
+	const char *instead = c->shelf[sort].n > 0 ? c->shelf[sort].entry[0].code : "";
 	char path[PATH_MAX], code[NAME_MAX + 1];
 	struct dirent **names;
 	enum status st = ST_OK;
@@ -179,7 +180,7 @@ static enum status read_folder(struct catalogue *c, enum sort sort, const char *
 			st = error_set(e, ST_INVALID, "%s: the path is too long", schemas);
 		snprintf(code, sizeof(code), "%.*s", (int)strlen(names[i]->d_name) - 5,
 			 names[i]->d_name);
-		if (st == ST_OK)
+		if (st == ST_OK && strcmp(code, instead) != 0)
 			st = read_file(c, sort, path, code, e);
 		free(names[i]);
 	}
@@ -283,6 +284,8 @@ enum status catalogue_load(struct catalogue **out, const struct catalogue_config
 		return error_set(e, ST_NOMEM, "catalogue: memory is short");
 	atomic_init(&c->refs, 1);
 	pthread_mutex_init(&c->lock, NULL);
+	if (cfg->kind_file != NULL)
+		st = read_file(c, SORT_KIND, cfg->kind_file, NULL, e);
 	for (int sort = 0; st == ST_OK && sort < SORT_COUNT; sort++) {
 		st = read_folder(c, (enum sort)sort, cfg->schemas, e);
 		if (st == ST_OK && !shelf_index(&c->shelf[sort]))

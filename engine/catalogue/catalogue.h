@@ -195,6 +195,8 @@ struct catalogue_config {
 	const char *schemas;		/* folder with results/ agencies/ signers/ */
 	const char *archive;		/* DATA/catalogue, made when missing; NULL: pinned versions
 					 * are not kept (CLI checks) */
+	const char *kind_file;		/* NULL, or a kind that stands in for the folder's one of the
+					 * same code (previews); then the walk begins with it */
 };
 
 /* Loads all; the first broken file fails the whole load with "file:line: path: what; what is

@@ -483,6 +483,26 @@ static void one_broken_file_fails_the_load(void **state)
 	tmpdir_remove(&w.dir);
 }
 
+static void a_kind_is_tried_out_in_place_of_its_old_self(void **state)
+{
+	struct world w;
+	struct catalogue *c;
+	char path[600];
+
+	world_make(&w);
+	schema_put(w.dir.path, "draft.json", good_kind, "Paper", "Draft");
+	schema_put(w.dir.path, "results/j.json", good_kind, "\"code\": \"k\"", "\"code\": \"j\"");
+	snprintf(path, sizeof(path), "%s/draft.json", w.dir.path);
+	w.cfg.kind_file = path;
+	c = load(&w);
+	assert_string_equal(catalogue_kind_at(c, 0)->name_en, "Draft");
+	assert_string_equal(catalogue_kind_at(c, 1)->code, "j");
+	assert_null(catalogue_kind_at(c, 2));
+	assert_ptr_equal(catalogue_kind(c, slice_str("k"), 20260101), catalogue_kind_at(c, 0));
+	catalogue_unref(c);
+	tmpdir_remove(&w.dir);
+}
+
 static void the_shipped_folder_loads(void **state)
 {
 	struct world w;
@@ -545,6 +565,7 @@ int main(void)
 		cmocka_unit_test(successors_reach_over_any_step),
 		cmocka_unit_test(references_between_files_are_checked),
 		cmocka_unit_test(one_broken_file_fails_the_load),
+		cmocka_unit_test(a_kind_is_tried_out_in_place_of_its_old_self),
 		cmocka_unit_test(the_shipped_folder_loads),
 		cmocka_unit_test(references_keep_a_snapshot),
 	};
