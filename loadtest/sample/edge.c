@@ -27,7 +27,7 @@ static void born(struct build *b, uint16_t year, uint8_t month, uint8_t day)
 
 static void name_60(struct build *b)
 {
-	rename_who(b, "Công Tằng Tôn Nữ Hoàng Thị Ngọc Bích Thủy Tiên Phương Thảo Ng");
+	rename_who(b, "Công Tằng Tôn Nữ Hoàng Thị Ngọc Bích Thủy Tiên Phương Thảo Y");
 }
 
 static void name_longest(struct build *b)
