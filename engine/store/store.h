@@ -17,11 +17,13 @@ struct store_reader;
 
 struct store_config {
 	const char *dir;		/* embedded: DATA/store */
+	uint32_t segment_bytes;		/* embedded: of a new store; 0: the default */
 	const char *witness;		/* a small file outside DATA/store and DATA/journal that remembers the
-					 * highest number per register, so that a restored snapshot is noticed */
+					 * highest number per register, so that a restored snapshot is
+					 * noticed; NULL: none */
 };
 
-/* A holding, most recent first. */
+/* A holding, most recent first. result.case_bytes is empty: get() has it. */
 struct holding_view { struct result_view result; uint8_t role; uint32_t from, to; uint8_t visibility; };
 
 /* A LinkHolder act: one more holding for a stored result. */
@@ -32,7 +34,7 @@ struct holding_link { uint8_t lane; uint64_t sequence; struct holder holder; uin
  * basis and case, a line each. Part of the stored form: never renumbered. */
 enum event_kind { EVENT_READ = 1 };
 
-/* A state event of a stored result, append-only. */
+/* A state event of a stored result, append-only. kind: the enum life it enters. */
 struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_ms; struct slice actor, detail; };
 
 /* A number that will never be issued here. */

@@ -1,0 +1,157 @@
+#include "store/embedded.h"
+
+/* Longer than any of the records. */
+#define ACT_BYTES_MAX (4 * UINT16_MAX)
+
+/* Appends one act, durably. What it says must have been encoded into s->record. */
+static enum status act_add(struct embedded *s, enum stored_type type, const struct writer *w,
+			   struct error *e)
+{
+	struct slice payload = writer_slice(w);
+	enum status st = embedded_room(s, 1, e);
+
+	if (st == ST_OK)
+		st = embedded_add(s, type, &payload, 1, NULL, e);
+	if (st == ST_OK)
+		st = embedded_commit(s, e);
+	if (st != ST_OK)
+		embedded_drop(s);
+	return st;
+}
+
+static_assert(ACT_BYTES_MAX <= STORED_RESULT_BYTES_MAX, "an act fits the scratch");
+
+static enum status find_one(struct embedded *s, enum row_table t, struct row_key key, uint64_t before,
+			    struct row_hit *hit)
+{
+	uint32_t n = 0;
+	enum status st = index_find(s->self->index, t, key, before, 1, hit, &n);
+
+	if (st != ST_OK)
+		return st;
+	return n > 0 ? ST_OK : ST_NOT_FOUND;
+}
+
+static enum status known_result(struct embedded *s, uint8_t lane, uint64_t sequence, struct error *e)
+{
+	enum status st = reader_result(s->self, lane, sequence);
+
+	if (st == ST_NOT_FOUND)
+		return error_set(e, st, "no such result is stored");
+	return st == ST_OK ? ST_OK : error_set(e, st, "the result cannot be read: %s", status_name(st));
+}
+
+static enum status link_locked(struct embedded *s, const struct holding_link *l, struct error *e)
+{
+	struct writer w = writer_of(s->record, STORED_RESULT_BYTES_MAX);
+	struct row_hit hit;
+	enum status st = known_result(s, l->lane, l->sequence, e);
+
+	if (st != ST_OK)
+		return st;
+	/* Told again after a restart: it holds already. */
+	st = find_one(s, ROW_HOLDING, row_key_bytes(l->key), l->sequence + 1, &hit);
+	if (st == ST_OK && hit.sequence == l->sequence)
+		return ST_OK;
+	if (st != ST_OK && st != ST_NOT_FOUND)
+		return st;
+	st = stored_link_encode(l, &w);
+	return st == ST_OK ? act_add(s, STORED_LINK, &w, e) : st;
+}
+
+enum status embedded_link(struct store *store, const struct holding_link *l, struct error *e)
+{
+	struct embedded *s = (struct embedded *)store;
+	enum status st;
+
+	pthread_mutex_lock(&s->writer);
+	st = link_locked(s, l, e);
+	pthread_mutex_unlock(&s->writer);
+	return st;
+}
+
+/* Is this very event there already? */
+static enum status event_known(struct embedded *s, const struct result_event *v)
+{
+	struct row_hit hits[64];
+	uint32_t n = 0;
+	enum status st = index_find(s->self->index, ROW_EVENT, row_key_sequence(v->sequence), 0,
+				    ARRAY_LEN(hits), hits, &n);
+
+	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
+		struct frame_record rec;
+		struct result_event old;
+
+		st = logreader_get(&s->self->log, hits[i].position, 0, &s->self->other, &rec);
+		if (st == ST_OK && rec.type == STORED_EVENT &&
+		    stored_event_decode(&old, rec.payload) == ST_OK && old.kind == v->kind &&
+		    old.at_ms == v->at_ms && slice_eq(old.detail, v->detail))
+			return ST_OK;
+	}
+	return st == ST_OK ? ST_NOT_FOUND : st;
+}
+
+static enum status event_locked(struct embedded *s, const struct result_event *v, struct error *e)
+{
+	struct writer w = writer_of(s->record, STORED_RESULT_BYTES_MAX);
+	enum status st = known_result(s, v->lane, v->sequence, e);
+
+	if (st != ST_OK)
+		return st;
+	st = event_known(s, v);
+	if (st != ST_NOT_FOUND)
+		return st;
+	st = stored_event_encode(v, &w);
+	return st == ST_OK ? act_add(s, STORED_EVENT, &w, e) : st;
+}
+
+enum status embedded_event(struct store *store, const struct result_event *v, struct error *e)
+{
+	struct embedded *s = (struct embedded *)store;
+	enum status st;
+
+	pthread_mutex_lock(&s->writer);
+	st = event_locked(s, v, e);
+	pthread_mutex_unlock(&s->writer);
+	return st;
+}
+
+static enum status void_locked(struct embedded *s, const struct void_entry *v, struct error *e)
+{
+	struct writer w = writer_of(s->record, STORED_RESULT_BYTES_MAX);
+	uint32_t id = marks_find(&s->marks, v->unit, v->register_code, v->year);
+	struct row_hit hit;
+	struct frame_record rec;
+	enum status st = ST_NOT_FOUND;
+
+	if (v->unit.n > CODE_BYTES_MAX || v->register_code.n > CODE_BYTES_MAX)
+		return error_set(e, ST_INVALID, "unit or register code too long");
+	if (id != 0)
+		st = find_one(s, ROW_NUMBER, row_key_number(id, v->number), 0, &hit);
+	if (st == ST_OK) {
+		st = logreader_get(&s->self->log, hit.position, 0, &s->self->other, &rec);
+		if (st != ST_OK)
+			return error_set(e, st, "the register's entry cannot be read");
+		if (rec.type == STORED_VOID && hit.sequence == v->sequence)
+			return ST_OK;
+		return error_set(e, ST_CONFLICT, "number %llu is in the register already",
+				 (unsigned long long)v->number);
+	}
+	if (st != ST_NOT_FOUND)
+		return st;
+	st = stored_void_encode(v, &w);
+	if (st == ST_OK)
+		st = act_add(s, STORED_VOID, &w, e);
+	return st == ST_OK ? marks_sync(&s->marks, e) : st;
+}
+
+enum status embedded_void(struct store *store, const struct void_entry *v, struct error *e)
+{
+	struct embedded *s = (struct embedded *)store;
+	enum status st;
+
+	pthread_mutex_lock(&s->writer);
+	st = void_locked(s, v, e);
+	pthread_mutex_unlock(&s->writer);
+	return st;
+}

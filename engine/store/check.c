@@ -1,0 +1,281 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/embedded.h"
+
+#define LINE_BYTES 512
+
+struct check {
+	struct embedded home;		/* its layers, as found; what the reader looks at */
+	struct store_reader reader;
+	struct logbuffer file;
+	struct store_layers known;	/* as the index says */
+	struct marks marks;
+	struct store_index *index;	/* NULL: there is none to compare with */
+	struct index_reader *look;
+	uint64_t watermark;
+	uint64_t rows[ROW_TABLES];	/* expected below the watermark */
+	uint64_t counted;
+	void (*report)(void *ctx, const char *line);
+	void *ctx;
+	uint64_t results, findings;
+};
+
+static void found(struct check *c, const char *fmt, ...) printf_like(2, 3);
+
+static void found(struct check *c, const char *fmt, ...)
+{
+	char line[LINE_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	c->report(c->ctx, line);
+	c->findings++;
+}
+
+static unsigned long long at(const struct frame_record *rec)
+{
+	return (unsigned long long)rec->position;
+}
+
+/* ---- records ---- */
+
+static enum status layer_check(struct check *c, const struct frame_record *rec)
+{
+	static const uint8_t nothing[SHA256_BYTES] = { 0 };
+	struct stored_layer l;
+	uint8_t digest[SHA256_BYTES];
+
+	if (stored_layer_decode(&l, rec->payload) != ST_OK) {
+		found(c, "store: layer at %llu is malformed", at(rec));
+		return ST_OK;
+	}
+	sha256_once(l.bytes.p, l.bytes.n, digest);
+	if (memcmp(digest, l.sha256, sizeof(digest)) != 0)
+		found(c, "store: layer %u at %llu does not match its digest", l.id, at(rec));
+	/* Behind damage some ids are missing: they stay without a place. */
+	while (c->home.layers.n + 1 < l.id)
+		if (layers_add(&c->home.layers, nothing, 0, 0) == 0)
+			return ST_NOMEM;
+	if (l.id <= c->home.layers.n) {
+		found(c, "store: layer %u at %llu was there before", l.id, at(rec));
+		return ST_OK;
+	}
+	return layers_add(&c->home.layers, l.sha256, (uint32_t)l.bytes.n, rec->position) != 0 ?
+	       ST_OK : ST_NOMEM;
+}
+
+static enum status result_check(struct check *c, const struct frame_record *rec)
+{
+	struct stored_result *r = &c->reader.result;
+	uint8_t digest[SHA256_BYTES];
+	enum status st;
+
+	c->results++;
+	if (stored_result_decode(r, rec->payload) != ST_OK) {
+		found(c, "store: result at %llu is malformed", at(rec));
+		return ST_OK;
+	}
+	if (case_digest(r->view.case_bytes, digest) != ST_OK ||
+	    memcmp(digest, r->view.case_digest, sizeof(digest)) != 0)
+		found(c, "store: case of the result at %llu does not match its digest", at(rec));
+	st = reader_file(&c->reader, &c->file);
+	if (st == ST_NOMEM || st == ST_IO)
+		return st;
+	if (st != ST_OK)
+		found(c, "store: file of the result at %llu does not match its digest", at(rec));
+	return ST_OK;
+}
+
+static enum status index_check(struct check *c, const struct frame_record *rec)
+{
+	struct record_rows rows;
+	enum status st = rows_of(&rows, rec, &c->marks);
+
+	if (st == ST_NOMEM)
+		return st;
+	if (st != ST_OK) {
+		found(c, "store: record at %llu is malformed", at(rec));
+		return ST_OK;
+	}
+	if (c->look == NULL || rec->position >= c->watermark)
+		return ST_OK;
+	c->counted += rec->type == STORED_RESULT;
+	for (uint32_t i = 0; i < rows.n; i++) {
+		enum row_table t = rows.of[i].table;
+		struct row_hit hits[64];
+		uint32_t n = 0;
+		bool there = false;
+
+		c->rows[t]++;
+		st = index_find(c->look, t, rows.of[i].key, rows.sequence + 1, ARRAY_LEN(hits), hits, &n);
+		for (uint32_t k = 0; k < n && !there; k++)
+			there = hits[k].position == rec->position;
+		if (!there)
+			found(c, "store: the index lacks a row of the record at %llu%s", at(rec),
+			      st == ST_OK ? "" : " or is damaged");
+	}
+	return ST_OK;
+}
+
+static enum status frame_records(struct check *c, const struct frame_view *v)
+{
+	struct frame_record rec;
+	uint32_t offset = 0;
+	enum status st = ST_OK;
+
+	while (st == ST_OK && v->records > 0 && frame_next(v, &offset, &rec)) {
+		uint64_t sequence;
+		struct slice bytes;
+
+		switch (rec.type) {
+		case STORED_LAYER:
+			st = layer_check(c, &rec);
+			break;
+		case STORED_BODY:
+			if (stored_body_decode(&sequence, &bytes, rec.payload) != ST_OK)
+				found(c, "store: body at %llu is malformed", at(&rec));
+			break;
+		case STORED_RESULT:
+			st = result_check(c, &rec);
+			if (st == ST_OK)
+				st = index_check(c, &rec);
+			break;
+		default:
+			st = index_check(c, &rec);
+		}
+	}
+	return st;
+}
+
+/* ---- the whole ---- */
+
+static void index_totals(struct check *c)
+{
+	static const char *const names[ROW_TABLES] = { "result", "holding", "locator",
+						       "number_register", "event" };
+	uint64_t n = 0;
+
+	for (int t = 0; t < ROW_TABLES; t++) {
+		if (index_rows(c->look, (enum row_table)t, &n) != ST_OK)
+			found(c, "store: index table %s is damaged", names[t]);
+		else if (n != c->rows[t])
+			found(c, "store: index table %s has %llu rows, %llu belong there", names[t],
+			      (unsigned long long)n, (unsigned long long)c->rows[t]);
+	}
+	if (index_counted(c->look, &n) != ST_OK || n != c->counted)
+		found(c, "store: the counters say %llu results, %llu are there", (unsigned long long)n,
+		      (unsigned long long)c->counted);
+	for (uint32_t i = 0; i < c->known.n; i++) {
+		struct layer_entry l;
+
+		if (!layers_get(&c->home.layers, i + 1, &l) || l.position != c->known.of[i].position)
+			found(c, "store: the index has another place for layer %u", i + 1);
+	}
+}
+
+static enum status walk_all(struct check *c, struct framewalk *w, struct error *e)
+{
+	struct framewalk_place place;
+	struct frame_view v;
+	enum status st;
+
+	for (;;) {
+		st = framewalk_next(w, &v, e);
+		if (st == ST_OK)
+			st = frame_records(c, &v);
+		else if (st == ST_DAMAGED)
+			st = (found(c, "%s", e->text), framewalk_skip(w)) ? ST_OK : ST_NOT_FOUND;
+		if (st != ST_OK)
+			break;
+	}
+	if (st != ST_NOT_FOUND)
+		return st;
+	framewalk_at(w, &place);
+	if (c->watermark > place.end)
+		found(c, "store: the segments end at %llu, the index knows results up to %llu",
+		      (unsigned long long)place.end, (unsigned long long)c->watermark);
+	return ST_OK;
+}
+
+static enum status index_open(struct check *c, const char *dir, struct error *e)
+{
+	enum status st = store_index_look(&c->index, dir, &c->marks, &c->known, e);
+
+	if (st == ST_OK)
+		st = index_reader_open(&c->look, c->index, e);
+	if (st == ST_OK) {
+		c->watermark = store_index_place(c->index).watermark;
+		return ST_OK;
+	}
+	/* Without an index nothing is wrong: it is made at the next start. */
+	if (st == ST_CORRUPT || st == ST_UNSUPPORTED)
+		found(c, "store: the index cannot be used: %s", e->text);
+	return st == ST_NOMEM || st == ST_IO ? st : ST_OK;
+}
+
+static enum status prepare(struct check *c, const char *dir, struct framewalk *w, struct error *e)
+{
+	struct framewalk_place place;
+	enum status st = layers_init(&c->home.layers);
+
+	framewalk_at(w, &place);
+	c->reader.home = &c->home;
+	logreader_init(&c->reader.log, dir, place.segment_bytes);
+	c->reader.hash = sha256_new();
+	if (c->reader.hash == NULL)
+		st = ST_NOMEM;
+	if (st == ST_OK)
+		st = layers_init(&c->known);
+	if (st == ST_OK)
+		st = marks_init(&c->marks);
+	return st == ST_OK ? index_open(c, dir, e) : st;
+}
+
+static void finish(struct check *c)
+{
+	index_reader_close(c->look);
+	store_index_close(c->index);
+	logreader_close(&c->reader.log);
+	sha256_free(c->reader.hash);
+	free(c->reader.other.p);
+	free(c->reader.body.p);
+	free(c->file.p);
+	layers_free(&c->home.layers);
+	layers_free(&c->known);
+	marks_free(&c->marks);
+}
+
+enum status store_embedded_check(const char *dir, void (*report)(void *ctx, const char *line), void *ctx,
+				 uint64_t *results, struct error *e)
+{
+	struct check *c = calloc(1, sizeof(*c));
+	struct framewalk *w = NULL;
+	enum status st;
+
+	*results = 0;
+	if (c == NULL)
+		return ST_NOMEM;
+	c->report = report;
+	c->ctx = ctx;
+	c->marks.fd = -1;
+	st = framewalk_open(&w, dir, FRAME_STORE, e);
+	if (st == ST_DAMAGED)
+		found(c, "%s", e->text);
+	if (st == ST_OK)
+		st = prepare(c, dir, w, e);
+	if (st == ST_OK)
+		st = walk_all(c, w, e);
+	if (st == ST_OK && c->look != NULL)
+		index_totals(c);
+	*results = c->results;
+	if (st == ST_OK && c->findings > 0)
+		st = error_set(e, ST_CORRUPT, "%s: %llu findings", dir, (unsigned long long)c->findings);
+	framewalk_close(w);
+	finish(c);
+	free(c);
+	return st;
+}

@@ -1,0 +1,94 @@
+/*
+ * embedded.h - what the files of the embedded store share. Inside store/ only.
+ *
+ *	put ──▶ storelog (durable) ──▶ apply: rows, layers, marks, counters ──▶ visible
+ *	                                  ▲
+ *	open ──▶ framewalk from the index's watermark
+ *
+ * What a frame's records mean is said once, in apply, for frames just written and for frames read
+ * at start.
+ */
+#ifndef TRIEN_STORE_EMBEDDED_H
+#define TRIEN_STORE_EMBEDDED_H
+
+#include "store/rows.h"
+#include "store/storelog.h"
+
+struct embedded {
+	struct store store;		/* first */
+	char dir[PATH_MAX];
+	pthread_mutex_t writer;		/* put, link, event, void_number, marks */
+	struct storelog log;
+	struct store_layers layers;
+	struct marks marks;
+	struct store_index *index;
+	/* The writer's own look at what is stored. */
+	struct store_reader *self;
+	uint64_t newest;		/* highest sequence stored */
+	uint32_t layers_durable;
+	uint8_t *record;		/* scratch for one encoded RESULT */
+};
+
+/* What a reading thread has. */
+struct opened { uint64_t sequence, used; uint8_t *bytes; size_t n, room; };
+#define READER_FILES 4			/* downloads at once on one thread without checking again */
+
+struct store_reader {
+	struct embedded *home;
+	struct index_reader *index;
+	struct logreader log;
+	struct logbuffer record;	/* what views borrow from */
+	struct logbuffer other;		/* events, replacements, layers */
+	struct logbuffer body;
+	struct stored_result result;
+	uint8_t *text;			/* strings of a list's views */
+	uint32_t text_rows;
+	struct row_hit *hits;
+	uint32_t hits_n;
+	struct sha256 *hash;
+	struct opened files[READER_FILES];
+	uint64_t uses;
+};
+
+/* embedded.c */
+/* Writes the open frame and takes its records into index, layers and marks. Writer locked. */
+enum status embedded_commit(struct embedded *s, struct error *e) must_use;
+/* Adds one record, committing first where the frame is full. */
+enum status embedded_add(struct embedded *s, enum stored_type type, const struct slice *parts,
+			 size_t parts_n, uint64_t *pos, struct error *e) must_use;
+/* Forgets what was added and not committed. */
+void embedded_drop(struct embedded *s);
+/* Room in memory for that many records; flushes the index if not. */
+enum status embedded_room(struct embedded *s, uint32_t records, struct error *e) must_use;
+
+/* results.c */
+enum status embedded_put(struct store *store, struct batch *b, int64_t now_ms, struct error *e);
+
+/* acts.c */
+enum status embedded_link(struct store *store, const struct holding_link *l, struct error *e);
+enum status embedded_event(struct store *store, const struct result_event *v, struct error *e);
+enum status embedded_void(struct store *store, const struct void_entry *v, struct error *e);
+
+/* reader.c */
+enum status reader_new(struct embedded *s, struct store_reader **r, struct error *e) must_use;
+enum status embedded_reader_open(struct store *store, struct store_reader **r, struct error *e);
+void embedded_reader_close(struct store_reader *r);
+/* The stored record as it stands, in r->result, without its life. ST_NOT_FOUND, ST_CORRUPT. */
+enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequence) must_use;
+/* The record at a position, if it is a RESULT; in r->result. */
+enum status reader_result_at(struct store_reader *r, uint64_t position) must_use;
+/* The whole file of r->result into *out, its digest checked. ST_CORRUPT. */
+enum status reader_file(struct store_reader *r, struct logbuffer *out) must_use;
+enum status embedded_get(struct store_reader *r, uint8_t lane, uint64_t sequence,
+			 struct result_view *out);
+enum status embedded_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
+			  uint8_t *buf, size_t *n);
+enum status embedded_list(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
+			  uint32_t max, struct holding_view *out, uint32_t *n);
+enum status embedded_find_case(struct store_reader *r, struct slice unit, struct slice code,
+			       uint32_t max, uint8_t *lanes, uint64_t *sequences, uint32_t *n);
+enum status embedded_find_number(struct store_reader *r, struct slice unit,
+				 struct slice register_code, uint32_t year, uint64_t number,
+				 uint8_t *lane, uint64_t *sequence);
+
+#endif

@@ -1,0 +1,120 @@
+#include "store/rows.h"
+
+#include <assert.h>
+
+#include "base/calendar.h"
+
+void locator_case(uint8_t key[16], struct slice unit, struct slice code)
+{
+	uint8_t buf[CODE_BYTES_MAX + CASE_CODE_BYTES_MAX + 8], digest[SHA256_BYTES];
+	struct writer w = writer_of(buf, sizeof(buf));
+	struct slice s;
+
+	write_u8(&w, 'C');
+	write_blob(&w, unit);
+	write_bytes(&w, code.p, code.n);
+	assert(!w.bad);
+	s = writer_slice(&w);
+	sha256_once(s.p, s.n, digest);
+	memcpy(key, digest, 16);
+}
+
+void locator_replaced(uint8_t key[16], const uint8_t result_id[16])
+{
+	uint8_t buf[17] = { 'P' }, digest[SHA256_BYTES];
+
+	memcpy(buf + 1, result_id, 16);
+	sha256_once(buf, sizeof(buf), digest);
+	memcpy(key, digest, 16);
+}
+
+/* Once, even where two holders of a case are the same person. */
+static void row(struct record_rows *out, enum row_table t, struct row_key key)
+{
+	for (uint32_t i = 0; i < out->n; i++)
+		if (out->of[i].table == t && memcmp(&out->of[i].key, &key, sizeof(key)) == 0)
+			return;
+	assert(out->n < INDEX_ROWS_RECORD);
+	out->of[out->n].table = t;
+	out->of[out->n++].key = key;
+}
+
+static enum status number_row(struct record_rows *out, struct marks *m, struct slice unit,
+			      struct slice code, uint32_t year, uint64_t number)
+{
+	uint32_t id;
+
+	if (unit.n > CODE_BYTES_MAX || code.n > CODE_BYTES_MAX)
+		return ST_CORRUPT;
+	id = marks_raise(m, unit, code, year, number);
+	if (id == 0)
+		return ST_NOMEM;
+	row(out, ROW_NUMBER, row_key_number(id, number));
+	return ST_OK;
+}
+
+static enum status result_rows(struct record_rows *out, struct slice payload, struct marks *m)
+{
+	static const uint8_t nobody[16] = { 0 };
+	struct stored_result r;
+	const struct result_view *v = &r.view;
+	enum status st = stored_result_decode(&r, payload);
+	uint8_t key[16];
+
+	if (st != ST_OK || v->unit.n > CODE_BYTES_MAX || v->kind.n > CODE_BYTES_MAX ||
+	    v->case_code.n > CASE_CODE_BYTES_MAX)
+		return ST_CORRUPT;
+	out->sequence = v->sequence;
+	out->unit = v->unit;
+	out->kind = v->kind;
+	out->day = day_vietnam(v->issued_ms);
+	out->engine = (uint8_t)(v->sequence >> 14);	/* identity.h */
+	row(out, ROW_RESULT, row_key_sequence(v->sequence));
+	for (uint8_t i = 0; i < r.holdings_n; i++)
+		row(out, ROW_HOLDING, row_key_bytes(r.holdings[i].key));
+	locator_case(key, v->unit, v->case_code);
+	row(out, ROW_LOCATOR, row_key_bytes(key));
+	if (memcmp(v->replaces, nobody, sizeof(nobody)) != 0) {
+		locator_replaced(key, v->replaces);
+		row(out, ROW_LOCATOR, row_key_bytes(key));
+	}
+	return v->number == 0 ? ST_OK : number_row(out, m, v->unit, v->register_code,
+						   v->register_year, v->number);
+}
+
+enum status rows_of(struct record_rows *out, const struct frame_record *rec, struct marks *m)
+{
+	struct holding_link l;
+	struct result_event ev;
+	struct void_entry v;
+	enum status st;
+
+	*out = (struct record_rows){ 0 };
+	switch (rec->type) {
+	case STORED_RESULT:
+		return result_rows(out, rec->payload, m);
+	case STORED_LINK:
+		st = stored_link_decode(&l, rec->payload);
+		if (st != ST_OK)
+			return st;
+		out->sequence = l.sequence;
+		row(out, ROW_HOLDING, row_key_bytes(l.key));
+		row(out, ROW_EVENT, row_key_sequence(l.sequence));
+		return ST_OK;
+	case STORED_EVENT:
+		st = stored_event_decode(&ev, rec->payload);
+		if (st != ST_OK)
+			return st;
+		out->sequence = ev.sequence;
+		row(out, ROW_EVENT, row_key_sequence(ev.sequence));
+		return ST_OK;
+	case STORED_VOID:
+		st = stored_void_decode(&v, rec->payload);
+		if (st != ST_OK)
+			return st;
+		out->sequence = v.sequence;
+		return number_row(out, m, v.unit, v.register_code, v.year, v.number);
+	default:
+		return ST_CORRUPT;
+	}
+}

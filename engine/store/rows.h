@@ -1,0 +1,29 @@
+/*
+ * rows.h - what the index holds of a record: said once, for frames just written, for frames read at start,
+ * and for fsck. Inside store/ only.
+ */
+#ifndef TRIEN_STORE_ROWS_H
+#define TRIEN_STORE_ROWS_H
+
+#include "base/frame.h"
+#include "store/store_index.h"
+#include "store/stored.h"
+
+struct record_rows {
+	uint64_t sequence;		/* of every row */
+	uint32_t n;
+	struct { enum row_table table; struct row_key key; } of[INDEX_ROWS_RECORD];
+	/* A RESULT's: what it counts as. Borrowed from the record. */
+	struct slice unit, kind;
+	uint32_t day;
+	uint8_t engine;
+};
+
+/* Raises m by the record's number. RESULT, LINK, EVENT, VOID. ST_CORRUPT: malformed; ST_NOMEM. */
+enum status rows_of(struct record_rows *out, const struct frame_record *rec, struct marks *m) must_use;
+
+/* Locator keys: of a case, and of a result that another one replaces. */
+void locator_case(uint8_t key[16], struct slice unit, struct slice code);
+void locator_replaced(uint8_t key[16], const uint8_t result_id[16]);
+
+#endif

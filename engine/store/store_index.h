@@ -1,0 +1,85 @@
+/*
+ * store_index.h - from a key to positions of records: SQLite, and the newest rows in memory in front of
+ * it. Inside store/ only.
+ *
+ * The index is derived from the segments and needs no durability of its own: rows collect in memory,
+ * where readers see them at once, and go to SQLite some thousands at a time, sorted, with the position
+ * up to which they are complete. What a crash takes is read again from the segments.
+ *
+ * One writer; readers on connections of their own, which never hold it up.
+ */
+#ifndef TRIEN_STORE_INDEX_H
+#define TRIEN_STORE_INDEX_H
+
+#include <sqlite3.h>
+
+#include "store/layers.h"
+#include "store/marks.h"
+
+enum row_table { ROW_RESULT, ROW_HOLDING, ROW_LOCATOR, ROW_NUMBER, ROW_EVENT, ROW_TABLES };
+
+#define INDEX_ROWS_MAX 32768u		/* in memory */
+#define INDEX_RESULTS_MAX 4096u		/* of them; then they go to SQLite */
+#define INDEX_COUNTERS_MAX 4096u
+/* What one record can add: result, case, what it replaces, number, holders. */
+#define INDEX_ROWS_RECORD (4 + CASE_HOLDERS_MAX)
+
+static_assert(INDEX_ROWS_MAX >= 2 * BATCH_ITEMS_MAX * INDEX_ROWS_RECORD, "two full batches fit");
+
+struct row_key { uint8_t of[16]; };
+struct row_hit { uint64_t sequence, position; };
+
+/* Keys: a sequence (RESULT, EVENT), holder or locator as they are, register id and number. */
+struct row_key row_key_sequence(uint64_t sequence);
+struct row_key row_key_bytes(const uint8_t key[16]);
+struct row_key row_key_number(uint32_t register_id, uint64_t number);
+
+/* The last frame whose rows are all in SQLite, and what follows it. */
+struct index_place { uint64_t watermark, frame; uint32_t crc; };
+
+struct store_index;
+struct index_reader;
+
+/*
+ * Opens or makes DIR/index.db; one that cannot be used is made anew. Marks and layers it
+ * knows are added to m and l, which the index writes back with its rows.
+ */
+enum status store_index_open(struct store_index **x, const char *dir, struct marks *m,
+			     struct store_layers *l, struct error *e) must_use;
+/* The same for fsck: changes nothing. ST_NOT_FOUND: there is none. */
+enum status store_index_look(struct store_index **x, const char *dir, struct marks *m,
+			     struct store_layers *l, struct error *e) must_use;
+void store_index_close(struct store_index *x);
+/* As of the last flush. */
+struct index_place store_index_place(const struct store_index *x);
+/* Deletes the index file of a folder; the next open makes it anew. */
+void store_index_remove(const char *dir);
+
+/* The highest sequence in SQLite; 0: none. Writer. */
+enum status store_index_newest(struct store_index *x, uint64_t *sequence, struct error *e) must_use;
+
+/* Writer. There must be room. */
+void store_index_add(struct store_index *x, enum row_table t, struct row_key key, uint64_t sequence,
+		     uint64_t position);
+/* Writer: one more result issued. */
+void store_index_count(struct store_index *x, struct slice unit, struct slice kind, uint32_t day,
+		       uint8_t engine);
+/* Is there room for one more record (or, for put(), a whole batch)? */
+bool store_index_room(const struct store_index *x, uint32_t records);
+/* Writer: all rows to SQLite, in one transaction, and then out of memory. */
+enum status store_index_flush(struct store_index *x, const struct index_place *at,
+			      struct error *e) must_use;
+
+enum status index_reader_open(struct index_reader **r, struct store_index *x, struct error *e) must_use;
+void index_reader_close(struct index_reader *r);
+/*
+ * At most max hits of a key with sequence < before (0: from the newest), newest first; within
+ * a sequence the later position first. *n = 0: none. ST_CORRUPT: the index is damaged.
+ */
+enum status index_find(struct index_reader *r, enum row_table t, struct row_key key, uint64_t before,
+		       uint32_t max, struct row_hit *hits, uint32_t *n) must_use;
+/* Rows of a table in SQLite, and the sum of the counters; for fsck. */
+enum status index_rows(struct index_reader *r, enum row_table t, uint64_t *n) must_use;
+enum status index_counted(struct index_reader *r, uint64_t *results) must_use;
+
+#endif

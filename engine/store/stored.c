@@ -1,0 +1,308 @@
+#include "store/stored.h"
+
+#define WHOLE_LAYER 0x80000000u
+
+static void put_str(struct writer *w, struct slice s)
+{
+	w->bad |= s.n > UINT8_MAX;
+	write_u8(w, (uint8_t)s.n);
+	write_bytes(w, s.p, s.n);
+}
+
+static struct slice get_str(struct reader *r)
+{
+	return read_bytes(r, read_u8(r));
+}
+
+static void put_long(struct writer *w, struct slice s)
+{
+	w->bad |= s.n > UINT16_MAX;
+	write_u16(w, (uint16_t)s.n);
+	write_bytes(w, s.p, s.n);
+}
+
+static struct slice get_long(struct reader *r)
+{
+	return read_bytes(r, read_u16(r));
+}
+
+static void get_copy(struct reader *r, uint8_t *out, size_t n)
+{
+	struct slice s = read_bytes(r, n);
+
+	if (s.p != NULL)
+		memcpy(out, s.p, n);
+}
+
+static enum status end(const struct reader *r)
+{
+	return r->bad || reader_left(r) != 0 ? ST_CORRUPT : ST_OK;
+}
+
+/* ---- results ---- */
+
+static void put_view(struct writer *w, const struct result_view *v)
+{
+	write_u64(w, v->sequence);
+	write_u8(w, v->lane);
+	write_bytes(w, v->result_id, sizeof(v->result_id));
+	write_bytes(w, v->replaces, sizeof(v->replaces));
+	put_str(w, v->unit);
+	put_str(w, v->kind);
+	put_str(w, v->case_code);
+	put_str(w, v->register_code);
+	put_str(w, v->number_text);
+	write_u16(w, v->ordinal);
+	write_u16(w, v->revision);
+	write_u32(w, v->register_year);
+	write_u64(w, v->number);
+	write_u64(w, (uint64_t)v->accepted_ms);
+	write_u64(w, (uint64_t)v->issued_ms);
+	write_u64(w, (uint64_t)v->stored_ms);
+	write_u32(w, v->valid_until);
+	write_u64(w, v->file_size);
+	write_bytes(w, v->file_sha256, SHA256_BYTES);
+	write_bytes(w, v->case_digest, SHA256_BYTES);
+	write_bytes(w, v->template_version, SHA256_BYTES);
+	write_bytes(w, v->pins.kind, PIN_BYTES);
+	write_bytes(w, v->pins.unit, PIN_BYTES);
+	write_bytes(w, v->pins.signer, PIN_BYTES);
+	write_u8(w, v->signatures_n);
+	for (uint8_t i = 0; i < v->signatures_n; i++) {
+		write_u8(w, v->signatures[i].role);
+		write_u64(w, (uint64_t)v->signatures[i].signed_ms);
+		write_bytes(w, v->signatures[i].cert_sha256, SHA256_BYTES);
+		put_long(w, v->signatures[i].subject);
+	}
+}
+
+static void get_view(struct reader *r, struct result_view *v)
+{
+	*v = (struct result_view){ .state = STATE_STORED, .life = LIFE_VALID };
+	v->sequence = read_u64(r);
+	v->lane = read_u8(r);
+	get_copy(r, v->result_id, sizeof(v->result_id));
+	get_copy(r, v->replaces, sizeof(v->replaces));
+	v->unit = get_str(r);
+	v->kind = get_str(r);
+	v->case_code = get_str(r);
+	v->register_code = get_str(r);
+	v->number_text = get_str(r);
+	v->ordinal = read_u16(r);
+	v->revision = read_u16(r);
+	v->register_year = read_u32(r);
+	v->number = read_u64(r);
+	v->accepted_ms = (int64_t)read_u64(r);
+	v->issued_ms = (int64_t)read_u64(r);
+	v->stored_ms = (int64_t)read_u64(r);
+	v->valid_until = read_u32(r);
+	v->file_size = read_u64(r);
+	get_copy(r, v->file_sha256, SHA256_BYTES);
+	get_copy(r, v->case_digest, SHA256_BYTES);
+	get_copy(r, v->template_version, SHA256_BYTES);
+	get_copy(r, v->pins.kind, PIN_BYTES);
+	get_copy(r, v->pins.unit, PIN_BYTES);
+	get_copy(r, v->pins.signer, PIN_BYTES);
+	v->signatures_n = read_u8(r);
+	if (v->signatures_n > DOC_SIGNATURES_MAX) {
+		v->signatures_n = 0;
+		r->bad = true;
+	}
+	for (uint8_t i = 0; i < v->signatures_n; i++) {
+		v->signatures[i].role = read_u8(r);
+		v->signatures[i].signed_ms = (int64_t)read_u64(r);
+		get_copy(r, v->signatures[i].cert_sha256, SHA256_BYTES);
+		v->signatures[i].subject = get_long(r);
+	}
+}
+
+static void put_holding(struct writer *w, const struct stored_holding *h)
+{
+	write_bytes(w, h->key, sizeof(h->key));
+	write_u8(w, h->role);
+	write_u32(w, h->from);
+	write_u32(w, h->to);
+	write_u8(w, h->visibility);
+}
+
+static void get_holding(struct reader *r, struct stored_holding *h)
+{
+	get_copy(r, h->key, sizeof(h->key));
+	h->role = read_u8(r);
+	h->from = read_u32(r);
+	h->to = read_u32(r);
+	h->visibility = read_u8(r);
+}
+
+static void put_part(struct writer *w, const struct stored_part *p)
+{
+	bool whole = p->layer != 0 && p->size == 0;
+
+	write_u32(w, p->layer | (whole ? WHOLE_LAYER : 0));
+	if (whole)
+		return;
+	write_u32(w, p->offset);
+	write_u32(w, p->size);
+}
+
+static void get_part(struct reader *r, struct stored_part *p)
+{
+	uint32_t layer = read_u32(r);
+
+	*p = (struct stored_part){ .layer = layer & ~WHOLE_LAYER };
+	if ((layer & WHOLE_LAYER) != 0)
+		return;
+	p->offset = read_u32(r);
+	p->size = read_u32(r);
+}
+
+enum status stored_result_encode(const struct stored_result *r, struct writer *w)
+{
+	put_view(w, &r->view);
+	write_u8(w, r->holdings_n);
+	for (uint8_t i = 0; i < r->holdings_n; i++)
+		put_holding(w, &r->holdings[i]);
+	write_u64(w, r->body_position);
+	write_u32(w, r->body_size);
+	write_u8(w, r->parts_n);
+	for (uint8_t i = 0; i < r->parts_n; i++)
+		put_part(w, &r->parts[i]);
+	write_bytes(w, r->view.case_bytes.p, r->view.case_bytes.n);
+	return w->bad ? ST_TOO_LARGE : ST_OK;
+}
+
+enum status stored_result_decode(struct stored_result *r, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+
+	get_view(&in, &r->view);
+	r->holdings_n = read_u8(&in);
+	if (in.bad || r->holdings_n > CASE_HOLDERS_MAX)
+		return ST_CORRUPT;
+	for (uint8_t i = 0; i < r->holdings_n; i++)
+		get_holding(&in, &r->holdings[i]);
+	r->body_position = read_u64(&in);
+	r->body_size = read_u32(&in);
+	r->parts_n = read_u8(&in);
+	if (in.bad || r->parts_n > DOC_PARTS_MAX)
+		return ST_CORRUPT;
+	for (uint8_t i = 0; i < r->parts_n; i++)
+		get_part(&in, &r->parts[i]);
+	r->view.case_bytes = read_bytes(&in, reader_left(&in));
+	return end(&in);
+}
+
+/* ---- acts ---- */
+
+enum status stored_link_encode(const struct holding_link *l, struct writer *w)
+{
+	write_u64(w, l->sequence);
+	write_u8(w, l->lane);
+	write_bytes(w, l->key, sizeof(l->key));
+	write_u8(w, l->holder.role);
+	write_u32(w, l->holder.from);
+	write_u32(w, l->holder.to);
+	write_u8(w, l->holder.visibility);
+	write_u64(w, (uint64_t)l->at_ms);
+	put_long(w, l->actor);
+	write_u8(w, l->holder.id_kind);
+	put_long(w, l->holder.country);
+	put_long(w, l->holder.number);
+	put_long(w, l->holder.name);
+	return w->bad ? ST_TOO_LARGE : ST_OK;
+}
+
+enum status stored_link_decode(struct holding_link *l, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+
+	l->sequence = read_u64(&in);
+	l->lane = read_u8(&in);
+	get_copy(&in, l->key, sizeof(l->key));
+	l->holder.role = read_u8(&in);
+	l->holder.from = read_u32(&in);
+	l->holder.to = read_u32(&in);
+	l->holder.visibility = read_u8(&in);
+	l->at_ms = (int64_t)read_u64(&in);
+	l->actor = get_long(&in);
+	l->holder.id_kind = read_u8(&in);
+	l->holder.country = get_long(&in);
+	l->holder.number = get_long(&in);
+	l->holder.name = get_long(&in);
+	return end(&in);
+}
+
+enum status stored_event_encode(const struct result_event *v, struct writer *w)
+{
+	write_u64(w, v->sequence);
+	write_u8(w, v->lane);
+	write_u8(w, v->kind);
+	write_u64(w, (uint64_t)v->at_ms);
+	put_long(w, v->actor);
+	put_long(w, v->detail);
+	return w->bad ? ST_TOO_LARGE : ST_OK;
+}
+
+enum status stored_event_decode(struct result_event *v, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+
+	v->sequence = read_u64(&in);
+	v->lane = read_u8(&in);
+	v->kind = read_u8(&in);
+	v->at_ms = (int64_t)read_u64(&in);
+	v->actor = get_long(&in);
+	v->detail = get_long(&in);
+	return end(&in);
+}
+
+enum status stored_void_encode(const struct void_entry *v, struct writer *w)
+{
+	put_str(w, v->unit);
+	put_str(w, v->register_code);
+	write_u32(w, v->year);
+	write_u64(w, v->number);
+	write_u64(w, v->sequence);
+	write_u64(w, (uint64_t)v->at_ms);
+	write_u8(w, v->used_outside);
+	put_long(w, v->reason);
+	put_long(w, v->actor);
+	return w->bad ? ST_TOO_LARGE : ST_OK;
+}
+
+enum status stored_void_decode(struct void_entry *v, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+
+	v->unit = get_str(&in);
+	v->register_code = get_str(&in);
+	v->year = read_u32(&in);
+	v->number = read_u64(&in);
+	v->sequence = read_u64(&in);
+	v->at_ms = (int64_t)read_u64(&in);
+	v->used_outside = read_u8(&in) != 0;
+	v->reason = get_long(&in);
+	v->actor = get_long(&in);
+	return end(&in);
+}
+
+/* ---- bytes ---- */
+
+enum status stored_layer_decode(struct stored_layer *l, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+
+	l->id = read_u32(&in);
+	l->sha256 = read_bytes(&in, SHA256_BYTES).p;
+	l->bytes = read_bytes(&in, reader_left(&in));
+	return in.bad || l->id == 0 ? ST_CORRUPT : ST_OK;
+}
+
+enum status stored_body_decode(uint64_t *sequence, struct slice *bytes, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+
+	*sequence = read_u64(&in);
+	*bytes = read_bytes(&in, reader_left(&in));
+	return in.bad ? ST_CORRUPT : ST_OK;
+}

@@ -1,0 +1,60 @@
+/*
+ * stored.h - the records of the embedded store's segments. Pure encode and decode. Inside store/ only.
+ *
+ * A record says all that the index needs, so that it can be made again without catalogue or keys.
+ * Strings: u8 length + bytes; long ones (lstr) u16 length. Record version 1.
+ *
+ *	LAYER	u32 id (rising from 1), sha256[32], bytes: shared bytes, stored once
+ *	BODY	u64 sequence, bytes that only this document has
+ *	RESULT	u64 sequence, u8 lane, result id[16], replaces[16], str unit, kind, case code, register,
+ *		number text, u16 ordinal, revision, u32 year, u64 number, i64 accepted, issued, stored,
+ *		u32 valid until, u64 file size, sha256[32] of file, case, template version, pins[48],
+ *		u8 n, each signature: u8 role, i64 signed, certificate sha256[32], lstr subject,
+ *		u8 n, each holding: key[16], u8 role, u32 from, to, u8 visibility,
+ *		u64 position of its BODY, u32 body size,
+ *		u8 n, each part: u32 layer id (0: body; top bit: the whole layer), else u32 offset, size,
+ *		the canonical case up to the end
+ *	LINK	u64 sequence, u8 lane, key[16], u8 role, u32 from, to, u8 visibility, i64 at, lstr actor,
+ *		u8 id kind, lstr country, number, name
+ *	EVENT	u64 sequence, u8 lane, u8 kind, i64 at, lstr actor, detail
+ *	VOID	str unit, register, u32 year, u64 number, u64 sequence, i64 at, u8 used outside,
+ *		lstr reason, actor
+ */
+#ifndef TRIEN_STORE_STORED_H
+#define TRIEN_STORE_STORED_H
+
+#include "store/store.h"
+
+enum stored_type { STORED_LAYER = 1, STORED_BODY, STORED_RESULT, STORED_LINK, STORED_EVENT,
+		   STORED_VOID };
+
+#define STORED_RESULT_BYTES_MAX (CASE_BYTES_MAX + 8192)
+
+struct stored_holding { uint8_t key[16]; uint8_t role, visibility; uint32_t from, to; };
+struct stored_part { uint32_t layer, offset, size; };	/* size 0 with a layer: the whole of it */
+
+struct stored_result {
+	struct result_view view;	/* slices borrow from the record */
+	uint8_t holdings_n, parts_n;
+	struct stored_holding holdings[CASE_HOLDERS_MAX];
+	uint64_t body_position;
+	uint32_t body_size;
+	struct stored_part parts[DOC_PARTS_MAX];
+};
+
+struct stored_layer { uint32_t id; const uint8_t *sha256; struct slice bytes; };
+
+/* Encode fails with ST_INVALID on a string beyond its length field, ST_TOO_LARGE on a full writer. */
+enum status stored_result_encode(const struct stored_result *r, struct writer *w) must_use;
+/* Decode: ST_CORRUPT. */
+enum status stored_result_decode(struct stored_result *r, struct slice payload) must_use;
+enum status stored_link_encode(const struct holding_link *l, struct writer *w) must_use;
+enum status stored_link_decode(struct holding_link *l, struct slice payload) must_use;
+enum status stored_event_encode(const struct result_event *v, struct writer *w) must_use;
+enum status stored_event_decode(struct result_event *v, struct slice payload) must_use;
+enum status stored_void_encode(const struct void_entry *v, struct writer *w) must_use;
+enum status stored_void_decode(struct void_entry *v, struct slice payload) must_use;
+enum status stored_layer_decode(struct stored_layer *l, struct slice payload) must_use;
+enum status stored_body_decode(uint64_t *sequence, struct slice *bytes, struct slice payload) must_use;
+
+#endif
