@@ -53,7 +53,7 @@ static bool drop(struct awaited *a, size_t *n, const char *id)
 	return false;
 }
 
-static void take(struct awaited *a, size_t *n, const Trien__V1__WatchResultsResponse *m, bool json,
+static void take(struct awaited *a, size_t *n, const Trien__V1__WatchResultsResponse *m, FILE *out,
 		 struct progress *p)
 {
 	bool held = m->state == TRIEN__V1__STATE__HELD;
@@ -64,15 +64,15 @@ static void take(struct awaited *a, size_t *n, const Trien__V1__WatchResultsResp
 	if (!held)
 		return;
 	progress_clear(p);
-	if (json)
-		json_print_line(json_pack("{s:o}", "held", protojson_write(&m->base)));
+	if (out != NULL)
+		json_print_line(out, json_pack("{s:o}", "held", protojson_write(&m->base)));
 	else
 		fprintf(stderr, "held: case %s, %s, %s: %s\n", m->case_code, m->kind, m->number_text,
 			m->held_reason);
 }
 
 /* Watches the last of them until none of these is left, or it breaks off. */
-static void watch(struct awaited *a, struct client *c, uint64_t seconds, bool json, uint64_t total,
+static void watch(struct awaited *a, struct client *c, uint64_t seconds, FILE *out, uint64_t total,
 		  struct progress *p, struct failure *f)
 {
 	Trien__V1__WatchResultsRequest q = TRIEN__V1__WATCH_RESULTS_REQUEST__INIT;
@@ -89,14 +89,14 @@ static void watch(struct awaited *a, struct client *c, uint64_t seconds, bool js
 	*f = (struct failure){ 0 };
 	while (n > 0 && (m = (void *)client_stream_read(s,
 			&trien__v1__watch_results_response__descriptor, f)) != NULL) {
-		take(a, &n, m, json, p);
+		take(a, &n, m, out, p);
 		trien__v1__watch_results_response__free_unpacked(m, NULL);
 		progress_show(p, total - a->n, total - a->n, total);
 	}
 	client_stream_close(s);
 }
 
-bool awaited_all(struct awaited *a, struct client *c, uint64_t seconds, bool json,
+bool awaited_all(struct awaited *a, struct client *c, uint64_t seconds, FILE *out,
 		 struct failure *f)
 {
 	int64_t moved_ms = progress_now_ms(), end_ms = moved_ms + (int64_t)seconds * 1000, left_ms = 0;
@@ -111,7 +111,7 @@ bool awaited_all(struct awaited *a, struct client *c, uint64_t seconds, bool jso
 		left_ms = seconds == 0 ? 0 : end_ms - progress_now_ms();
 		if (seconds != 0 && left_ms <= 0)
 			break;
-		watch(a, c, (uint64_t)(left_ms + 999) / 1000, json, total, &p, f);
+		watch(a, c, (uint64_t)(left_ms + 999) / 1000, out, total, &p, f);
 		if (a->n < before) {
 			moved_ms = progress_now_ms();
 			continue;

@@ -539,9 +539,9 @@ void json_print(json_t *j)
 	json_decref(j);
 }
 
-void json_print_line(json_t *j)
+void json_print_line(FILE *out, json_t *j)
 {
-	json_dumpf(j, stdout, JSON_COMPACT);
-	putchar('\n');
+	json_dumpf(j, out, JSON_COMPACT);
+	putc('\n', out);
 	json_decref(j);
 }

@@ -15,6 +15,7 @@
 
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>
+#include <stdio.h>
 
 #include "base/bytes.h"
 #include "base/status.h"
@@ -35,6 +36,6 @@ json_t *protojson_write(const ProtobufCMessage *m);
 /* One document for people and machines to stdout; takes j. */
 void json_print(json_t *j);
 /* One line; takes j. */
-void json_print_line(json_t *j);
+void json_print_line(FILE *out, json_t *j);
 
 #endif

@@ -1,5 +1,6 @@
 #include "cli/submit.h"
 
+#include <errno.h>
 #include <grpc/status.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,13 +20,14 @@
 
 static const char usage[] =
 	"trien submit FILE.jsonl|- [--validate-only] [--wait] [--wait-seconds N] [--json]\n"
-	"             [--batch 100] [--in-flight 4] [--from-line N] [--retry-seconds 60]\n"
+	"             [--receipts FILE] [--batch 100] [--in-flight 4] [--from-line N]\n"
+	"             [--retry-seconds 60]\n"
 	"\n"
 	"Submits cases, one JSON object (trien.v1.Case) a line. Safe to run again: a repetition is\n"
 	"answered with the same receipts. A bad line or a rejected case is reported with its line; the\n"
 	"others go on. --wait: until every result is stored or held. --json: a line a receipt or\n"
-	"reject, then a summary. --in-flight 1 keeps the file's order. Exit: 0 done, 1 something was\n"
-	"rejected, 3 not all stored.\n"
+	"reject, then a summary; --receipts: the same into FILE. --in-flight 1 keeps the file's order.\n"
+	"Exit: 0 done, 1 something was rejected, 3 not all stored.\n"
 	CLIENT_OPTIONS_USAGE;
 
 /* Cases that travel together, first or again. */
@@ -42,6 +44,8 @@ struct submit {
 	struct client_options engine;
 	uint64_t batch_n, in_flight_n, from_line, retry_s, wait_s;
 	bool wait, json, validate_only;
+	const char *receipts;		/* a file for the JSON lines */
+	FILE *lines;			/* where they go; NULL: nowhere */
 
 	struct client *client;
 	struct cases cases;
@@ -62,15 +66,17 @@ struct submit {
 
 static void tell_reject(struct submit *s, uint64_t line, const Trien__V1__Reject *r)
 {
-	if (s->json) {
-		json_print_line(json_pack("{s:I, s:o}", "line", (json_int_t)line, "reject",
-					  protojson_write(&r->base)));
+	if (s->lines != NULL)
+		json_print_line(s->lines, json_pack("{s:I, s:o}", "line", (json_int_t)line, "reject",
+						    protojson_write(&r->base)));
+	if (s->json)
 		return;
-	}
 	progress_clear(&s->progress);
-	fprintf(stderr, "line %" PRIu64 ": case %s: %s%s%s %s%s%s\n", line, r->case_code, r->field,
-		r->field[0] != '\0' ? ": " : "", r->reason, r->message_en,
+	fprintf(stderr, "line %" PRIu64 ": %s%s%s%s%s %s%s%s\n", line,
+		r->case_code[0] != '\0' ? "case " : "", r->case_code,
+		r->case_code[0] != '\0' ? ": " : "", r->field, r->field[0] != '\0' ? ":" : "", r->reason,
 		r->detail[0] != '\0' ? ": " : "", r->detail);
+	fprintf(stderr, "  %s\n  %s\n", r->message_vi, r->message_en);
 }
 
 /* A line that never left: told in the form of a reject. */
@@ -79,16 +85,11 @@ static void tell_bad_line(struct submit *s, const struct error *e)
 	Trien__V1__Reject r = TRIEN__V1__REJECT__INIT;
 
 	s->bad++;
-	if (s->json) {
-		r.reason = (char *)"LINE_INVALID";
-		r.message_vi = (char *)"Dòng này không phải là một hồ sơ hợp lệ";
-		r.message_en = (char *)"The line is no case";
-		r.detail = (char *)e->text;
-		tell_reject(s, s->cases.number, &r);
-		return;
-	}
-	progress_clear(&s->progress);
-	fprintf(stderr, "line %" PRIu64 ": %s\n", s->cases.number, e->text);
+	r.reason = (char *)"LINE_INVALID";
+	r.message_vi = (char *)"Dòng này không phải là một hồ sơ hợp lệ";
+	r.message_en = (char *)"The line is no case";
+	r.detail = (char *)e->text;
+	tell_reject(s, s->cases.number, &r);
 }
 
 static void tell_receipt(struct submit *s, uint64_t line, const Trien__V1__Receipt *r)
@@ -97,9 +98,9 @@ static void tell_receipt(struct submit *s, uint64_t line, const Trien__V1__Recei
 	s->repeated += r->duplicate != 0;
 	if (s->wait)
 		awaited_add(&s->awaited, r);
-	if (s->json)
-		json_print_line(json_pack("{s:I, s:o}", "line", (json_int_t)line, "receipt",
-					  protojson_write(&r->base)));
+	if (s->lines != NULL)
+		json_print_line(s->lines, json_pack("{s:I, s:o}", "line", (json_int_t)line, "receipt",
+						    protojson_write(&r->base)));
 }
 
 /* ---- batches ---- */
@@ -342,15 +343,15 @@ static void summary(const struct submit *s, double seconds)
 	uint64_t rate = seconds > 0 ? (uint64_t)((double)s->results / seconds) : 0;
 	uint64_t undecided = s->read - s->accepted - s->rejected;
 
-	if (s->json) {
-		json_print_line(json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}}", "summary",
+	if (s->lines != NULL)
+		json_print_line(s->lines, json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}}", "summary",
 			"cases", (json_int_t)s->accepted, "results", (json_int_t)s->results,
 			"duplicates", (json_int_t)s->repeated, "rejects", (json_int_t)s->rejected,
 			"badLines", (json_int_t)s->bad, "undecided", (json_int_t)undecided,
 			"stored", (json_int_t)s->awaited.stored, "held", (json_int_t)s->awaited.held,
 			"notStored", (json_int_t)s->awaited.n, "seconds", seconds));
+	if (s->json)
 		return;
-	}
 	printf("%-14s %10s", s->validate_only ? "valid cases" : "cases", count_text(a, s->accepted));
 	if (s->rejected + s->bad + undecided > 0)
 		printf("   rejected %s, bad lines %s, undecided %s", count_text(a, s->rejected),
@@ -374,7 +375,7 @@ static int run(struct submit *s)
 
 	submit_all(s);
 	if (s->wait && s->fatal.code == 0 && !s->validate_only &&
-	    !awaited_all(&s->awaited, s->client, s->wait_s, s->json, &f))
+	    !awaited_all(&s->awaited, s->client, s->wait_s, s->lines, &f))
 		code = 3;
 	summary(s, (double)(progress_now_ms() - start_ms) / 1000);
 	if (code == 3 && f.code != 0 && f.code != GRPC_STATUS_DEADLINE_EXCEEDED)
@@ -402,6 +403,7 @@ int cli_submit(int argc, char **argv)
 		{ "wait-seconds", OPTION_COUNT, &s.wait_s, 0, 86400 },
 		{ "validate-only", OPTION_FLAG, &s.validate_only, 0, 0 },
 		{ "json", OPTION_FLAG, &s.json, 0, 0 },
+		{ "receipts", OPTION_TEXT, &s.receipts, 0, 0 },
 		CLIENT_OPTION_ROWS(s.engine),
 	};
 	int code = options_read(usage, &argc, argv, rows, ARRAY_LEN(rows));
@@ -412,9 +414,14 @@ int cli_submit(int argc, char **argv)
 		return code;
 	if (argc != 2)
 		return options_wrong(usage, "one file is needed, or - for standard input");
+	if (s.json && s.receipts != NULL)
+		return options_wrong(usage, "--json or --receipts?");
 	s.wait |= s.wait_s != 0;
 	srand((unsigned int)getpid());
 	st = cases_open(&s.cases, argv[1], &e);
+	s.lines = s.json ? stdout : s.receipts != NULL ? fopen(s.receipts, "we") : NULL;
+	if (st == ST_OK && s.receipts != NULL && s.lines == NULL)
+		st = error_set(&e, ST_IO, "%s: %s", s.receipts, strerror(errno));
 	if (st == ST_OK)
 		st = client_open(&s.client, &s.engine, &e);
 	code = st == ST_OK ? run(&s) : error_exit("submit", &e);
@@ -429,5 +436,7 @@ int cli_submit(int argc, char **argv)
 		trien__v1__case__free_unpacked(s.carried, NULL);
 	awaited_free(&s.awaited);
 	cases_close(&s.cases);
+	if (s.lines != NULL && s.lines != stdout && fclose(s.lines) != 0 && code == 0)
+		code = EX_IOERR;
 	return code;
 }
