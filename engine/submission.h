@@ -36,7 +36,7 @@ struct submitted_result {
 	const struct signer *signer;
 	uint64_t given_number;
 	struct slice given_text;
-	struct slice unit_code, kind_code;	/* borrow from the case bytes */
+	struct slice unit_code, kind_code;	/* borrow from submission.catalogue */
 	uint16_t ordinal;
 	/* spine */
 	struct receipt receipt;

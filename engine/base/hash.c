@@ -1,8 +1,12 @@
 #include "base/hash.h"
 
+/* For SHA256_Init() and its companions, see sha256_once(). */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <assert.h>
 #include <nmmintrin.h>
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 struct sha256 {
@@ -63,18 +67,36 @@ void sha256_end(struct sha256 *h, uint8_t out[SHA256_BYTES])
 	assert(ok == 1 && n == SHA256_BYTES);
 }
 
+/*
+ * Keys and digests of every case come through here: the state on the stack costs neither the
+ * allocation nor the fetch of EVP's one-shot, which are several times the hashing of a key.
+ */
 void sha256_once(const void *p, size_t n, uint8_t out[SHA256_BYTES])
 {
-	unsigned int len = 0;
-	int ok = EVP_Digest(p, n, out, &len, EVP_sha256(), NULL);
+	SHA256_CTX state;
 
-	assert(ok == 1 && len == SHA256_BYTES);
+	SHA256_Init(&state);
+	SHA256_Update(&state, p, n);
+	SHA256_Final(out, &state);
 }
 
-static uint32_t crc_table[256];
+/* Three lanes side by side hide the instruction's latency. */
+#define LANE_BYTES 256
 
-__attribute__((constructor)) static void crc_table_fill(void)
+static uint32_t crc_table[256];
+static uint32_t lane_table[4][256];	/* byte k of a CRC, moved over LANE_BYTES zeros */
+
+static uint32_t crc_plain(uint32_t crc, const uint8_t *p, size_t n)
 {
+	while (n-- > 0)
+		crc = crc >> 8 ^ crc_table[(crc ^ *p++) & 0xff];
+	return crc;
+}
+
+__attribute__((constructor)) static void crc_tables_fill(void)
+{
+	static const uint8_t zeros[LANE_BYTES];
+
 	for (uint32_t i = 0; i < 256; i++) {
 		uint32_t c = i;
 
@@ -82,30 +104,44 @@ __attribute__((constructor)) static void crc_table_fill(void)
 			c = c & 1 ? c >> 1 ^ 0x82f63b78u : c >> 1;
 		crc_table[i] = c;
 	}
+	for (uint32_t k = 0; k < 4; k++)
+		for (uint32_t i = 0; i < 256; i++)
+			lane_table[k][i] = crc_plain(i << 8 * k, zeros, LANE_BYTES);
+}
+
+static uint32_t lane_shift(uint32_t c)
+{
+	return lane_table[0][c & 0xff] ^ lane_table[1][c >> 8 & 0xff] ^
+	       lane_table[2][c >> 16 & 0xff] ^ lane_table[3][c >> 24];
+}
+
+static uint64_t u64_at(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
 }
 
 __attribute__((target("sse4.2"))) static uint32_t crc_sse(uint32_t crc, const uint8_t *p, size_t n)
 {
 	uint64_t c = crc;
 
-	while (n >= 8) {
-		uint64_t v;
+	for (; n >= 3 * LANE_BYTES; p += 3 * LANE_BYTES, n -= 3 * LANE_BYTES) {
+		uint64_t c1 = 0, c2 = 0;
 
-		memcpy(&v, p, 8);
-		c = _mm_crc32_u64(c, v);
-		p += 8;
-		n -= 8;
+		for (size_t i = 0; i < LANE_BYTES; i += 8) {
+			c = _mm_crc32_u64(c, u64_at(p + i));
+			c1 = _mm_crc32_u64(c1, u64_at(p + LANE_BYTES + i));
+			c2 = _mm_crc32_u64(c2, u64_at(p + 2 * LANE_BYTES + i));
+		}
+		c = lane_shift(lane_shift((uint32_t)c) ^ (uint32_t)c1) ^ (uint32_t)c2;
 	}
+	for (; n >= 8; p += 8, n -= 8)
+		c = _mm_crc32_u64(c, u64_at(p));
 	while (n-- > 0)
 		c = _mm_crc32_u8((uint32_t)c, *p++);
 	return (uint32_t)c;
-}
-
-static uint32_t crc_plain(uint32_t crc, const uint8_t *p, size_t n)
-{
-	while (n-- > 0)
-		crc = crc >> 8 ^ crc_table[(crc ^ *p++) & 0xff];
-	return crc;
 }
 
 uint32_t crc32c(uint32_t crc, const void *p, size_t n)

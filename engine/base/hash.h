@@ -27,7 +27,7 @@ void sha256_fork(struct sha256 *dst, const struct sha256 *src);
 void sha256_add(struct sha256 *h, const void *p, size_t n);
 /* Ends the state: start or fork before the next use. */
 void sha256_end(struct sha256 *h, uint8_t out[SHA256_BYTES]);
-/* One shot, for cold paths. */
+/* One shot, without allocation. */
 void sha256_once(const void *p, size_t n, uint8_t out[SHA256_BYTES]);
 
 /* CRC-32C (Castagnoli), by instruction where the processor has it. crc = 0 to begin. */

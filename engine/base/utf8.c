@@ -1,5 +1,6 @@
 #include "base/utf8.h"
 
+#include <emmintrin.h>
 #include <stdlib.h>
 #include <utf8proc.h>
 
@@ -118,6 +119,74 @@ enum status utf8_nfc(struct slice s, struct arena *a, struct slice *out)
 		*out = arena_copy(a, slice_of(composed, (size_t)n));
 	free(composed);
 	return out->p == NULL && out->n > 0 ? ST_TOO_LARGE : ST_OK;
+}
+
+/* 1 to 15 bytes, none read beyond them, filled up with spaces. */
+static __m128i load_rest(const uint8_t *p, size_t n)
+{
+	const uint64_t spaces = 0x2020202020202020u;
+	uint64_t low = 0, high = spaces;
+
+	if (n >= 8) {
+		memcpy(&low, p, 8);
+		memcpy(&high, p + n - 8, 8);
+		high = n == 8 ? spaces : high >> (8 * (16 - n)) | spaces << (8 * (n - 8));
+	} else if (n >= 4) {
+		uint32_t first, last;
+
+		memcpy(&first, p, 4);
+		memcpy(&last, p + n - 4, 4);
+		low = first | (uint64_t)last << (8 * (n - 4)) | spaces << (8 * n);
+	} else {
+		low = p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) |
+		      (uint64_t)p[n - 1] << (8 * (n - 1)) | spaces << (8 * n);
+	}
+	return _mm_set_epi64x((long long)high, (long long)low);
+}
+
+/* A character of two or three bytes that stays() and is not refused, by its range alone. */
+static bool plain_at(const uint8_t *p, const struct codeset *shown)
+{
+	bool three = p[0] >= 0xe0;
+	uint32_t cp = three ? (p[0] & 0x1fu) << 6 | (p[1] & 0x3f) : p[0] & 0x1f;
+
+	cp = cp << 6 | (p[1 + three] & 0x3f);
+	/* Bounds from below keep overlong forms out. */
+	if (cp - (three ? 0x1e00 : 0xa0) >= (three ? 0x100u : 0x260u) &&
+	    !(three && ((cp >= 0x2010 && cp <= 0x2027) || (cp >= 0x2030 && cp <= 0x205e) ||
+			(cp >= 0x20a0 && cp <= 0x20cf))))
+		return false;
+	return cp != 0xad && cp != 0x1e9b && codeset_has(shown, cp);
+}
+
+bool utf8_plain(struct slice s, const struct codeset *shown)
+{
+	uint32_t carry = 0;
+
+	if ((shown->bits[1] & shown->bits[2]) != UINT32_MAX || shown->bits[3] << 1 != UINT32_MAX - 1)
+		return false;
+	while (s.n > 0) {
+		size_t n = s.n < 16 ? s.n : 16;
+		__m128i v = n == 16 ? _mm_loadu_si128((const __m128i *)s.p) : load_rest(s.p, n);
+		/* Signed bytes: what is not ASCII is negative, continuations lowest of all. */
+		uint32_t high = (uint32_t)_mm_movemask_epi8(v);
+		uint32_t below = (uint32_t)_mm_movemask_epi8(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)));
+		uint32_t del = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+		uint32_t follow = (uint32_t)_mm_movemask_epi8(_mm_cmplt_epi8(v, _mm_set1_epi8(-64)));
+		uint32_t three = high & (uint32_t)_mm_movemask_epi8(_mm_cmpgt_epi8(v, _mm_set1_epi8(-33)));
+		uint32_t lead = high & ~follow, expected = lead << 1 | three << 2 | carry;
+
+		carry = expected >> 16;
+		if ((below & ~high) != 0 || del != 0 || (expected & 0xffff) != follow ||
+		    (carry != 0 && s.n <= 16))
+			return false;
+		for (; lead != 0; lead &= lead - 1)
+			if (!plain_at(s.p + __builtin_ctz(lead), shown))
+				return false;
+		s.p += n;
+		s.n -= n;
+	}
+	return true;
 }
 
 bool utf8_refused(uint32_t cp)

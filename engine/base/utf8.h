@@ -30,6 +30,13 @@ enum status utf8_nfc(struct slice s, struct arena *a, struct slice *out) must_us
  * never allowed in a document. LF and TAB are judged by the caller. */
 bool utf8_refused(uint32_t cp);
 
+struct codeset;
+/*
+ * true: one line of printable text, valid, NFC, nothing refused, every code point in shown. false
+ * only says that a closer look is due. For the hot path: one scan, 16 bytes at a time.
+ */
+bool utf8_plain(struct slice s, const struct codeset *shown);
+
 /* A set over U+0000–U+2FFFF. */
 struct codeset { uint32_t bits[0x30000 / 32]; };
 static inline bool codeset_has(const struct codeset *s, uint32_t cp)

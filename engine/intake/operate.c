@@ -413,8 +413,8 @@ static bool link_fill(struct call *c, struct read_thread *r, struct operation *o
 	if (st == ST_OK)
 		return true;
 	if (why.reason == REASON_NONE)
-		refuse(&why, REASON_MALFORMED, "holder", "%s", status_name(st));
-	fault_refusal(&f, &why, "");
+		refuse(&why, REASON_MALFORMED, "", "%s", status_name(st));
+	fault_refusal(&f, &why, "holder");
 	call_finish(c, &f);
 	return false;
 }

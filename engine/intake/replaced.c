@@ -80,6 +80,7 @@ static void check_case(struct looking *l, struct submitted_case *sc)
 		if (why != REASON_NONE)
 			refuse(&sc->refusal, why, field, "%s", what);
 	}
+	l->c = NULL;
 }
 
 uint32_t replaced_check(struct call *c, struct read_thread *r, struct submission *s)
