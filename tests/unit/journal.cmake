@@ -6,3 +6,10 @@ foreach(test IN ITEMS journal_test replay_test)
 	target_link_options(${test} PRIVATE
 		LINKER:--wrap=io_write_durable,--wrap=open,--wrap=fallocate)
 endforeach()
+# Flushes, renames and writes that fail when told to.
+trien_test(keyindex_test LINK trien_journal)
+trien_test(snapshot_test LINK trien_journal)
+trien_test(waiting_test LINK trien_journal)
+target_link_options(keyindex_test PRIVATE LINKER:--wrap=fsync,--wrap=rename)
+target_link_options(snapshot_test PRIVATE LINKER:--wrap=fsync,--wrap=rename)
+target_link_options(waiting_test PRIVATE LINKER:--wrap=pwrite)

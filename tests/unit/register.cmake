@@ -1,0 +1,1 @@
+trien_test(register_test LINK trien_register)

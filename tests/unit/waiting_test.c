@@ -1,0 +1,581 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "io/file.h"
+#include "journal/waiting.h"
+#include "tmpdir.h"
+
+/* Linked with --wrap=pwrite: the write with this number fails, from 1 on; 0: none. */
+static int fails_at, writes;
+static bool short_write;
+
+ssize_t __real_pwrite(int fd, const void *buf, size_t n, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t offset);
+
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t offset)
+{
+	if (++writes != fails_at)
+		return __real_pwrite(fd, buf, n, offset);
+	if (short_write)
+		return __real_pwrite(fd, buf, n / 2 / 4096 * 4096, offset);
+	errno = EIO;
+	return -1;
+}
+
+struct room {
+	struct tmpdir dir;
+	struct waiting *w;
+	struct error e;
+	uint8_t *payload, *back;
+};
+
+static void reopen(struct room *r)
+{
+	waiting_close(r->w);
+	r->w = NULL;
+	assert_int_equal(waiting_open(&r->w, r->dir.path, &r->e), ST_OK);
+}
+
+static void refused(struct room *r, enum status want)
+{
+	waiting_close(r->w);
+	r->w = NULL;
+	assert_int_equal(waiting_open(&r->w, r->dir.path, &r->e), want);
+	assert_null(r->w);
+}
+
+static int setup(void **state)
+{
+	static struct room r;
+
+	r.w = NULL;
+	*state = &r;
+	fails_at = writes = 0;
+	short_write = false;
+	r.payload = malloc(JOURNAL_RECORD_BYTES_MAX + 1);
+	r.back = malloc(JOURNAL_RECORD_BYTES_MAX);
+	if (r.payload == NULL || r.back == NULL || tmpdir_make(&r.dir) != 0)
+		return -1;
+	return waiting_open(&r.w, r.dir.path, &r.e) == ST_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	struct room *r = *state;
+
+	waiting_close(r->w);
+	tmpdir_remove(&r->dir);
+	free(r->payload);
+	free(r->back);
+	return 0;
+}
+
+static struct slice payload_of(struct room *r, uint64_t sequence, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		r->payload[i] = (uint8_t)(sequence * 7 + i * 13 + (i >> 8));
+	return slice_of(r->payload, n);
+}
+
+static struct waiting_row row_of(uint64_t sequence)
+{
+	struct waiting_row row = { .sequence = sequence, .lane = sequence % 64, .reason = 41,
+				   .parked_ms = (int64_t)(1795500000000 + sequence),
+				   .number = sequence + 1, .year = 2026 };
+
+	snprintf(row.unit, sizeof(row.unit), "ubnd-%llu", (unsigned long long)sequence);
+	snprintf(row.kind, sizeof(row.kind), "xac-nhan-tinh-trang-hon-nhan");
+	snprintf(row.register_code, sizeof(row.register_code), "GXN");
+	snprintf(row.number_text, sizeof(row.number_text), "%llu/GXN-UBND",
+		 (unsigned long long)row.number);
+	snprintf(row.detail, sizeof(row.detail), "certificate of unit expired");
+	return row;
+}
+
+static void add(struct room *r, uint64_t sequence, size_t n)
+{
+	struct waiting_row row = row_of(sequence);
+
+	assert_int_equal(waiting_add(r->w, &row, payload_of(r, sequence, n), &r->e), ST_OK);
+}
+
+static void removed(struct room *r, uint64_t sequence)
+{
+	assert_int_equal(waiting_remove(r->w, sequence, &r->e), ST_OK);
+}
+
+static void expect(struct room *r, uint64_t sequence, size_t n)
+{
+	struct waiting_row want = row_of(sequence), row;
+	struct slice payload = payload_of(r, sequence, n);
+	size_t got;
+
+	assert_true(waiting_find(r->w, sequence, &row));
+	assert_int_equal(row.sequence, want.sequence);
+	assert_int_equal(row.lane, want.lane);
+	assert_int_equal(row.reason, want.reason);
+	assert_int_equal(row.parked_ms, want.parked_ms);
+	assert_int_equal(row.number, want.number);
+	assert_int_equal(row.year, want.year);
+	assert_string_equal(row.unit, want.unit);
+	assert_string_equal(row.kind, want.kind);
+	assert_string_equal(row.register_code, want.register_code);
+	assert_string_equal(row.number_text, want.number_text);
+	assert_string_equal(row.detail, want.detail);
+	assert_int_equal(waiting_read(r->w, sequence, r->back, JOURNAL_RECORD_BYTES_MAX, &got, &r->e),
+			 ST_OK);
+	assert_true(slice_eq(slice_of(r->back, got), payload));
+}
+
+static void absent(struct room *r, uint64_t sequence)
+{
+	struct waiting_row row;
+	size_t n;
+
+	assert_false(waiting_find(r->w, sequence, &row));
+	assert_int_equal(waiting_read(r->w, sequence, r->back, JOURNAL_RECORD_BYTES_MAX, &n, &r->e),
+			 ST_NOT_FOUND);
+	assert_int_equal(waiting_remove(r->w, sequence, &r->e), ST_NOT_FOUND);
+}
+
+static uint32_t files(const struct room *r)
+{
+	DIR *d = opendir(r->dir.path);
+	struct dirent *ent;
+	uint32_t n = 0;
+
+	assert_non_null(d);
+	while ((ent = readdir(d)) != NULL)
+		n += strstr(ent->d_name, ".seg") != NULL;
+	closedir(d);
+	return n;
+}
+
+static void path_of(char path[PATH_MAX], const struct room *r, uint32_t segno)
+{
+	snprintf(path, PATH_MAX, "%s/%016x.seg", r->dir.path, segno);
+}
+
+static void file_load(struct room *r, uint32_t segno, uint8_t **bytes, size_t *n)
+{
+	char path[PATH_MAX];
+
+	path_of(path, r, segno);
+	assert_int_equal(file_read(path, 64 << 20, bytes, n, &r->e), ST_OK);
+}
+
+static void file_put(struct room *r, uint32_t segno, const uint8_t *bytes, size_t n)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	path_of(path, r, segno);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, n, f), n);
+	fclose(f);
+}
+
+static void rows_by_sequence(void **state)
+{
+	struct room *r = *state;
+	struct waiting_row row;
+
+	assert_int_equal(waiting_count(r->w), 0);
+	assert_false(waiting_at(r->w, 0, &row));
+	absent(r, 1);
+	for (uint64_t i = 0; i < 200; i++)
+		add(r, i * 37 % 200 + 1, 1500);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(waiting_count(r->w), 200);
+		for (uint32_t i = 0; i < 200; i++) {
+			assert_true(waiting_at(r->w, i, &row));
+			assert_int_equal(row.sequence, i + 1);
+			expect(r, i + 1, 1500);
+		}
+		assert_false(waiting_at(r->w, 200, &row));
+		reopen(r);
+	}
+}
+
+static void extremes(void **state)
+{
+	struct room *r = *state;
+	struct waiting_row row = { .sequence = UINT64_MAX, .lane = 255, .reason = 255,
+				   .parked_ms = INT64_MIN, .number = UINT64_MAX, .year = UINT32_MAX };
+	struct waiting_row got;
+	size_t n;
+
+	memset(row.unit, 'u', CODE_BYTES_MAX);
+	memset(row.kind, 'k', CODE_BYTES_MAX);
+	memset(row.register_code, 'r', CODE_BYTES_MAX);
+	memset(row.number_text, 'n', NUMBER_TEXT_BYTES_MAX);
+	memset(row.detail, 'd', sizeof(row.detail));	/* without an end */
+	assert_int_equal(waiting_add(r->w, &row, payload_of(r, 9, JOURNAL_RECORD_BYTES_MAX), &r->e),
+			 ST_OK);
+	assert_int_equal(waiting_add(r->w, &row, payload_of(r, 9, JOURNAL_RECORD_BYTES_MAX + 1), &r->e),
+			 ST_TOO_LARGE);
+	add(r, 1, 0);
+	reopen(r);
+	assert_true(waiting_find(r->w, UINT64_MAX, &got));
+	assert_int_equal(got.parked_ms, INT64_MIN);
+	assert_int_equal(strlen(got.number_text), NUMBER_TEXT_BYTES_MAX);
+	assert_int_equal(strlen(got.detail), sizeof(row.detail) - 1);
+	assert_int_equal(waiting_read(r->w, UINT64_MAX, r->back, JOURNAL_RECORD_BYTES_MAX, &n, &r->e),
+			 ST_OK);
+	assert_int_equal(n, JOURNAL_RECORD_BYTES_MAX);
+	assert_int_equal(waiting_read(r->w, UINT64_MAX, r->back, n - 1, &n, &r->e), ST_TOO_LARGE);
+	expect(r, 1, 0);
+}
+
+static void the_later_record_is_the_right_one(void **state)
+{
+	struct room *r = *state;
+	struct waiting_row row = row_of(5), got;
+
+	add(r, 5, 100);
+	row.reason = 7;
+	assert_int_equal(waiting_add(r->w, &row, payload_of(r, 6, 300), &r->e), ST_OK);
+	for (int round = 0; round < 2; round++) {
+		size_t n;
+
+		assert_int_equal(waiting_count(r->w), 1);
+		assert_true(waiting_find(r->w, 5, &got));
+		assert_int_equal(got.reason, 7);
+		assert_int_equal(waiting_read(r->w, 5, r->back, 300, &n, &r->e), ST_OK);
+		assert_int_equal(n, 300);
+		reopen(r);
+	}
+	removed(r, 5);
+	absent(r, 5);
+	reopen(r);
+	absent(r, 5);
+}
+
+static void empty_segments_go(void **state)
+{
+	struct room *r = *state;
+
+	for (uint64_t i = 1; i <= 40; i++)
+		add(r, i, 1000000);
+	assert_int_equal(files(r), 5);
+	for (uint64_t i = 9; i <= 16; i++)
+		removed(r, i);
+	assert_int_equal(files(r), 5);	/* the first one is still held: in order only */
+	for (uint64_t i = 1; i <= 8; i++)
+		removed(r, i);
+	assert_int_equal(files(r), 3);
+	reopen(r);
+	assert_int_equal(waiting_count(r->w), 24);
+	for (uint64_t i = 17; i <= 40; i++)
+		expect(r, i, 1000000);
+	for (uint64_t i = 17; i <= 40; i++)
+		removed(r, i);
+	assert_int_equal(files(r), 0);
+	add(r, 99, 10);
+	reopen(r);
+	assert_int_equal(waiting_count(r->w), 1);
+	expect(r, 99, 10);
+}
+
+/* A certificate that is missing for years, while others come and go. */
+static void one_row_does_not_keep_the_rest(void **state)
+{
+	struct room *r = *state;
+
+	add(r, 1, 500);
+	for (uint64_t i = 2; i < 70; i++) {
+		add(r, i, 1000000);
+		removed(r, i);
+		assert_in_range(files(r), 1, 5);
+		if (i % 30 == 0)
+			reopen(r);
+	}
+	expect(r, 1, 500);
+	reopen(r);
+	assert_int_equal(waiting_count(r->w), 1);
+	expect(r, 1, 500);
+}
+
+/* Every length at which the last write may have ended. */
+static void torn_tails_are_cut(void **state)
+{
+	struct room *r = *state;
+	uint8_t *bytes;
+	size_t n, last = 4096 + 2 * 4096 + 16384;
+
+	add(r, 1, 1500);
+	add(r, 2, 14000);
+	removed(r, 1);
+	add(r, 3, 10000);
+	file_load(r, 1, &bytes, &n);
+	assert_int_equal(n, last + 12288);
+	for (size_t cut = last; cut < n; cut += cut - last < 70 ? 1 : 509) {
+		file_put(r, 1, bytes, cut);
+		reopen(r);
+		if (cut - last < 10000) {
+			absent(r, 3);
+			assert_int_equal(waiting_count(r->w), 1);
+			add(r, 3, 700);
+			expect(r, 3, 700);
+			reopen(r);
+			expect(r, 3, 700);
+		}
+		absent(r, 1);
+		expect(r, 2, 14000);
+	}
+	/* One block of the write did not arrive. */
+	for (size_t block = last; block < n; block += 4096) {
+		uint8_t saved[4096];
+
+		memcpy(saved, bytes + block, 4096);
+		memset(bytes + block, 0, 4096);
+		file_put(r, 1, bytes, n);
+		reopen(r);
+		absent(r, 3);
+		expect(r, 2, 14000);
+		memcpy(bytes + block, saved, 4096);
+	}
+	free(bytes);
+}
+
+static void damage_is_told(void **state)
+{
+	struct room *r = *state;
+	uint8_t *bytes;
+	size_t n;
+
+	for (uint64_t i = 1; i <= 4; i++)
+		add(r, i, 3000);
+	file_load(r, 1, &bytes, &n);
+	assert_int_equal(n, 5 * 4096);
+	for (size_t i = 0; i < n; i += 43) {
+		size_t in_block = i % 4096;
+
+		if (in_block >= 3100 && in_block < 3300)
+			continue;	/* where the record ends */
+
+		bool last = i >= 4 * 4096, padding = i >= 4096 && in_block >= 3300;
+
+		bytes[i] ^= 0x20;
+		file_put(r, 1, bytes, n);
+		if (padding) {
+			reopen(r);
+			assert_int_equal(waiting_count(r->w), 4);
+		} else if (last) {
+			/* Nothing can tell it from a torn write. */
+			reopen(r);
+			assert_int_equal(waiting_count(r->w), 3);
+		} else {
+			refused(r, ST_DAMAGED);
+			assert_non_null(strstr(r->e.text, "broken at offset"));
+		}
+		bytes[i] ^= 0x20;
+	}
+	/* Two frames changed places; one repeated. */
+	memcpy(bytes + 4 * 4096, bytes + 3 * 4096, 4096);
+	file_put(r, 1, bytes, n);
+	reopen(r);
+	assert_int_equal(waiting_count(r->w), 3);
+	free(bytes);
+}
+
+static void damage_while_running(void **state)
+{
+	struct room *r = *state;
+	char path[PATH_MAX];
+	size_t got;
+	FILE *f;
+
+	add(r, 1, 3000);
+	add(r, 2, 3000);
+	path_of(path, r, 1);
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	fseek(f, 4096 + 1000, SEEK_SET);
+	fputc(0x77, f);
+	fclose(f);
+	assert_int_equal(waiting_read(r->w, 1, r->back, JOURNAL_RECORD_BYTES_MAX, &got, &r->e),
+			 ST_CORRUPT);
+	expect(r, 2, 3000);
+}
+
+static void files_lost_or_half_born(void **state)
+{
+	struct room *r = *state;
+	char path[PATH_MAX];
+	uint8_t *bytes, zeros[4096] = { 0 };
+	size_t n;
+
+	for (uint64_t i = 1; i <= 20; i++)
+		add(r, i, 1000000);
+	assert_int_equal(files(r), 3);
+	/* Created, but a crash came before its header. */
+	file_put(r, 4, zeros, 0);
+	reopen(r);
+	assert_int_equal(files(r), 3);
+	file_put(r, 4, zeros, 100);
+	reopen(r);
+	file_put(r, 4, zeros, sizeof(zeros));
+	reopen(r);
+	assert_int_equal(files(r), 3);
+	for (uint64_t i = 21; i <= 25; i++)
+		add(r, i, 1000000);
+	assert_int_equal(files(r), 4);
+	reopen(r);
+	for (uint64_t i = 1; i <= 25; i++)
+		expect(r, i, 1000000);
+	/* The end of a segment that another one follows. */
+	file_load(r, 2, &bytes, &n);
+	file_put(r, 2, bytes, n - 1003520);
+	refused(r, ST_DAMAGED);
+	file_put(r, 2, bytes, n - 4096);
+	refused(r, ST_DAMAGED);
+	file_put(r, 2, bytes, n);
+	reopen(r);
+	path_of(path, r, 2);
+	assert_int_equal(unlink(path), 0);
+	refused(r, ST_DAMAGED);
+	assert_non_null(strstr(r->e.text, "missing"));
+	/* Another segment in its place. */
+	free(bytes);
+	file_load(r, 1, &bytes, &n);
+	file_put(r, 2, bytes, n);
+	refused(r, ST_DAMAGED);
+	free(bytes);
+}
+
+/* The deletion of the oldest was not durable: its rows stay gone. */
+static void a_segment_comes_back(void **state)
+{
+	struct room *r = *state;
+	uint8_t *bytes;
+	size_t n;
+
+	for (uint64_t i = 1; i <= 10; i++)
+		add(r, i, 1000000);
+	assert_int_equal(files(r), 2);
+	file_load(r, 1, &bytes, &n);
+	for (uint64_t i = 1; i <= 8; i++)
+		removed(r, i);
+	assert_int_equal(files(r), 1);
+	file_put(r, 1, bytes, n);
+	reopen(r);
+	assert_int_equal(files(r), 1);
+	assert_int_equal(waiting_count(r->w), 2);
+	absent(r, 3);
+	expect(r, 9, 1000000);
+	free(bytes);
+}
+
+/* The first failed write is final; what was acknowledged before it is there after a restart. */
+static void failed_writes_are_final(void **state)
+{
+	struct room *r = *state;
+	struct waiting_row row = row_of(50);
+
+	for (int kind = 0; kind < 2; kind++) {
+		short_write = kind == 1;
+		reopen(r);
+		add(r, 1 + (uint64_t)kind, 9000);
+		writes = 0;
+		fails_at = 1;
+		assert_int_equal(waiting_add(r->w, &row, payload_of(r, 50, 9000), &r->e),
+				 kind == 0 ? ST_IO : ST_NOSPACE);
+		fails_at = 0;
+		assert_int_equal(waiting_add(r->w, &row, payload_of(r, 50, 9000), &r->e),
+				 kind == 0 ? ST_IO : ST_NOSPACE);
+		assert_int_equal(waiting_remove(r->w, 1, &r->e), kind == 0 ? ST_IO : ST_NOSPACE);
+		assert_true(strlen(r->e.text) > 0);
+		expect(r, 1, 9000);
+		reopen(r);
+		absent(r, 50);
+		expect(r, 1, 9000);
+		add(r, 60 + (uint64_t)kind, 9000);
+		reopen(r);
+		expect(r, 60 + (uint64_t)kind, 9000);
+	}
+}
+
+static void unknown_is_refused_by_name(void **state)
+{
+	struct room *r = *state;
+	char path[PATH_MAX];
+	uint8_t *bytes;
+	size_t n;
+
+	add(r, 1, 100);
+	file_load(r, 1, &bytes, &n);
+	bytes[8] = 2;
+	uint32_t crc = crc32c(0, bytes, 4092);
+	for (int i = 0; i < 4; i++)
+		bytes[4092 + i] = (uint8_t)(crc >> 8 * i);
+	file_put(r, 1, bytes, n);
+	refused(r, ST_UNSUPPORTED);
+	free(bytes);
+	/* Other files in the folder are not ours. */
+	path_of(path, r, 1);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/notes.txt", r->dir.path);
+	fclose(fopen(path, "w"));
+	reopen(r);
+	assert_int_equal(waiting_count(r->w), 0);
+}
+
+/* Against a model, with restarts. */
+static void at_random(void **state)
+{
+	struct room *r = *state;
+	static size_t sizes[64];
+	unsigned int seed = 11;
+	uint32_t held = 0;
+
+	memset(sizes, 0, sizeof(sizes));
+	for (int i = 0; i < 700; i++) {
+		uint64_t sequence = (uint64_t)rand_r(&seed) % 64;
+		size_t n = 1 + (size_t)rand_r(&seed) % (i % 10 == 0 ? 900000 : 6000);
+
+		if (sizes[sequence] == 0 || rand_r(&seed) % 4 == 0) {
+			add(r, sequence, n);
+			held += sizes[sequence] == 0;
+			sizes[sequence] = n;
+		} else {
+			removed(r, sequence);
+			held--;
+			sizes[sequence] = 0;
+		}
+		if (i % 50 == 0)
+			reopen(r);
+		assert_int_equal(waiting_count(r->w), held);
+		assert_in_range(files(r), held > 0, 12);
+	}
+	for (uint64_t i = 0; i < 64; i++) {
+		if (sizes[i] != 0)
+			expect(r, i, sizes[i]);
+		else
+			absent(r, i);
+	}
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(rows_by_sequence), CASE(extremes), CASE(the_later_record_is_the_right_one),
+		CASE(empty_segments_go), CASE(one_row_does_not_keep_the_rest),
+		CASE(torn_tails_are_cut), CASE(damage_is_told), CASE(damage_while_running),
+		CASE(files_lost_or_half_born), CASE(a_segment_comes_back),
+		CASE(failed_writes_are_final), CASE(unknown_is_refused_by_name), CASE(at_random),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
