@@ -1,0 +1,7 @@
+add_executable(press_bench ${CMAKE_SOURCE_DIR}/tests/bench/press_bench.c
+	${CMAKE_SOURCE_DIR}/tests/unit/leaf.c ${CMAKE_SOURCE_DIR}/tests/unit/paper.c)
+target_include_directories(press_bench PRIVATE ${CMAKE_SOURCE_DIR}/tests/unit)
+target_link_libraries(press_bench PRIVATE trien_render trien_sign trien_devca)
+# Allocations of our own code alone: libraries are linked already.
+target_link_options(press_bench PRIVATE
+	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc)
