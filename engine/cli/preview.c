@@ -22,7 +22,6 @@
 struct preview {
 	const struct preview_options *o;
 	struct error *e;
-	struct config config;
 	struct catalogue *catalogue;
 	struct render *render;
 	struct arena raw, scratch, decoded;
@@ -34,19 +33,20 @@ struct preview {
 
 static enum status open_all(struct preview *p)
 {
+	static struct config config;	/* its strings live until the process ends */
 	char *argv[] = { "preview", NULL };
-	enum status st = config_load(&p->config, 1, argv, p->e);
+	enum status st = config_load(&config, 1, argv, p->e);
 	struct catalogue_config cc = { .schemas = p->o->schemas, .kind_file = p->o->kind_file };
 	struct render_config rc;
 
 	if (st != ST_OK)
 		return st;
 	if (cc.schemas == NULL)
-		cc.schemas = p->config.schemas;
+		cc.schemas = config.schemas;
 	rc = (struct render_config){
-		.font_regular = p->config.font_regular, .font_bold = p->config.font_bold,
-		.font_italic = p->config.font_italic, .font_bold_italic = p->config.font_bold_italic,
-		.verify_host = p->config.verify_host, .templates_max = 1 };
+		.font_regular = config.font_regular, .font_bold = config.font_bold,
+		.font_italic = config.font_italic, .font_bold_italic = config.font_bold_italic,
+		.verify_host = config.verify_host, .templates_max = 1 };
 	st = catalogue_load(&p->catalogue, &cc, p->e);
 	if (st == ST_OK)
 		st = render_open(&p->render, &rc, p->e);

@@ -34,6 +34,8 @@ static json_t *check_json(const char *path, enum status st, const struct error *
 		reason += strlen(path) + (size_t)used;
 	if (st == ST_OK)
 		return json_pack("{s:s, s:b}", "file", path, "valid", true);
+	if (used == 0)
+		return json_pack("{s:s, s:b, s:s}", "file", path, "valid", false, "reason", reason);
 	return json_pack("{s:s, s:b, s:i, s:s}", "file", path, "valid", false, "line", (int)line,
 			 "reason", reason);
 }
