@@ -42,7 +42,7 @@ void fill_allowance_list(struct build *b, uint16_t rows)
 
 	if (b->c.holders_n == 0)
 		build_holder(b, HOLDER_OWNER, ID_OTHER, "VN",
-			     build_text(b, "VHXH-%s", b->office->account),
+			     build_text(b, "VHXH-H99-%s", b->office->org_code + strlen("H99.")),
 			     build_text(b, "Phòng Văn hóa - Xã hội %s", b->office->commune));
 	for (uint16_t i = 0; i < rows; i++) {
 		struct person p;
