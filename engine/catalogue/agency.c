@@ -43,7 +43,8 @@ static void check_authority(struct form *f, const struct signer *s)
 	if (!named && s->authority_line[0] != '\0')
 		form_fail(f, "authority_line", "needs \"authority\"");
 	if (delegated && s->delegation == NULL)
-		form_fail(f, NULL, "\"delegation\" is missing: \"%s\" needs its paper", s->authority);
+		form_fail(f, NULL, "\"delegation\" is missing: \"%s\" needs its paper",
+			  s->authority);
 }
 
 void signer_read(struct form *f, const json_t *v, const char *dir, struct signer *s,

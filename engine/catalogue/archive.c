@@ -68,7 +68,9 @@ enum status archive_find(const char *dir, enum sort sort, const uint8_t pin[PIN_
 	st = source_read(&s, slice_of(text, size), out, &n, err);
 	free(text);
 	/* Reading makes the canonical form anew, picture included: one comparison checks all. */
-	if (st == ST_INVALID || (st == ST_OK && (n != 1 || memcmp((*out)->pin, pin, PIN_BYTES) != 0)))
+	if (st == ST_OK && (n != 1 || memcmp((*out)->pin, pin, PIN_BYTES) != 0))
+		st = ST_INVALID;
+	if (st == ST_INVALID)
 		return error_set(err, ST_CORRUPT, "%s: is not what its name says", path);
 	return st;
 }

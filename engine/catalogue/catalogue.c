@@ -134,8 +134,8 @@ static const void *by_pin(const struct shelf *s, const uint8_t pin[PIN_BYTES])
 
 /* ---- loading ---- */
 
-static enum status read_file(struct catalogue *c, enum sort sort, const char *path, const char *code,
-			     struct error *e)
+static enum status read_file(struct catalogue *c, enum sort sort, const char *path,
+			     const char *code, struct error *e)
 {
 	struct source s = { .path = path, .sort = sort, .code = code, .home = c, .pool = &c->pool };
 	struct entry *entries;
@@ -197,7 +197,8 @@ static enum status check_unit(const struct catalogue *c, const struct entry *at,
 	const struct entry *step = at;
 
 	if (u->successor != NULL && next_version(units, at) != NULL)
-		return source_fail(at, "successor", 0, e, "only the last version may name a successor");
+		return source_fail(at, "successor", 0, e,
+				   "only the last version may name a successor");
 	/* Every chain is at most as long as there are agencies, or it is a ring. */
 	for (uint32_t n = 0; step != NULL; n++) {
 		const char *successor = ((const struct unit *)step->object)->successor;
@@ -205,12 +206,14 @@ static enum status check_unit(const struct catalogue *c, const struct entry *at,
 		if (successor == NULL)
 			return ST_OK;
 		if (n > units->n)
-			return source_fail(at, "successor", 0, e, "the agency would succeed itself");
+			return source_fail(at, "successor", 0, e,
+					   "the agency would succeed itself");
 		step = first_version(units, slice_str(successor));
 		for (const struct entry *v = step; v != NULL; v = next_version(units, v))
 			step = v;
 		if (step == NULL && n == 0)
-			return source_fail(at, "successor", 0, e, "there is no agency \"%s\"", successor);
+			return source_fail(at, "successor", 0, e, "there is no agency \"%s\"",
+					   successor);
 	}
 	return ST_OK;
 }
@@ -223,7 +226,8 @@ static enum status check_signer(const struct catalogue *c, const struct entry *a
 		return source_fail(at, "unit", 0, e, "there is no agency \"%s\"", s->unit);
 	for (uint8_t i = 0; i < s->kinds_n; i++)
 		if (first_version(&c->shelf[SORT_KIND], slice_str(s->kinds[i])) == NULL)
-			return source_fail(at, "kinds", i, e, "there is no kind \"%s\"", s->kinds[i]);
+			return source_fail(at, "kinds", i, e, "there is no kind \"%s\"",
+					   s->kinds[i]);
 	return ST_OK;
 }
 
@@ -234,8 +238,8 @@ static enum status check_kind(const struct entry *at, const struct unit *longest
 
 	if (n <= NUMBER_TEXT_BYTES_MAX)
 		return ST_OK;
-	return source_fail(at, "number", 0, e, "a number of %d digits of agency \"%s\" would have %zu "
-			   "bytes; %d are allowed", NUMBER_DIGITS_MAX, longest->code, n,
+	return source_fail(at, "number", 0, e, "a number of %d digits of agency \"%s\" would have "
+			   "%zu bytes; %d are allowed", NUMBER_DIGITS_MAX, longest->code, n,
 			   NUMBER_TEXT_BYTES_MAX);
 }
 

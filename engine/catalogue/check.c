@@ -55,8 +55,9 @@ static enum status check(const char *path, struct slice text, struct pool *pool,
 	else
 		s.sort = sort_by_keys(text);
 	if (s.sort == SORT_COUNT)
-		return error_set(e, ST_INVALID, "%s:1: neither a kind nor an agency nor a signer can be "
-				 "made out; such files lie in results/, agencies/ or signers/", path);
+		return error_set(e, ST_INVALID, "%s:1: neither a kind nor an agency nor a signer "
+				 "can be made out; such files lie in results/, agencies/ or "
+				 "signers/", path);
 	return source_read(&s, text, &entries, &n, e);
 }
 

@@ -51,7 +51,8 @@ static struct point on_circle(struct point centre, int32_t r, uint32_t step)
 	uint32_t in = step % 15, quarter = step / 15 % 4;
 	int32_t near = (int32_t)((int64_t)r * sine[in] / 100000);
 	int32_t far = (int32_t)((int64_t)r * sine[15 - in] / 100000);
-	const struct point turned[4] = { { near, -far }, { far, near }, { -near, far }, { -far, -near } };
+	const struct point turned[4] = { { near, -far }, { far, near }, { -near, far },
+					 { -far, -near } };
 
 	return (struct point){ centre.x + turned[quarter].x, centre.y + turned[quarter].y };
 }
@@ -102,16 +103,18 @@ static struct point middle(struct point a, struct point b)
 }
 
 /* A quadratic curve in steps shorter than the pen is wide. */
-static void curve(struct canvas *c, struct point from, struct point over, struct point to, int32_t pen)
+static void curve(struct canvas *c, struct point from, struct point over, struct point to,
+		  int32_t pen)
 {
 	const int32_t steps = 256;
 
 	for (int32_t t = 0; t <= steps; t++) {
 		int64_t a = (int64_t)(steps - t) * (steps - t), b = 2LL * t * (steps - t);
 		int64_t d = (int64_t)t * t, all = (int64_t)steps * steps;
+		struct point at = { (int32_t)((a * from.x + b * over.x + d * to.x) / all),
+				    (int32_t)((a * from.y + b * over.y + d * to.y) / all) };
 
-		disc(c, (struct point){ (int32_t)((a * from.x + b * over.x + d * to.x) / all),
-					(int32_t)((a * from.y + b * over.y + d * to.y) / all) }, pen);
+		disc(c, at, pen);
 	}
 }
 
@@ -137,7 +140,8 @@ static void draw_hand(struct canvas *c, const uint8_t seed[SHA256_BYTES])
 static enum status draw(const char *path, const char *code, bool seal, uint32_t width_mm10,
 			uint32_t height_mm10, struct error *e)
 {
-	struct canvas c = { (int32_t)(width_mm10 * DPI / 254), (int32_t)(height_mm10 * DPI / 254), 0, NULL };
+	struct canvas c = { .width = (int32_t)(width_mm10 * DPI / 254),
+			    .height = (int32_t)(height_mm10 * DPI / 254) };
 	uint8_t seed[SHA256_BYTES], *file;
 	size_t head, size;
 	enum status st;
@@ -183,8 +187,8 @@ static enum status draw_file(const char *dir, const char *name, bool seal, struc
 {
 	char path[PATH_MAX];
 	enum status st = ST_OK;
+	const char *key = seal ? "seal" : "hand", *code;
 	json_t *root, *version;
-	const char *code;
 	size_t i;
 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
@@ -194,8 +198,7 @@ static enum status draw_file(const char *dir, const char *name, bool seal, struc
 	if (code != NULL)
 		json_array_foreach(json_object_get(root, "versions"), i, version)
 			if (st == ST_OK)
-				st = draw_version(dir, code, json_object_get(version, seal ? "seal" : "hand"),
-						  seal, e);
+				st = draw_version(dir, code, json_object_get(version, key), seal, e);
 	json_decref(root);
 	return st;
 }
@@ -217,7 +220,8 @@ static enum status draw_folder(const char *schemas, const char *folder, bool sea
 	snprintf(dir, sizeof(dir), "%s/%s", schemas, folder);
 	n = scandir(dir, &names, is_json, alphasort);
 	if (n < 0)
-		return error_set(e, ST_IO, "%s: cannot read the folder: %s", dir, strerrordesc_np(errno));
+		return error_set(e, ST_IO, "%s: cannot read the folder: %s", dir,
+				 strerrordesc_np(errno));
 	for (int i = 0; i < n; i++) {
 		if (st == ST_OK)
 			st = draw_file(dir, names[i]->d_name, seal, e);

@@ -148,8 +148,8 @@ enum status form_fail(struct form *f, const char *key, const char *fmt, ...)
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	place_text(place, sizeof(place), f, key);
-	f->status = error_set(f->error, ST_INVALID, "%s:%u: %s%s%s", f->path, form_line(f, key), place,
-			      place[0] != '\0' ? ": " : "", what);
+	f->status = error_set(f->error, ST_INVALID, "%s:%u: %s%s%s", f->path, form_line(f, key),
+			      place, place[0] != '\0' ? ": " : "", what);
 	return f->status;
 }
 
@@ -388,7 +388,8 @@ uint32_t form_day(struct form *f, const json_t *obj, const char *key, unsigned i
 	if (s == NULL)
 		return 0;
 	for (size_t i = 0; i < sizeof(shape); i++)
-		shaped = shaped && (shape[i] == '0' ? isdigit((unsigned char)s[i]) : s[i] == shape[i]);
+		shaped = shaped && (shape[i] == '0' ? isdigit((unsigned char)s[i]) :
+				    s[i] == shape[i]);
 	if (!shaped || sscanf(s, "%4u-%2u-%2u", &y, &m, &d) != 3 || y < 1900 ||
 	    !date_exists(y, (uint8_t)m, (uint8_t)d)) {
 		form_fail(f, key, "must be a date of the form 2026-07-01");

@@ -251,8 +251,8 @@ static void read_number(struct form *f, const json_t *v, struct kind *k)
 		if (wrong != NULL)
 			form_fail(f, "form", "%s", wrong);
 		else if (n > NUMBER_TEXT_BYTES_MAX)
-			form_fail(f, "form", "a number of %d digits would have %zu bytes; %d are allowed",
-				  NUMBER_DIGITS_MAX, n, NUMBER_TEXT_BYTES_MAX);
+			form_fail(f, "form", "a number of %d digits would have %zu bytes; %d are "
+				  "allowed", NUMBER_DIGITS_MAX, n, NUMBER_TEXT_BYTES_MAX);
 	}
 	form_leave(f);
 }

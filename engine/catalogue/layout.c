@@ -203,10 +203,11 @@ static void check_once(struct form *f, const struct kind *k)
 			form_fail(f, "layout", "the signature block takes no \"only_if\"");
 	}
 	if (n[BLOCK_SIGNATURE] != 1)
-		form_fail(f, "layout", "%u signature blocks; exactly 1 is allowed", n[BLOCK_SIGNATURE]);
+		form_fail(f, "layout", "%u signature blocks; exactly 1 is allowed",
+			  n[BLOCK_SIGNATURE]);
 	if (n[BLOCK_NATIONAL_HEADER] > 1 || n[BLOCK_NUMBER_DATE] > 1 || n[BLOCK_QR] > 1)
-		form_fail(f, "layout", "at most 1 block each of national_header, number_date and qr "
-			  "is allowed");
+		form_fail(f, "layout", "at most 1 block each of national_header, number_date and "
+			  "qr is allowed");
 }
 
 /* ---- what a page shows whenever it has it ---- */

@@ -74,6 +74,7 @@ enum status number_format(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind
 	snprintf(yyyy, sizeof(yyyy), "%04u", year);
 	if (number == 0)
 		return ST_INVALID;
-	return expand(out, NUMBER_TEXT_BYTES_MAX + 1, k->number_form, value) <= NUMBER_TEXT_BYTES_MAX ?
-		ST_OK : ST_TOO_LARGE;
+	if (expand(out, NUMBER_TEXT_BYTES_MAX + 1, k->number_form, value) > NUMBER_TEXT_BYTES_MAX)
+		return ST_TOO_LARGE;
+	return ST_OK;
 }

@@ -97,8 +97,8 @@ static enum status find_format(struct parse *p, const char *name, const char *of
 			snprintf(p->why, p->size, "{%s} is a table: it is shown by a table block",
 				 of);
 		else
-			snprintf(p->why, p->size, "{%s|%s}: this format does not suit the field's type",
-				 of, name);
+			snprintf(p->why, p->size, "{%s|%s}: this format does not suit the field's "
+				 "type", of, name);
 		return ST_INVALID;
 	}
 	snprintf(p->why, p->size, "format \"%s\" is unknown; allowed: date, date_long, date_words, "
@@ -125,8 +125,8 @@ static enum status reference(struct parse *p, const char *text, size_t *used)
 	n = (size_t)((bar != NULL ? bar : end) - text);
 	if (n == 0 || n >= sizeof(name) ||
 	    (bar != NULL && (size_t)(end - bar) > sizeof(format))) {
-		snprintf(p->why, p->size, "\"{%.*s}\" is not a field's name", (int)(n < 40 ? n : 40),
-			 text);
+		snprintf(p->why, p->size, "\"{%.*s}\" is not a field's name",
+			 (int)(n < 40 ? n : 40), text);
 		return ST_INVALID;
 	}
 	snprintf(name, sizeof(name), "%.*s", (int)n, text);

@@ -83,7 +83,7 @@ static void name_picture(json_t *version, const struct entry *e)
 	json_object_del(picture, "optional");
 }
 
-/* Canonical JSON is a file of this one version in the same form: the archive needs no other reader. */
+/* A file of this one version in the same form, so that the archive needs no other reader. */
 static void make_canonical(struct form *f, const json_t *v, struct entry *e)
 {
 	json_t *version = json_deep_copy(v), *root;
@@ -116,11 +116,11 @@ static void read_days(struct form *f, const json_t *v, const struct entry *befor
 	if (e->to != 0 && e->to < e->from)
 		form_fail(f, "to", "is before \"from\"");
 	if (before != NULL && before->to == 0)
-		form_fail(f, "from", "versions overlap: versions[%u] has no \"to\"; it must end before "
-			  "this one begins", before->version);
+		form_fail(f, "from", "versions overlap: versions[%u] has no \"to\"; it must end "
+			  "before this one begins", before->version);
 	else if (before != NULL && e->from <= before->to)
-		form_fail(f, "from", "versions overlap: versions[%u] ends %04u-%02u-%02u; oldest first, "
-			  "each begins after the one before", before->version, before->to / 10000,
+		form_fail(f, "from", "versions overlap: versions[%u] ends %04u-%02u-%02u; oldest "
+			  "first, each begins after the one before", before->version, before->to / 10000,
 			  before->to / 100 % 100, before->to % 100);
 }
 

@@ -115,7 +115,8 @@ static uint32_t day_of(const struct preview *p, const char *code, int64_t now_ms
 static enum status draw(struct preview *p, const struct submitted_case *c, int64_t issued_ms,
 			const char *code)
 {
-	struct item item = { .accepted_ms = issued_ms, .issued_ms = issued_ms, .sign_ms = issued_ms };
+	struct item item = { .accepted_ms = issued_ms, .issued_ms = issued_ms,
+			     .sign_ms = issued_ms };
 	const struct submitted_result *r;
 
 	if (case_decode(&item.c, c->bytes, &p->decoded) != ST_OK)
@@ -125,8 +126,8 @@ static enum status draw(struct preview *p, const struct submitted_case *c, int64
 	       !slice_eq(item.c.results[item.result_index].kind, slice_str(code)))
 		item.result_index++;
 	if (item.result_index == item.c.results_n)
-		return error_set(p->e, ST_INVALID, "%s: no result is of the kind %s", p->o->case_file,
-				 code);
+		return error_set(p->e, ST_INVALID, "%s: no result is of the kind %s",
+				 p->o->case_file, code);
 	r = &c->results[item.result_index];
 	item.result = &item.c.results[item.result_index];
 	item.case_bytes = c->bytes;
@@ -140,7 +141,8 @@ static enum status draw_case(struct preview *p)
 {
 	const char *code = catalogue_kind_at(p->catalogue, 0)->code;
 	int64_t now_ms = (int64_t)time(NULL) * 1000;
-	struct validate_env env = { .catalogue = p->catalogue, .coverage = render_coverage(p->render),
+	struct validate_env env = { .catalogue = p->catalogue,
+				    .coverage = render_coverage(p->render),
 				    .day = day_of(p, code, now_ms), .scratch = &p->scratch };
 	struct submitted_case c = { 0 };
 	struct raw_case raw;

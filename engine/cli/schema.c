@@ -15,10 +15,11 @@ static const char usage[] =
 	"trien schema check FILE… [--json]\n"
 	"trien schema preview FILE CASE.json [--schemas DIR] [--output OUT.pdf] [--json]\n"
 	"\n"
-	"check: a kind, an agency or a signer by itself; a failure names file, line, place and what is\n"
-	"allowed.\n"
-	"preview: the result of that kind in a case (proto3 JSON of trien.v1.Case) as a draft, marked so,\n"
-	"without number and signature, with the agencies and signers of DIR (default: as configured).\n"
+	"check: a kind, an agency or a signer by itself; a failure names file, line, place and\n"
+	"what is allowed.\n"
+	"preview: the result of that kind in a case (proto3 JSON of trien.v1.Case) as a draft,\n"
+	"marked so, without number and signature, with the agencies and signers of DIR\n"
+	"(default: as configured).\n"
 	"OUT.pdf is the case file's name with .pdf unless given; - is standard output.\n"
 	"Exit 0: done; 1: a file, or the case, is not as it must be.\n";
 

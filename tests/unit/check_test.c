@@ -103,7 +103,7 @@ static const struct broken kinds[] = {
 	{ "\"type\": \"signature\"", "\"type\": \"qr\"",
 	  ":25: versions[0].layout: 0 signature blocks; exactly 1 is allowed" },
 	{ "{ \"type\": \"signature\" }", "{ \"type\": \"signature\" }, { \"type\": \"national_header\" }",
-	  ":25: versions[0].layout: at most 1 block each of national_header, number_date and qr" },
+	  ":25: versions[0].layout: at most 1 block each of national_header, number_date and qr is" },
 	{ "] }] }", "] }", ":35: ']' expected near end of file" },
 };
 
