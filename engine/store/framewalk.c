@@ -100,6 +100,28 @@ static enum status file_add(struct framewalk *w, const char *name, struct error 
 	return ST_OK;
 }
 
+/*
+ * Where no header can be read, the first frame of a file still says the size of segments: its position
+ * is segno × size + one block.
+ */
+static void guess_bytes(struct framewalk *w, const char *name)
+{
+	uint8_t head[FRAME_HEADER_BYTES];
+	struct reader r = reader_of(slice_of(head + 16, 16));
+	int fd = file_open(w, name);
+	uint64_t segno, position;
+
+	if (fd < 0)
+		return;
+	if (read_at(fd, head, sizeof(head), FRAME_BLOCK_BYTES) == sizeof(head)) {
+		segno = read_u64(&r);
+		position = read_u64(&r);
+		if (segno != 0 && frame_length(head, segno, position) != 0)
+			w->segment_bytes = (uint32_t)((position - FRAME_BLOCK_BYTES) / segno);
+	}
+	close(fd);
+}
+
 static int by_segno(const void *a, const void *b)
 {
 	const struct segfile *x = a, *y = b;
@@ -145,6 +167,8 @@ static enum status list(struct framewalk *w, struct error *e)
 	w->last = w->files[w->files_n - 1].segno;
 	if (w->last != 0)
 		w->segment_bytes = w->files[w->files_n - 1].header.segment_bytes;
+	else
+		guess_bytes(w, w->files[0].name);
 	for (w->first = w->last; w->first > 1 && file_find(w, w->first - 1) != NULL;)
 		w->first--;
 	return ST_OK;
@@ -251,6 +275,8 @@ static bool next_testified(struct framewalk *w)
 	uint64_t segno = w->at.segno + 1;
 	bool found = false;
 
+	if (w->segment_bytes == 0)
+		return false;
 	for (size_t i = 0; i < w->files_n && w->files[i].segno == 0 && !found; i++) {
 		int fd = file_open(w, w->files[i].name);
 
@@ -258,6 +284,8 @@ static bool next_testified(struct framewalk *w)
 			continue;
 		found = testified(w, fd, segno, segno * w->segment_bytes + FRAME_BLOCK_BYTES);
 		close(fd);
+		if (found)
+			memcpy(w->name, w->files[i].name, sizeof(w->name));
 	}
 	return found;
 }
@@ -269,6 +297,12 @@ static enum status damaged(const struct framewalk *w, struct error *e)
 			 (unsigned long long)(w->at.end - w->at.segno * w->segment_bytes));
 }
 
+static enum status headless(const struct framewalk *w, struct error *e)
+{
+	return error_set(e, ST_DAMAGED, "%s/%s: the header is damaged, with valid data behind it", w->dir,
+			 w->name);
+}
+
 /* No frame stands at the end of what was read: the log's end, the segment's, or damage? */
 static enum status judge(struct framewalk *w, struct error *e)
 {
@@ -278,7 +312,7 @@ static enum status judge(struct framewalk *w, struct error *e)
 	if (testified(w, w->fd, w->at.segno, w->at.end + FRAME_BLOCK_BYTES))
 		return damaged(w, e);
 	if (next == NULL)
-		return next_testified(w) ? damaged(w, e) : ST_NOT_FOUND;
+		return next_testified(w) ? headless(w, e) : ST_NOT_FOUND;
 	if (next->header.prev != w->at.prev) {
 		w->resume = next->header.first + FRAME_BLOCK_BYTES;
 		return damaged(w, e);
@@ -306,6 +340,8 @@ enum status framewalk_next(struct framewalk *w, struct frame_view *v, struct err
 				return take(w, v);
 			if (st == ST_OK || st == ST_NOT_FOUND)
 				st = judge(w, e);
+		} else if (next_testified(w)) {
+			st = headless(w, e);
 		}
 		if (st == ST_OK)
 			continue;
