@@ -26,6 +26,7 @@
 
 struct engine {
 	struct config config;
+	int sockets[CONFIG_LIST_MAX];	/* of config.listen */
 	struct spine *spine;
 	struct intake *intake;
 	struct metrics *metrics;
@@ -241,7 +242,7 @@ static enum status listen_up(struct engine *g, struct error *e)
 {
 	const struct config *c = &g->config;
 	struct intake_config ic = { .listen = c->listen, .listen_n = c->listen_n,
-				    .principals = c->principals,
+				    .sockets = g->sockets, .principals = c->principals,
 				    .insecure_loopback = c->insecure_loopback,
 				    .tls_cert = c->tls_cert, .tls_key = c->tls_key,
 				    .tls_client_ca = c->tls_client_ca,
@@ -286,8 +287,14 @@ static enum status recover(struct engine *g, struct error *e)
 
 static enum status start(struct engine *g, struct error *e)
 {
-	enum status st = sandbox(&g->config, e);
+	const struct config *c = &g->config;
+	enum status st = dir_make(c->data, 0700, e);
 
+	/* The socket stands beside the key folder, where nothing may be made behind the sandbox. */
+	if (st == ST_OK)
+		st = intake_bind(g->sockets, c->listen, c->listen_n, e);
+	if (st == ST_OK)
+		st = sandbox(c, e);
 	if (st == ST_OK)
 		st = recover(g, e);
 	if (st == ST_OK)

@@ -25,7 +25,7 @@ struct door {
 	pthread_t thread;
 	bool started;
 	int listen[LISTEN_MAX], wake;
-	struct sockaddr_un addr[LISTEN_MAX];
+	char path[LISTEN_MAX][sizeof(((struct sockaddr_un *)0)->sun_path)];
 	uint32_t listen_n;
 	int next;			/* the circle's hand */
 	grpc_server_credentials *creds;
@@ -69,13 +69,12 @@ static enum status clear_path(const struct sockaddr_un *addr, struct error *e)
 	return ST_OK;
 }
 
-enum status door_listen(struct door *d, const char *path, struct error *e)
+enum status door_bind(int *out, const char *path, struct error *e)
 {
-	struct sockaddr_un *addr = &d->addr[d->listen_n];
+	struct sockaddr_un name = { .sun_family = AF_UNIX }, *addr = &name;
 	enum status st;
 	int fd;
 
-	addr->sun_family = AF_UNIX;
 	if (path[0] == '\0' || strlen(path) >= sizeof(addr->sun_path))
 		return error_set(e, ST_INVALID, "unix:%s: the path must have 1 to %zu bytes", path,
 				 sizeof(addr->sun_path) - 1);
@@ -92,8 +91,14 @@ enum status door_listen(struct door *d, const char *path, struct error *e)
 	}
 	/* Who may do what is decided by uid; the folder's mode may narrow it further. */
 	chmod(path, 0666);
-	d->listen[d->listen_n++] = fd;
+	*out = fd;
 	return ST_OK;
+}
+
+void door_listen(struct door *d, const char *path, int fd)
+{
+	snprintf(d->path[d->listen_n], sizeof(d->path[0]), "%s", path);
+	d->listen[d->listen_n++] = fd;
 }
 
 static bool uid_known(struct door *d, uid_t uid)
@@ -193,7 +198,8 @@ void door_close(struct door *d)
 	}
 	for (uint32_t i = 0; i < d->listen_n; i++) {
 		close(d->listen[i]);
-		unlink(d->addr[i].sun_path);
+		/* Fails in a process that may not; the next start clears it away. */
+		unlink(d->path[i]);
 	}
 	close(d->wake);
 	grpc_server_credentials_release(d->creds);

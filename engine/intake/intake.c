@@ -140,6 +140,7 @@ static enum status listen_all(struct intake *in, const struct intake_config *cfg
 		return error_set(e, ST_INVALID, "listen: 1 to %d addresses", LISTEN_MAX);
 	for (uint32_t i = 0; i < cfg->listen_n && st == ST_OK; i++) {
 		const char *address = cfg->listen[i];
+		int fd = cfg->sockets != NULL ? cfg->sockets[i] : -1;
 
 		if (strncmp(address, "unix:", 5) != 0) {
 			st = listen_port(in, i, address, e);
@@ -147,8 +148,22 @@ static enum status listen_all(struct intake *in, const struct intake_config *cfg
 		}
 		if (in->door == NULL)
 			st = door_open(&in->door, in, e);
+		if (st == ST_OK && fd < 0)
+			st = door_bind(&fd, address + 5, e);
 		if (st == ST_OK)
-			st = door_listen(in->door, address + 5, e);
+			door_listen(in->door, address + 5, fd);
+	}
+	return st;
+}
+
+enum status intake_bind(int *sockets, const char *const *listen, uint32_t n, struct error *e)
+{
+	enum status st = ST_OK;
+
+	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
+		sockets[i] = -1;
+		if (strncmp(listen[i], "unix:", 5) == 0)
+			st = door_bind(&sockets[i], listen[i] + 5, e);
 	}
 	return st;
 }

@@ -25,12 +25,19 @@ struct intake;
 struct intake_config {
 	const char *const *listen;	/* "unix:PATH", or "HOST:PORT" (port 0: any free one) */
 	uint32_t listen_n;
+	const int *sockets;		/* intake_bind()'s, taken over; NULL: bound at the start */
 	const char *principals;		/* file; missing: the engine's own uid may do all */
 	const char *insecure_loopback;	/* principal of clear-text loopback callers */
 	const char *tls_cert, *tls_key, *tls_client_ca;	/* PEM files; with them every HOST:PORT is mTLS */
 	uint32_t threads, readers;	/* 0: 1 and 2 */
 	uint32_t quota_mb;		/* gRPC's memory, MiB; 0: 128 */
 };
+
+/*
+ * Binds the unix sockets among listen, for a process that later may make no files where they stand;
+ * sockets[i] is -1 for another address. Who connects waits for intake_start(). Errors as there.
+ */
+enum status intake_bind(int *sockets, const char *const *listen, uint32_t n, struct error *e) must_use;
 
 /*
  * Before any other thread forks: gRPC has threads of its own. Serves at once, health says NOT_SERVING

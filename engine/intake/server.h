@@ -186,7 +186,10 @@ bool access_check(struct call *c);
 
 /* ---- door.c: unix sockets ---- */
 enum status door_open(struct door **out, struct intake *in, struct error *e) must_use;
-enum status door_listen(struct door *d, const char *path, struct error *e) must_use;
+/* A listening socket at path. */
+enum status door_bind(int *out, const char *path, struct error *e) must_use;
+/* Takes it over. */
+void door_listen(struct door *d, const char *path, int fd);
 enum status door_start(struct door *d) must_use;
 void door_close(struct door *d);
 /* The uid behind gRPC's name of a peer ("fd:17"); false: not one of ours. */
