@@ -145,7 +145,7 @@ void fill_marital(struct build *b)
 		"Đã đăng ký kết hôn, nhưng đã ly hôn theo Quyết định công nhận thuận tình ly hôn "
 		"số 15/2023/QĐST-HNGĐ ngày 08 tháng 5 năm 2023; hiện tại chưa đăng ký kết hôn với "
 		"ai",
-		"Đã đăng ký kết hôn, nhưng vợ/chồng đã chết; hiện tại chưa đăng ký kết hôn với ai",
+		"Đã đăng ký kết hôn, nhưng người đó đã chết; hiện tại chưa đăng ký kết hôn với ai",
 	};
 	static const char *const purposes[] = {
 		"làm thủ tục đăng ký kết hôn", "bổ sung hồ sơ vay vốn ngân hàng",
@@ -174,11 +174,17 @@ void fill_marital(struct build *b)
 	set_text(b, r, "muc_dich", RANDOM_PICK(&b->random, purposes));
 }
 
+static const char *relation_of(const struct person *p)
+{
+	uint32_t age = SAMPLE_YEAR - p->birth.year;
+
+	if (age >= 60)
+		return p->female ? "Mẹ đẻ" : "Cha đẻ";
+	return age < 25 ? "Con" : p->female ? "Em gái" : "Em trai";
+}
+
 static void add_members(struct build *b, struct case_result *r, uint16_t members)
 {
-	static const char *const relations[] = {
-		"Vợ", "Con", "Con", "Cháu ruột", "Mẹ đẻ", "Ở nhờ"
-	};
 	struct field *table = set_table(b, r, "thanh_vien", members, 5);
 
 	for (uint16_t i = 0; i < members; i++) {
@@ -187,7 +193,7 @@ static void add_members(struct build *b, struct case_result *r, uint16_t members
 		person_make(&p, &b->random, b->office, SEX_ANY, 1, 80);
 		add_row(b, table, (const char *const[]){
 			p.name, vietnamese_date(b, p.birth), person_sex_word(&p), p.number,
-			relations[i < ARRAY_LEN(relations) ? i : ARRAY_LEN(relations) - 1] });
+			members > 10 ? "Ở nhờ" : relation_of(&p) });
 	}
 }
 

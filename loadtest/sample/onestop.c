@@ -5,7 +5,7 @@
 #define STANDARD_ALLOWANCE 500000	/* VND a month; from it the coefficients give the amounts */
 
 static const struct { const char *who; uint32_t tenths; } grounds[] = {
-	{ "người cao tuổi từ đủ 80 tuổi trở lên không có lương hưu hàng tháng", 10 },
+	{ "người từ đủ 75 tuổi trở lên không hưởng lương hưu hàng tháng", 10 },
 	{ "người cao tuổi thuộc hộ nghèo, không có người có nghĩa vụ và quyền phụng dưỡng", 20 },
 	{ "người khuyết tật nặng", 15 },
 	{ "người khuyết tật đặc biệt nặng", 20 },
@@ -16,7 +16,7 @@ void fill_allowance(struct build *b)
 {
 	struct case_result *r =
 		build_result(b, "quyet-dinh-huong-tro-cap-xa-hoi", b->office->signer);
-	bool old = b->who.birth.year + 80u <= SAMPLE_YEAR;
+	bool old = b->who.birth.year + 75u <= SAMPLE_YEAR;
 	uint32_t i = old ? random_below(&b->random, 2) : random_between(&b->random, 2, 4);
 
 	subject_holders(b);
@@ -123,27 +123,28 @@ void fill_receipt(struct build *b)
 		set_number(b, r, "le_phi", p->fee, 0);
 }
 
+struct ground_of_refusal { int procedure; const char *cells[2]; };	/* procedure -1: any */
+
+static const struct ground_of_refusal refusals[] = {
+	{ -1, { "Thành phần hồ sơ không đầy đủ; người nộp hồ sơ không bổ sung trong thời hạn đã "
+		"thông báo.", "Điều 17 Nghị định số 118/2025/NĐ-CP" } },
+	{ -1, { "Thông tin kê khai không thống nhất với Cơ sở dữ liệu quốc gia về dân cư.",
+		"Điều 9 Nghị định số 45/2020/NĐ-CP" } },
+	{ PROCEDURE_ALLOWANCE, { "Người đề nghị đang hưởng lương hưu hàng tháng, không thuộc đối "
+				 "tượng bảo trợ xã hội.", "Điều 5 Nghị định số 20/2021/NĐ-CP" } },
+	{ PROCEDURE_HOUSE, { "Thửa đất không đủ điều kiện cấp giấy phép xây dựng do vi phạm chỉ "
+			     "giới đường đỏ đã được phê duyệt.", "Điều 93 Luật Xây dựng" } },
+	{ PROCEDURE_PAVEMENT, { "Vị trí đề nghị sử dụng không bảo đảm chiều rộng tối thiểu 1,5 m "
+				"dành cho người đi bộ.", "Điều 77 Luật Đường bộ" } },
+	{ PROCEDURE_BUSINESS, { "Tên hộ kinh doanh trùng với tên hộ kinh doanh đã đăng ký trên địa "
+				"bàn.", "Điều 86 Nghị định số 168/2025/NĐ-CP" } },
+};
+
 void fill_refusal(struct build *b)
 {
-	static const char *const reasons[][2] = {
-		{ "Thành phần hồ sơ không đầy đủ; người nộp hồ sơ không bổ sung trong thời hạn đã "
-		  "thông báo.",
-		  "Điều 17 Nghị định số 118/2025/NĐ-CP" },
-		{ "Thông tin kê khai không thống nhất với Cơ sở dữ liệu quốc gia về dân cư.",
-		  "Điều 9 Nghị định số 45/2020/NĐ-CP" },
-		{ "Người yêu cầu không thuộc đối tượng được giải quyết theo quy định.",
-		  "Điều 5 Nghị định số 20/2021/NĐ-CP" },
-		{ "Thửa đất không đủ điều kiện cấp giấy phép xây dựng do vi phạm chỉ giới đường đỏ "
-		  "đã được phê duyệt.",
-		  "Điều 93 Luật Xây dựng" },
-		{ "Vị trí đề nghị sử dụng không bảo đảm chiều rộng tối thiểu 1,5 m dành cho người "
-		  "đi bộ.",
-		  "Điều 77 Luật Đường bộ" },
-	};
 	struct case_result *r = build_result(b, "thong-bao-tu-choi", b->office->signer);
-	uint16_t rows = (uint16_t)random_between(&b->random, 1, 3);
-	struct field *table = set_table(b, r, "ly_do", rows, 2);
-	uint32_t first = random_below(&b->random, ARRAY_LEN(reasons));
+	struct field *table = set_table(b, r, "ly_do", ARRAY_LEN(refusals), 2);
+	uint32_t general = random_below(&b->random, 2);
 
 	subject_holders(b);
 	set_text(b, r, "ma_ho_so", code_of(b));
@@ -151,8 +152,10 @@ void fill_refusal(struct build *b)
 	set_text(b, r, "dia_chi", b->who.home);
 	set_day(b, r, "ngay_nhan", b->facts.received_ms);
 	set_text(b, r, "thu_tuc", b->facts.procedure->name);
-	for (uint16_t i = 0; i < rows; i++)
-		add_row(b, table, reasons[(first + i) % ARRAY_LEN(reasons)]);
+	for (uint32_t i = 0; i < ARRAY_LEN(refusals); i++)
+		if (refusals[i].procedure < 0 ? i == general :
+		    b->facts.procedure == &procedures[refusals[i].procedure])
+			add_row(b, table, refusals[i].cells);
 	if (random_chance(&b->random, 500))
 		set_text(b, r, "huong_dan",
 			 "Ông/bà có thể nộp lại hồ sơ sau khi bổ sung đầy đủ các giấy tờ nêu "

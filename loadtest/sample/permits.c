@@ -140,6 +140,8 @@ static void add_storeys(struct build *b, struct case_result *r, uint32_t storeys
 	static const char *const uses[] = { "Để xe, phòng khách, bếp",
 					    "Phòng ngủ, phòng sinh hoạt chung", "Phòng ngủ",
 					    "Phòng thờ, sân phơi" };
+	static const char *const floors[] = { "Tầng một", "Tầng hai", "Tầng ba", "Tầng bốn",
+					      "Tầng năm", "Tầng sáu" };
 	struct field *table = set_table(b, r, "cac_tang", (uint16_t)(storeys + 1), 5);
 	int64_t level = 30;		/* centimetres */
 
@@ -147,7 +149,7 @@ static void add_storeys(struct build *b, struct case_result *r, uint32_t storeys
 		int64_t height = i == 0 ? 390 : 330;
 
 		add_row(b, table, (const char *const[]){
-			i == 0 ? "Tầng một" : build_text(b, "Tầng %u", i + 1),
+			floors[i],
 			build_text(b, "+%s", vietnamese_number(b, level, 2)),
 			vietnamese_number(b, height, 2), vietnamese_number(b, area, 2),
 			i + 1 == storeys && i > 0 ? uses[3] : uses[i < 3 ? i : 2] });
@@ -196,7 +198,7 @@ void fill_house(struct build *b)
 	set_text(b, r, "dia_chi", b->who.home);
 	set_text(b, r, "cong_trinh", "Nhà ở riêng lẻ");
 	set_text(b, r, "cap_cong_trinh", storeys > 3 ? "Cấp III" : "Cấp IV");
-	set_text(b, r, "thiet_ke", build_text(b, "hồ sơ thiết kế bản vẽ thi công ký hiệu NO-%03u",
+	set_text(b, r, "thiet_ke", build_text(b, "bản vẽ thi công ký hiệu NO-%03u",
 					      random_between(&b->random, 1, 400)));
 	set_text(b, r, "don_vi_thiet_ke", "Công ty TNHH Tư vấn Kiến trúc Mái Đình Sơn Lạc");
 	set_plot(b, r);

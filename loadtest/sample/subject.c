@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "sample/kinds.h"
 
 #define REGULARS 120u			/* people who come again and again */
@@ -35,20 +37,42 @@ void subject_minor(struct build *b)
 	b->child = true;
 }
 
+/* The parents of a grown-up, as their register has them: the family's name, the commune of old. */
+static void older_parents(struct build *b)
+{
+	struct random *r = &b->random;
+	size_t family = strcspn(b->who.name, " '");
+
+	person_make(&b->kin, r, b->office, SEX_FEMALE, 60, 90);
+	person_make(&b->father, r, b->office, SEX_MALE, 60, 92);
+	/* H'Bia has no family's name to share. */
+	if (b->who.name[family] == ' ') {
+		char given[100];
+
+		snprintf(given, sizeof(given), "%.99s",
+			 b->father.name + strcspn(b->father.name, " "));
+		snprintf(b->father.name, sizeof(b->father.name), "%.*s%s",
+			 (int)(family < 60 ? family : 60), b->who.name, given);
+	}
+	b->father.ethnicity = b->who.ethnicity;
+	b->kin.birth = (struct partial_date){
+		(uint16_t)(b->who.birth.year - random_between(r, 19, 38)), 0, 0 };
+	b->father.birth = (struct partial_date){
+		(uint16_t)(b->who.birth.year - random_between(r, 20, 45)), 0, 0 };
+	place_former(b->kin.home, r, b->office);
+	place_former(b->father.home, r, b->office);
+}
+
 void subject_anyone(struct build *b)
 {
 	if (random_chance(&b->random, 550)) {
 		subject_minor(b);
 		return;
 	}
-	subject_adult(b);
-	person_make(&b->kin, &b->random, b->office, SEX_FEMALE, 60, 90);
-	person_make(&b->father, &b->random, b->office, SEX_MALE, 60, 92);
-	/* Parents are older than their child. */
-	b->kin.birth.year = (uint16_t)(b->who.birth.year - random_between(&b->random, 19, 38));
-	b->father.birth.year = (uint16_t)(b->who.birth.year - random_between(&b->random, 20, 45));
-	b->kin.birth.month = b->kin.birth.day = 0;
-	b->father.birth.month = b->father.birth.day = 0;
+	do
+		subject_adult(b);
+	while (b->who.ethnicity == NULL);
+	older_parents(b);
 }
 
 void subject_couple(struct build *b)
