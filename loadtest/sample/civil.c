@@ -174,16 +174,19 @@ void fill_marital(struct build *b)
 	set_text(b, r, "muc_dich", RANDOM_PICK(&b->random, purposes));
 }
 
-static const char *relation_of(const struct person *p)
+static const char *relation_of(const struct person *p, const struct person *head)
 {
-	uint32_t age = SAMPLE_YEAR - p->birth.year;
+	int older = head->birth.year - p->birth.year;
 
-	if (age >= 60)
+	if (older >= 18)
 		return p->female ? "Mẹ đẻ" : "Cha đẻ";
-	return age < 25 ? "Con" : p->female ? "Em gái" : "Em trai";
+	if (older <= -18)
+		return "Con";
+	return older > 0 ? p->female ? "Chị gái" : "Anh trai" : p->female ? "Em gái" : "Em trai";
 }
 
-static void add_members(struct build *b, struct case_result *r, uint16_t members)
+static void add_members(struct build *b, struct case_result *r, const struct person *head,
+			uint16_t members)
 {
 	struct field *table = set_table(b, r, "thanh_vien", members, 5);
 
@@ -193,7 +196,7 @@ static void add_members(struct build *b, struct case_result *r, uint16_t members
 		person_make(&p, &b->random, b->office, SEX_ANY, 1, 80);
 		add_row(b, table, (const char *const[]){
 			p.name, vietnamese_date(b, p.birth), person_sex_word(&p), p.number,
-			members > 10 ? "Ở nhờ" : relation_of(&p) });
+			members > 10 ? "Ở nhờ" : relation_of(&p, head) });
 	}
 }
 
@@ -201,10 +204,12 @@ void fill_residence(struct build *b)
 {
 	struct case_result *r = build_result(b, "xac-nhan-thong-tin-ve-cu-tru", b->office->signer);
 	bool head = !b->child && random_chance(&b->random, 500);
+	const struct person *of;
 	struct person other;
 
 	subject_holders(b);
 	person_make(&other, &b->random, b->office, SEX_ANY, 35, 75);
+	of = b->child ? &b->kin : head ? &b->who : &other;
 	set_text(b, r, "nguoi_yeu_cau", b->child ? b->kin.name : b->who.name);
 	set_text(b, r, "ho_ten", b->who.name);
 	set_date(b, r, "ngay_sinh", b->who.birth);
@@ -219,18 +224,13 @@ void fill_residence(struct build *b)
 	else
 		set_text(b, r, "tam_tru", b->who.home);
 	set_text(b, r, "noi_o_hien_tai", b->who.home);
-	if (b->child) {
-		set_text(b, r, "chu_ho", b->kin.name);
-		set_text(b, r, "quan_he_chu_ho", "Con");
-		set_text(b, r, "chu_ho_dinh_danh", b->kin.number);
-	} else {
-		set_text(b, r, "chu_ho", head ? b->who.name : other.name);
-		set_text(b, r, "quan_he_chu_ho", head ? "Chủ hộ" : "Người cùng hộ");
-		set_text(b, r, "chu_ho_dinh_danh", head ? b->who.number : other.number);
-	}
+	set_text(b, r, "chu_ho", of->name);
+	set_text(b, r, "quan_he_chu_ho",
+		 b->child ? "Con" : head ? "Chủ hộ" : relation_of(&b->who, of));
+	set_text(b, r, "chu_ho_dinh_danh", of->number);
 	if (random_chance(&b->random, 8))
 		/* A dormitory or a convent is one household. */
-		add_members(b, r, (uint16_t)random_between(&b->random, 60, 140));
+		add_members(b, r, of, (uint16_t)random_between(&b->random, 60, 140));
 	else if (random_chance(&b->random, 800))
-		add_members(b, r, (uint16_t)random_between(&b->random, 1, 6));
+		add_members(b, r, of, (uint16_t)random_between(&b->random, 1, 6));
 }
