@@ -159,21 +159,26 @@ static bool plain_at(const uint8_t *p, const struct codeset *shown)
 	return cp != 0xad && cp != 0x1e9b && codeset_has(shown, cp);
 }
 
+static inline uint32_t mask_of(__m128i v)
+{
+	return (uint32_t)_mm_movemask_epi8(v);
+}
+
 bool utf8_plain(struct slice s, const struct codeset *shown)
 {
 	uint32_t carry = 0;
 
-	if ((shown->bits[1] & shown->bits[2]) != UINT32_MAX || shown->bits[3] << 1 != UINT32_MAX - 1)
+	if ((shown->bits[1] & shown->bits[2]) != UINT32_MAX || shown->bits[3] << 1 != ~1u)
 		return false;
 	while (s.n > 0) {
 		size_t n = s.n < 16 ? s.n : 16;
 		__m128i v = n == 16 ? _mm_loadu_si128((const __m128i *)s.p) : load_rest(s.p, n);
 		/* Signed bytes: what is not ASCII is negative, continuations lowest of all. */
-		uint32_t high = (uint32_t)_mm_movemask_epi8(v);
-		uint32_t below = (uint32_t)_mm_movemask_epi8(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)));
-		uint32_t del = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
-		uint32_t follow = (uint32_t)_mm_movemask_epi8(_mm_cmplt_epi8(v, _mm_set1_epi8(-64)));
-		uint32_t three = high & (uint32_t)_mm_movemask_epi8(_mm_cmpgt_epi8(v, _mm_set1_epi8(-33)));
+		uint32_t high = mask_of(v);
+		uint32_t below = mask_of(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)));
+		uint32_t del = mask_of(_mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+		uint32_t follow = mask_of(_mm_cmplt_epi8(v, _mm_set1_epi8(-64)));
+		uint32_t three = high & mask_of(_mm_cmpgt_epi8(v, _mm_set1_epi8(-33)));
 		uint32_t lead = high & ~follow, expected = lead << 1 | three << 2 | carry;
 
 		carry = expected >> 16;
