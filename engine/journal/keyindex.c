@@ -56,7 +56,7 @@ struct keyindex {
 	uint64_t last_pos;
 
 	struct keyindex_job seal, merging;
-	struct keyrun **retired;	/* replaced; unmapping a large one takes long: not on the spine */
+	struct keyrun **retired;	/* replaced; to unmap a large one takes too long here */
 	uint32_t retired_n;
 };
 
@@ -111,8 +111,10 @@ static enum status run_found(struct keyindex *k, const char *name, struct error 
 		return ST_OK;
 	st = keyrun_open(&r, path, e);
 	if (st == ST_CORRUPT)
-		return error_set(e, ST_DAMAGED, "%.300s; restore this file from a backup: without it "
-				 "results could be issued twice", e != NULL ? e->text : path);
+		return error_set(e, ST_DAMAGED,
+				 "%.300s; restore this file from a backup: without it results "
+				 "could be issued twice",
+				 e != NULL ? e->text : path);
 	if (st != ST_OK)
 		return st;
 	if (r->from != from || r->upto != upto) {
@@ -162,10 +164,11 @@ static enum status runs_open(struct keyindex *k, struct error *e)
 	contained_drop(k);
 	for (uint32_t i = 0; i < k->runs_n; i++) {
 		if (k->runs[i]->from != expected)
-			return error_set(e, ST_DAMAGED, "%s: a run is missing before it (from position "
-					 "%llu); restore it from a backup: without it results could "
-					 "be issued twice", k->runs[i]->path,
-					 (unsigned long long)expected);
+			return error_set(e, ST_DAMAGED,
+					 "%s: a run is missing before it (from position %llu); "
+					 "restore it from a backup: without it results could be "
+					 "issued twice",
+					 k->runs[i]->path, (unsigned long long)expected);
 		expected = k->runs[i]->upto;
 	}
 	return ST_OK;
@@ -384,7 +387,8 @@ struct keyindex_job *keyindex_merge(struct keyindex *k)
 static enum status merge_commit(struct keyindex *k, struct keyindex_job *j, struct error *e)
 {
 	uint32_t end = j->first_run + j->runs_n;
-	struct keyrun **retired = realloc(k->retired, (k->retired_n + j->runs_n) * sizeof(*retired));
+	struct keyrun **retired =
+		realloc(k->retired, (k->retired_n + j->runs_n) * sizeof(*retired));
 
 	if (retired == NULL)
 		return error_set(e, ST_NOMEM, "key index: no memory to take a run into use");

@@ -24,7 +24,7 @@ struct keyentry {
 };
 
 struct keyindex;
-struct keyindex_job;		/* one run to write or several to merge: work for a background thread */
+struct keyindex_job;		/* a run to write, or several to merge, in the background */
 
 enum status keyindex_open(struct keyindex **k, const char *dir, struct error *e) must_use;
 void keyindex_close(struct keyindex *k);

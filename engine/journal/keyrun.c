@@ -304,9 +304,10 @@ static enum status cursor_load(struct keyrun_cursor *c, uint64_t block, struct e
 	for (uint64_t i = 0; i < n; i++)
 		if (u32_at(c->buf + i * BLOCK_BYTES + CRC_AT) !=
 		    block_crc(c->buf + i * BLOCK_BYTES, block + i))
-			return error_set(e, ST_DAMAGED, "%s: block %llu fails its checksum; restore "
-					 "this file from a backup", r->path,
-					 (unsigned long long)(block + i));
+			return error_set(e, ST_DAMAGED,
+					 "%s: block %llu fails its checksum; restore "
+					 "this file from a backup",
+					 r->path, (unsigned long long)(block + i));
 	c->loaded = block;
 	return ST_OK;
 }

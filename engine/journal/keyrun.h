@@ -23,8 +23,8 @@
  *	66	length of the number's text u8, the text (44), 0
  *
  * Fences: the first 8 bytes of each block's first key, as a big-endian number in a u64, so that
- * a lookup reads one block. Bloom filter: lines of 64 bytes, 10 bits a key, all bits of a key in one
- * line. CRC: u32, CRC-32C over fences and filter, read at open; blocks are checked whenever one
+ * a lookup reads one block. Bloom filter: lines of 64 bytes, 10 bits a key, all bits of a key in
+ * one line. CRC: u32, CRC-32C over fences and filter, read at open; blocks are checked whenever one
  * is looked at, so that a start does not read decades of keys.
  */
 #ifndef TRIEN_JOURNAL_KEYRUN_H
@@ -52,7 +52,8 @@ const uint8_t *keyrun_line(const struct keyrun *r, const uint8_t key[16]);
 /* false: the key is not in the run of this line. */
 bool keyrun_may_have(const uint8_t *line, const uint8_t key[16]);
 /* ST_NOT_FOUND, ST_CORRUPT. */
-enum status keyrun_get(const struct keyrun *r, const uint8_t key[16], struct keyentry *out) must_use;
+enum status keyrun_get(const struct keyrun *r, const uint8_t key[16],
+		       struct keyentry *out) must_use;
 
 /* Reads a run in order, by plain reads: a merge must not fill our memory with mapped pages. */
 struct keyrun_cursor {

@@ -13,12 +13,12 @@
 #define FIXED_BYTES (31u + 4 + 4)	/* all but the registers */
 #define FILE_BYTES_MAX (256u * 1024 * 1024)
 
-static void path_make(char path[PATH_MAX], const char *data)
+static void path_make(char path[PATH_MAX], const char *dir)
 {
-	snprintf(path, PATH_MAX, "%s/snapshot", data);
+	snprintf(path, PATH_MAX, "%s/snapshot", dir);
 }
 
-enum status snapshot_save(const char *data, const struct snapshot *s, struct error *e)
+enum status snapshot_save(const char *dir, const struct snapshot *s, struct error *e)
 {
 	size_t size = FIXED_BYTES + s->registers.n;
 	uint8_t *bytes = size <= FILE_BYTES_MAX ? malloc(size) : NULL;
@@ -26,10 +26,10 @@ enum status snapshot_save(const char *data, const struct snapshot *s, struct err
 	char path[PATH_MAX];
 	enum status st;
 
-	path_make(path, data);
+	path_make(path, dir);
 	if (size > FILE_BYTES_MAX)
-		return error_set(e, ST_TOO_LARGE, "%s: %zu bytes of registers, at most %u allowed", path,
-				 s->registers.n, FILE_BYTES_MAX);
+		return error_set(e, ST_TOO_LARGE, "%s: %zu bytes of registers, at most %u allowed",
+				 path, s->registers.n, FILE_BYTES_MAX);
 	if (bytes == NULL)
 		return error_set(e, ST_NOMEM, "%s: no memory to write it", path);
 	write_u64(&w, MAGIC);
@@ -41,12 +41,14 @@ enum status snapshot_save(const char *data, const struct snapshot *s, struct err
 	write_blob(&w, s->registers);
 	write_u32(&w, crc32c(0, bytes, writer_size(&w)));
 	assert(!w.bad && writer_size(&w) == size);
-	st = file_replace(path, writer_slice(&w), 0600, e);
+	st = dir_make(dir, 0700, e);
+	if (st == ST_OK)
+		st = file_replace(path, writer_slice(&w), 0600, e);
 	free(bytes);
 	return st;
 }
 
-enum status snapshot_load(const char *data, struct snapshot *s, uint8_t **buffer, struct error *e)
+enum status snapshot_load(const char *dir, struct snapshot *s, uint8_t **buffer, struct error *e)
 {
 	char path[PATH_MAX];
 	struct reader r, tail;
@@ -56,7 +58,7 @@ enum status snapshot_load(const char *data, struct snapshot *s, uint8_t **buffer
 	enum status st;
 
 	*buffer = NULL;
-	path_make(path, data);
+	path_make(path, dir);
 	st = file_read(path, FILE_BYTES_MAX, buffer, &n, e);
 	if (st != ST_OK)
 		return st;
@@ -71,11 +73,15 @@ enum status snapshot_load(const char *data, struct snapshot *s, uint8_t **buffer
 	tail = reader_of(slice_of(*buffer + (n >= 4 ? n - 4 : 0), n >= 4 ? 4 : 0));
 	crc = read_u32(&tail);
 	if (tail.bad || magic != MAGIC || crc != crc32c(0, *buffer, n - 4))
-		st = error_set(e, ST_DAMAGED, "%s: it fails its checksum; restore it from a backup: it "
-			       "says which numbers were given", path);
+		st = error_set(e, ST_DAMAGED,
+			       "%s: it fails its checksum; restore it from a backup: it says "
+			       "which numbers were given",
+			       path);
 	else if (version != FORMAT_VERSION)
-		st = error_set(e, ST_UNSUPPORTED, "%s: format version %u is unknown to this version; "
-			       "start the version that wrote it", path, version);
+		st = error_set(e, ST_UNSUPPORTED,
+			       "%s: format version %u is unknown to this version; "
+			       "start the version that wrote it",
+			       path, version);
 	else if (r.bad || reader_left(&r) != 4)
 		st = error_set(e, ST_DAMAGED, "%s: %zu bytes do not fit its content", path, n);
 	if (st != ST_OK) {

@@ -1,6 +1,7 @@
 /*
- * snapshot.h - counters as of one journal position (DATA/snapshot), so that the segments before it
- * may go. Only durable state: the caller saves once everything before `position` is durable.
+ * snapshot.h - counters as of one journal position (DATA/counters/snapshot), so that the segments
+ * before it may go. Only durable state: the caller saves once everything before `position` is
+ * durable.
  *
  *	0	u64	magic "TRIENSNP"
  *	8	u32	format version = 1
@@ -25,13 +26,15 @@ struct snapshot {
 	struct slice registers;		/* borrowed */
 };
 
-/* data: the data folder. Durable when it returns; a crash leaves the old one or the new one. */
-enum status snapshot_save(const char *data, const struct snapshot *s, struct error *e) must_use;
+/* dir: DATA/counters, made if missing. Durable when it returns; a crash leaves the old one or the
+ * new one. */
+enum status snapshot_save(const char *dir, const struct snapshot *s, struct error *e) must_use;
 /*
  * *buffer is what s->registers borrows from: free() it in every case (NULL on failure).
- * ST_NOT_FOUND: there is none; ST_DAMAGED: it fails its checksum; ST_UNSUPPORTED: a later version's.
+ * ST_NOT_FOUND: there is none; ST_DAMAGED: it fails its checksum; ST_UNSUPPORTED: a later
+ * version wrote it.
  */
-enum status snapshot_load(const char *data, struct snapshot *s, uint8_t **buffer,
+enum status snapshot_load(const char *dir, struct snapshot *s, uint8_t **buffer,
 			  struct error *e) must_use;
 
 #endif

@@ -17,7 +17,8 @@ enum waiting_record { WAITING_HELD = 1, WAITING_GONE };
 
 static_assert(sizeof(struct waiting_row) < ROW_BYTES_MAX, "an encoded row fits");
 static_assert(JOURNAL_RECORD_BYTES_MAX + ROW_BYTES_MAX <
-	      JOURNAL_BATCH_BYTES_MAX - FRAME_HEADER_BYTES - FRAME_RECORD_BYTES, "a row fits a frame");
+		      JOURNAL_BATCH_BYTES_MAX - FRAME_HEADER_BYTES - FRAME_RECORD_BYTES,
+	      "a row fits a frame");
 
 struct held {
 	struct waiting_row row;
@@ -261,11 +262,14 @@ static enum status record_take(void *ctx, const struct frame_record *rec, struct
 					 rec->payload.n) : ST_OK;
 	}
 	if (rec->type != WAITING_HELD)
-		return error_set(e, ST_UNSUPPORTED, "waiting room: record type %u is unknown to this "
-				 "version; start the version that wrote it", rec->type);
+		return error_set(e, ST_UNSUPPORTED,
+				 "waiting room: record type %u is unknown to this "
+				 "version; start the version that wrote it",
+				 rec->type);
 	row_read(&r, &h.row);
 	if (r.bad)
-		return error_set(e, ST_DAMAGED, "waiting room: the record at %llu is no held result",
+		return error_set(e, ST_DAMAGED,
+				 "waiting room: the record at %llu is no held result",
 				 (unsigned long long)rec->position);
 	st = row_put(w, &h);
 	return st == ST_OK ? ST_OK : error_set(e, st, "waiting room: no memory");

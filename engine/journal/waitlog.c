@@ -95,7 +95,8 @@ struct walk {
 };
 
 /* The frame at offset, in l->buf. ST_NOT_FOUND: no whole frame begins there. */
-static enum status frame_load(struct walk *w, uint64_t offset, struct frame_view *v, struct error *e)
+static enum status frame_load(struct walk *w, uint64_t offset, struct frame_view *v,
+			      struct error *e)
 {
 	uint64_t position = w->segno * WAITLOG_SEGMENT_BYTES + offset;
 	uint8_t *buf = w->l->buf;
@@ -111,14 +112,17 @@ static enum status frame_load(struct walk *w, uint64_t offset, struct frame_view
 		return ST_NOT_FOUND;
 	if (length > got && !read_at(w->fd, buf, frame_padded(length), offset, &got))
 		return failed(e, "read", w->path);
-	return frame_check(v, slice_of(buf, got), w->segno, position) == ST_OK ? ST_OK : ST_NOT_FOUND;
+	if (frame_check(v, slice_of(buf, got), w->segno, position) != ST_OK)
+		return ST_NOT_FOUND;
+	return ST_OK;
 }
 
 static enum status damaged(const struct walk *w, uint64_t offset, struct error *e)
 {
-	return error_set(e, ST_DAMAGED, "%s: broken at offset %llu, with records behind it; restore it "
-			 "from a backup: held results stand only there", w->path,
-			 (unsigned long long)offset);
+	return error_set(e, ST_DAMAGED,
+			 "%s: broken at offset %llu, with records behind it; restore it "
+			 "from a backup: held results stand only there",
+			 w->path, (unsigned long long)offset);
 }
 
 /* Nothing valid may lie behind a torn tail: that would have been durable after it. */
@@ -147,9 +151,10 @@ static enum status records_give(struct walk *w, const struct frame_view *v, stru
 
 	while (st == ST_OK && frame_next(v, &at, &rec)) {
 		if (rec.version != RECORD_VERSION)
-			return error_set(e, ST_UNSUPPORTED, "%s: record version %u is unknown to this "
-					 "version; start the version that wrote it", w->path,
-					 rec.version);
+			return error_set(e, ST_UNSUPPORTED,
+					 "%s: record version %u is unknown to this "
+					 "version; start the version that wrote it",
+					 w->path, rec.version);
 		st = w->each(w->ctx, &rec, e);
 	}
 	return st;
@@ -211,8 +216,10 @@ static enum status segment_walk(struct walk *w, struct error *e)
 	if (st == ST_CORRUPT)
 		return unborn_drop(w, e);
 	if (st != ST_OK || h.segment_bytes != WAITLOG_SEGMENT_BYTES)
-		return error_set(e, ST_UNSUPPORTED, "%s: its format is unknown to this version; start "
-				 "the version that wrote it", w->path);
+		return error_set(e, ST_UNSUPPORTED,
+				 "%s: its format is unknown to this version; start the version "
+				 "that wrote it",
+				 w->path);
 	if (h.segno != w->segno || (w->chained && h.prev != l->prev))
 		return damaged(w, 0, e);
 	l->prev = h.prev;
@@ -232,8 +239,10 @@ static enum status segment_open(struct walk *w, uint64_t segno, struct error *e)
 	w->segno = segno;
 	w->fd = direct_open(w->path, O_RDWR | O_DSYNC);
 	if (w->fd < 0 && errno == ENOENT)
-		return error_set(e, ST_DAMAGED, "%s: is missing; restore it from a backup: held results "
-				 "stand only there", w->path);
+		return error_set(e, ST_DAMAGED,
+				 "%s: is missing; restore it from a backup: held results "
+				 "stand only there",
+				 w->path);
 	if (w->fd < 0 || fstat(w->fd, &sb) != 0) {
 		st = failed(e, "open", w->path);
 	} else {
@@ -325,12 +334,15 @@ void waitlog_close(struct waitlog *l)
 
 static enum status segment_new(struct waitlog *l, struct error *e)
 {
-	struct segment_header h = { FRAME_WAITING, WAITLOG_SEGMENT_BYTES, l->newest + 1, 0, l->epoch,
-				    l->prev };
+	struct segment_header h = { .purpose = FRAME_WAITING,
+				    .segment_bytes = WAITLOG_SEGMENT_BYTES,
+				    .segno = l->newest + 1,
+				    .first = (l->newest + 1) * WAITLOG_SEGMENT_BYTES,
+				    .epoch = l->epoch,
+				    .prev = l->prev };
 	char path[PATH_MAX];
 	int fd;
 
-	h.first = h.segno * WAITLOG_SEGMENT_BYTES;
 	segment_header_write(l->buf, &h);
 	path_make(l, path, h.segno);
 	fd = direct_open(path, O_RDWR | O_CREAT | O_EXCL | O_DSYNC);
@@ -352,8 +364,8 @@ static enum status segment_new(struct waitlog *l, struct error *e)
 	return dir_sync(l->dir, e);
 }
 
-static enum status append(struct waitlog *l, uint8_t type, const struct slice *parts, size_t parts_n,
-			  uint64_t *pos, struct error *e)
+static enum status append(struct waitlog *l, uint8_t type, const struct slice *parts,
+			  size_t parts_n, uint64_t *pos, struct error *e)
 {
 	uint64_t bytes = FRAME_HEADER_BYTES + FRAME_RECORD_BYTES;
 	char path[PATH_MAX];
@@ -368,7 +380,8 @@ static enum status append(struct waitlog *l, uint8_t type, const struct slice *p
 		if (st != ST_OK)
 			return st;
 	}
-	frame_begin(&f, l->buf, JOURNAL_BATCH_BYTES_MAX, l->newest * WAITLOG_SEGMENT_BYTES + l->end);
+	frame_begin(&f, l->buf, JOURNAL_BATCH_BYTES_MAX,
+		    l->newest * WAITLOG_SEGMENT_BYTES + l->end);
 	st = frame_addv(&f, type, RECORD_VERSION, parts, parts_n, pos);
 	assert(st == ST_OK);
 	n = frame_finish(&f, l->newest, l->epoch, l->prev, f.position);
@@ -381,8 +394,8 @@ static enum status append(struct waitlog *l, uint8_t type, const struct slice *p
 	return ST_OK;
 }
 
-enum status waitlog_append(struct waitlog *l, uint8_t type, const struct slice *parts, size_t parts_n,
-			   uint64_t *pos, struct error *e)
+enum status waitlog_append(struct waitlog *l, uint8_t type, const struct slice *parts,
+			   size_t parts_n, uint64_t *pos, struct error *e)
 {
 	uint64_t n = 0;
 
@@ -448,10 +461,12 @@ enum status waitlog_read(struct waitlog *l, uint64_t pos, size_t n, struct slice
 	if (!read_at(fd, l->buf, want, block, &got))
 		st = failed(e, "read", path);
 	else if (got < offset - block ||
-		 frame_record_read(&rec, slice_of(l->buf + (offset - block), got - (offset - block)),
-				   pos) != ST_OK || rec.payload.n != n)
-		st = error_set(e, ST_CORRUPT, "%s: the record at offset %llu fails its checksum", path,
-			       (unsigned long long)offset);
+		 frame_record_read(&rec,
+				   slice_of(l->buf + (offset - block), got - (offset - block)),
+				   pos) != ST_OK ||
+		 rec.payload.n != n)
+		st = error_set(e, ST_CORRUPT, "%s: the record at offset %llu fails its checksum",
+			       path, (unsigned long long)offset);
 	else
 		*payload = rec.payload;
 	close(fd);

@@ -31,8 +31,8 @@ enum status waitlog_open(struct waitlog **out, const char *dir, waitlog_fn each,
 			 struct error *e) must_use;
 void waitlog_close(struct waitlog *l);
 
-enum status waitlog_append(struct waitlog *l, uint8_t type, const struct slice *parts, size_t parts_n,
-			   uint64_t *pos, struct error *e) must_use;
+enum status waitlog_append(struct waitlog *l, uint8_t type, const struct slice *parts,
+			   size_t parts_n, uint64_t *pos, struct error *e) must_use;
 /* The record at pos, of n payload bytes; borrowed until the next call. ST_CORRUPT. */
 enum status waitlog_read(struct waitlog *l, uint64_t pos, size_t n, struct slice *payload,
 			 struct error *e) must_use;

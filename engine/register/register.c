@@ -174,8 +174,8 @@ void register_untake(struct registers *r, struct slice unit, struct slice code, 
 	row->given--;
 }
 
-enum status register_replay(struct registers *r, struct slice unit, struct slice code, uint32_t year,
-			    uint64_t number)
+enum status register_replay(struct registers *r, struct slice unit, struct slice code,
+			    uint32_t year, uint64_t number)
 {
 	struct register_row *row = row_find(r, unit, code, year);
 
@@ -289,8 +289,10 @@ enum status registers_load(struct registers *r, struct slice bytes, struct error
 	if (in.bad || magic != MAGIC || read_u32(&tail) != crc32c(0, bytes.p, n))
 		return error_set(e, ST_CORRUPT, "registers: the snapshot fails its checksum");
 	if (version != FORMAT_VERSION)
-		return error_set(e, ST_UNSUPPORTED, "registers: snapshot version %u is unknown to this "
-				 "version; start the version that wrote it", version);
+		return error_set(e, ST_UNSUPPORTED,
+				 "registers: snapshot version %u is unknown to this "
+				 "version; start the version that wrote it",
+				 version);
 	st = registers_new(&loaded);
 	if (st == ST_OK) {
 		st = rows_read(loaded, &in, rows_n);

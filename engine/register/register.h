@@ -17,42 +17,54 @@
 
 struct registers;
 
-struct register_row { char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1]; uint32_t year;
-		      uint64_t first, next; uint64_t given, voided; bool closed; };
+struct register_row {
+	char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
+	uint32_t year;
+	uint64_t first, next;
+	uint64_t given, voided;
+	bool closed;
+};
 
 enum status registers_new(struct registers **r) must_use;
 void registers_free(struct registers *r);
 
-/* ST_EXISTS: already open; ST_INVALID: first is 0. Year by Vietnam time. */
+/* ST_EXISTS: already open; ST_INVALID: first is 0, or a code is no code. Year by Vietnam time. */
 enum status register_open(struct registers *r, struct slice unit, struct slice code, uint32_t year,
 			  uint64_t first) must_use;
-enum status register_close(struct registers *r, struct slice unit, struct slice code, uint32_t year) must_use;
+enum status register_close(struct registers *r, struct slice unit, struct slice code,
+			   uint32_t year) must_use;
 /*
  * The next number. ST_NOT_FOUND: not open for this year; *year_turn is then true when the year
- * before was open, so that the caller journals an opening at 1 and takes again.
+ * before was open, so that the caller journals an opening at 1 and takes again. ST_PRECONDITION:
+ * closed by a person.
  */
 enum status register_take(struct registers *r, struct slice unit, struct slice code, uint32_t year,
 			  uint64_t *number, bool *year_turn) must_use;
 /* Gives back the newest number, only while its record is not yet appended. */
-void register_untake(struct registers *r, struct slice unit, struct slice code, uint32_t year, uint64_t number);
-/* Replay: `number` was given; next becomes at least number + 1. ST_DAMAGED if that leaves a gap. */
-enum status register_replay(struct registers *r, struct slice unit, struct slice code, uint32_t year,
-			    uint64_t number) must_use;
+void register_untake(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+		     uint64_t number);
+/* Replay: `number` was given; next becomes at least number + 1. ST_DAMAGED if that leaves a gap, or
+ * if it is below the first one. */
+enum status register_replay(struct registers *r, struct slice unit, struct slice code,
+			    uint32_t year, uint64_t number) must_use;
 void register_voided(struct registers *r, struct slice unit, struct slice code, uint32_t year);
+/* In the order they were opened. */
 bool register_at(const struct registers *r, uint32_t index, struct register_row *out);
 bool register_find(const struct registers *r, struct slice unit, struct slice code, uint32_t year,
 		   struct register_row *out);
 
 /* Snapshot: bytes with version and CRC; malloc'd. */
 enum status registers_save(const struct registers *r, uint8_t **bytes, size_t *n) must_use;
+/* Replaces what there is. ST_CORRUPT, ST_UNSUPPORTED, ST_DAMAGED: then nothing has changed. */
 enum status registers_load(struct registers *r, struct slice bytes, struct error *e) must_use;
 
 /*
- * The numbering clock: time never goes back. now = max(last, wall); a step back beyond
- * CLOCK_STEP_MS_MAX gives ST_UNAVAILABLE until the wall clock has caught up.
+ * The numbering clock: time never goes back. now = max(last, wall), one more where the counter of
+ * that millisecond is used up; a step back beyond CLOCK_STEP_MS_MAX gives ST_UNAVAILABLE until the
+ * wall clock has caught up, and so does a time that no sequence can hold (before 2020).
  */
 struct numbering_clock { int64_t last_ms; uint16_t counter; };
-enum status numbering_tick(struct numbering_clock *c, int64_t wall_ms, uint8_t engine, uint64_t *sequence,
-			   int64_t *issued_ms) must_use;
+enum status numbering_tick(struct numbering_clock *c, int64_t wall_ms, uint8_t engine,
+			   uint64_t *sequence, int64_t *issued_ms) must_use;
 
 #endif

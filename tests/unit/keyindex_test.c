@@ -459,7 +459,7 @@ static void a_missing_run_is_missed(void **state)
 	assert_non_null(strstr(b->e.text, "name"));
 }
 
-/* No flipped bit gives a wrong answer or hides a key; those outside of the blocks stop the start. */
+/* No flipped bit gives a wrong answer or hides a key; outside of the blocks it stops the start. */
 static void flipped_bits(void **state)
 {
 	struct bench *b = *state;

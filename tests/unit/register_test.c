@@ -46,7 +46,8 @@ static void opens_and_gives(void **state)
 	assert_int_equal(register_open(r, UNIT, CODE, 2026, 0), ST_INVALID);
 	assert_int_equal(register_open(r, UNIT, CODE, 2026, UINT64_MAX), ST_INVALID);
 	assert_int_equal(register_open(r, slice_str(""), CODE, 2026, 1), ST_INVALID);
-	assert_int_equal(register_open(r, UNIT, slice_of(longer, sizeof(longer)), 2026, 1), ST_INVALID);
+	assert_int_equal(register_open(r, UNIT, slice_of(longer, sizeof(longer)), 2026, 1),
+			 ST_INVALID);
 	assert_int_equal(register_open(r, slice_of("a\0b", 3), CODE, 2026, 1), ST_INVALID);
 	assert_int_equal(register_open(r, UNIT, slice_of(longer, CODE_BYTES_MAX), 2026, 1), ST_OK);
 	assert_int_equal(register_open(r, UNIT, CODE, 2026, 4313), ST_OK);
@@ -164,14 +165,17 @@ static void fill(struct registers *r, uint32_t n)
 		bool turn;
 
 		snprintf(unit, sizeof(unit), "ubnd-%u", i);
-		assert_int_equal(register_open(r, slice_str(unit), CODE, 2020 + i % 7, i + 1), ST_OK);
+		assert_int_equal(register_open(r, slice_str(unit), CODE, 2020 + i % 7, i + 1),
+				 ST_OK);
 		for (uint32_t k = 0; k < i % 3; k++)
-			assert_int_equal(register_take(r, slice_str(unit), CODE, 2020 + i % 7, &number,
-						       &turn), ST_OK);
+			assert_int_equal(register_take(r, slice_str(unit), CODE, 2020 + i % 7,
+						       &number, &turn),
+					 ST_OK);
 		if (i % 5 == 0)
 			register_voided(r, slice_str(unit), CODE, 2020 + i % 7);
 		if (i % 11 == 0)
-			assert_int_equal(register_close(r, slice_str(unit), CODE, 2020 + i % 7), ST_OK);
+			assert_int_equal(register_close(r, slice_str(unit), CODE, 2020 + i % 7),
+					 ST_OK);
 	}
 }
 

@@ -80,6 +80,7 @@ static void round_trip(void **state)
 	struct tmpdir *dir = *state;
 	struct snapshot s = sample(UINT64_MAX), got;
 	uint8_t *buffer = (uint8_t *)&got;
+	char path[PATH_MAX];
 	struct error e;
 
 	assert_int_equal(snapshot_load(dir->path, &got, &buffer, &e), ST_NOT_FOUND);
@@ -91,6 +92,12 @@ static void round_trip(void **state)
 	assert_int_equal(snapshot_load(dir->path, &got, &buffer, &e), ST_OK);
 	assert_int_equal(got.registers.n, 0);
 	free(buffer);
+	/* The folder is made. */
+	s = sample(3);
+	snprintf(path, sizeof(path), "%s/counters", dir->path);
+	assert_int_equal(snapshot_load(path, &got, &buffer, &e), ST_NOT_FOUND);
+	assert_int_equal(snapshot_save(path, &s, &e), ST_OK);
+	check(path, 3);
 }
 
 static void path_of(char path[PATH_MAX], const struct tmpdir *dir, const char *name)

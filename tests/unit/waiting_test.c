@@ -130,7 +130,8 @@ static void expect(struct room *r, uint64_t sequence, size_t n)
 	assert_string_equal(row.register_code, want.register_code);
 	assert_string_equal(row.number_text, want.number_text);
 	assert_string_equal(row.detail, want.detail);
-	assert_int_equal(waiting_read(r->w, sequence, r->back, JOURNAL_RECORD_BYTES_MAX, &got, &r->e),
+	assert_int_equal(waiting_read(r->w, sequence, r->back, JOURNAL_RECORD_BYTES_MAX, &got,
+				      &r->e),
 			 ST_OK);
 	assert_true(slice_eq(slice_of(r->back, got), payload));
 }
@@ -209,8 +210,12 @@ static void rows_by_sequence(void **state)
 static void extremes(void **state)
 {
 	struct room *r = *state;
-	struct waiting_row row = { .sequence = UINT64_MAX, .lane = 255, .reason = 255,
-				   .parked_ms = INT64_MIN, .number = UINT64_MAX, .year = UINT32_MAX };
+	struct waiting_row row = { .sequence = UINT64_MAX,
+				   .lane = 255,
+				   .reason = 255,
+				   .parked_ms = INT64_MIN,
+				   .number = UINT64_MAX,
+				   .year = UINT32_MAX };
 	struct waiting_row got;
 	size_t n;
 
@@ -221,7 +226,8 @@ static void extremes(void **state)
 	memset(row.detail, 'd', sizeof(row.detail));	/* without an end */
 	assert_int_equal(waiting_add(r->w, &row, payload_of(r, 9, JOURNAL_RECORD_BYTES_MAX), &r->e),
 			 ST_OK);
-	assert_int_equal(waiting_add(r->w, &row, payload_of(r, 9, JOURNAL_RECORD_BYTES_MAX + 1), &r->e),
+	assert_int_equal(waiting_add(r->w, &row, payload_of(r, 9, JOURNAL_RECORD_BYTES_MAX + 1),
+				     &r->e),
 			 ST_TOO_LARGE);
 	add(r, 1, 0);
 	reopen(r);
@@ -229,7 +235,8 @@ static void extremes(void **state)
 	assert_int_equal(got.parked_ms, INT64_MIN);
 	assert_int_equal(strlen(got.number_text), NUMBER_TEXT_BYTES_MAX);
 	assert_int_equal(strlen(got.detail), sizeof(row.detail) - 1);
-	assert_int_equal(waiting_read(r->w, UINT64_MAX, r->back, JOURNAL_RECORD_BYTES_MAX, &n, &r->e),
+	assert_int_equal(waiting_read(r->w, UINT64_MAX, r->back, JOURNAL_RECORD_BYTES_MAX, &n,
+				      &r->e),
 			 ST_OK);
 	assert_int_equal(n, JOURNAL_RECORD_BYTES_MAX);
 	assert_int_equal(waiting_read(r->w, UINT64_MAX, r->back, n - 1, &n, &r->e), ST_TOO_LARGE);
