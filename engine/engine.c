@@ -132,7 +132,7 @@ static void folder_ro(struct paths *p, const char *path)
 static enum status folders_make(struct paths *p, const struct config *c, struct error *e)
 {
 	static const char *const names[] = { "journal", "keys-index", "waiting", "store",
-					     "catalogue", "identity" };
+					     "catalogue", "identity", "counters" };
 	char witness[PATH_BYTES];
 	enum status st = dir_make(c->data, 0700, e);
 

@@ -67,8 +67,11 @@ enum status spine_new(struct spine **out, const struct config *c, int control_fd
 	s->started_ms = io_wall_ms();
 	if (asprintf(&s->archive, "%s/catalogue", c->data) < 0)
 		s->archive = NULL;
+	if (asprintf(&s->counters_dir, "%s/counters", c->data) < 0)
+		s->counters_dir = NULL;
 	pthread_mutex_init(&s->lock, NULL);
-	st = s->archive == NULL ? ST_NOMEM : io_new(&s->io, io_kind_of(c->io), IO_ENTRIES, e);
+	st = s->archive == NULL || s->counters_dir == NULL ? ST_NOMEM :
+	     io_new(&s->io, io_kind_of(c->io), IO_ENTRIES, e);
 	if (st == ST_OK)
 		st = queue_new(&s->inbox, INBOX_MAX);
 	if (st == ST_OK)
@@ -139,6 +142,7 @@ void spine_free(struct spine *s)
 	pthread_mutex_destroy(&s->lock);
 	free(s->record);
 	free(s->archive);
+	free(s->counters_dir);
 	free(s);
 }
 

@@ -482,7 +482,7 @@ static enum status snapshot_take(struct spine *s, struct replay *r, struct error
 {
 	struct snapshot snap = { 0 };
 	uint8_t *buffer = NULL;
-	enum status st = snapshot_load(s->config->data, &snap, &buffer, e);
+	enum status st = snapshot_load(s->counters_dir, &snap, &buffer, e);
 
 	if (st == ST_NOT_FOUND)
 		return ST_OK;

@@ -131,7 +131,7 @@ static enum status job_run(struct spine *s, struct job *j)
 	case JOB_KEYINDEX:
 		return keyindex_job_run(j->keys, &j->error);
 	case JOB_SNAPSHOT:
-		return snapshot_save(s->config->data, &j->snapshot, &j->error);
+		return snapshot_save(s->counters_dir, &j->snapshot, &j->error);
 	case JOB_PARK:
 		return park_run(s, j);
 	case JOB_UNPARK:

@@ -118,6 +118,7 @@ struct gauges {
 struct spine {
 	const struct config *config;
 	char *archive;			/* DATA/catalogue */
+	char *counters_dir;		/* DATA/counters */
 	struct io *io;
 	struct journal *journal;
 	struct keyindex *keys;
