@@ -142,7 +142,9 @@ static enum status void_locked(struct embedded *s, const struct void_entry *v, s
 	st = stored_void_encode(v, &w);
 	if (st == ST_OK)
 		st = act_add(s, STORED_VOID, &w, e);
-	return st == ST_OK ? marks_sync(&s->marks, e) : st;
+	if (st == ST_OK)
+		st = marks_write(&s->marks, e);
+	return st == ST_OK ? marks_wait(&s->marks, e) : st;
 }
 
 enum status embedded_void(struct store *store, const struct void_entry *v, struct error *e)

@@ -111,15 +111,24 @@ enum status marks_init(struct marks *m)
 {
 	*m = (struct marks){ .fd = -1 };
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->turn, NULL);
 	return grow(m) ? ST_OK : ST_NOMEM;
 }
 
 void marks_free(struct marks *m)
 {
+	if (m->started) {
+		pthread_mutex_lock(&m->lock);
+		m->stop = true;
+		pthread_cond_broadcast(&m->turn);
+		pthread_mutex_unlock(&m->lock);
+		pthread_join(m->thread, NULL);
+	}
 	if (m->fd >= 0)
 		close(m->fd);
 	free(m->of);
 	free(m->heads);
+	pthread_cond_destroy(&m->turn);
 	pthread_mutex_destroy(&m->lock);
 }
 
@@ -189,6 +198,30 @@ static enum status slots_take(struct marks *m, const uint8_t *bytes, size_t n)
 	return ST_OK;
 }
 
+static void *flusher(void *arg)
+{
+	struct marks *m = arg;
+
+	pthread_mutex_lock(&m->lock);
+	while (!m->stop || m->wanted) {
+		int rc;
+
+		if (!m->wanted) {
+			pthread_cond_wait(&m->turn, &m->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&m->lock);
+		rc = fdatasync(m->fd) == 0 ? 0 : errno;
+		pthread_mutex_lock(&m->lock);
+		if (m->failure == 0)
+			m->failure = rc;
+		m->wanted = false;
+		pthread_cond_broadcast(&m->turn);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}
+
 enum status marks_witness(struct marks *m, const char *path, struct error *e)
 {
 	char folder[PATH_MAX];
@@ -217,10 +250,14 @@ enum status marks_witness(struct marks *m, const char *path, struct error *e)
 	if (st == ST_OK)
 		st = slots_take(m, bytes, n);
 	free(bytes);
-	return st == ST_OK ? marks_sync(m, e) : st;
+	if (st == ST_OK) {
+		m->started = pthread_create(&m->thread, NULL, flusher, m) == 0;
+		st = m->started ? marks_write(m, e) : ST_NOMEM;
+	}
+	return st == ST_OK ? marks_wait(m, e) : st;
 }
 
-enum status marks_sync(struct marks *m, struct error *e)
+enum status marks_write(struct marks *m, struct error *e)
 {
 	bool any = false;
 
@@ -237,11 +274,25 @@ enum status marks_sync(struct marks *m, struct error *e)
 		slot_write(slot, &k->about);
 		if (pwrite(m->fd, slot, SLOT_BYTES, (off_t)k->slot * SLOT_BYTES) != SLOT_BYTES)
 			return failed(m, "write", e);
+		k->dirty = false;
 		any = true;
 	}
-	if (any && fdatasync(m->fd) != 0)
-		return failed(m, "flush", e);
-	for (uint32_t i = 0; any && i < m->n; i++)
-		m->of[i].dirty = false;
+	if (any) {
+		pthread_mutex_lock(&m->lock);
+		m->wanted = true;
+		pthread_cond_broadcast(&m->turn);
+		pthread_mutex_unlock(&m->lock);
+	}
 	return ST_OK;
+}
+
+enum status marks_wait(struct marks *m, struct error *e)
+{
+	pthread_mutex_lock(&m->lock);
+	while (m->wanted)
+		pthread_cond_wait(&m->turn, &m->lock);
+	errno = m->failure;
+	pthread_mutex_unlock(&m->lock);
+	/* What a failed flush left behind is unknown, and a second one may lie: final until a restart. */
+	return errno == 0 ? ST_OK : failed(m, "flush", e);
 }

@@ -34,6 +34,11 @@ struct marks {
 	int fd;				/* -1: no witness */
 	uint32_t slots_n;
 	char path[PATH_MAX];
+	/* The flusher: a flush of its own, beside that of the segment. */
+	pthread_t thread;
+	pthread_cond_t turn;
+	bool started, stop, wanted;	/* under `lock` */
+	int failure;			/* errno of a failed flush: final */
 };
 
 enum status marks_init(struct marks *m) must_use;
@@ -42,8 +47,13 @@ void marks_free(struct marks *m);
 void marks_clear(struct marks *m);
 /* Reads the witness and raises the marks by it; made if it is missing, with its folder. */
 enum status marks_witness(struct marks *m, const char *path, struct error *e) must_use;
-/* Writes what has changed, durably. The writer. */
-enum status marks_sync(struct marks *m, struct error *e) must_use;
+/*
+ * Writes what has changed; marks_wait() returns once it is durable. Between the two the segment is
+ * flushed: both take as long as one. The numbers stand in the journal already, so a witness ahead of the
+ * store says nothing wrong. The writer.
+ */
+enum status marks_write(struct marks *m, struct error *e) must_use;
+enum status marks_wait(struct marks *m, struct error *e) must_use;
 
 /* 0: unknown. Any thread. */
 uint32_t marks_find(struct marks *m, struct slice unit, struct slice code, uint32_t year);

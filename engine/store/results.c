@@ -241,6 +241,10 @@ static enum status item_put(struct embedded *s, struct item *it, int64_t now_ms,
 		snprintf(it->held_detail, sizeof(it->held_detail), "larger than the store takes");
 		return ST_OK;
 	}
+	if (st == ST_OK && it->number != 0 &&
+	    marks_raise(&s->marks, it->result->unit, slice_str(it->kind->register_code),
+			it->register_year, it->number) == 0)
+		return error_set(e, ST_NOMEM, "%s: no memory for a register", s->dir);
 	it->stored = ST_OK;
 	return st;
 }
@@ -248,7 +252,7 @@ static enum status item_put(struct embedded *s, struct item *it, int64_t now_ms,
 enum status embedded_put(struct store *store, struct batch *b, int64_t now_ms, struct error *e)
 {
 	struct embedded *s = (struct embedded *)store;
-	enum status st;
+	enum status st, waited;
 
 	pthread_mutex_lock(&s->writer);
 	st = embedded_room(s, b->items_n, e);
@@ -256,11 +260,12 @@ enum status embedded_put(struct store *store, struct batch *b, int64_t now_ms, s
 		if (b->items[i].held == REASON_NONE)
 			st = item_put(s, &b->items[i], now_ms, e);
 	if (st == ST_OK)
-		st = embedded_commit(s, e);
+		st = marks_write(&s->marks, e);
 	if (st == ST_OK)
-		st = marks_sync(&s->marks, e);
-	else
+		st = embedded_commit(s, e);
+	if (st != ST_OK)
 		embedded_drop(s);
+	waited = marks_wait(&s->marks, st == ST_OK ? e : NULL);
 	pthread_mutex_unlock(&s->writer);
-	return st;
+	return st == ST_OK ? waited : st;
 }

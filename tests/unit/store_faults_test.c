@@ -259,11 +259,9 @@ static void test_stale_and_foreign_index(void **state)
 	open_store(f);
 	put(f, 500, 10);
 	close_store(f);
-	shell("cp %s/old.db %s", f->tmp.path, f->index);
-	shell("cp %s/store/0000000001.seg %s/keep", f->tmp.path, f->tmp.path);
 	use_dir(f, "store");
 	shell("cp %s/other/0000000001.seg %s", f->tmp.path, f->segment);
-	shell("cat %s/keep >> /dev/null; head -c 5000 /dev/urandom > %s", f->tmp.path, f->index);
+	shell("head -c 5000 /dev/urandom > %s", f->index);
 	open_store(f);
 	assert_int_equal(served(f, 500, 10), 10);
 }
@@ -508,30 +506,48 @@ static void test_flips_in_the_index(void **state)
 static void test_full_disk(void **state)
 {
 	struct fixture *f = *state;
-	struct rlimit old, none = { 4096, 4096 };
+	struct rlimit old, less = { SEGMENT - 1, 0 };
 	uint32_t k = 0;
-	enum status st;
+	enum status st = ST_OK;
 
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-	none.rlim_max = old.rlim_max;
-	put(f, 0, 30);
-	/* Bodies that no longer fit into what is left of the segment. */
-	do {
-		k += 30;
-		assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	less.rlim_max = old.rlim_max;
+	for (; st == ST_OK && k < 3000; k += 30) {
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
 		st = put_some(f, k, 30);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-		if (st != ST_OK && f->store != NULL) {
-			assert_int_equal(served(f, 0, 30), 30);
-			break;
-		}
-	} while (k < 3000);
-	assert_int_not_equal(st, ST_OK);
+	}
+	assert_int_equal(st, ST_IO);
+	k -= 30;
+	assert_int_equal(served(f, 0, k), k);
+	assert_int_equal(served(f, k, 30), 0);
+	put(f, k, 30);
+	assert_int_equal(served(f, 0, 30), 30);
+	assert_int_equal(served(f, k, 30), 30);
+	close_store(f);
+	assert_int_equal(findings(f), 0);
+}
+
+/* A write that fails half-way: until a restart nothing more is taken, what was acknowledged is served. */
+static void test_failed_write(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit old, less = { 4096, 0 };
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	less.rlim_max = old.rlim_max;
+	put(f, 0, 30);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+	assert_int_equal(put_some(f, 30, 30), ST_IO);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(put_some(f, 30, 30), ST_IO);
+	assert_int_equal(served(f, 0, 30), 30);
 	close_store(f);
 	open_store(f);
-	put(f, k, 30);
-	assert_int_equal(served(f, k, 30), 30);
+	put(f, 30, 30);
+	assert_int_equal(served(f, 0, 60), 60);
 	close_store(f);
 	assert_int_equal(findings(f), 0);
 }
@@ -599,6 +615,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_flips_in_segments, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flips_in_the_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failed_write, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reading_while_writing, setup, teardown),
 	};
 
