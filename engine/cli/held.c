@@ -64,7 +64,7 @@ static void print_row(const Trien__V1__Held *h)
 {
 	json_t *since = h->hold_time != NULL ? protojson_write(&h->hold_time->base) : NULL;
 
-	printf("%-20" PRIu64 "  %-20.20s  %-24s  %-24s  %s\n", h->sequence,
+	printf("%-20" PRIu64 "  %-24s  %-24s  %-24s  %s\n", h->sequence,
 	       since != NULL ? json_string_value(since) : "-", h->unit, h->number_text, h->kind);
 	printf("    %s %s%s%s\n", h->reason, h->message_en, h->detail[0] != '\0' ? ": " : "", h->detail);
 	json_decref(since);

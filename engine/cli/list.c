@@ -60,7 +60,7 @@ static void show(struct list *l, const Trien__V1__Holding *h)
 	if (l->json)
 		json_array_append_new(l->rows, protojson_write(&h->base));
 	else if (r != NULL)
-		printf("%-26s  %-20.20s  %-9s  %-9s  %-24s  %s\n", r->result_id,
+		printf("%-26s  %-24s  %-9s  %-14s  %-24s  %s\n", r->result_id,
 		       issued != NULL ? json_string_value(issued) : "-",
 		       name_of(&trien__v1__life__descriptor, (int)r->life),
 		       name_of(&trien__v1__holder__role__descriptor, (int)h->role), r->number_text,
