@@ -1,11 +1,14 @@
 #include "intake/raw.h"
 
+#include <assert.h>
+
 #include "base/utf8.h"
 #include "intake/wire.h"
 #include "trien/v1/case.pb-c.h"
 
 #define FACTS_TEXT_BYTES_MAX 400
 #define FACTS_LIST_MAX 32
+#define FACTS_FIELDS_MAX 16		/* of Facts, Approval and what they hold */
 
 /* What a reader of one message needs. */
 struct raw_ctx {
@@ -258,8 +261,9 @@ static enum status check_message(struct raw_ctx *x, const ProtobufCMessageDescri
 {
 	struct wire w = wire_of(s);
 	struct wire_field f;
-	uint32_t entries = 0;
+	uint32_t entries[FACTS_FIELDS_MAX] = { 0 };
 
+	assert(d->n_fields <= FACTS_FIELDS_MAX);
 	while (wire_next(&w, &f)) {
 		const ProtobufCFieldDescriptor *fd =
 			protobuf_c_message_descriptor_get_field(d, f.number);
@@ -272,8 +276,8 @@ static enum status check_message(struct raw_ctx *x, const ProtobufCMessageDescri
 			fd->type == PROTOBUF_C_TYPE_MESSAGE;
 		if (f.type != (bytes ? WIRE_BYTES : WIRE_VARINT))
 			return malformed(x, name);
-		entries += fd->label == PROTOBUF_C_LABEL_REPEATED;
-		if (entries > FACTS_LIST_MAX)
+		if (fd->label == PROTOBUF_C_LABEL_REPEATED &&
+		    ++entries[fd - d->fields] > FACTS_LIST_MAX)
 			return too_many(x, name, FACTS_LIST_MAX);
 		if (bytes && fd->type != PROTOBUF_C_TYPE_MESSAGE && f.bytes.n > FACTS_TEXT_BYTES_MAX)
 			return refuse(x->why, REASON_FIELD_TOO_LONG, name, "%s: at most %d bytes", fd->name,
