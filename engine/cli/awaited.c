@@ -36,7 +36,7 @@ void awaited_add(struct awaited *a, const Trien__V1__Receipt *r)
 		if (a->ids == NULL)
 			abort();
 	}
-	strcpy(a->ids[a->n++], r->result_id);
+	memcpy(a->ids[a->n++], r->result_id, sizeof(a->ids[0]));
 }
 
 /* One of the last n is no longer awaited: the last takes its place. */
@@ -67,8 +67,8 @@ static void take(struct awaited *a, size_t *n, const Trien__V1__WatchResultsResp
 	if (out != NULL)
 		json_print_line(out, json_pack("{s:o}", "held", protojson_write(&m->base)));
 	else
-		fprintf(stderr, "held: case %s, %s, %s: %s\n", m->case_code, m->kind, m->number_text,
-			m->held_reason);
+		fprintf(stderr, "held: case %s, %s, %s: %s\n", m->case_code, m->kind,
+			m->number_text, m->held_reason);
 }
 
 /* Watches the last of them until none of these is left, or it breaks off. */
@@ -99,7 +99,8 @@ static void watch(struct awaited *a, struct client *c, uint64_t seconds, FILE *o
 bool awaited_all(struct awaited *a, struct client *c, uint64_t seconds, FILE *out,
 		 struct failure *f)
 {
-	int64_t moved_ms = progress_now_ms(), end_ms = moved_ms + (int64_t)seconds * 1000, left_ms = 0;
+	int64_t moved_ms = progress_now_ms(), left_ms = 0;
+	int64_t end_ms = moved_ms + (int64_t)seconds * 1000;
 	uint64_t total = a->n;
 	struct progress p;
 	bool good = true;

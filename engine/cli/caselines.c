@@ -64,7 +64,8 @@ enum status cases_next(struct cases *c, Trien__V1__Case **out, struct error *e)
 							   strerror(errno)) : ST_NOT_FOUND;
 		c->number++;
 		if (n > CASES_LINE_BYTES_MAX)
-			return error_set(e, ST_INVALID, "longer than %d bytes", CASES_LINE_BYTES_MAX);
+			return error_set(e, ST_INVALID, "longer than %d bytes",
+					 CASES_LINE_BYTES_MAX);
 		text = trimmed(c->line, n);
 	} while (text.n == 0);
 	st = protojson_parse(&m, text, &trien__v1__case__descriptor, e);

@@ -1,9 +1,9 @@
 /*
  * cli.h - the subcommands of `trien`, as main.c calls them.
  *
- * argv[0] is the subcommand; results go to stdout (one JSON document with --json), everything else to
- * stderr. Exit codes: 0 done, 1 not so (a verification failed, something was rejected), 2 wrong usage, 3
- * undetermined or not all done, 69 the engine cannot be reached, and those of sysexits.h.
+ * argv[0] is the subcommand; results go to stdout (one JSON document with --json), everything else
+ * to stderr. Exit codes: 0 done, 1 not so (a verification failed, something was rejected), 2 wrong
+ * usage, 3 undetermined or not all done, 69 the engine cannot be reached, and those of sysexits.h.
  */
 #ifndef TRIEN_CLI_H
 #define TRIEN_CLI_H

@@ -29,12 +29,14 @@ struct unary {
 	struct unary *next, **link;	/* of the client's list, to cancel what is left */
 };
 
+#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+
 struct client {
 	grpc_channel *channel;
 	grpc_completion_queue *queue;
 	struct unary *under_way;
 	uint64_t timeout_s;
-	char target[sizeof(((struct sockaddr_un *)0)->sun_path) + 64];
+	char target[SOCKET_PATH_MAX + 64];
 };
 
 struct client_stream {
@@ -89,9 +91,9 @@ static enum status choose_target(struct client *c, const struct client_options *
 	if ((size_t)n >= sizeof(c->target))
 		return error_set(e, ST_INVALID, "the address is too long");
 	if (strncmp(c->target, "unix:", 5) == 0) {
-		if (strlen(c->target + 5) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		if (strlen(c->target + 5) > SOCKET_PATH_MAX)
 			return error_set(e, ST_INVALID, "%s: a socket's path has at most %zu bytes",
-					 c->target, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+					 c->target, SOCKET_PATH_MAX);
 		return ST_OK;
 	}
 	port = strrchr(c->target, ':');
@@ -100,8 +102,8 @@ static enum status choose_target(struct client *c, const struct client_options *
 		return error_set(e, ST_INVALID, "--connect %s: unix:PATH or HOST:PORT is needed",
 				 c->target);
 	if (o->tls_ca == NULL && !is_loopback(c->target))
-		return error_set(e, ST_INVALID, "--connect %s: clear text goes to loopback only; give "
-				 "--tls-ca, --tls-cert and --tls-key", c->target);
+		return error_set(e, ST_INVALID, "--connect %s: clear text goes to loopback only; "
+				 "give --tls-ca, --tls-cert and --tls-key", c->target);
 	return ST_OK;
 }
 
@@ -145,7 +147,8 @@ enum status client_open(struct client **out, const struct client_options *o, str
 	grpc_arg args[] = {
 		/* http_proxy is for the web. */
 		{ GRPC_ARG_INTEGER, GRPC_ARG_ENABLE_HTTP_PROXY, { .integer = 0 } },
-		{ GRPC_ARG_INTEGER, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, { .integer = ANSWER_BYTES_MAX } },
+		{ GRPC_ARG_INTEGER, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+		  { .integer = ANSWER_BYTES_MAX } },
 		{ GRPC_ARG_INTEGER, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, { .integer = 100 } },
 		{ GRPC_ARG_INTEGER, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, { .integer = 500 } },
 		{ GRPC_ARG_INTEGER, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, { .integer = 2000 } },
@@ -216,8 +219,8 @@ static void call_init(struct call *call, struct client *c, grpc_completion_queue
 	*call = (struct call){ .message = grpc_empty_slice() };
 	grpc_metadata_array_init(&call->initial);
 	grpc_metadata_array_init(&call->trailing);
-	call->grpc = grpc_channel_create_call(c->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue, name,
-					      NULL, end, NULL);
+	call->grpc = grpc_channel_create_call(c->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue,
+					      name, NULL, end, NULL);
 	grpc_slice_unref(name);
 }
 
@@ -239,13 +242,14 @@ static void read_failure(const struct client *c, const struct call *call, struct
 		const grpc_metadata *m = &call->trailing.metadata[i];
 
 		if (grpc_slice_str_cmp(m->key, "grpc-status-details-bin") == 0)
-			details = slice_of(GRPC_SLICE_START_PTR(m->value), GRPC_SLICE_LENGTH(m->value));
+			details = slice_of(GRPC_SLICE_START_PTR(m->value),
+					   GRPC_SLICE_LENGTH(m->value));
 	}
 	failure_decode(f, call->code, message, details);
 	gpr_free(message);
 	if (f->code == GRPC_STATUS_UNAVAILABLE && f->reason[0] == '\0') {
-		snprintf(f->en, sizeof(f->en), "no answer from %s; is the engine running, and may this "
-			 "user or certificate call it?", c->target);
+		snprintf(f->en, sizeof(f->en), "no answer from %s; is the engine running, and may "
+			 "this user or certificate call it?", c->target);
 		snprintf(f->vi, sizeof(f->vi), "Không kết nối được với máy chủ");
 	}
 }
@@ -253,7 +257,8 @@ static void read_failure(const struct client *c, const struct call *call, struct
 static void unreadable(struct failure *f)
 {
 	*f = (struct failure){ .code = GRPC_STATUS_INTERNAL };
-	snprintf(f->en, sizeof(f->en), "the answer is not one of this protocol; is it another version?");
+	snprintf(f->en, sizeof(f->en), "the answer is not one of this protocol; is it another "
+		 "version?");
 }
 
 /* ---- unary calls ---- */
@@ -348,8 +353,8 @@ static bool batch_run(struct client_stream *s, const grpc_op *ops, size_t n)
 	grpc_call_error rc = grpc_call_start_batch(s->call.grpc, ops, n, (void *)ops, NULL);
 
 	assert(rc == GRPC_CALL_OK);
-	return grpc_completion_queue_pluck(s->queue, (void *)ops, gpr_inf_future(GPR_CLOCK_REALTIME),
-					   NULL).success != 0;
+	return grpc_completion_queue_pluck(s->queue, (void *)ops,
+					   gpr_inf_future(GPR_CLOCK_REALTIME), NULL).success != 0;
 }
 
 struct client_stream *client_stream_open(struct client *c, const char *method,

@@ -22,7 +22,8 @@ struct client;
 struct client_options {
 	const char *data;		/* the socket is DATA/engine.sock */
 	const char *connect;		/* "unix:PATH" or "HOST:PORT"; NULL: the socket */
-	const char *tls_ca, *tls_cert, *tls_key;	/* PEM files; NULL: clear text, loopback only */
+	/* PEM files; NULL: clear text, to loopback only */
+	const char *tls_ca, *tls_cert, *tls_key;
 	uint64_t timeout_s;		/* of one call */
 };
 
@@ -46,7 +47,8 @@ struct client_options client_defaults(void);
  * Connects with the first call. ST_INVALID: an address or a combination that cannot be;
  * ST_NOT_FOUND: a PEM file that cannot be read.
  */
-enum status client_open(struct client **out, const struct client_options *o, struct error *e) must_use;
+enum status client_open(struct client **out, const struct client_options *o,
+			struct error *e) must_use;
 /* Cancels and frees what is left. NULL is allowed. */
 void client_close(struct client *c);
 

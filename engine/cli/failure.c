@@ -19,7 +19,7 @@ static const char *code_name(int code)
 		"UNAUTHENTICATED",
 	};
 
-	return code >= 0 && code < (int)(sizeof(names) / sizeof(names[0])) ? names[code] : "UNKNOWN";
+	return code >= 0 && code < (int)ARRAY_LEN(names) ? names[code] : "UNKNOWN";
 }
 
 /* The message inside when it is of this type; the caller frees it. */
@@ -58,7 +58,8 @@ static void take_detail(struct failure *f, const Google__Protobuf__Any *any)
 		if (bad->n_field_violations > 0)
 			snprintf(f->field, sizeof(f->field), "%s", bad->field_violations[0]->field);
 		protobuf_c_message_free_unpacked(&bad->base, NULL);
-	} else if ((text = (void *)unpack(any, &google__rpc__localized_message__descriptor)) != NULL) {
+	} else if ((text = (void *)unpack(any, &google__rpc__localized_message__descriptor)) !=
+		   NULL) {
 		if (strcmp(text->locale, "vi") == 0)
 			snprintf(f->vi, sizeof(f->vi), "%s", text->message);
 		protobuf_c_message_free_unpacked(&text->base, NULL);
@@ -119,8 +120,9 @@ int failure_exit(const struct failure *f)
 
 void failure_print(const char *command, const struct failure *f)
 {
-	fprintf(stderr, "trien %s: %s%s%s [%s]\n", command, f->field, f->field[0] != '\0' ? ": " : "",
-		f->en, f->reason[0] != '\0' ? f->reason : code_name(f->code));
+	fprintf(stderr, "trien %s: %s%s%s [%s]\n", command, f->field,
+		f->field[0] != '\0' ? ": " : "", f->en,
+		f->reason[0] != '\0' ? f->reason : code_name(f->code));
 	if (f->vi[0] != '\0')
 		fprintf(stderr, "  %s\n", f->vi);
 }

@@ -20,8 +20,9 @@ static const char usage[] =
 	"trien get RESULT_ID…|- [--output FILE|DIR] [--json]\n"
 	"          [--purpose TEXT --legal-basis TEXT --case CODE]\n"
 	"\n"
-	"Shows results; with --output downloads their PDFs, exactly the signed bytes, each checked\n"
-	"against its SHA-256: one to FILE (- is standard output), several to DIR/RESULT_ID.pdf.\n"
+	"Shows results; with --output downloads their PDFs, exactly the signed bytes, each\n"
+	"checked against its SHA-256: one to FILE (- is standard output), several to\n"
+	"DIR/RESULT_ID.pdf.\n"
 	"RESULT_ID -: ids from standard input, one a line. Who reads another agency's result says\n"
 	"why: --purpose and so on.\n"
 	CLIENT_OPTIONS_USAGE;
@@ -82,7 +83,8 @@ static void show(const Trien__V1__Result *r)
 		printf("  %-12s %s\n", "signed by", r->signatures[i]->subject);
 	if (r->file_sha256.len == SHA256_BYTES) {
 		hex_lower(hash, r->file_sha256.data, SHA256_BYTES);
-		printf("  %-12s %s bytes, SHA-256 %s\n", "file", count_text(size, r->file_size), hash);
+		printf("  %-12s %s bytes, SHA-256 %s\n", "file", count_text(size, r->file_size),
+		       hash);
 	}
 }
 
@@ -141,9 +143,10 @@ static bool receive(struct get *g, const char *id, struct download *d, struct fa
 	q.offset = d->done;
 	set_purpose(g, &why);
 	q.purpose = g->purpose != NULL ? &why : NULL;
-	s = client_stream_open(g->client, REPOSITORY "DownloadResult", &q.base, g->engine.timeout_s);
-	while ((m = (void *)client_stream_read(s, &trien__v1__download_result_response__descriptor, f))
-	       != NULL) {
+	s = client_stream_open(g->client, REPOSITORY "DownloadResult", &q.base,
+			       g->engine.timeout_s);
+	while ((m = (void *)client_stream_read(s, &trien__v1__download_result_response__descriptor,
+					       f)) != NULL) {
 		if (!d->known && m->file_sha256.len == SHA256_BYTES) {
 			d->known = true;
 			d->size = m->file_size;
@@ -178,7 +181,8 @@ static int receive_all(struct get *g, const char *id, struct download *d)
 	if (d->known && d->size == d->done && memcmp(is, d->sha256, SHA256_BYTES) == 0)
 		return 0;
 	progress_clear(&g->progress);
-	fprintf(stderr, "trien get: %s: what came is not what was announced; nothing is kept\n", id);
+	fprintf(stderr, "trien get: %s: what came is not what was announced; nothing is kept\n",
+		id);
 	return EX_DATAERR;
 }
 
@@ -231,8 +235,8 @@ static void download_one(struct get *g, const char *id)
 	g->files++;
 	g->bytes += d.done;
 	if (g->json)
-		json_array_append_new(g->list, json_pack("{s:s, s:s, s:I}", "resultId", id, "file", path,
-							 "bytes", (json_int_t)d.done));
+		json_array_append_new(g->list, json_pack("{s:s, s:s, s:I}", "resultId", id, "file",
+							 path, "bytes", (json_int_t)d.done));
 	progress_show(&g->progress, g->files, 0, 0);
 }
 
@@ -307,7 +311,8 @@ int cli_get(int argc, char **argv)
 	if (argc < 2)
 		return options_wrong(usage, "at least one result id is needed");
 	if (!choose_folder(&g, argc > 2 || strcmp(argv[1], "-") == 0))
-		return options_wrong(usage, "--output %s: no folder, and none can be made there", g.output);
+		return options_wrong(usage, "--output %s: no folder, and none can be made there",
+				     g.output);
 	if (client_open(&g.client, &g.engine, &e) != ST_OK)
 		return error_exit("get", &e);
 	g.list = json_array();

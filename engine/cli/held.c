@@ -18,9 +18,9 @@ static const char usage[] =
 	"trien held retry [RESULT] [--json]\n"
 	"trien held void RESULT --reason TEXT [--json]\n"
 	"\n"
-	"Results that have their number and cannot be signed now. RESULT: a result id, or a sequence\n"
-	"of the list. retry: one, or all. void: its number is never issued; the reason stands in the\n"
-	"register for ever.\n"
+	"Results that have their number and cannot be signed now. RESULT: a result id, or a\n"
+	"sequence of the list. retry: one, or all. void: its number is never issued; the reason\n"
+	"stands in the register for ever.\n"
 	CLIENT_OPTIONS_USAGE;
 
 struct options {
@@ -48,11 +48,13 @@ static bool read_sequence(struct client *c, const char *text, uint64_t *out, str
 		if (isdigit((unsigned char)*text) && *end == '\0' && *out > 0)
 			return true;
 		f->code = GRPC_STATUS_INVALID_ARGUMENT;
-		snprintf(f->en, sizeof(f->en), "'%.30s' is neither a result id nor a sequence", text);
+		snprintf(f->en, sizeof(f->en), "'%.30s' is neither a result id nor a sequence",
+			 text);
 		return false;
 	}
 	q.result_id = (char *)text;
-	r = (void *)client_call(c, REPOSITORY "GetResult", &q.base, &trien__v1__result__descriptor, f);
+	r = (void *)client_call(c, REPOSITORY "GetResult", &q.base,
+				&trien__v1__result__descriptor, f);
 	if (r == NULL)
 		return false;
 	*out = r->sequence;
@@ -66,7 +68,8 @@ static void print_row(const Trien__V1__Held *h)
 
 	printf("%-20" PRIu64 "  %-24s  %-24s  %-24s  %s\n", h->sequence,
 	       since != NULL ? json_string_value(since) : "-", h->unit, h->number_text, h->kind);
-	printf("    %s %s%s%s\n", h->reason, h->message_en, h->detail[0] != '\0' ? ": " : "", h->detail);
+	printf("    %s %s%s%s\n", h->reason, h->message_en, h->detail[0] != '\0' ? ": " : "",
+	       h->detail);
 	json_decref(since);
 }
 

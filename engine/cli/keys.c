@@ -24,8 +24,9 @@ static const char usage[] =
 	"               [--expired KEY]… [--not-yet-valid KEY]… [--revoked KEY]…\n"
 	"trien keys list --data DIR [--json]\n"
 	"\n"
-	"dev: a throw-away CA; a seal (UNIT.seal) for each agency and a key (SIGNER.sign) for each officer of\n"
-	"the catalogue; TLS certificates; plain images. Never overwrites keys. For development only.\n"
+	"dev: a throw-away CA; a seal (UNIT.seal) for each agency and a key (SIGNER.sign) for\n"
+	"each officer of the catalogue; TLS certificates; plain images. Never overwrites keys. For\n"
+	"development only.\n"
 	"list: who can sign what until when.\n";
 
 struct names { const char *of[NAMES_MAX]; uint32_t n; };
@@ -116,7 +117,8 @@ static bool read_options(struct options *o, int argc, char **argv)
 {
 	int which;
 
-	*o = (struct options){ .schemas = "schemas", .algorithm = ALG_RSA2048, .crl_days = CRL_DAYS };
+	*o = (struct options){ .schemas = "schemas", .algorithm = ALG_RSA2048,
+			       .crl_days = CRL_DAYS };
 	optind = 1;
 	while ((which = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		if (!take_option(o, which, optarg))
@@ -127,7 +129,7 @@ static bool read_options(struct options *o, int argc, char **argv)
 static int fail(const struct error *e)
 {
 	fprintf(stderr, "trien keys: %s\n", e->text);
-	return e->status == ST_EXISTS || status_class(e->status) == CLASS_REJECT ? EX_DATAERR : EX_IOERR;
+	return status_class(e->status) == CLASS_REJECT ? EX_DATAERR : EX_IOERR;
 }
 
 /* ---- dev ---- */
@@ -218,38 +220,41 @@ static enum status make_tls(struct devca *ca, const struct options *o, struct er
 	return st;
 }
 
+static bool key_exists(const struct catalogue *c, const char *want)
+{
+	char id[KEY_ID_BYTES_MAX + 1];
+	const struct unit *u;
+	const struct signer *s;
+	bool found = false;
+
+	for (uint32_t i = 0; !found && (u = catalogue_unit_at(c, i)) != NULL; i++) {
+		snprintf(id, sizeof(id), "%s.seal", u->code);
+		found = strcmp(id, want) == 0;
+	}
+	for (uint32_t i = 0; !found && (s = catalogue_signer_at(c, i)) != NULL; i++) {
+		snprintf(id, sizeof(id), "%s.sign", s->code);
+		found = strcmp(id, want) == 0;
+	}
+	return found;
+}
+
 /* A misspelt key id would leave a test with a good key. */
 static enum status check_names(const struct options *o, const struct catalogue *c, struct error *e)
 {
 	const struct names *lists[] = { &o->expired, &o->not_yet };
 
-	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-		for (uint32_t n = 0; n < lists[l]->n; n++) {
-			const char *want = lists[l]->of[n];
-			char id[KEY_ID_BYTES_MAX + 1];
-			const struct unit *u;
-			const struct signer *s;
-			bool found = false;
-
-			for (uint32_t i = 0; !found && (u = catalogue_unit_at(c, i)) != NULL; i++) {
-				snprintf(id, sizeof(id), "%s.seal", u->code);
-				found = strcmp(id, want) == 0;
-			}
-			for (uint32_t i = 0; !found && (s = catalogue_signer_at(c, i)) != NULL; i++) {
-				snprintf(id, sizeof(id), "%s.sign", s->code);
-				found = strcmp(id, want) == 0;
-			}
-			if (!found)
-				return error_set(e, ST_NOT_FOUND, "there is no key '%s'", want);
-		}
-	}
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++)
+		for (uint32_t n = 0; n < lists[l]->n; n++)
+			if (!key_exists(c, lists[l]->of[n]))
+				return error_set(e, ST_NOT_FOUND, "there is no key '%s'",
+						 lists[l]->of[n]);
 	return ST_OK;
 }
 
 static enum status make_keys(const struct options *o, const struct catalogue *c, struct error *e)
 {
-	struct devca_config cfg = { .data = o->data, .algorithm = o->algorithm, .crl_days = o->crl_days,
-				    .now_ms = (int64_t)time(NULL) * 1000 };
+	struct devca_config cfg = { .data = o->data, .algorithm = o->algorithm,
+				    .crl_days = o->crl_days, .now_ms = (int64_t)time(NULL) * 1000 };
 	char passphrase[1024];
 	struct devca *ca = NULL;
 	enum status st = check_names(o, c, e);
@@ -313,6 +318,12 @@ static int64_t until(const struct key_row *r)
 	return to < r->not_after_ms ? to : r->not_after_ms;
 }
 
+/* The first moment at which both do. */
+static int64_t since(const struct key_row *r)
+{
+	return r->not_before_ms > r->from_ms ? r->not_before_ms : r->from_ms;
+}
+
 static json_t *row_json(const struct key_row *r, const struct key_policy *p)
 {
 	char from[16], to[16], hash[2 * SHA256_BYTES + 1] = "";
@@ -324,7 +335,7 @@ static json_t *row_json(const struct key_row *r, const struct key_policy *p)
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s}", "id", r->id, "role",
 			 r->role == ROLE_PERSON ? "person" : "agency", "unit", r->unit, "signer",
 			 r->signer, "algorithm", r->algorithm, "kinds", kinds, "from",
-			 day_text(from, r->not_before_ms > r->from_ms ? r->not_before_ms : r->from_ms, ""),
+			 day_text(from, since(r), ""),
 			 "until", day_text(to, until(r), ""), "certificate_sha256", hash);
 }
 
@@ -332,9 +343,9 @@ static void print_row(const struct key_row *r, const struct key_policy *p)
 {
 	char from[16], to[16];
 
-	printf("%-40s %-7s %-24s %-8s %-10s %-10s ", r->id, r->role == ROLE_PERSON ? "person" : "agency",
-	       r->unit, r->algorithm,
-	       day_text(from, r->not_before_ms > r->from_ms ? r->not_before_ms : r->from_ms, "-"),
+	printf("%-40s %-7s %-24s %-8s %-10s %-10s ", r->id,
+	       r->role == ROLE_PERSON ? "person" : "agency", r->unit, r->algorithm,
+	       day_text(from, since(r), "-"),
 	       day_text(to, until(r), "-"));
 	for (uint32_t i = 0; i < p->kinds_n; i++)
 		printf("%s%s", i > 0 ? "," : "", p->kinds[i]);

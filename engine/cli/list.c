@@ -13,8 +13,8 @@ static const char usage[] =
 	"           [--json]\n"
 	"\n"
 	"A holder's stored results, newest first. --id-kind: citizen, old-citizen, passport,\n"
-	"enterprise, tax, other-id. --number -: from standard input, so that it stands in no list of\n"
-	"processes.\n"
+	"enterprise, tax, other-id. --number -: from standard input, so that it stands in no\n"
+	"list of processes.\n"
 	CLIENT_OPTIONS_USAGE;
 
 struct list {

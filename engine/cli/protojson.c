@@ -117,8 +117,8 @@ static enum status read_signed(struct place *at, const json_t *j, void *out, siz
 	int64_t v;
 
 	if (!whole_read(j, &negative, &magnitude) || magnitude > max + negative)
-		return wrong(at, "a whole number from -%" PRIu64 " to %" PRIu64 " is needed", max + 1,
-			     max);
+		return wrong(at, "a whole number from -%" PRIu64 " to %" PRIu64 " is needed",
+			     max + 1, max);
 	v = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
 	if (size == 4)
 		*(int32_t *)out = (int32_t)v;
@@ -493,7 +493,8 @@ static json_t *write_field(const ProtobufCFieldDescriptor *f, const ProtobufCMes
 		return NULL;
 	list = made(json_array());
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, write_value(f, *(char *const *)at + i * size_of(f->type)));
+		json_array_append_new(list, write_value(f, *(char *const *)at +
+							   i * size_of(f->type)));
 	return list;
 }
 

@@ -13,9 +13,9 @@ static const char usage[] =
 	"trien register close --unit U --code C --reason TEXT [--year Y] [--json]\n"
 	"trien register list [--unit U] [--json]\n"
 	"\n"
-	"The official number registers. open: --next is the first number that the engine gives; a\n"
-	"paper series that ended with 4312 goes on with --next 4313. --year: this one in Vietnam time,\n"
-	"unless given. Acts are kept for ever.\n"
+	"The official number registers. open: --next is the first number that the engine gives;\n"
+	"a paper series that ended with 4312 goes on with --next 4313. --year: this one in\n"
+	"Vietnam time, unless given. Acts are kept for ever.\n"
 	CLIENT_OPTIONS_USAGE;
 
 struct options {
@@ -27,8 +27,8 @@ struct options {
 
 static void print_head(void)
 {
-	printf("%-24s %-16s %4s %10s %10s %8s %5s  %s\n", "UNIT", "REGISTER", "YEAR", "FIRST", "LAST",
-	       "GIVEN", "VOID", "STATE");
+	printf("%-24s %-16s %4s %10s %10s %8s %5s  %s\n", "UNIT", "REGISTER", "YEAR", "FIRST",
+	       "LAST", "GIVEN", "VOID", "STATE");
 }
 
 static void print_row(const Trien__V1__Register *r)
@@ -37,8 +37,9 @@ static void print_row(const Trien__V1__Register *r)
 
 	if (r->next > r->first)
 		snprintf(last, sizeof(last), "%" PRIu64, r->next - 1);
-	printf("%-24s %-16s %4u %10" PRIu64 " %10s %8" PRIu64 " %5" PRIu64 "  %s\n", r->unit, r->code,
-	       r->year, r->first, last, r->given, r->voided, r->closed ? "closed" : "open");
+	printf("%-24s %-16s %4u %10" PRIu64 " %10s %8" PRIu64 " %5" PRIu64 "  %s\n", r->unit,
+	       r->code, r->year, r->first, last, r->given, r->voided,
+	       r->closed ? "closed" : "open");
 }
 
 static int finish(const struct options *o, const ProtobufCMessage *m, const struct failure *f)
@@ -68,7 +69,8 @@ static int open_one(const struct options *o, struct client *c)
 	q.year = (uint32_t)o->year;
 	q.first = o->next;
 	q.reason = (char *)o->reason;
-	m = client_call(c, OPERATIONS "OpenRegister", &q.base, &trien__v1__register__descriptor, &f);
+	m = client_call(c, OPERATIONS "OpenRegister", &q.base, &trien__v1__register__descriptor,
+			&f);
 	code = finish(o, m, &f);
 	protobuf_c_message_free_unpacked(m, NULL);
 	return code;
@@ -85,7 +87,8 @@ static int close_one(const struct options *o, struct client *c)
 	q.code = (char *)o->code;
 	q.year = (uint32_t)o->year;
 	q.reason = (char *)o->reason;
-	m = client_call(c, OPERATIONS "CloseRegister", &q.base, &trien__v1__register__descriptor, &f);
+	m = client_call(c, OPERATIONS "CloseRegister", &q.base, &trien__v1__register__descriptor,
+			&f);
 	code = finish(o, m, &f);
 	protobuf_c_message_free_unpacked(m, NULL);
 	return code;
@@ -112,7 +115,8 @@ static int list_all(const struct options *o, struct client *c)
 			break;
 		for (size_t i = 0; i < a->n_registers; i++) {
 			if (o->json)
-				json_array_append_new(rows, protojson_write(&a->registers[i]->base));
+				json_array_append_new(rows,
+						      protojson_write(&a->registers[i]->base));
 			else
 				print_row(a->registers[i]);
 		}

@@ -15,8 +15,8 @@
 static const char usage[] =
 	"trien status [--wait N] [--json]\n"
 	"\n"
-	"How the engine is. --wait: up to N seconds until it gives numbers. Exit: 0 all is well, 3 it\n"
-	"does not number, or signer or store do not answer, 69 it is not reached.\n"
+	"How the engine is. --wait: up to N seconds until it gives numbers. Exit: 0 all is well,\n"
+	"3 it does not number, or signer or store do not answer, 69 it is not reached.\n"
 	CLIENT_OPTIONS_USAGE;
 
 static Trien__V1__Status *ask(struct client *c, struct failure *f)
@@ -70,7 +70,8 @@ static void show(const Trien__V1__Status *s)
 	row("repetitions", s->duplicates);
 	row("refused", s->refused);
 	row("signatures", s->signatures);
-	printf("%-20s %6u of %u free\n", "journal segments", s->journal_slots_free, s->journal_slots);
+	printf("%-20s %6u of %u free\n", "journal segments", s->journal_slots_free,
+	       s->journal_slots);
 	json_decref(since);
 }
 

@@ -23,11 +23,11 @@ static const char usage[] =
 	"             [--receipts FILE] [--batch 100] [--in-flight 4] [--from-line N]\n"
 	"             [--retry-seconds 60]\n"
 	"\n"
-	"Submits cases, one JSON object (trien.v1.Case) a line. Safe to run again: a repetition is\n"
-	"answered with the same receipts. A bad line or a rejected case is reported with its line; the\n"
-	"others go on. --wait: until every result is stored or held. --json: a line a receipt or\n"
-	"reject, then a summary; --receipts: the same into FILE. --in-flight 1 keeps the file's order.\n"
-	"Exit: 0 done, 1 something was rejected, 3 not all stored.\n"
+	"Submits cases, one JSON object (trien.v1.Case) a line. Safe to run again: a repetition\n"
+	"is answered with the same receipts. A bad line or a rejected case is reported with its\n"
+	"line; the others go on. --wait: until every result is stored or held. --json: a line a\n"
+	"receipt or reject, then a summary; --receipts: the same into FILE. --in-flight 1 keeps\n"
+	"the file's order. Exit: 0 done, 1 something was rejected, 3 not all stored.\n"
 	CLIENT_OPTIONS_USAGE;
 
 /* Cases that travel together, first or again. */
@@ -67,15 +67,15 @@ struct submit {
 static void tell_reject(struct submit *s, uint64_t line, const Trien__V1__Reject *r)
 {
 	if (s->lines != NULL)
-		json_print_line(s->lines, json_pack("{s:I, s:o}", "line", (json_int_t)line, "reject",
-						    protojson_write(&r->base)));
+		json_print_line(s->lines, json_pack("{s:I, s:o}", "line", (json_int_t)line,
+						    "reject", protojson_write(&r->base)));
 	if (s->json)
 		return;
 	progress_clear(&s->progress);
 	fprintf(stderr, "line %" PRIu64 ": %s%s%s%s%s %s%s%s\n", line,
 		r->case_code[0] != '\0' ? "case " : "", r->case_code,
-		r->case_code[0] != '\0' ? ": " : "", r->field, r->field[0] != '\0' ? ":" : "", r->reason,
-		r->detail[0] != '\0' ? ": " : "", r->detail);
+		r->case_code[0] != '\0' ? ": " : "", r->field, r->field[0] != '\0' ? ":" : "",
+		r->reason, r->detail[0] != '\0' ? ": " : "", r->detail);
 	fprintf(stderr, "  %s\n  %s\n", r->message_vi, r->message_en);
 }
 
@@ -99,8 +99,8 @@ static void tell_receipt(struct submit *s, uint64_t line, const Trien__V1__Recei
 	if (s->wait)
 		awaited_add(&s->awaited, r);
 	if (s->lines != NULL)
-		json_print_line(s->lines, json_pack("{s:I, s:o}", "line", (json_int_t)line, "receipt",
-						    protojson_write(&r->base)));
+		json_print_line(s->lines, json_pack("{s:I, s:o}", "line", (json_int_t)line,
+						    "receipt", protojson_write(&r->base)));
 }
 
 /* ---- batches ---- */
@@ -149,7 +149,8 @@ static bool next_case(struct submit *s, Trien__V1__Case **out, uint64_t *line)
 		*line = s->cases.number;
 		if (st == ST_OK && trien__v1__case__get_packed_size(*out) > BATCH_BYTES_MAX) {
 			trien__v1__case__free_unpacked(*out, NULL);
-			st = error_set(&e, ST_INVALID, "a case larger than %d bytes", CASE_BYTES_MAX);
+			st = error_set(&e, ST_INVALID, "a case larger than %d bytes",
+				       CASE_BYTES_MAX);
 		}
 		if (st == ST_OK && *line >= s->from_line) {
 			s->read++;
@@ -237,7 +238,8 @@ static void take_answer(struct submit *s, struct batch *b, const Trien__V1__Subm
 
 		if (r == NULL || r->index != i) {
 			s->accepted++;
-			for (size_t k = 0; k < b->cases[i]->n_results && receipt < a->n_receipts; k++)
+			for (size_t k = 0; k < b->cases[i]->n_results && receipt < a->n_receipts;
+			     k++)
 				tell_receipt(s, b->lines[i], a->receipts[receipt++]);
 			continue;
 		}
@@ -330,7 +332,8 @@ static void submit_all(struct submit *s)
 		} else {
 			take_failure(s, b, &f);
 		}
-		progress_show(&s->progress, s->accepted + s->rejected, s->cases.bytes, s->cases.size);
+		progress_show(&s->progress, s->accepted + s->rejected, s->cases.bytes,
+			      s->cases.size);
 	}
 	progress_clear(&s->progress);
 }
@@ -344,15 +347,18 @@ static void summary(const struct submit *s, double seconds)
 	uint64_t undecided = s->read - s->accepted - s->rejected;
 
 	if (s->lines != NULL)
-		json_print_line(s->lines, json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}}", "summary",
-			"cases", (json_int_t)s->accepted, "results", (json_int_t)s->results,
+		json_print_line(s->lines, json_pack("{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f}}",
+			"summary", "cases", (json_int_t)s->accepted,
+			"results", (json_int_t)s->results,
 			"duplicates", (json_int_t)s->repeated, "rejects", (json_int_t)s->rejected,
 			"badLines", (json_int_t)s->bad, "undecided", (json_int_t)undecided,
-			"stored", (json_int_t)s->awaited.stored, "held", (json_int_t)s->awaited.held,
+			"stored", (json_int_t)s->awaited.stored,
+			"held", (json_int_t)s->awaited.held,
 			"notStored", (json_int_t)s->awaited.n, "seconds", seconds));
 	if (s->json)
 		return;
-	printf("%-14s %10s", s->validate_only ? "valid cases" : "cases", count_text(a, s->accepted));
+	printf("%-14s %10s", s->validate_only ? "valid cases" : "cases",
+	       count_text(a, s->accepted));
 	if (s->rejected + s->bad + undecided > 0)
 		printf("   rejected %s, bad lines %s, undecided %s", count_text(a, s->rejected),
 		       count_text(b, s->bad), count_text(c, undecided));
@@ -362,8 +368,9 @@ static void summary(const struct submit *s, double seconds)
 	printf("%-14s %10s   repeated %s\n", "results", count_text(a, s->results),
 	       count_text(b, s->repeated));
 	if (s->wait)
-		printf("%-14s %10s   held %s, not yet %s\n", "stored", count_text(a, s->awaited.stored),
-		       count_text(b, s->awaited.held), count_text(c, s->awaited.n));
+		printf("%-14s %10s   held %s, not yet %s\n", "stored",
+		       count_text(a, s->awaited.stored), count_text(b, s->awaited.held),
+		       count_text(c, s->awaited.n));
 	printf("%-14s %10.1f   %s results/s\n", "seconds", seconds, count_text(a, rate));
 }
 
@@ -382,7 +389,7 @@ static int run(struct submit *s)
 		failure_print("submit", &f);
 	if (s->fatal.code != 0) {
 		failure_print("submit", &s->fatal);
-		fprintf(stderr, "trien submit: run it again to go on; what was decided stays as it is\n");
+		fprintf(stderr, "trien submit: run it again to go on; what was decided stays\n");
 		return failure_exit(&s->fatal);
 	}
 	if (code == 0 && s->awaited.held + s->awaited.ended > 0)

@@ -21,8 +21,9 @@ struct awaited {
 /* Notes a receipt: it is counted when it is at an end, else kept. */
 void awaited_add(struct awaited *a, const Trien__V1__Receipt *r);
 /*
- * Until every result is at an end or held, or seconds are over (0: no end). out: where held
- * ones go as JSON lines; NULL: they are told on stderr. False: *f says why; what is still on its way stays in *a.
+ * Until every result is at an end or held, or seconds are over (0: no end). out: where held ones go
+ * as JSON lines; NULL: they are told on stderr. False: *f says why; what is still on its way stays
+ * in *a.
  */
 bool awaited_all(struct awaited *a, struct client *c, uint64_t seconds, FILE *out,
 		 struct failure *f);

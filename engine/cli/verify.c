@@ -16,10 +16,11 @@
 static const char usage[] =
 	"trien verify FILE.pdf… [--trust PATH|--data DIR] [--crl PATH] [--quiet] [--json]\n"
 	"\n"
-	"Checks each signature, its chain, and that every byte of the file is covered. Needs no engine.\n"
-	"--trust: a PEM file with the root, or a folder of *.pem and *.crl (--data DIR: DIR/certs).\n"
-	"--crl: a file or folder of revocation lists. --quiet: only files that do not pass, and the\n"
-	"sum. Exit: 0 all passed, 1 one failed, 3 one is undetermined, 66 one cannot be read.\n";
+	"Checks each signature, its chain, and that every byte of the file is covered. Needs no\n"
+	"engine. --trust: a PEM file with the root, or a folder of *.pem and *.crl (--data DIR:\n"
+	"DIR/certs). --crl: a file or folder of revocation lists. --quiet: only files that do\n"
+	"not pass, and the sum. Exit: 0 all passed, 1 one failed, 3 one is undetermined, 66 one\n"
+	"cannot be read.\n";
 
 struct options {
 	const char *data, *trust, *crl;
@@ -38,7 +39,8 @@ static enum status read_file(struct slice *out, const char *path, struct error *
 
 	if (f == NULL)
 		return error_set(e, ST_NOT_FOUND, "%s: %s", path, strerror(errno));
-	if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= VERIFY_FILE_BYTES_MAX) {
+	if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_size <= VERIFY_FILE_BYTES_MAX) {
 		p = malloc((size_t)st.st_size + 1);
 		n = p != NULL ? fread(p, 1, (size_t)st.st_size + 1, f) : 0;
 	}
@@ -55,7 +57,7 @@ static enum status read_file(struct slice *out, const char *path, struct error *
 static void time_of(char out[TIMESTAMP_TEXT_BYTES], int64_t ms)
 {
 	if (ms == INT64_MIN)
-		strcpy(out, "unknown time");
+		snprintf(out, TIMESTAMP_TEXT_BYTES, "unknown time");
 	else
 		timestamp_write(out, ms / 1000, (int32_t)(ms % 1000) * 1000000);
 }
@@ -63,7 +65,8 @@ static void time_of(char out[TIMESTAMP_TEXT_BYTES], int64_t ms)
 static json_t *finding_json(const struct finding *f)
 {
 	return json_pack("{s:s, s:s, s:s}", "verdict", verdict_name(f->verdict), "indication",
-			 f->indication != IND_NONE ? indication_name(f->indication) : "", "why", f->why);
+			 f->indication != IND_NONE ? indication_name(f->indication) : "", "why",
+			 f->why);
 }
 
 static json_t *signature_json(const struct signature_report *s)
@@ -76,10 +79,12 @@ static json_t *signature_json(const struct signature_report *s)
 	json_object_set_new(j, "subject", json_string(s->subject));
 	json_object_set_new(j, "unit", json_string(s->unit));
 	json_object_set_new(j, "algorithm", json_string(s->algorithm));
-	json_object_set_new(j, "signTime", s->signed_ms != INT64_MIN ? json_string(when) : json_null());
+	json_object_set_new(j, "signTime",
+			    s->signed_ms != INT64_MIN ? json_string(when) : json_null());
 	json_object_set_new(j, "certifies", json_boolean(s->certifies));
 	json_object_set_new(j, "certificateSha256", json_string(hash));
-	json_object_set_new(j, "coveredBytes", json_integer((json_int_t)(s->range[2] + s->range[3])));
+	json_object_set_new(j, "coveredBytes",
+			    json_integer((json_int_t)(s->range[2] + s->range[3])));
 	return j;
 }
 
@@ -117,11 +122,11 @@ static void print_report(const char *path, const struct report *r)
 		uint64_t covered = s->range[2] + s->range[3];
 
 		time_of(when, s->signed_ms);
-		printf("  %u  %s%s%s%s, %s\n", i + 1u, s->subject, s->unit[0] != '\0' ? " (" : "", s->unit,
-		       s->unit[0] != '\0' ? ")" : "", s->algorithm);
+		printf("  %u  %s%s%s%s, %s\n", i + 1u, s->subject, s->unit[0] != '\0' ? " (" : "",
+		       s->unit, s->unit[0] != '\0' ? ")" : "", s->algorithm);
 		printf("     signed %s, covers the %s %s bytes%s\n     ", when,
-		       covered == r->file_bytes ? "whole file," : "first", count_text(bytes, covered),
-		       s->certifies ? ", certifies the document" : "");
+		       covered == r->file_bytes ? "whole file," : "first",
+		       count_text(bytes, covered), s->certifies ? ", certifies the document" : "");
 		print_finding(&s->finding);
 	}
 }
@@ -164,7 +169,8 @@ static int verify_all(const struct options *o, const struct roots *roots, int ar
 		json_print(json_incref(list));
 	else if (o->quiet || argc > 2)
 		printf("%" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64 " undetermined\n",
-		       sums.n[VERDICT_PASSED], sums.n[VERDICT_FAILED], sums.n[VERDICT_INDETERMINATE]);
+		       sums.n[VERDICT_PASSED], sums.n[VERDICT_FAILED],
+		       sums.n[VERDICT_INDETERMINATE]);
 	json_decref(list);
 	if (sums.n[VERDICT_FAILED] > 0)
 		return 1;

@@ -159,10 +159,12 @@ bool timestamp_read(int64_t *seconds, int32_t *nanos, const char *text)
 	    !literal(&text, ":") || !digits(&text, 2, &second) || !fraction(&text, nanos) ||
 	    !offset(&text, &shift) || *text != '\0')
 		return false;
-	if (!date_exists(year, (uint8_t)month, (uint8_t)day) || hour > 23 || minute > 59 || second > 59)
+	if (!date_exists(year, (uint8_t)month, (uint8_t)day) || hour > 23 || minute > 59 ||
+	    second > 59)
 		return false;
-	tm = (struct tm){ .tm_year = (int)year - 1900, .tm_mon = (int)month - 1, .tm_mday = (int)day,
-			  .tm_hour = (int)hour, .tm_min = (int)minute, .tm_sec = (int)second };
+	tm = (struct tm){ .tm_year = (int)year - 1900, .tm_mon = (int)month - 1,
+			  .tm_mday = (int)day, .tm_hour = (int)hour, .tm_min = (int)minute,
+			  .tm_sec = (int)second };
 	*seconds = (int64_t)timegm(&tm) + shift;
 	return *seconds >= TIMESTAMP_MIN && *seconds <= TIMESTAMP_MAX;
 }

@@ -16,7 +16,7 @@ static void open_text(struct cases *c, char path[32], const char *text, size_t n
 	struct error e;
 	int fd;
 
-	strcpy(path, "/tmp/trien-cases-XXXXXX");
+	snprintf(path, 32, "/tmp/trien-cases-XXXXXX");
 	fd = mkstemp(path);
 	assert_true(fd >= 0);
 	assert_true(write(fd, text, n) == (ssize_t)n);
@@ -49,7 +49,8 @@ static void next_is_wrong(struct cases *c, const char *why, uint64_t line)
 static void a_bad_line_harms_no_other(void **state)
 {
 	static const char text[] = "\xEF\xBB\xBF{\"code\":\"a\"}\r\n\n  \n{\"code\":\"b\"\n"
-				   "{\"code\":\"c\",\"holder\":[]}\n{\"code\":\"d\0\"}\n{\"code\":\"e\"}";
+				   "{\"code\":\"c\",\"holder\":[]}\n{\"code\":\"d\0\"}\n"
+				   "{\"code\":\"e\"}";
 	struct cases c;
 	char path[32];
 	Trien__V1__Case *m;

@@ -25,7 +25,8 @@ static int read(struct values *v, int *argc, const char **argv)
 
 static void flags_stand_anywhere(void **state)
 {
-	const char *argv[] = { "register", "--json", "open", "--unit", "u", "-", "--next=4313", "--", "--x" };
+	const char *argv[] = { "register", "--json", "open", "--unit", "u", "-", "--next=4313",
+			       "--", "--x" };
 	int argc = ARRAY_LEN(argv);
 	struct values v;
 

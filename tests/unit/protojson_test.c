@@ -36,27 +36,20 @@ static void refused(const char *text, const char *why)
 static void both_names_and_every_type(void **state)
 {
 	struct error e;
-	Trien__V1__Case *c = parse("{\"code\":\"H1\",\"requestId\":\"r\",\"priority\":\"PRIORITY_BULK\","
-		"\"holders\":[{\"id_kind\":1,\"number\":\"0\",\"from\":{\"year\":2026}}],"
-		"\"results\":[{\"given_number\":\"18446744073709551615\",\"fields\":["
-		"{\"name\":\"a\",\"text\":\"\\u0110\\u1eb7ng\"},"
-		"{\"name\":\"b\",\"number\":{\"value\":-1250,\"decimals\":\"2\"}},"
-		"{\"name\":\"c\",\"flag\":false},"
-		"{\"name\":\"d\",\"table\":{\"rows\":[{\"cells\":[\"x\",\"\"]},{}]}}]}],"
-		"\"facts\":{\"receivedTime\":\"2026-07-01T08:30:00.25+07:00\",\"extendedMinutes\":5.0},"
-		"\"approval\":{\"shownSha256\":\"AAH_-w\"},\"unit\":null}", &e);
+	Trien__V1__Case *c = parse("{\"unit\":null}", &e);
 
 	assert_null(c);		/* even null does not make a name known */
 	assert_string_equal(e.text, "no member \"unit\" in Case");
-	c = parse("{\"code\":\"H1\",\"requestId\":\"r\",\"priority\":\"PRIORITY_BULK\",\"facts\":null,"
+	c = parse("{\"code\":\"H1\",\"requestId\":\"r\",\"priority\":\"PRIORITY_BULK\","
+		"\"facts\":null,"
 		"\"holders\":[{\"id_kind\":1,\"number\":\"0\",\"from\":{\"year\":2026}}],"
 		"\"results\":[{\"given_number\":\"18446744073709551615\",\"fields\":["
 		"{\"name\":\"a\",\"text\":\"\\u0110\\u1eb7ng\"},"
 		"{\"name\":\"b\",\"number\":{\"value\":-1250,\"decimals\":\"2\"}},"
 		"{\"name\":\"c\",\"flag\":false},"
 		"{\"name\":\"d\",\"table\":{\"rows\":[{\"cells\":[\"x\",\"\"]},{}]}}]}],"
-		"\"approval\":{\"shownSha256\":\"AAH_-w\",\"approve_time\":\"2026-07-01T08:30:00.25+07:00\"}}",
-		&e);
+		"\"approval\":{\"shownSha256\":\"AAH_-w\","
+		"\"approve_time\":\"2026-07-01T08:30:00.25+07:00\"}}", &e);
 	assert_non_null(c);
 	assert_string_equal(c->request_id, "r");
 	assert_int_equal(c->priority, TRIEN__V1__PRIORITY__PRIORITY_BULK);
@@ -99,11 +92,12 @@ static void errors_name_the_place_and_no_value(void **state)
 		"9223372036854775807 is needed");
 	refused("{\"results\":[{\"fields\":[{\"text\":\"a\",\"flag\":true}]}]}",
 		"results[0].fields[0].flag: only one value may be given; text is there already");
-	refused("{\"priority\":\"URGENT\"}", "priority: unknown name; known are PRIORITY_UNSPECIFIED, "
-		"PRIORITY_INTERACTIVE, PRIORITY_NORMAL, PRIORITY_BULK");
+	refused("{\"priority\":\"URGENT\"}", "priority: unknown name; known are "
+		"PRIORITY_UNSPECIFIED, PRIORITY_INTERACTIVE, PRIORITY_NORMAL, PRIORITY_BULK");
 	refused("{\"approval\":{\"approveTime\":\"2026-02-30T00:00:00Z\"}}",
 		"approval.approve_time: a time like 2026-07-01T08:30:00+07:00 is needed");
-	refused("{\"approval\":{\"shownSha256\":\"A\"}}", "approval.shown_sha256: base64 text is needed");
+	refused("{\"approval\":{\"shownSha256\":\"A\"}}",
+		"approval.shown_sha256: base64 text is needed");
 	refused("{\"results\":[{\"fields\":[{\"name\":\"a\",\"txt\":\"b\"}]}]}",
 		"results[0].fields[0]: no member \"txt\" in Field");
 	refused("{\"results\":[null]}", "results[0]: an object is needed");
@@ -115,14 +109,15 @@ static void half_read_messages_are_freed(void **state)
 
 	/* Leaks would be found by the address sanitizer. */
 	assert_null(parse("{\"holders\":[{\"name\":\"a\"},{\"name\":\"b\",\"x\":1}]}", &e));
-	assert_null(parse("{\"results\":[{\"fields\":[{\"table\":{\"rows\":[{\"cells\":[\"a\",1]}]}}]}]}",
-			  &e));
+	assert_null(parse("{\"results\":[{\"fields\":[{\"table\":{\"rows\":[{\"cells\":[\"a\",1]}]"
+			  "}}]}]}", &e));
 	assert_null(parse("{\"facts\":{\"reusedResults\":[\"a\",\"b\",3]}}", &e));
 }
 
 static void what_is_written_reads_back(void **state)
 {
-	const char *text = "{\"code\":\"H1\",\"holders\":[{\"idKind\":\"PASSPORT\",\"number\":\"P1\"}],"
+	const char *text = "{\"code\":\"H1\","
+		"\"holders\":[{\"idKind\":\"PASSPORT\",\"number\":\"P1\"}],"
 		"\"results\":[{\"ordinal\":3,\"givenNumber\":\"7\",\"fields\":[{\"name\":\"c\","
 		"\"flag\":false},{\"name\":\"n\",\"number\":{\"value\":\"-5\"}}]}],\"approval\":{"
 		"\"approveTime\":\"2026-07-01T01:30:00.250Z\",\"shownSha256\":\"AAH/+w==\"}}";
@@ -143,9 +138,11 @@ static void what_is_written_reads_back(void **state)
 static void times(void **state)
 {
 	static const char *const bad[] = {
-		"", "2026-07-01", "2026-07-01T08:30:00", "2026-07-01T08:30:00+7", "2026-13-01T00:00:00Z",
+		"", "2026-07-01", "2026-07-01T08:30:00", "2026-07-01T08:30:00+7",
+		"2026-13-01T00:00:00Z",
 		"2026-07-01T24:00:00Z", "2026-07-01T08:30:60Z", "2026-07-01T08:30:00.Z",
-		"2026-07-01T08:30:00.1234567891Z", "2026-07-01T08:30:00Zz", "0001-01-01T00:00:00+01:00",
+		"2026-07-01T08:30:00.1234567891Z", "2026-07-01T08:30:00Zz",
+		"0001-01-01T00:00:00+01:00",
 		"9999-12-31T23:59:59-01:00", "2026-07-01T08:30:00+24:00",
 	};
 	char out[TIMESTAMP_TEXT_BYTES];
