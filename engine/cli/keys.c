@@ -25,8 +25,8 @@ static const char usage[] =
 	"trien keys list --data DIR [--json]\n"
 	"\n"
 	"dev: a throw-away CA; a seal (UNIT.seal) for each agency and a key (SIGNER.sign) for\n"
-	"each officer of the catalogue; TLS certificates; plain images. Never overwrites keys. For\n"
-	"development only.\n"
+	"each officer of the catalogue; TLS certificates; plain images. Never overwrites keys.\n"
+	"For development only.\n"
 	"list: who can sign what until when.\n";
 
 struct names { const char *of[NAMES_MAX]; uint32_t n; };
