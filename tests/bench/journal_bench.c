@@ -60,32 +60,40 @@ static uint32_t batch_bytes(uint32_t records)
 				      records * (FRAME_RECORD_BYTES + RECORD_BYTES));
 }
 
-/* Batches last appended to, in order; `first` is the oldest not yet acknowledged. */
-struct flight { uint64_t ends[JOURNAL_DEPTH_MAX + 1]; uint32_t first, end; };
+/* Last positions of the batches, in order; `first` is the oldest not yet acknowledged. */
+#define FLIGHT_MAX (2 * JOURNAL_DEPTH_MAX + 1)
+struct flight { uint64_t ends[FLIGHT_MAX]; uint32_t first, end; };
 
-static void batch_add(struct bench *b, struct journal *j, struct flight *f, uint32_t records,
+/* One batch, one write: the next is begun only when the last has left. false: no room just now. */
+static bool batch_add(struct bench *b, struct journal *j, struct flight *f, uint32_t records,
 		      const uint8_t *record)
 {
 	uint64_t pos = 0;
 
+	if (journal_end(j) % FRAME_BLOCK_BYTES != FRAME_HEADER_BYTES)
+		return false;
 	for (uint32_t i = 0; i < records; i++) {
 		enum status st;
 
-		/* Full only at the beginning of a turn, when the last one left no slot free. */
+		/* A batch that crosses into the next segment takes two buffers. */
 		while ((st = journal_append(j, 2, slice_of(record, RECORD_BYTES), &pos)) == ST_FULL) {
+			if (i == 0)
+				return false;
 			journal_pump(j);
-			io_run(b->io, 10);
+			io_run(b->io, 100);
 		}
 		check(b, st, "append");
 	}
-	f->ends[f->end++ % (JOURNAL_DEPTH_MAX + 1)] = pos;
+	f->ends[f->end++ % FLIGHT_MAX] = pos;
+	journal_pump(j);
+	return true;
 }
 
 static void acknowledge(struct bench *b, struct journal *j, struct flight *f)
 {
 	uint64_t durable = journal_durable(j);
 
-	while (f->first != f->end && f->ends[f->first % (JOURNAL_DEPTH_MAX + 1)] < durable)
+	while (f->first != f->end && f->ends[f->first % FLIGHT_MAX] < durable)
 		f->first++;
 	journal_release(j, durable);
 	if (journal_failed(j, &b->e))
@@ -110,10 +118,9 @@ static struct sample journal_turn(struct bench *b, uint32_t records, uint32_t de
 	cpu = cpu_s();
 	begin = io_boot_ns();
 	do {
-		while (f.end - f.first <= depth) {
-			batch_add(b, j, &f, records, record);
-			journal_pump(j);
-		}
+		while (batch_add(b, j, &f, records, record))
+			;
+		journal_pump(j);
 		io_run(b->io, 100);
 		journal_pump(j);
 		io_run(b->io, 0);	/* on its way before the next batch is built */

@@ -185,7 +185,7 @@ static void order(void **state)
 		pos[i] = r->last_pos;
 	}
 	assert_int_equal(rig_disk.held_n, 4);
-	/* A fifth frame gathers until one of them is back; then there is no buffer left. */
+	/* A fifth frame gathers until one of them is back; in the end there is no buffer left. */
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(rig_add(r, 100), ST_OK);
 	journal_pump(r->j);
