@@ -171,7 +171,7 @@ bool utf8_plain(struct slice s, const struct codeset *shown)
 	if ((shown->bits[1] & shown->bits[2]) != UINT32_MAX || shown->bits[3] << 1 != ~1u)
 		return false;
 	while (s.n > 0) {
-		size_t n = s.n < 16 ? s.n : 16;
+		size_t n = s.n < 16 ? s.n : 16, rest = s.n - n;
 		__m128i v = n == 16 ? _mm_loadu_si128((const __m128i *)s.p) : load_rest(s.p, n);
 		/* Signed bytes: what is not ASCII is negative, continuations lowest of all. */
 		uint32_t high = mask_of(v);
@@ -182,14 +182,15 @@ bool utf8_plain(struct slice s, const struct codeset *shown)
 		uint32_t lead = high & ~follow, expected = lead << 1 | three << 2 | carry;
 
 		carry = expected >> 16;
+		/* Nothing is read beyond the end: as many bytes as are still expected follow. */
 		if ((below & ~high) != 0 || del != 0 || (expected & 0xffff) != follow ||
-		    (carry != 0 && s.n <= 16))
+		    carry >> (rest < 2 ? rest : 2) != 0)
 			return false;
 		for (; lead != 0; lead &= lead - 1)
 			if (!plain_at(s.p + __builtin_ctz(lead), shown))
 				return false;
 		s.p += n;
-		s.n -= n;
+		s.n = rest;
 	}
 	return true;
 }

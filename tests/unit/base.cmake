@@ -1,0 +1,2 @@
+trien_test(hash_test LINK trien_base)
+trien_test(utf8_test LINK trien_base)
