@@ -320,6 +320,17 @@ static enum status judge(struct framewalk *w, struct error *e)
 	return enter(w, next->segno, e);
 }
 
+/* The store's next segment has a name of its own: without it there is nothing new to be listed. */
+static bool may_grow(const struct framewalk *w)
+{
+	char path[PATH_MAX + 32];
+
+	if (w->purpose != FRAME_STORE)
+		return true;
+	snprintf(path, sizeof(path), "%s/%010llu.seg", w->dir, (unsigned long long)w->at.segno + 1);
+	return access(path, F_OK) == 0;
+}
+
 enum status framewalk_next(struct framewalk *w, struct frame_view *v, struct error *e)
 {
 	bool fresh = false;
@@ -345,7 +356,7 @@ enum status framewalk_next(struct framewalk *w, struct frame_view *v, struct err
 		}
 		if (st == ST_OK)
 			continue;
-		if (st != ST_NOT_FOUND || fresh)
+		if (st != ST_NOT_FOUND || fresh || !may_grow(w))
 			return st;
 		st = list(w, e);
 		if (st != ST_OK)
@@ -412,6 +423,11 @@ enum status framewalk_open(struct framewalk **out, const char *dir, enum frame_p
 	}
 	*out = w;
 	return ST_OK;
+}
+
+void framewalk_last(struct framewalk *w)
+{
+	w->first = w->last;
 }
 
 void framewalk_close(struct framewalk *w)

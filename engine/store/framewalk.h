@@ -28,6 +28,8 @@ struct framewalk_place {
 enum status framewalk_open(struct framewalk **w, const char *dir, enum frame_purpose purpose,
 			   struct error *e) must_use;
 void framewalk_close(struct framewalk *w);
+/* Begins at the newest segment instead, before the first framewalk_next(). */
+void framewalk_last(struct framewalk *w);
 /* Goes on behind the frame at `last`, whose CRC is crc. ST_NOT_FOUND: no such frame there. */
 enum status framewalk_seek(struct framewalk *w, uint64_t last, uint32_t crc) must_use;
 /*
