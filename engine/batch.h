@@ -36,7 +36,7 @@ struct signed_slot {
 	const struct signing_key *key;	/* sign_plan     NULL with item.held set */
 	struct signature_slot plan;	/* sign_plan     what render must know */
 	uint8_t to_sign[SHA256_BYTES];	/* sign_prepare  digest of the DER signed attributes */
-	const uint8_t *value;		/* spine         the signer's answer, in the batch's arena */
+	const uint8_t *value;		/* spine         the answer, in the batch's arena */
 	uint16_t value_size;
 	bool checked;			/* sign_bind     verified with the certificate */
 };
@@ -56,13 +56,13 @@ struct item {
 	uint8_t case_digest[SHA256_BYTES];
 	struct slice record;		/* the NUMBERED record's payload, in the batch's arena */
 	struct slice case_bytes;	/* canonical case, inside record */
-	int64_t sign_ms;		/* signing time: issued_ms, or later through a RESUMED record */
-	bool large;			/* did not fit with others: held for now, sealed again alone */
+	int64_t sign_ms;		/* issued_ms, or later through a RESUMED record */
+	bool large;			/* did not fit with others: sealed again alone */
 	bool from_waiting;		/* its row in the waiting room goes once it is stored */
 	struct pending *pending;	/* spine's own; nobody else reads it */
 
 	/* press: decode (pipeline, worker) */
-	struct case_view c;		/* arrays in the worker's arena, live until the batch is released */
+	struct case_view c;		/* arrays live until the batch is released */
 	const struct case_result *result;
 	const struct kind *kind;
 	const struct unit *unit;
@@ -106,7 +106,7 @@ struct batch {
 	struct arena arena;		/* spine: records and signature values */
 	uint8_t ranges_n;
 	struct batch_range ranges[BATCH_RANGES_MAX];
-	atomic_uint left;		/* ranges still with workers; the last one passes the batch on */
+	atomic_uint left;		/* ranges with workers; the last passes it on */
 	struct catalogue *catalogue;	/* snapshots in force when it was sealed, referenced */
 	struct keyring *keyring;
 	struct batch *next;		/* spine's lists */

@@ -248,7 +248,8 @@ enum status case_decode(struct case_view *out, struct slice bytes, struct arena 
 	out->request_id = read_short(&r);
 	out->facts = read_blob(&r);
 	out->approval = read_blob(&r);
-	return r.bad || reader_left(&r) != 0 || out->priority >= PRIORITY_COUNT ? ST_CORRUPT : ST_OK;
+	return r.bad || reader_left(&r) != 0 || out->priority >= PRIORITY_COUNT ? ST_CORRUPT :
+										  ST_OK;
 }
 
 enum status case_digest(struct slice bytes, uint8_t digest[SHA256_BYTES])

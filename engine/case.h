@@ -12,12 +12,14 @@
  *	  str code
  *	  u8 count, each holder: u8 id_kind, str country, str number, str name, u8 role,
  *	                         u32 from, u32 to (yyyymmdd, 0 = open), u8 visibility
- *	  u8 count, each result: str unit, str kind, u16 ordinal, u16 revision, str replaces (26 or 0),
- *	                         str signer, u64 given_number, str given_text,
+ *	  u8 count, each result: str unit, str kind, u16 ordinal, u16 revision, str replaces
+ *	                         (26 or 0), str signer, u64 given_number, str given_text,
  *	                         u8 count, each field: str name, u8 type, value
- *	  value: TEXT blob · NUMBER u64 two's complement, u8 decimals · FLAG u8 · DATE u16 y, u8 m, u8 d
- *	         (0 = unknown) · TABLE u16 rows, u8 columns, rows × columns blobs
- *	side: u8 priority, str request_id, blob facts, blob approval (protobuf of trien.v1.Facts/Approval)
+ *	  value: TEXT blob · NUMBER u64 two's complement, u8 decimals · FLAG u8 ·
+ *	         DATE u16 y, u8 m, u8 d (0 = unknown) ·
+ *	         TABLE u16 rows, u8 columns, rows × columns blobs
+ *	side: u8 priority, str request_id, blob facts, blob approval
+ *	      (protobuf of trien.v1.Facts, Approval)
  *
  * Fields stand in the order of the kind's schema, so the same content gives the same bytes.
  * All text is NFC UTF-8 without control or bidi characters (TAB and LF only where a schema allows).
@@ -53,7 +55,8 @@ struct field {
 		struct { int64_t value; uint8_t decimals; } number;
 		bool flag;
 		struct partial_date date;
-		struct { uint16_t rows; uint8_t columns; struct slice *cells; } table; /* row by row */
+		/* row by row */
+		struct { uint16_t rows; uint8_t columns; struct slice *cells; } table;
 	};
 };
 

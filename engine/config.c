@@ -50,7 +50,8 @@ static const struct setting settings[] = {
 	{ "log_level", TEXT, AT(log_level), "info", 0, 0, "debug, info, warn, error" },
 	{ "store", TEXT, AT(store), "embedded", 0, 0, "embedded" },
 	{ "io", TEXT, AT(io), "auto", 0, 0, "auto, uring, posix" },
-	{ "development", BOOL, AT(development), "false", 0, 0, "development CA: marked on each page" },
+	{ "development", BOOL, AT(development), "false", 0, 0,
+	  "development CA: marked on each page" },
 	{ "engine", COUNT, AT(engine), "0", 0, ENGINES_MAX - 1, "number of this engine" },
 	{ "workers", COUNT, AT(workers), "0", 0, WORKERS_MAX, "press threads, 0 = one a core" },
 	{ "signer_threads", COUNT, AT(signer_threads), "0", 0, WORKERS_MAX, "0 = one a core" },
@@ -60,10 +61,12 @@ static const struct setting settings[] = {
 	{ "journal_segment_mb", COUNT, AT(journal_segment_mb), "64", 4, 256, "MiB" },
 	{ "batches", COUNT, AT(batches), "6", 1, BATCHES_IN_FLIGHT_MAX, "batches in flight" },
 	{ "batch_age_ms", COUNT, AT(batch_age_ms), "5", 0, 1000, "milliseconds" },
-	{ "check_one_in", COUNT, AT(check_one_in), "1", 1, 64, "release check, 1 = every signature" },
+	{ "check_one_in", COUNT, AT(check_one_in), "1", 1, 64,
+	  "release check, 1 = every signature" },
 	{ "crl_hours_max", COUNT, AT(crl_hours_max), "168", 0, 8760, "hours; 0 = no CRL needed" },
 	{ "quota_mb", COUNT, AT(quota_mb), "128", 16, 4096, "memory for requests, MiB" },
-	{ "drain_ms", COUNT, AT(drain_ms), "10000", 0, 600000, "milliseconds to finish on SIGTERM" },
+	{ "drain_ms", COUNT, AT(drain_ms), "10000", 0, 600000,
+	  "milliseconds to finish on SIGTERM" },
 	{ "accept_behind", BOOL, AT(accept_behind), "false", 0, 0,
 	  "go on behind the store's numbers (after a restore)" },
 };
@@ -228,7 +231,8 @@ static enum status load_flags(struct raw *raw, int argc, char **argv, const char
 		int i;
 
 		if (strncmp(arg, "--", 2) != 0)
-			return error_set(e, ST_INVALID, "'%s': settings are given as --name VALUE", arg);
+			return error_set(e, ST_INVALID, "'%s': settings are given as --name VALUE",
+					 arg);
 		n = value != NULL ? (size_t)(value - arg - 2) : strlen(arg + 2);
 		i = setting_find(arg + 2, n);
 		if (i < 0 && strncmp(arg + 2, "config", n) != 0)
@@ -412,7 +416,8 @@ void config_print(const struct config *c, FILE *out, bool json)
 		fputs("{", out);
 	for (size_t i = 0; i < SETTINGS; i++) {
 		if (json)
-			fprintf(out, "%s\n\"%s\": {\"value\": ", i > 0 ? "," : "", settings[i].name);
+			fprintf(out, "%s\n\"%s\": {\"value\": ", i > 0 ? "," : "",
+				settings[i].name);
 		else
 			fprintf(out, "%s = ", settings[i].name);
 		print_value(c, &settings[i], out, json);

@@ -2,9 +2,9 @@
  * config.h - one table of settings; flags over environment over file over defaults.
  *
  * File syntax is libconfuse's: `name = value`, lists `name = {a, b}`. Each setting is also the flag
- * `--name` and the environment variable `TRIEN_NAME` (capitals, `-` and `_` alike). A broken value stops
- * the start with file and line (exit 78, EX_CONFIG of sysexits). Read once at start; a SIGHUP reads
- * data (schemas, certificates, principals) again, not this file.
+ * `--name` and the environment variable `TRIEN_NAME` (capitals, `-` and `_` alike). A broken value
+ * stops the start with file and line (exit 78, EX_CONFIG of sysexits). Read once at start; a SIGHUP
+ * reads data (schemas, certificates, principals) again, not this file.
  */
 #ifndef TRIEN_CONFIG_H
 #define TRIEN_CONFIG_H
@@ -50,7 +50,8 @@ struct config {
 	uint32_t crl_hours_max;		/* 0 = no CRL needed */
 	uint32_t quota_mb;		/* gRPC memory */
 	uint32_t drain_ms;
-	bool accept_behind;		/* a person's decision: continue behind the store's numbers */
+	/* a person's decision: continue behind the store's numbers */
+	bool accept_behind;
 };
 
 /*

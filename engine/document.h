@@ -5,8 +5,8 @@
  * (P5). Render lays the whole file out, with a hole for each signature's /Contents; sign fills the
  * holes; store keeps body and parts, and each layer once by its SHA-256.
  *
- *	%PDF… fonts, form, unit, signer │ pages, text, QR, XMP, JSON │ sig 1 │ xref │ update │ sig 2 │ xref
- *	└──── layers (shared prefix) ───┘└──────── body ────────────┘└ hole ┘└──── body ────┘└ hole ┘└ body
+ *	%PDF… fonts, form, unit, signer │ pages, QR, XMP, JSON │ sig 1 │ xref, update │ sig 2 │ …
+ *	└──── layers (shared prefix) ───┘└────── body ─────────┘└ hole ┘└──── body ───┘└ hole ┘└ …
  */
 #ifndef TRIEN_DOCUMENT_H
 #define TRIEN_DOCUMENT_H
@@ -44,7 +44,8 @@ enum signer_role { ROLE_PERSON, ROLE_AGENCY };
 struct signature_slot {
 	enum signer_role role;
 	uint32_t hole_bytes;	/* exact, from chain, algorithm and profile */
-	uint32_t body_bytes;	/* room in the body for what differs per document: digest and value, hex */
+	/* room in the body for what differs per document: digest and value, hex */
+	uint32_t body_bytes;
 	char name[256];		/* UTF-8, /Name: the certificate's subject CN */
 	uint8_t cert_sha256[SHA256_BYTES];	/* of the signer's certificate */
 	int64_t signed_ms;	/* Unix, UTC; printed as /M in +07'00' */

@@ -1,6 +1,6 @@
 /*
- * The engine process: opens what lies in DATA, starts the threads, runs the spine on the main thread;
- * a second thread waits for signals.
+ * The engine process: opens what lies in DATA, starts the threads, runs the spine on the main
+ * thread; a second thread waits for signals.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,7 +75,7 @@ static void parent_of(char path[PATH_BYTES])
 	char *slash = strrchr(path, '/');
 
 	if (slash == NULL)
-		strcpy(path, ".");
+		memcpy(path, ".", 2);
 	else
 		slash[slash == path] = '\0';
 }
@@ -177,8 +177,10 @@ static enum status keys_out_of_reach(const struct config *c, struct error *e)
 		return ST_OK;
 	}
 	close(fd);
-	return error_set(e, ST_INVALID, "keys = %s: the engine's process can open the key folder; put it "
-			 "beside the folders that the engine reads, not into one", c->keys);
+	return error_set(e, ST_INVALID,
+			 "keys = %s: the engine's process can open the key folder; put it beside "
+			 "the folders that the engine reads, not into one",
+			 c->keys);
 }
 
 static enum status sandbox(const struct config *c, struct error *e)

@@ -108,8 +108,10 @@ static enum status secrets_load(struct identity *id, const char *dir, struct err
 	return st;
 }
 
-/* The oldest secret serves all before it too; a later one serves from a moment that no sequence can have
- * reached, so that a replay finds the secret under which an id was first made. */
+/*
+ * The oldest secret serves all before it too; a later one serves from a moment that no sequence can
+ * have reached, so that a replay finds the secret under which an id was first made.
+ */
 static enum status secret_create(struct identity *id, const char *dir, int64_t now_ms,
 				 struct error *e)
 {

@@ -8,7 +8,7 @@
  * The millisecond of a sequence is the result's issue time.
  *
  * result id: one AES-128 block under an instance secret over
- *	u16 instance, u8 lane, u8 version = 1, u64 sequence, u32 check = CRC32C of the 12 bytes before
+ *	u16 instance, u8 lane, u8 version = 1, u64 sequence, u32 check = CRC32C of those 12
  * Unguessable; whoever holds the secrets reads lane and sequence back. Secrets change yearly and
  * all are kept; reading tries the newest first.
  */

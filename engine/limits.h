@@ -22,11 +22,11 @@
 #define TABLE_COLUMNS_MAX 12
 #define NAME_BYTES_MAX 400			/* UTF-8; 200 letters, real names exceed 50 */
 #define CODE_BYTES_MAX 40			/* unit, kind, signer, register codes */
-#define NUMBER_TEXT_BYTES_MAX 44		/* CodeNumber 11 + slash + CodeNotation 30, ND 30/2020 PL VI */
+#define NUMBER_TEXT_BYTES_MAX 44		/* ND 30/2020 PL VI: 11 + slash + 30, and spare */
 
 /* ---- a request ---- */
 #define BATCH_CASES_MAX 500			/* SubmitBatch, and one stream message */
-#define REQUEST_BYTES_MAX (2 * 1024 * 1024)	/* a gRPC message; batches should stay below 1 MiB */
+#define REQUEST_BYTES_MAX (2 * 1024 * 1024)	/* a gRPC message; aim below 1 MiB */
 #define STREAM_WINDOW_BYTES_MAX (4 * 1024 * 1024) /* unacknowledged on one stream */
 #define PAGE_SIZE_MAX 200
 #define PAGE_SIZE_DEFAULT 50
@@ -45,15 +45,15 @@
 #define BATCHES_IN_FLIGHT_MAX 8
 #define BATCH_RANGE_ITEMS 32			/* what one worker takes at once */
 #define BATCH_RANGES_MAX (BATCH_ITEMS_MAX / BATCH_RANGE_ITEMS)
-#define BATCH_RECORD_BYTES (2 * 1024 * 1024)	/* records and signatures of a batch; fewer items if larger */
-#define BATCH_WORK_BYTES (8 * 1024 * 1024)	/* decoded cases and bodies, shared out over the ranges */
-#define BACKLOG_CASE_BYTES_MAX (64 * 1024 * 1024) /* cases kept in memory; beyond, re-read from the journal */
+#define BATCH_RECORD_BYTES (2 * 1024 * 1024)	/* of a batch; fewer items if larger */
+#define BATCH_WORK_BYTES (8 * 1024 * 1024)	/* decoded cases, bodies; over all ranges */
+#define BACKLOG_CASE_BYTES_MAX (64 * 1024 * 1024) /* beyond, re-read from the journal */
 #define WORKERS_MAX 64
 
 /* ---- watchers ---- */
 #define WATCHES_MAX 256				/* open at once */
 #define WATCH_ENTRIES_MAX 1024			/* cases and result ids of one watch */
-#define WATCH_QUEUE_MAX 1024			/* changes not yet taken; beyond, the watcher is cut off */
+#define WATCH_QUEUE_MAX 1024			/* changes not taken; beyond, it is cut off */
 
 /* ---- journal ---- */
 #define JOURNAL_RECORD_BYTES_MAX (1024 * 1024)

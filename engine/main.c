@@ -19,11 +19,12 @@ static const struct command {
 } commands[] = {
 	{ "serve", serve, "[--check-config] [--print-config] [--SETTING VALUE]…",
 	  "run the engine until SIGTERM" },
-	{ "keys", cli_keys, "dev|list --data DIR …", "throw-away keys; who can sign what until when" },
+	{ "keys", cli_keys, "dev|list --data DIR …",
+	  "throw-away keys; who can sign what until when" },
 	{ "schema", cli_schema, "check FILE… | preview FILE CASE.json",
 	  "check a kind, an agency or a signer; draw a draft" },
-	{ "register", cli_register, "open|close|list --unit U --code C --year Y --next N --reason T",
-	  "official registers" },
+	{ "register", cli_register,
+	  "open|close|list --unit U --code C --year Y --next N --reason T", "official registers" },
 	{ "submit", cli_submit, "FILE.jsonl|-", "submit cases, one JSON object a line" },
 	{ "get", cli_get, "RESULT_ID… [--output FILE]", "show results, download their PDFs" },
 	{ "list", cli_list, "--id-kind K --number N", "a holder's results, newest first" },
@@ -57,7 +58,8 @@ static int help(int argc, char **argv)
 	       "3 undetermined ·\n65 data damaged · 69 engine not reached · 70 internal · 74 "
 	       "input/output · 75 try again · 78 configuration\n");
 	if (one == NULL)
-		printf("`trien help COMMAND` says more; --json everywhere gives machines their form.\n");
+		printf("`trien help COMMAND` says more; --json everywhere gives machines their "
+		       "form.\n");
 	return 0;
 }
 

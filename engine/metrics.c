@@ -109,7 +109,7 @@ static enum status address_read(const char *text, struct sockaddr_in *out, struc
 	snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
 	*out = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	if (strcmp(host, "localhost") == 0)
-		strcpy(host, "127.0.0.1");
+		snprintf(host, sizeof(host), "127.0.0.1");
 	if (inet_pton(AF_INET, host, &out->sin_addr) != 1 ||
 	    ntohl(out->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET)
 		return error_set(e, ST_INVALID, "metrics = %s: only loopback addresses "

@@ -79,7 +79,7 @@ static void press_range(struct worker *w, struct batch_range *range)
 
 		if (st == ST_OK)
 			continue;
-		/* Too large for its share: later stages skip it, the spine seals it again, alone. */
+		/* Too large for its share: later stages skip it, the spine seals it alone. */
 		item->large = st == ST_TOO_LARGE && range->batch->items_n > 1;
 		hold(item, item->large ? REASON_BUSY : REASON_RENDER_FAILED, status_name(st));
 	}
@@ -115,7 +115,7 @@ static void *worker_main(void *arg)
 			press_range(w, range);
 		else
 			bind_range(w, range);
-		/* The last range to end hands the batch on; its writes are seen by the next owner. */
+		/* The last range to end hands the batch on; the next owner sees its writes. */
 		if (atomic_fetch_sub(&b->left, 1) == 1)
 			w->home->cfg.done(w->home->cfg.ctx, b);
 	}
@@ -129,7 +129,9 @@ static void pause_ms(uint32_t ms)
 	nanosleep(&t, NULL);
 }
 
-/* A store that is away or full keeps its batch: nothing is lost, the backlog grows in the journal. */
+/*
+ * A store that is away or full keeps its batch: nothing is lost, the backlog grows in the journal.
+ */
 static void store_batch(struct pipeline *p, struct batch *b)
 {
 	uint32_t wait_ms = RETRY_MS_MIN;

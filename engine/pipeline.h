@@ -7,8 +7,8 @@
  *	bind    workers       splice, check, next digest or the file's hash
  *	store   store thread  one transaction a batch
  *
- * A batch goes in through pipeline_push() and comes back through `done`, on the thread that finished
- * it; back edges do not exist.
+ * A batch goes in through pipeline_push() and comes back through `done`, on the thread that
+ * finished it; back edges do not exist.
  */
 #ifndef TRIEN_PIPELINE_H
 #define TRIEN_PIPELINE_H
@@ -30,7 +30,8 @@ struct pipeline_config {
 	void *ctx;
 };
 
-enum status pipeline_new(struct pipeline **p, const struct pipeline_config *cfg, struct error *e) must_use;
+enum status pipeline_new(struct pipeline **p, const struct pipeline_config *cfg,
+			 struct error *e) must_use;
 /* Stops and joins the threads; nothing may be in flight. */
 void pipeline_free(struct pipeline *p);
 /* b->stage says which: BATCH_PRESS, BATCH_BINDING or BATCH_STORING. */

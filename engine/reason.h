@@ -14,53 +14,133 @@
 #define REASONS(R) \
 	R(NONE, ST_OK, "", "") \
 	R(MALFORMED, ST_INVALID, "Thông điệp không đúng định dạng", "The message is malformed") \
-	R(TOO_LARGE, ST_TOO_LARGE, "Hồ sơ vượt quá giới hạn kích thước", "The case exceeds a size limit") \
-	R(CASE_CODE_INVALID, ST_INVALID, "Mã hồ sơ trống hoặc sai dạng", "The case code is empty or malformed") \
-	R(UNIT_UNKNOWN, ST_NOT_FOUND, "Không có cơ quan này trong danh mục tại ngày ban hành", "The agency is not in the catalogue on this date") \
-	R(UNIT_DENIED, ST_DENIED, "Hệ thống gửi không được phép ban hành cho cơ quan này", "The sender may not issue for this agency") \
+	R(TOO_LARGE, ST_TOO_LARGE, \
+	  "Hồ sơ vượt quá giới hạn kích thước", \
+	  "The case exceeds a size limit") \
+	R(CASE_CODE_INVALID, ST_INVALID, \
+	  "Mã hồ sơ trống hoặc sai dạng", \
+	  "The case code is empty or malformed") \
+	R(UNIT_UNKNOWN, ST_NOT_FOUND, \
+	  "Không có cơ quan này trong danh mục tại ngày ban hành", \
+	  "The agency is not in the catalogue on this date") \
+	R(UNIT_DENIED, ST_DENIED, \
+	  "Hệ thống gửi không được phép ban hành cho cơ quan này", \
+	  "The sender may not issue for this agency") \
 	R(KIND_UNKNOWN, ST_NOT_FOUND, "Không có loại kết quả này", "The document kind is unknown") \
-	R(KIND_NOT_EFFECTIVE, ST_PRECONDITION, "Loại kết quả chưa hoặc không còn hiệu lực", "The document kind is not in effect on this date") \
-	R(KIND_NEEDS_APPROVAL, ST_PRECONDITION, "Loại kết quả này được cấp số khi người ký xác nhận trong phiên ký", "This kind is numbered when its signer confirms in a signing session") \
-	R(SIGNER_UNKNOWN, ST_NOT_FOUND, "Không có người ký này tại ngày ban hành", "The signer is not in the catalogue on this date") \
-	R(SIGNER_NOT_ALLOWED, ST_DENIED, "Người ký không có thẩm quyền ký loại kết quả này của cơ quan", "The signer has no authority for this kind of this agency") \
+	R(KIND_NOT_EFFECTIVE, ST_PRECONDITION, \
+	  "Loại kết quả chưa hoặc không còn hiệu lực", \
+	  "The document kind is not in effect on this date") \
+	R(KIND_NEEDS_APPROVAL, ST_PRECONDITION, \
+	  "Loại kết quả này được cấp số khi người ký xác nhận trong phiên ký", \
+	  "This kind is numbered when its signer confirms in a signing session") \
+	R(SIGNER_UNKNOWN, ST_NOT_FOUND, \
+	  "Không có người ký này tại ngày ban hành", \
+	  "The signer is not in the catalogue on this date") \
+	R(SIGNER_NOT_ALLOWED, ST_DENIED, \
+	  "Người ký không có thẩm quyền ký loại kết quả này của cơ quan", \
+	  "The signer has no authority for this kind of this agency") \
 	R(FIELD_MISSING, ST_INVALID, "Thiếu trường bắt buộc", "A required field is missing") \
-	R(FIELD_UNKNOWN, ST_INVALID, "Trường không có trong lược đồ", "The field is not in the schema") \
+	R(FIELD_UNKNOWN, ST_INVALID, \
+	  "Trường không có trong lược đồ", \
+	  "The field is not in the schema") \
 	R(FIELD_DUPLICATE, ST_INVALID, "Trường lặp lại", "The field occurs twice") \
-	R(FIELD_TYPE, ST_INVALID, "Kiểu giá trị không đúng với lược đồ", "The value's type is not the schema's") \
+	R(FIELD_TYPE, ST_INVALID, \
+	  "Kiểu giá trị không đúng với lược đồ", \
+	  "The value's type is not the schema's") \
 	R(FIELD_TOO_LONG, ST_INVALID, "Giá trị dài quá giới hạn", "The value is too long") \
 	R(FIELD_VALUE, ST_INVALID, "Giá trị không hợp lệ", "The value is not allowed") \
 	R(DATE_INVALID, ST_INVALID, "Ngày tháng không hợp lệ", "The date is invalid") \
-	R(UTF8_INVALID, ST_INVALID, "Văn bản không phải UTF-8 hợp lệ", "The text is not valid UTF-8") \
-	R(CHARACTER_REFUSED, ST_INVALID, "Ký tự điều khiển hoặc đảo chiều không được phép", "A control or bidi character is refused") \
-	R(GLYPH_MISSING, ST_INVALID, "Phông chữ không có ký tự này", "The font lacks this character") \
-	R(HOLDER_INVALID, ST_INVALID, "Thông tin chủ sở hữu kết quả không hợp lệ", "A holder is invalid") \
-	R(HOLDER_MISSING, ST_INVALID, "Kết quả phải có ít nhất một chủ sở hữu", "A case needs at least one holder") \
-	R(RESULT_MISSING, ST_INVALID, "Hồ sơ phải có ít nhất một kết quả", "A case needs at least one result") \
-	R(RESULT_DUPLICATE, ST_INVALID, "Hai kết quả trùng khóa trong một hồ sơ", "Two results of the case share a key") \
-	R(REPLACES_UNKNOWN, ST_NOT_FOUND, "Không tìm thấy kết quả được thay thế", "The result to be replaced is not known") \
-	R(REPLACES_NOT_STORED, ST_AGAIN, "Kết quả được thay thế đang xử lý, hãy gửi lại sau", "The result to be replaced is still in progress; send again") \
-	R(REPLACES_MISMATCH, ST_PRECONDITION, "Kết quả được thay thế khác loại hoặc khác cơ quan", "The result to be replaced is of another kind or agency") \
-	R(CASE_CONTENT_CONFLICT, ST_CONFLICT, "Khóa kết quả đã có với nội dung khác", "The result key exists with other content") \
-	R(NUMBER_GIVEN_MISSING, ST_INVALID, "Loại kết quả này cần số do hồ sơ cung cấp", "This kind takes its number from the case") \
-	R(NUMBER_GIVEN_REFUSED, ST_INVALID, "Loại kết quả này do hệ thống cấp số", "This kind is numbered by the engine") \
-	R(NUMBER_TAKEN, ST_CONFLICT, "Số này đã có trong sổ", "The number is already in the register") \
-	R(REGISTER_NOT_OPEN, ST_PRECONDITION, "Sổ đăng ký chưa được mở cho năm này", "The register is not open for this year") \
-	R(CLOCK_STEP, ST_UNAVAILABLE, "Đồng hồ máy chủ lùi quá giới hạn, tạm dừng cấp số", "The server's clock stepped back; numbering is stopped") \
-	R(JOURNAL_FULL, ST_FULL, "Hàng đợi lưu trữ đầy, hãy gửi lại sau", "The journal is full; send again later") \
-	R(BUSY, ST_FULL, "Máy chủ đang quá tải, hãy gửi lại sau", "The engine is at its limit; send again later") \
-	R(STOPPING, ST_UNAVAILABLE, "Máy chủ đang dừng, hãy gửi lại sau", "The engine is stopping; send again later") \
-	R(STORE_BEHIND, ST_UNAVAILABLE, "Sổ chưa đối chiếu được với kho, tạm dừng cấp số", "Registers are not reconciled with the store; numbering is stopped") \
-	R(KEY_MISSING, ST_PRECONDITION, "Chưa có khóa ký cho người ký hoặc cơ quan", "No signing key for this signer or agency") \
+	R(UTF8_INVALID, ST_INVALID, \
+	  "Văn bản không phải UTF-8 hợp lệ", \
+	  "The text is not valid UTF-8") \
+	R(CHARACTER_REFUSED, ST_INVALID, \
+	  "Ký tự điều khiển hoặc đảo chiều không được phép", \
+	  "A control or bidi character is refused") \
+	R(GLYPH_MISSING, ST_INVALID, \
+	  "Phông chữ không có ký tự này", \
+	  "The font lacks this character") \
+	R(HOLDER_INVALID, ST_INVALID, \
+	  "Thông tin chủ sở hữu kết quả không hợp lệ", \
+	  "A holder is invalid") \
+	R(HOLDER_MISSING, ST_INVALID, \
+	  "Kết quả phải có ít nhất một chủ sở hữu", \
+	  "A case needs at least one holder") \
+	R(RESULT_MISSING, ST_INVALID, \
+	  "Hồ sơ phải có ít nhất một kết quả", \
+	  "A case needs at least one result") \
+	R(RESULT_DUPLICATE, ST_INVALID, \
+	  "Hai kết quả trùng khóa trong một hồ sơ", \
+	  "Two results of the case share a key") \
+	R(REPLACES_UNKNOWN, ST_NOT_FOUND, \
+	  "Không tìm thấy kết quả được thay thế", \
+	  "The result to be replaced is not known") \
+	R(REPLACES_NOT_STORED, ST_AGAIN, \
+	  "Kết quả được thay thế đang xử lý, hãy gửi lại sau", \
+	  "The result to be replaced is still in progress; send again") \
+	R(REPLACES_MISMATCH, ST_PRECONDITION, \
+	  "Kết quả được thay thế khác loại hoặc khác cơ quan", \
+	  "The result to be replaced is of another kind or agency") \
+	R(CASE_CONTENT_CONFLICT, ST_CONFLICT, \
+	  "Khóa kết quả đã có với nội dung khác", \
+	  "The result key exists with other content") \
+	R(NUMBER_GIVEN_MISSING, ST_INVALID, \
+	  "Loại kết quả này cần số do hồ sơ cung cấp", \
+	  "This kind takes its number from the case") \
+	R(NUMBER_GIVEN_REFUSED, ST_INVALID, \
+	  "Loại kết quả này do hệ thống cấp số", \
+	  "This kind is numbered by the engine") \
+	R(NUMBER_TAKEN, ST_CONFLICT, \
+	  "Số này đã có trong sổ", \
+	  "The number is already in the register") \
+	R(REGISTER_NOT_OPEN, ST_PRECONDITION, \
+	  "Sổ đăng ký chưa được mở cho năm này", \
+	  "The register is not open for this year") \
+	R(CLOCK_STEP, ST_UNAVAILABLE, \
+	  "Đồng hồ máy chủ lùi quá giới hạn, tạm dừng cấp số", \
+	  "The server's clock stepped back; numbering is stopped") \
+	R(JOURNAL_FULL, ST_FULL, \
+	  "Hàng đợi lưu trữ đầy, hãy gửi lại sau", \
+	  "The journal is full; send again later") \
+	R(BUSY, ST_FULL, \
+	  "Máy chủ đang quá tải, hãy gửi lại sau", \
+	  "The engine is at its limit; send again later") \
+	R(STOPPING, ST_UNAVAILABLE, \
+	  "Máy chủ đang dừng, hãy gửi lại sau", \
+	  "The engine is stopping; send again later") \
+	R(STORE_BEHIND, ST_UNAVAILABLE, \
+	  "Sổ chưa đối chiếu được với kho, tạm dừng cấp số", \
+	  "Registers are not reconciled with the store; numbering is stopped") \
+	R(KEY_MISSING, ST_PRECONDITION, \
+	  "Chưa có khóa ký cho người ký hoặc cơ quan", \
+	  "No signing key for this signer or agency") \
 	R(CERT_EXPIRED, ST_PRECONDITION, "Chứng thư số hết hạn", "The certificate has expired") \
-	R(CERT_NOT_YET_VALID, ST_PRECONDITION, "Chứng thư số chưa có hiệu lực", "The certificate is not yet valid") \
-	R(CERT_REVOKED, ST_PRECONDITION, "Chứng thư số đã bị thu hồi", "The certificate is revoked") \
-	R(CERT_WRONG_UNIT, ST_PRECONDITION, "Chứng thư số không thuộc cơ quan này", "The certificate belongs to another agency") \
-	R(CRL_STALE, ST_UNAVAILABLE, "Danh sách thu hồi (CRL) thiếu hoặc quá cũ", "The revocation list is missing or stale") \
-	R(SIGNATURE_WRONG, ST_INTERNAL, "Chữ ký tạo ra không kiểm tra được bằng chứng thư số", "The signature made does not verify with the certificate") \
-	R(SIGNER_REFUSED, ST_PRECONDITION, "Tiến trình ký từ chối theo chính sách khóa", "The signer process refused by key policy") \
-	R(SIGNER_AWAY, ST_UNAVAILABLE, "Tiến trình ký không trả lời", "The signer process does not answer") \
-	R(RENDER_FAILED, ST_INTERNAL, "Không dựng được văn bản", "The document could not be rendered") \
-	R(STORE_CONFLICT, ST_DAMAGED, "Kho đã có kết quả khác với cùng mã", "The store holds another result under the same id")
+	R(CERT_NOT_YET_VALID, ST_PRECONDITION, \
+	  "Chứng thư số chưa có hiệu lực", \
+	  "The certificate is not yet valid") \
+	R(CERT_REVOKED, ST_PRECONDITION, \
+	  "Chứng thư số đã bị thu hồi", \
+	  "The certificate is revoked") \
+	R(CERT_WRONG_UNIT, ST_PRECONDITION, \
+	  "Chứng thư số không thuộc cơ quan này", \
+	  "The certificate belongs to another agency") \
+	R(CRL_STALE, ST_UNAVAILABLE, \
+	  "Danh sách thu hồi (CRL) thiếu hoặc quá cũ", \
+	  "The revocation list is missing or stale") \
+	R(SIGNATURE_WRONG, ST_INTERNAL, \
+	  "Chữ ký tạo ra không kiểm tra được bằng chứng thư số", \
+	  "The signature made does not verify with the certificate") \
+	R(SIGNER_REFUSED, ST_PRECONDITION, \
+	  "Tiến trình ký từ chối theo chính sách khóa", \
+	  "The signer process refused by key policy") \
+	R(SIGNER_AWAY, ST_UNAVAILABLE, \
+	  "Tiến trình ký không trả lời", \
+	  "The signer process does not answer") \
+	R(RENDER_FAILED, ST_INTERNAL, \
+	  "Không dựng được văn bản", \
+	  "The document could not be rendered") \
+	R(STORE_CONFLICT, ST_DAMAGED, \
+	  "Kho đã có kết quả khác với cùng mã", \
+	  "The store holds another result under the same id")
 
 enum reason {
 #define REASON_ENUM(name, status, vi, en) REASON_##name,

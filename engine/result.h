@@ -9,7 +9,12 @@
 /* The life of a stored result (DESIGN 2). */
 enum life { LIFE_VALID = 1, LIFE_CORRECTED, LIFE_REPLACED, LIFE_REVOKED, LIFE_EXPIRED };
 
-struct signature_view { uint8_t role; int64_t signed_ms; uint8_t cert_sha256[32]; struct slice subject; };
+struct signature_view {
+	uint8_t role;
+	int64_t signed_ms;
+	uint8_t cert_sha256[32];
+	struct slice subject;
+};
 
 /* Slices borrow from the reader's buffer until its next call. */
 struct result_view {

@@ -7,8 +7,9 @@
  *	control: 'S' + descriptor to the engine: the other end of a new signer's pair
  *	         'R' from the engine: this signer does not answer, start another one
  *
- * SIGTERM, SIGINT: the engine drains, then all ends. SIGHUP: the engine reads catalogue, certificates,
- * principals and TLS again, and a new signer reads the keys. Children die with the supervisor.
+ * SIGTERM, SIGINT: the engine drains, then all ends. SIGHUP: the engine reads catalogue,
+ * certificates, principals and TLS again, and a new signer reads the keys. Children die with the
+ * supervisor.
  */
 #ifndef TRIEN_SUPERVISOR_H
 #define TRIEN_SUPERVISOR_H
@@ -17,8 +18,10 @@
 
 #define CHILD_FD 3
 
-/* argv: as given to `serve`; handed on to the children. Returns the process's exit code: the engine's
- * or signer's where it refused to start (sysexits.h), 70 after too many crashes. */
+/*
+ * argv: as given to `serve`; handed on to the children. Returns the process's exit code: the
+ * engine's or signer's where it refused to start (sysexits.h), 70 after too many crashes.
+ */
 int supervisor_run(const struct config *c, int argc, char **argv);
 
 /* The children: `trien engine`, `trien signer`. */

@@ -18,7 +18,8 @@
 #endif
 
 #define ABI_1 (LANDLOCK_ACCESS_FS_MAKE_SYM * 2 - 1)	/* its highest right and all below */
-#define READ (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define READ (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | \
+	      LANDLOCK_ACCESS_FS_READ_DIR)
 #define OF_A_FILE (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | \
 		   LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
 
@@ -72,8 +73,10 @@ enum status landlock_exclude_others(const struct landlock_paths *paths, struct e
 	int ruleset;
 
 	if (abi < 1) {
-		log_warn("landlock", "%s: this kernel has no landlock; folders are kept apart by file "
-			 "permissions only", strerror(errno));
+		log_warn("landlock",
+			 "%s: this kernel has no landlock; folders are kept apart by file "
+			 "permissions only",
+			 strerror(errno));
 		return error_set(e, ST_UNSUPPORTED, "landlock: %s", strerror(errno));
 	}
 	attr.handled_access_fs = rights_of_abi(abi);

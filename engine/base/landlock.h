@@ -18,8 +18,8 @@ struct landlock_paths {
 };
 
 /*
- * For the calling thread and all it will start: call before any other thread exists. Cannot be undone;
- * sets no_new_privs. A path that does not exist: ST_NOT_FOUND and nothing is restricted.
+ * For the calling thread and all it will start: call before any other thread exists. Cannot be
+ * undone; sets no_new_privs. A path that does not exist: ST_NOT_FOUND and nothing is restricted.
  * ST_UNSUPPORTED: the kernel lacks landlock or it is switched off; a warning was logged and the
  * process goes on unrestricted (the caller decides).
  */

@@ -25,7 +25,9 @@ void queue_free(struct queue *q);
 enum status queue_push(struct queue *q, void *item) must_use;
 /* Consumer. NULL when empty. */
 void *queue_pop(struct queue *q);
-/* Consumer: blocks until an item or queue_close(); NULL = closed and empty. timeout_ms < 0: ever. */
+/*
+ * Consumer: blocks until an item or queue_close(); NULL = closed and empty. timeout_ms < 0: ever.
+ */
 void *queue_wait(struct queue *q, int timeout_ms);
 /* Wakes all waiters; later pushes fail with ST_UNAVAILABLE. */
 void queue_close(struct queue *q);

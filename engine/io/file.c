@@ -178,8 +178,8 @@ enum status dir_lock(const char *path, int *fd, struct error *e)
 			n = pread(f, text, sizeof(text) - 1, 0);
 			text[n > 0 ? n : 0] = '\0';
 			text[strspn(text, "0123456789")] = '\0';
-			st = error_set(e, ST_EXISTS, "%s: in use by process %s; stop it first", path,
-				       text[0] != '\0' ? text : "(unknown)");
+			st = error_set(e, ST_EXISTS, "%s: in use by process %s; stop it first",
+				       path, text[0] != '\0' ? text : "(unknown)");
 		}
 		close(f);
 		return st;

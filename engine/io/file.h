@@ -11,12 +11,15 @@
 #include "base/status.h"
 
 /* tmp + write + fsync + rename + fsync of the folder: afterwards path is old or new, never half. */
-enum status file_replace(const char *path, struct slice bytes, mode_t mode, struct error *e) must_use;
+enum status file_replace(const char *path, struct slice bytes, mode_t mode,
+			 struct error *e) must_use;
 /* malloc'd, NUL-terminated beyond n. ST_NOT_FOUND, ST_TOO_LARGE beyond max. */
-enum status file_read(const char *path, size_t max, uint8_t **bytes, size_t *n, struct error *e) must_use;
-enum status dir_make(const char *path, mode_t mode, struct error *e) must_use;	/* with parents; existing is fine */
+enum status file_read(const char *path, size_t max, uint8_t **bytes, size_t *n,
+		      struct error *e) must_use;
+/* With parents; existing is fine. */
+enum status dir_make(const char *path, mode_t mode, struct error *e) must_use;
 enum status dir_sync(const char *path, struct error *e) must_use;
-/* Exclusive lock on path (created), with our pid inside. ST_EXISTS names the holder. *fd keeps it. */
+/* Exclusive lock on path (created), our pid inside. ST_EXISTS names the holder. *fd keeps it. */
 enum status dir_lock(const char *path, int *fd, struct error *e) must_use;
 void *aligned_new(size_t n);	/* 4096-aligned, zeroed; free() */
 

@@ -41,7 +41,9 @@ static int op_fd(const struct io_op *op)
 	return (int)(op->private[3] >> 32);
 }
 
-/* The ring belongs to the thread that enables it: the one that runs it, not the one that made it. */
+/*
+ * The ring belongs to the thread that enables it: the one that runs it, not the one that made it.
+ */
 static void enable(struct uring *u)
 {
 	int rc;
@@ -49,7 +51,8 @@ static void enable(struct uring *u)
 	if (u->enabled)
 		return;
 	/* liburing 2.3 forgets to export io_uring_enable_rings(). */
-	rc = io_uring_register((unsigned int)u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	rc = io_uring_register((unsigned int)u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+			       0);
 	assert(rc == 0);
 	u->enabled = true;
 }

@@ -211,8 +211,9 @@ static void hub_hang(struct notify *n, struct watch *w)
 {
 	for (uint32_t i = 0; i < w->entries_n; i++) {
 		struct entry *e = &w->entries[i];
-		struct entry **head = &n->buckets[e->is_case ?
-			bucket_of_case(e->unit, e->unit_n, e->code, e->code_n) : bucket_of_id(e->id)];
+		uint32_t bucket = !e->is_case ? bucket_of_id(e->id) :
+			bucket_of_case(e->unit, e->unit_n, e->code, e->code_n);
+		struct entry **head = &n->buckets[bucket];
 
 		e->watch = w;
 		e->next = *head;

@@ -33,7 +33,10 @@ struct watch_filter {
 enum status notify_new(struct notify **n) must_use;
 /* Every watch must be gone (notify_close() tells them). NULL is allowed. */
 void notify_free(struct notify *n);
-/* Cuts all watches off with ST_UNAVAILABLE, waking each; later watches are refused with it. Any thread. */
+/*
+ * Cuts all watches off with ST_UNAVAILABLE, waking each; later watches are refused with it. Any
+ * thread.
+ */
 void notify_close(struct notify *n);
 
 /*
@@ -45,8 +48,8 @@ void notify_publish(struct notify *n, const struct state_change *changes, uint32
 /*
  * Any thread. wake(owner) runs on the publishing thread when the queue goes from empty to not
  * empty, or when a watch with an empty queue is cut off; it must not block and must not call
- * into notify. ST_INVALID: filter empty, or a name empty or beyond its limit; ST_TOO_LARGE: more than
- * WATCH_ENTRIES_MAX; ST_FULL: WATCHES_MAX are open; ST_UNAVAILABLE: closed; ST_NOMEM.
+ * into notify. ST_INVALID: filter empty, or a name empty or beyond its limit; ST_TOO_LARGE: more
+ * than WATCH_ENTRIES_MAX; ST_FULL: WATCHES_MAX are open; ST_UNAVAILABLE: closed; ST_NOMEM.
  */
 enum status notify_watch(struct notify *n, const struct watch_filter *f, void (*wake)(void *owner),
 			 void *owner, struct watch **out) must_use;

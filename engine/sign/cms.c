@@ -17,11 +17,15 @@ static const uint8_t oid_signed_data[] = { 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 1
 static const uint8_t oid_content_type[] = { 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 9, 3 };
 static const uint8_t oid_message_digest[] = { 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 9, 4 };
 /* id-aa-signingCertificateV2, RFC 5035 */
-static const uint8_t oid_certificate_v2[] = { 6, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 9, 16, 2, 47 };
+static const uint8_t oid_certificate_v2[] = {
+	6, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 9, 16, 2, 47
+};
 /* SHA-256 without parameters, RFC 5754 section 2 */
 static const uint8_t alg_sha256[] = { 0x30, 11, 6, 9, 0x60, 0x86, 0x48, 1, 101, 3, 4, 2, 1 };
 /* sha256WithRSAEncryption with NULL, RFC 4055 section 5 */
-static const uint8_t alg_rsa[] = { 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 11, 5, 0 };
+static const uint8_t alg_rsa[] = {
+	0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 11, 5, 0
+};
 /* RSASSA-PSS, SHA-256, MGF1 with SHA-256, salt 32, RFC 4055 section 3.1 */
 static const uint8_t alg_pss[] = {
 	0x30, 65, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 10,
@@ -68,7 +72,8 @@ static const uint8_t *put_attributes(struct der *d, struct slice cert)
 	sha256_once(cert.p, cert.n, cert_hash);
 	PUT(d, cert_hash);
 	der_wrap(d, OCTETS, mark);
-	for (int nested = 0; nested < 3; nested++)	/* ESSCertIDv2, certs, SigningCertificateV2 */
+	/* ESSCertIDv2, certs, SigningCertificateV2 */
+	for (int nested = 0; nested < 3; nested++)
 		der_wrap(d, SEQUENCE, mark);
 	end_attribute(d, oid_certificate_v2, sizeof(oid_certificate_v2), mark);
 
@@ -211,9 +216,11 @@ static enum status cut(struct cms_skeleton *out, const struct built *b, uint16_t
 	assert(end == b->all.p + b->all.n);
 	if (hole_bytes != 0 && needs > hole_bytes)
 		return ST_TOO_LARGE;
-	if (!layer_make(&out->head, "<", slice_of(b->all.p, (size_t)(b->digest - b->all.p)), 0, "") ||
+	if (!layer_make(&out->head, "<", slice_of(b->all.p, (size_t)(b->digest - b->all.p)), 0,
+			"") ||
 	    !layer_make(&out->middle, "", slice_of(middle, (size_t)(b->value - middle)), 0, "") ||
-	    !layer_make(&out->tail, "", slice_of(end, 0), hole_bytes == 0 ? 0 : hole_bytes - needs, ">"))
+	    !layer_make(&out->tail, "", slice_of(end, 0), hole_bytes == 0 ? 0 : hole_bytes - needs,
+			">"))
 		return ST_NOMEM;
 	return ST_OK;
 }

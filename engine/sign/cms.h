@@ -1,15 +1,15 @@
 /*
  * cms.h - CMS skeletons (RFC 5652): everything of a signature but digest and value, as hex text.
  *
- *	`<` 3082…SignedData…certificates…SignerInfo…messageDigest 0420 │ digest │ signingCertificateV2
- *	└──────────────────────── head ────────────────────────────────┘  body  └── middle ────────────
- *	signatureAlgorithm 0482nnnn │ value │ 00… `>`
- *	────────────────────────────┘ body  └ tail ─┘
+ *	`<` 3082…SignedData…certificates…SignerInfo…messageDigest 0420 │ digest │
+ *	└──────────────────────── head ────────────────────────────────┘  body  └
+ *	signingCertificateV2…signatureAlgorithm 0482nnnn │ value │ 00… `>`
+ *	─────────────────── middle ──────────────────────┘ body  └ tail ─┘
  *
  * Lengths stand in front, so each length of the value has a head of its own. The three signed
  * attributes are ordered by their encoding (DER SET OF): contentType 3018, messageDigest 302f,
- * signingCertificateV2 3037 (SHA-256 is its default and left out, RFC 5035 section 4). No signing-time
- * attribute (EN 319 142-1 clause 6.3: the time stands in /M).
+ * signingCertificateV2 3037 (SHA-256 is its default and left out, RFC 5035 section 4). No
+ * signing-time attribute (EN 319 142-1 clause 6.3: the time stands in /M).
  */
 #ifndef TRIEN_SIGN_CMS_H
 #define TRIEN_SIGN_CMS_H
@@ -26,8 +26,8 @@
 struct cms_skeleton { struct layer head, middle, tail; };
 
 /*
- * certs: DER, the signer's first, without the root. hole_bytes: of the whole from `<` to `>`; a shorter
- * skeleton is filled up with zeros behind the DER. 0: exactly what it needs.
+ * certs: DER, the signer's first, without the root. hole_bytes: of the whole from `<` to `>`; a
+ * shorter skeleton is filled up with zeros behind the DER. 0: exactly what it needs.
  */
 enum status cms_skeleton(struct cms_skeleton *out, enum algorithm a, const struct slice *certs,
 			 size_t certs_n, uint16_t signature_bytes, uint32_t hole_bytes) must_use;

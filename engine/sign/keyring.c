@@ -11,7 +11,8 @@ struct keyring {
 	uint32_t keys_n;
 	struct signing_key *keys;
 	uint32_t mask;
-	uint32_t *slots;		/* open addressing over (unit, signer): index + 1, 0 = empty */
+	/* open addressing over (unit, signer): index + 1, 0 = empty */
+	uint32_t *slots;
 };
 
 static uint64_t hash_names(struct slice unit, struct slice signer)
@@ -52,8 +53,8 @@ static enum status index_keys(struct keyring *k)
 	return ST_OK;
 }
 
-const struct signing_key *keyring_next(const struct keyring *k, struct slice unit, struct slice signer,
-				       uint32_t *at)
+const struct signing_key *keyring_next(const struct keyring *k, struct slice unit,
+				       struct slice signer, uint32_t *at)
 {
 	uint32_t i = *at == UINT32_MAX ? (uint32_t)hash_names(unit, signer) & k->mask :
 		(*at + 1) & k->mask;
@@ -61,7 +62,8 @@ const struct signing_key *keyring_next(const struct keyring *k, struct slice uni
 	for (; k->slots[i] != 0; i = (i + 1) & k->mask) {
 		const struct signing_key *key = &k->keys[k->slots[i] - 1];
 
-		if (slice_eq(slice_str(key->policy->unit), unit) && slice_eq(signer_of(key), signer)) {
+		if (slice_eq(slice_str(key->policy->unit), unit) &&
+		    slice_eq(signer_of(key), signer)) {
 			*at = i;
 			return key;
 		}
@@ -124,8 +126,9 @@ static enum status build_skeletons(struct signing_key *k, struct error *e)
 	/* ISO 19005-3 6.1.11: strings of at most 32,767 bytes. */
 	if (st == ST_OK && k->hole_bytes > 2 * 32767)
 		st = ST_TOO_LARGE;
-	return st == ST_OK ? ST_OK : error_set(e, st, "key '%s': no signature of its form can be built: %s",
-					       k->policy->id, status_name(st));
+	return st == ST_OK ? ST_OK :
+			     error_set(e, st, "key '%s': no signature of its form can be built: %s",
+				       k->policy->id, status_name(st));
 }
 
 static void fill_row(struct signing_key *k)
@@ -149,8 +152,8 @@ static enum status load_key(struct signing_key *k, const struct keyring_config *
 	k->info = algorithm_info(k->algorithm);
 	k->check_one_in = cfg->check_one_in > 0 ? cfg->check_one_in : 1;
 	if (st == ST_OK && !cert_has_algorithm(k->chain[0], k->algorithm))
-		st = error_set(e, ST_INVALID, "key '%s': the certificate %s is not for %s", k->policy->id,
-			       k->policy->cert_file, k->info->name);
+		st = error_set(e, ST_INVALID, "key '%s': the certificate %s is not for %s",
+			       k->policy->id, k->policy->cert_file, k->info->name);
 	if (st == ST_OK)
 		st = trust_judge(k, crls, cfg->crl_age_hours_max, e);
 	if (st == ST_OK)

@@ -42,19 +42,21 @@ struct signing_key {
 };
 
 /* Chain signatures, validity window, revocation; fills the key's trust fields. */
-enum status trust_judge(struct signing_key *k, const STACK_OF(X509_CRL) *crls, uint32_t crl_age_hours_max,
-			struct error *e) must_use;
+enum status trust_judge(struct signing_key *k, const STACK_OF(X509_CRL) *crls,
+			uint32_t crl_age_hours_max, struct error *e) must_use;
 /* May the key sign at signed_ms? REASON_NONE = yes. */
 enum reason trust_at(const struct signing_key *k, int64_t signed_ms);
 
-/* The keys of (unit, signer or "" for the agency), walking from *at = UINT32_MAX; NULL at the end. */
-const struct signing_key *keyring_next(const struct keyring *k, struct slice unit, struct slice signer,
-				       uint32_t *at);
+/*
+ * The keys of (unit, signer or "" for the agency), walking from *at = UINT32_MAX; NULL at the end.
+ */
+const struct signing_key *keyring_next(const struct keyring *k, struct slice unit,
+				       struct slice signer, uint32_t *at);
 /* Any key of that signer, whatever its unit; "" = none. Linear: only to name a reason. */
 bool keyring_has_signer(const struct keyring *k, struct slice signer);
 
 /* Does value verify as signature over digest under the key's certificate? Any thread. */
-bool verifier_check(const struct signing_key *k, const uint8_t digest[SHA256_BYTES], const uint8_t *value,
-		    uint16_t size);
+bool verifier_check(const struct signing_key *k, const uint8_t digest[SHA256_BYTES],
+		    const uint8_t *value, uint16_t size);
 
 #endif

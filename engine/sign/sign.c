@@ -83,7 +83,8 @@ void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms)
 	item->slots_n = item->kind->signs_n;
 	for (uint8_t i = 0; i < item->slots_n; i++) {
 		bool person = item->kind->signs[i] == ROLE_PERSON;
-		const char *signer = !person ? "" : item->signer != NULL ? item->signer->code : NULL;
+		const char *signer = !person ? "" :
+				     item->signer != NULL ? item->signer->code : NULL;
 		const struct signing_key *wrong = NULL, *key = NULL;
 		enum reason why = REASON_KEY_MISSING;
 
@@ -92,8 +93,9 @@ void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms)
 		if (key == NULL) {
 			item->slots[i].key = NULL;
 			item->held = why;
-			snprintf(item->held_detail, sizeof(item->held_detail), "%s", wrong != NULL ?
-				 wrong->policy->id : signer == NULL || !person ? item->unit->code : signer);
+			snprintf(item->held_detail, sizeof(item->held_detail), "%s",
+				 wrong != NULL ? wrong->policy->id :
+				 signer == NULL || !person ? item->unit->code : signer);
 			return;
 		}
 		plan_slot(&item->slots[i], key, signed_ms);
@@ -115,7 +117,8 @@ static void add_parts(struct sha256 *h, const struct document *d, uint8_t first,
 }
 
 /* From behind the hole to the end of its revision, which may lie inside a part. */
-static enum status add_second_range(struct sha256 *h, const struct document *d, const struct hole *hole)
+static enum status add_second_range(struct sha256 *h, const struct document *d,
+				    const struct hole *hole)
 {
 	uint32_t left = hole->revision_end - (hole->file_offset + hole->file_bytes);
 
@@ -136,9 +139,9 @@ static enum status check_hole(const struct item *item, uint8_t slot)
 	uint64_t at = 0;
 
 	if (slot >= d->holes_n || hole->part >= d->parts_n || hole->part < d->prefix_parts ||
-	    d->parts[hole->part].layer != NULL || hole->file_bytes != item->slots[slot].plan.hole_bytes ||
-	    d->parts[hole->part].size != hole->file_bytes ||
-	    hole->body_offset > d->body_size ||
+	    d->parts[hole->part].layer != NULL ||
+	    hole->file_bytes != item->slots[slot].plan.hole_bytes ||
+	    d->parts[hole->part].size != hole->file_bytes || hole->body_offset > d->body_size ||
 	    item->slots[slot].plan.body_bytes > d->body_size - hole->body_offset ||
 	    hole->revision_end < hole->file_offset + hole->file_bytes ||
 	    d->parts_n + (SPLICE - 1) > DOC_PARTS_MAX)
@@ -207,8 +210,11 @@ static void splice(struct item *item, uint8_t slot, const struct cms_skeleton *s
 	p[2] = (struct part){ &s->middle, 0, s->middle.size };
 	p[3] = (struct part){ NULL, value_at, value_size };
 	p[4] = (struct part){ &s->tail, 0, s->tail.size };
-	hex_upper((char *)d->body + value_at, item->slots[slot].value, item->slots[slot].value_size);
-	/* Room that a shorter value leaves is stored with the body: it must not depend on the past. */
+	hex_upper((char *)d->body + value_at, item->slots[slot].value,
+		  item->slots[slot].value_size);
+	/*
+	 * Room that a shorter value leaves is stored with the body: it must not depend on the past.
+	 */
 	memset(d->body + value_at + value_size, '0',
 	       item->slots[slot].plan.body_bytes - 2 * SHA256_BYTES - value_size);
 	for (uint8_t i = slot + 1; i < d->holes_n; i++)

@@ -15,16 +15,20 @@ struct keyring;			/* certificates, chains, CRLs, policy, skeletons; immutable */
 
 struct keyring_config {
 	const char *certs_dir;		/* DATA/certs: *.pem, *.crl, keys.json. No private key. */
-	uint32_t crl_age_hours_max;	/* older than nextUpdate or this: stale. 0: CRLs are not required */
-	uint32_t check_one_in;		/* release check sampling of server-held file keys: 1 = every one (P4) */
+	/* older than nextUpdate or this: stale. 0: CRLs are not required */
+	uint32_t crl_age_hours_max;
+	/* release check sampling of server-held file keys: 1 = every one (P4) */
+	uint32_t check_one_in;
 };
 
 /*
  * Refuses the whole (a reload keeps the snapshot before): ST_NOT_FOUND, ST_INVALID with file and
- * key when keys.json is malformed, a chain does not lead to its self-signed root, or a certificate is not of
- * the stated algorithm. Expired, revoked or another agency's certificates load: they hold items.
+ * key when keys.json is malformed, a chain does not lead to its self-signed root, or a certificate
+ * is not of the stated algorithm. Expired, revoked or another agency's certificates load: they hold
+ * items.
  */
-enum status keyring_load(struct keyring **k, const struct keyring_config *cfg, struct error *e) must_use;
+enum status keyring_load(struct keyring **k, const struct keyring_config *cfg,
+			 struct error *e) must_use;
 struct keyring *keyring_ref(struct keyring *k);
 void keyring_unref(struct keyring *k);
 
@@ -52,9 +56,9 @@ void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms);
 
 /*
  * Hashes slot's signed range, pokes the messageDigest, leaves the digest to sign in
- * slots[slot].to_sign. After render (slot 0) or after sign_bind(slot - 1). Before slot 0, item->mid must be
- * a fork of the template's prefix state: it then travels from hole to hole, so that no byte before
- * the last hole is hashed twice. ST_INTERNAL: holes and plan disagree.
+ * slots[slot].to_sign. After render (slot 0) or after sign_bind(slot - 1). Before slot 0, item->mid
+ * must be a fork of the template's prefix state: it then travels from hole to hole, so that no byte
+ * before the last hole is hashed twice. ST_INTERNAL: holes and plan disagree.
  */
 enum status sign_prepare(struct sign_worker *w, struct item *item, uint8_t slot) must_use;
 

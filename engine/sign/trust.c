@@ -13,9 +13,11 @@ static enum status check_link(const struct signing_key *k, uint8_t i, struct err
 	if (X509_check_issued(issuer, cert) != X509_V_OK ||
 	    X509_verify(cert, X509_get0_pubkey(issuer)) != 1) {
 		openssl_reason();
-		return error_set(e, ST_INVALID, i + 1 < k->chain_n ?
-				 "key '%s': certificate %u of its chain is not issued by the next one" :
-				 "key '%s': certificate %u, the last of its chain, is not a self-signed root",
+		return error_set(e, ST_INVALID,
+				 i + 1 < k->chain_n ? "key '%s': certificate %u of its chain is "
+						      "not issued by the next one" :
+						      "key '%s': certificate %u, the last of its "
+						      "chain, is not a self-signed root",
 				 k->policy->id, i + 1u);
 	}
 	if (i > 0 && X509_check_ca(cert) != 1)
@@ -46,8 +48,8 @@ static void judge_revocation(struct signing_key *k, const STACK_OF(X509_CRL) *cr
 		k->fresh_to_ms = INT64_MAX;
 }
 
-enum status trust_judge(struct signing_key *k, const STACK_OF(X509_CRL) *crls, uint32_t crl_age_hours_max,
-			struct error *e)
+enum status trust_judge(struct signing_key *k, const STACK_OF(X509_CRL) *crls,
+			uint32_t crl_age_hours_max, struct error *e)
 {
 	enum status st = ST_OK;
 	char unit[KEY_ID_BYTES_MAX + 1];
@@ -67,9 +69,11 @@ enum status trust_judge(struct signing_key *k, const STACK_OF(X509_CRL) *crls, u
 	if (st != ST_OK)
 		return st;
 	if ((X509_get_key_usage(k->chain[0]) & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0)
-		return error_set(e, ST_INVALID, "key '%s': its certificate may not sign documents (key usage)",
+		return error_set(e, ST_INVALID,
+				 "key '%s': its certificate may not sign documents (key usage)",
 				 k->policy->id);
-	k->wrong_unit = cert_unit(k->chain[0], unit, sizeof(unit)) && strcmp(unit, k->policy->unit) != 0;
+	k->wrong_unit = cert_unit(k->chain[0], unit, sizeof(unit)) &&
+			strcmp(unit, k->policy->unit) != 0;
 	judge_revocation(k, crls, crl_age_hours_max);
 	return ST_OK;
 }

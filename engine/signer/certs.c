@@ -31,7 +31,8 @@ static BIO *open_file(const char *dir, const char *file, struct error *e)
 	}
 	b = BIO_new_file(path, "rb");
 	if (b == NULL) {
-		error_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s: %s", path, strerror(errno));
+		error_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s: %s", path,
+			  strerror(errno));
 		ERR_clear_error();
 	}
 	return b;
@@ -63,7 +64,8 @@ static bool ends_with(const char *s, const char *end)
 }
 
 static enum status one_file(const char *path,
-			    enum status (*take)(void *out, BIO *b, const char *file, struct error *e),
+			    enum status (*take)(void *out, BIO *b, const char *file,
+						struct error *e),
 			    void *out, struct error *e)
 {
 	BIO *b = BIO_new_file(path, "rb");
@@ -80,7 +82,8 @@ static enum status one_file(const char *path,
 
 /* Calls take() on each file of dir whose name ends so, in no order; or on the one file. */
 static enum status each_file(const char *dir, const char *end,
-			     enum status (*take)(void *out, BIO *b, const char *file, struct error *e),
+			     enum status (*take)(void *out, BIO *b, const char *file,
+						 struct error *e),
 			     void *out, struct error *e)
 {
 	DIR *d = opendir(dir);
@@ -154,8 +157,8 @@ static enum status take_crl(void *out, BIO *b, const char *file, struct error *e
 			crl = d2i_X509_CRL_bio(b, NULL);
 	}
 	if (crl == NULL)
-		return error_set(e, ST_INVALID, "%s: neither a PEM nor a DER revocation list: %s", file,
-				 openssl_reason());
+		return error_set(e, ST_INVALID, "%s: neither a PEM nor a DER revocation list: %s",
+				 file, openssl_reason());
 	if (sk_X509_CRL_push(all, crl) <= 0) {
 		X509_CRL_free(crl);
 		return error_set(e, ST_NOMEM, "%s: out of memory", file);

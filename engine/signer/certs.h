@@ -39,8 +39,9 @@ struct revocation {
 };
 
 /*
- * What the newest list of `issuer` says of cert. Lists that issuer did not sign are passed over, as are
- * those with an unknown critical extension (delta, partitioned): they cannot speak for the whole.
+ * What the newest list of `issuer` says of cert. Lists that issuer did not sign are passed over, as
+ * are those with an unknown critical extension (delta, partitioned): they cannot speak for the
+ * whole.
  */
 struct revocation crl_look_up(const STACK_OF(X509_CRL) *crls, X509 *cert, X509 *issuer);
 

@@ -33,7 +33,8 @@ struct devca {
 /* What distinguishes one certificate from another. */
 struct profile {
 	const char *name, *organisation;
-	const char *key_usage, *basic, *extended, *alt_name;	/* OpenSSL's extension syntax; NULL: none */
+	/* OpenSSL's extension syntax; NULL: none */
+	const char *key_usage, *basic, *extended, *alt_name;
 	int64_t from_s, to_s;
 };
 
@@ -78,8 +79,8 @@ static enum status finish_file(FILE *f, int ok, const char *name, struct error *
 	return ST_OK;
 }
 
-static enum status write_cert(const struct devca *ca, const char *folder, const char *name, X509 *cert,
-			      X509 *issuer, struct error *e)
+static enum status write_cert(const struct devca *ca, const char *folder, const char *name,
+			      X509 *cert, X509 *issuer, struct error *e)
 {
 	FILE *f = create(ca, folder, name, ".pem", 0644, e);
 	int ok;
@@ -93,16 +94,20 @@ static enum status write_cert(const struct devca *ca, const char *folder, const 
 }
 
 static enum status write_key(const struct devca *ca, const char *folder, const char *name,
-			     const char *end, EVP_PKEY *key, const char *passphrase, struct error *e)
+			     const char *end, EVP_PKEY *key, const char *passphrase,
+			     struct error *e)
 {
 	FILE *f = create(ca, folder, name, end, 0600, e);
 	const EVP_CIPHER *cipher = passphrase != NULL ? EVP_aes_256_cbc() : NULL;
 
 	if (f == NULL)
 		return ST_IO;
-	return finish_file(f, PEM_write_PKCS8PrivateKey(f, key, cipher, passphrase,
-							passphrase != NULL ? (int)strlen(passphrase) : 0,
-							NULL, NULL), name, e);
+	return finish_file(f,
+			   PEM_write_PKCS8PrivateKey(f, key, cipher, passphrase,
+						     passphrase != NULL ? (int)strlen(passphrase) :
+									  0,
+						     NULL, NULL),
+			   name, e);
 }
 
 /* ---- certificates ---- */
@@ -152,19 +157,22 @@ static X509 *make_cert(const struct profile *p, EVP_PKEY *key, const struct auth
 	X509 *issuer = by != NULL ? by->cert : cert;
 	X509_NAME *name = X509_NAME_new();
 	bool ok = cert != NULL && name != NULL && X509_set_version(cert, X509_VERSION_3) == 1 &&
-		put_serial(cert) && put_name(name, "C", "VN") && put_name(name, "O", p->organisation) &&
-		put_name(name, "CN", p->name) && X509_set_subject_name(cert, name) == 1 &&
-		X509_set_issuer_name(cert, by != NULL ? X509_get_subject_name(by->cert) : name) == 1 &&
-		ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)p->from_s) != NULL &&
-		ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)p->to_s) != NULL &&
-		X509_set_pubkey(cert, key) == 1 &&
-		put_extension(cert, issuer, NID_basic_constraints, p->basic) &&
-		put_extension(cert, issuer, NID_key_usage, p->key_usage) &&
-		put_extension(cert, issuer, NID_ext_key_usage, p->extended) &&
-		put_extension(cert, issuer, NID_subject_key_identifier, "hash") &&
-		put_extension(cert, issuer, NID_authority_key_identifier, by != NULL ? "keyid" : NULL) &&
-		put_extension(cert, issuer, NID_subject_alt_name, p->alt_name) &&
-		X509_sign(cert, by != NULL ? by->key : key, EVP_sha256()) > 0;
+		  put_serial(cert) && put_name(name, "C", "VN") &&
+		  put_name(name, "O", p->organisation) && put_name(name, "CN", p->name) &&
+		  X509_set_subject_name(cert, name) == 1 &&
+		  X509_set_issuer_name(cert, by != NULL ? X509_get_subject_name(by->cert) : name) ==
+			  1 &&
+		  ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)p->from_s) != NULL &&
+		  ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)p->to_s) != NULL &&
+		  X509_set_pubkey(cert, key) == 1 &&
+		  put_extension(cert, issuer, NID_basic_constraints, p->basic) &&
+		  put_extension(cert, issuer, NID_key_usage, p->key_usage) &&
+		  put_extension(cert, issuer, NID_ext_key_usage, p->extended) &&
+		  put_extension(cert, issuer, NID_subject_key_identifier, "hash") &&
+		  put_extension(cert, issuer, NID_authority_key_identifier,
+				by != NULL ? "keyid" : NULL) &&
+		  put_extension(cert, issuer, NID_subject_alt_name, p->alt_name) &&
+		  X509_sign(cert, by != NULL ? by->key : key, EVP_sha256()) > 0;
 
 	X509_NAME_free(name);
 	if (ok)
@@ -198,8 +206,10 @@ static enum status make_folders(struct devca *ca, struct error *e)
 
 	snprintf(path, sizeof(path), "%s/certs/keys.json", ca->data);
 	if (st == ST_OK && access(path, F_OK) == 0)
-		return error_set(e, ST_EXISTS, "%s exists: keys are never overwritten; choose another data "
-				 "folder or remove keys, certs and tls of this one", path);
+		return error_set(e, ST_EXISTS,
+				 "%s exists: keys are never overwritten; choose another data "
+				 "folder or remove keys, certs and tls of this one",
+				 path);
 	for (size_t i = 0; st == ST_OK && i < ARRAY_LEN(folders); i++) {
 		snprintf(path, sizeof(path), "%s/%s", ca->data, folders[i].name);
 		st = make_folder(path, folders[i].mode, e);
@@ -224,8 +234,8 @@ enum status devca_new(struct devca **out, const struct devca_config *cfg, struct
 		st = make_authority(ca, &ca->root, NULL, cfg->algorithm, "Trien development root",
 				    "critical,CA:TRUE", e);
 	if (st == ST_OK)
-		st = make_authority(ca, &ca->issuing, &ca->root, cfg->algorithm, "Trien development CA",
-				    "critical,CA:TRUE,pathlen:0", e);
+		st = make_authority(ca, &ca->issuing, &ca->root, cfg->algorithm,
+				    "Trien development CA", "critical,CA:TRUE,pathlen:0", e);
 	if (st == ST_OK)
 		st = make_authority(ca, &ca->tls, NULL, ALG_P256, "Trien development TLS",
 				    "critical,CA:TRUE,pathlen:0", e);
@@ -271,7 +281,8 @@ static void put_day(json_t *o, const char *member, uint32_t day)
 
 	if (day == 0)
 		return;
-	snprintf(text, sizeof(text), "%04u-%02u-%02u", day / 10000 % 10000, day / 100 % 100, day % 100);
+	snprintf(text, sizeof(text), "%04u-%02u-%02u", day / 10000 % 10000, day / 100 % 100,
+		 day % 100);
 	json_object_set_new(o, member, json_string(text));
 }
 
@@ -329,7 +340,8 @@ enum status devca_add(struct devca *ca, const struct devca_key *k, struct error 
 	enum status st;
 
 	if (strlen(k->id) > KEY_ID_BYTES_MAX)
-		return error_set(e, ST_INVALID, "key id '%s' is longer than %d", k->id, KEY_ID_BYTES_MAX);
+		return error_set(e, ST_INVALID, "key id '%s' is longer than %d", k->id,
+				 KEY_ID_BYTES_MAX);
 	snprintf(alt, sizeof(alt), "URI:trien://unit/%s", k->unit);
 	key = make_key(k->algorithm);
 	if (key != NULL)
@@ -366,7 +378,8 @@ static bool put_revoked(X509_CRL *crl, X509 *cert, const ASN1_TIME *at)
 	X509_REVOKED *r = X509_REVOKED_new();
 
 	if (r != NULL && X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(cert)) == 1 &&
-	    X509_REVOKED_set_revocationDate(r, (ASN1_TIME *)at) == 1 && X509_CRL_add0_revoked(crl, r) == 1)
+	    X509_REVOKED_set_revocationDate(r, (ASN1_TIME *)at) == 1 &&
+	    X509_CRL_add0_revoked(crl, r) == 1)
 		return true;
 	X509_REVOKED_free(r);
 	return false;
@@ -457,8 +470,10 @@ enum status devca_client(struct devca *ca, const char *name, struct error *e)
 		.from_s = now - DAY_SECONDS, .to_s = now + 365 * DAY_SECONDS };
 
 	if (strlen(name) > KEY_ID_BYTES_MAX ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_") != strlen(name) || name[0] == '.')
-		return error_set(e, ST_INVALID, "principal '%s': only a-z, 0-9, '.', '-', '_'", name);
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_") != strlen(name) ||
+	    name[0] == '.')
+		return error_set(e, ST_INVALID, "principal '%s': only a-z, 0-9, '.', '-', '_'",
+				 name);
 	snprintf(file, sizeof(file), "client-%s", name);
 	snprintf(alt, sizeof(alt), "URI:trien://principal/%s", name);
 	return add_tls(ca, file, &p, e);

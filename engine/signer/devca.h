@@ -5,7 +5,7 @@
  * Written below the data folder:
  *	keys/		0700: one private key a signing key, 0600
  *	certs/		certificates, root.pem, issuing.pem, root.crl, issuing.crl, keys.json
- *	tls/		0700: ca.pem, server.pem/.key, client-NAME.pem/.key, under a TLS authority apart
+ *	tls/		0700: ca.pem, server.pem/.key, client-NAME.pem/.key, an authority apart
  * Names, units and principals are the caller's; all are invented. Profiles: keys/README.md.
  */
 #ifndef TRIEN_SIGNER_DEVCA_H
@@ -21,7 +21,8 @@ struct devca_config {
 	enum algorithm algorithm;	/* of root and issuing CA */
 	int64_t now_ms;			/* Unix, UTC: when validity begins, less a day */
 	uint32_t crl_days;		/* until nextUpdate of the lists */
-	const char *passphrase;		/* encrypts the signing keys (PKCS#8, AES-256); NULL: plain */
+	/* encrypts the signing keys (PKCS#8, AES-256); NULL: plain */
+	const char *passphrase;
 };
 
 /* Strings are copied. */

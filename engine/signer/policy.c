@@ -71,7 +71,8 @@ static enum status text(const struct place *at, json_t *o, const char *member, c
 		return bad(at, member, "a text is required");
 	*out = json_string_value(v);
 	if (strlen(*out) != json_string_length(v) || !is_code(*out, KEY_ID_BYTES_MAX))
-		return bad(at, member, "only a-z, 0-9, '.', '-', '_' are allowed, at most 64 characters");
+		return bad(at, member,
+			   "only a-z, 0-9, '.', '-', '_' are allowed, at most 64 characters");
 	return ST_OK;
 }
 
@@ -149,7 +150,8 @@ static enum status closed_sets(const struct place *at, json_t *o, struct key_pol
 	k->evidence = evidence == NULL ? "B-B" : json_string_value(evidence);
 	if (k->evidence == NULL || strcmp(k->evidence, "B-B") != 0)
 		return bad(at, "evidence", "only \"B-B\" is known");
-	if (source != NULL && (!json_is_string(source) || strcmp(json_string_value(source), "file") != 0))
+	if (source != NULL &&
+	    (!json_is_string(source) || strcmp(json_string_value(source), "file") != 0))
 		return bad(at, "source", "only \"file\" is known");
 	return ST_OK;
 }
@@ -212,7 +214,8 @@ static enum status check_unique(const struct policy *p, struct error *e)
 	qsort(sorted, p->keys_n, sizeof(*sorted), by_id);
 	for (uint32_t i = 1; i < p->keys_n && st == ST_OK; i++)
 		if (strcmp(sorted[i - 1]->id, sorted[i]->id) == 0)
-			st = error_set(e, ST_INVALID, "keys.json: key '%s' stands twice; ids are unique",
+			st = error_set(e, ST_INVALID,
+				       "keys.json: key '%s' stands twice; ids are unique",
 				       sorted[i]->id);
 	free(sorted);
 	return st;
@@ -227,8 +230,10 @@ static enum status read_keys(struct policy *p, struct error *e)
 	if (json_integer_value(json_object_get(p->root, "version")) != 1)
 		return error_set(e, ST_UNSUPPORTED, "keys.json: version: 1 is required");
 	if (!json_is_array(keys) || n == 0 || n > KEYS_MAX || json_object_size(p->root) != 2)
-		return error_set(e, ST_INVALID, "keys.json: exactly \"version\" and a list \"keys\" of 1 to "
-				 "%d keys are required", KEYS_MAX);
+		return error_set(e, ST_INVALID,
+				 "keys.json: exactly \"version\" and a list \"keys\" of 1 to %d "
+				 "keys are required",
+				 KEYS_MAX);
 	p->keys = calloc(n, sizeof(*p->keys));
 	if (p->keys == NULL)
 		return ST_NOMEM;
@@ -255,8 +260,8 @@ enum status policy_load(struct policy **out, const char *certs_dir, struct error
 	}
 	p->root = json_load_file(path, JSON_REJECT_DUPLICATES, &je);
 	if (p->root == NULL)
-		st = error_set(e, je.line < 0 ? ST_NOT_FOUND : ST_INVALID, "%s:%d: %s", path, je.line,
-			       je.text);
+		st = error_set(e, je.line < 0 ? ST_NOT_FOUND : ST_INVALID, "%s:%d: %s", path,
+			       je.line, je.text);
 	else
 		st = read_keys(p, e);
 	if (st == ST_NOMEM)

@@ -2,8 +2,8 @@
  * policy.h - which key may sign what, until when: CERTS/keys.json, and the algorithms we know.
  *
  * Read by the signer (which enforces it), by the engine's keyring (which chooses by it) and by
- * `trien keys list`. The format is described in keys/README.md. An unknown member is an error: a misspelt
- * "to" must not open a key for ever.
+ * `trien keys list`. The format is described in keys/README.md. An unknown member is an error: a
+ * misspelt "to" must not open a key for ever.
  */
 #ifndef TRIEN_SIGNER_POLICY_H
 #define TRIEN_SIGNER_POLICY_H

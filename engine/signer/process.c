@@ -20,7 +20,9 @@
 
 /* Requests taken at once; the engine has as many batches in flight, so none waits in the socket. */
 #define REQUESTS_MAX 8
-/* What a thread takes at once: short enough that the last request of a row is shared by all cores. */
+/*
+ * What a thread takes at once: short enough that the last request of a row is shared by all cores.
+ */
 #define CHUNK 4
 #define THREADS_MAX 64
 #define STACK_BYTES (512 * 1024)
@@ -247,7 +249,8 @@ static enum status parse(struct process *p, struct request *r, struct slice mess
 		if (in.bad || count > SIGNER_DIGESTS_MAX - r->total)
 			return ST_CORRUPT;
 		for (uint16_t i = 0; i < count; i++)
-			r->entries[r->total++] = (struct entry){ key, a, digests.p + 32 * (size_t)i, 0 };
+			r->entries[r->total++] =
+				(struct entry){ key, a, digests.p + 32 * (size_t)i, 0 };
 	}
 	r->left = r->total;
 	return in.bad || reader_left(&in) != 0 || r->total == 0 || r->tag == 0 ? ST_CORRUPT : ST_OK;
@@ -370,7 +373,8 @@ static enum status prepare(struct process *p, const struct signer_config *cfg, s
 static void report(const struct process *p)
 {
 	for (uint32_t i = 0; i < vault_keys(p->vault); i++) {
-		uint64_t done = atomic_load(&p->signed_n[i]), refused = atomic_load(&p->refused_n[i]);
+		uint64_t done = atomic_load(&p->signed_n[i]);
+		uint64_t refused = atomic_load(&p->refused_n[i]);
 
 		if (done > 0 || refused > 0)
 			log_info("signer", "key=%s signatures=%llu refused=%llu",

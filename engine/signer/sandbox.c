@@ -19,7 +19,8 @@ enum status sandbox_prepare(struct error *e)
 
 	if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return error_set(e, ST_IO, "the signer cannot protect its memory: %s", strerror(errno));
+		return error_set(e, ST_IO, "the signer cannot protect its memory: %s",
+				 strerror(errno));
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
 		log_warn("signer", "keys may reach the swap: mlockall: %s; raise LimitMEMLOCK",
 			 strerror(errno));
@@ -60,7 +61,9 @@ enum status sandbox_enter(struct error *e)
 	if (f != NULL)
 		seccomp_release(f);
 	if (rc != 0)
-		return error_set(e, ST_IO, "the signer's system call filter: %s; the kernel must offer "
-				 "seccomp", strerror(-rc));
+		return error_set(e, ST_IO,
+				 "the signer's system call filter: %s; the kernel must offer "
+				 "seccomp",
+				 strerror(-rc));
 	return ST_OK;
 }

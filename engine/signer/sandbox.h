@@ -8,7 +8,8 @@
 
 /*
  * Before keys are read: no core dump, not dumpable (so no ptrace and no /proc/PID/mem for others of
- * the same user), no new privileges, memory locked. A limit that forbids locking is logged, not fatal.
+ * the same user), no new privileges, memory locked. A limit that forbids locking is logged, not
+ * fatal.
  */
 enum status sandbox_prepare(struct error *e) must_use;
 

@@ -48,8 +48,8 @@ static enum status read_passphrase(struct passphrase *p, const char *file, struc
 		return ST_OK;
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return error_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "passphrase file %s: %s",
-				 file, strerror(errno));
+		return error_set(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO,
+				 "passphrase file %s: %s", file, strerror(errno));
 	n = read(fd, p->text, PASSPHRASE_BYTES_MAX);
 	close(fd);
 	if (n <= 0)
@@ -81,8 +81,8 @@ static enum status read_key_file(EVP_PKEY **out, const char *path, struct passph
 				 strerror(errno));
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 077) != 0) {
 		close(fd);
-		return error_set(e, ST_DENIED, "%s: others could read this key; run: chmod 600 %s", path,
-				 path);
+		return error_set(e, ST_DENIED, "%s: others could read this key; run: chmod 600 %s",
+				 path, path);
 	}
 	f = fdopen(fd, "r");
 	if (f == NULL) {
@@ -152,8 +152,10 @@ static enum status probe(EVP_PKEY *key, X509 *cert, const struct key_policy *k, 
 	EVP_PKEY_CTX_free(s);
 	EVP_PKEY_CTX_free(v);
 	if (st != ST_OK)
-		return error_set(e, ST_INVALID, "key '%s': a trial signature does not verify with the "
-				 "certificate: %s", k->id, openssl_reason());
+		return error_set(e, ST_INVALID,
+				 "key '%s': a trial signature does not verify with the "
+				 "certificate: %s",
+				 k->id, openssl_reason());
 	return ST_OK;
 }
 
@@ -171,8 +173,8 @@ static enum status check_pair(struct vault_key *k, const char *certs_dir, struct
 		st = error_set(e, ST_INVALID, "key '%s': the certificate %s is not for %s", p->id,
 			       p->cert_file, algorithm_info(p->algorithm)->name);
 	else if (X509_check_private_key(cert, k->key) != 1)
-		st = error_set(e, ST_INVALID, "key '%s': %s is not the key of the certificate %s", p->id,
-			       p->key_file, p->cert_file);
+		st = error_set(e, ST_INVALID, "key '%s': %s is not the key of the certificate %s",
+			       p->id, p->key_file, p->cert_file);
 	else
 		st = probe(k->key, cert, p, e);
 	openssl_reason();
@@ -184,7 +186,8 @@ static int by_id(const void *a, const void *b, void *ctx)
 {
 	const struct vault *v = ctx;
 
-	return strcmp(v->keys[*(const uint32_t *)a].policy->id, v->keys[*(const uint32_t *)b].policy->id);
+	return strcmp(v->keys[*(const uint32_t *)a].policy->id,
+		      v->keys[*(const uint32_t *)b].policy->id);
 }
 
 static enum status load(struct vault *v, const struct signer_config *cfg, struct passphrase *p,
@@ -313,7 +316,8 @@ enum status vault_hand_new(struct vault_hand **out, const struct vault *v)
 		EVP_PKEY *own = EVP_PKEY_dup(v->keys[i].key);
 
 		if (own != NULL)
-			h->contexts[i] = prepare(own, algorithm_info(v->keys[i].policy->algorithm), true);
+			h->contexts[i] = prepare(own, algorithm_info(v->keys[i].policy->algorithm),
+						 true);
 		EVP_PKEY_free(own);
 		if (h->contexts[i] == NULL) {
 			vault_hand_free(h);
@@ -342,6 +346,6 @@ enum status vault_sign(struct vault_hand *h, uint32_t key, const uint8_t digest[
 		       uint8_t out[SIGNATURE_BYTES_MAX], uint16_t *size)
 {
 	assert(key < h->vault->keys_n);
-	return sign_once(h->contexts[key], algorithm_info(h->vault->keys[key].policy->algorithm), digest,
-			 out, size);
+	return sign_once(h->contexts[key], algorithm_info(h->vault->keys[key].policy->algorithm),
+			 digest, out, size);
 }

@@ -2,8 +2,8 @@
  * vault.h - the private keys in memory: read, checked against their certificates, ready to sign.
  *
  * Lives only in the signer process. A vault is immutable once opened; each thread signs through a
- * hand of its own (one duplicated key and one prepared context per key), so signing takes no lock, fetches
- * nothing and shares no blinding state.
+ * hand of its own (one duplicated key and one prepared context per key), so signing takes no lock,
+ * fetches nothing and shares no blinding state.
  */
 #ifndef TRIEN_SIGNER_VAULT_H
 #define TRIEN_SIGNER_VAULT_H
@@ -18,11 +18,12 @@ struct vault_hand;
 
 /*
  * Reads every key of the policy. Refuses the whole start, saying which file and what to do:
- * ST_DENIED (a key file that others can read), ST_INVALID (not a key, wrong passphrase, not the key of
- * its certificate, not of its algorithm), ST_NOT_FOUND, ST_IO. Each key signs once and is verified with its
- * certificate before it is accepted.
+ * ST_DENIED (a key file that others can read), ST_INVALID (not a key, wrong passphrase, not the key
+ * of its certificate, not of its algorithm), ST_NOT_FOUND, ST_IO. Each key signs once and is
+ * verified with its certificate before it is accepted.
  */
-enum status vault_open(struct vault **out, const struct signer_config *cfg, struct error *e) must_use;
+enum status vault_open(struct vault **out, const struct signer_config *cfg,
+		       struct error *e) must_use;
 void vault_close(struct vault *v);
 
 uint32_t vault_keys(const struct vault *v);

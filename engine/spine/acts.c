@@ -5,7 +5,9 @@
 #include "spine/spine.h"
 #include "spine/track.h"
 
-/* Every answer goes out through the janitor's list, so that it waits for what is durable before it. */
+/*
+ * Every answer goes out through the janitor's list, so that it waits for what is durable before it.
+ */
 static struct job *job_for(struct spine *s, struct act *a, enum job_type type)
 {
 	struct job *j = calloc(1, sizeof(*j));
@@ -322,7 +324,8 @@ static void void_found(struct spine *s, struct job *j)
 	if (arena_init(&arena, 4 * CASE_BYTES_MAX) == ST_OK) {
 		if (record_numbered_decode(&rec, slice_of(j->bytes, j->n)) == ST_OK &&
 		    case_decode(&c, rec.case_bytes, &arena) == ST_OK) {
-			while (index < rec.results_n && rec.results[index].sequence != j->row.sequence)
+			while (index < rec.results_n &&
+			       rec.results[index].sequence != j->row.sequence)
 				index++;
 			if (index < c.results_n)
 				result_key(j->voided.key, c.results[index].unit, c.code,

@@ -2,8 +2,8 @@
  * inflight.h - where every accepted, not yet stored result is; held ones too.
  *
  * The spine writes, readers on any thread look: one mutex, two hash chains (by sequence, by case).
- * A result that is not here is in the store or does not exist, so a reader asks here first, then the
- * store, then here again is not needed: entries leave only after the store has them.
+ * A result that is not here is in the store or does not exist, so a reader asks here first, then
+ * the store, then here again is not needed: entries leave only after the store has them.
  */
 #ifndef TRIEN_SPINE_INFLIGHT_H
 #define TRIEN_SPINE_INFLIGHT_H
@@ -28,8 +28,8 @@ bool inflight_drop(struct inflight *f, uint64_t sequence, enum state state, int6
 /* Any thread. */
 bool inflight_get(struct inflight *f, uint64_t sequence, struct state_change *out, uint8_t *lane,
 		  int64_t *accepted_ms);
-uint32_t inflight_case(struct inflight *f, struct slice unit, struct slice code, struct state_change *out,
-		       uint32_t max);
+uint32_t inflight_case(struct inflight *f, struct slice unit, struct slice code,
+		       struct state_change *out, uint32_t max);
 uint32_t inflight_count(struct inflight *f);
 uint32_t inflight_held(struct inflight *f);
 

@@ -242,8 +242,10 @@ static void gauges_set(struct spine *s)
 			      memory_order_relaxed);
 }
 
-/* All that can be done without waiting. Journal writes start after everything was looked at, so that
- * what came together is written together. */
+/*
+ * All that can be done without waiting. Journal writes start after everything was looked at, so
+ * that what came together is written together.
+ */
 static void turn(struct spine *s)
 {
 	void *note;

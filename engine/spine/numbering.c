@@ -55,7 +55,8 @@ static void copy_text(char *out, size_t size, struct slice s)
 }
 
 void change_fill(struct spine *s, struct state_change *out, const struct numbered_result *n,
-		 const struct case_result *r, struct slice case_code, enum state state, int64_t at_ms)
+		 const struct case_result *r, struct slice case_code, enum state state,
+		 int64_t at_ms)
 {
 	*out = (struct state_change){ .state = state, .at_ms = at_ms, .ordinal = r->ordinal };
 	identity_result_id(s->identity, out->result_id, n->lane, n->sequence);
@@ -71,8 +72,10 @@ bool key_known(struct spine *s, const uint8_t key[16], struct keyentry *out)
 
 	/* Not knowing whether something was issued is no licence to issue it. */
 	if (st != ST_OK && st != ST_NOT_FOUND)
-		spine_fail(s, "key index: %s; restore DATA/keys-index from a backup, or check it with "
-			   "trien fsck", status_name(st));
+		spine_fail(s,
+			   "key index: %s; restore DATA/keys-index from a backup, or check it with "
+			   "trien fsck",
+			   status_name(st));
 	return st == ST_OK;
 }
 
@@ -197,9 +200,13 @@ static bool register_turn(struct spine *s, struct slice unit, const struct numbe
 {
 	uint8_t bytes[512];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct record_register r = { .unit = unit, .code = n->register_code, .year = n->year,
-				     .first = 1, .at_ms = t->issued_ms,
-				     .reason = slice_str("new year"), .actor = slice_str("engine") };
+	struct record_register r = { .unit = unit,
+				     .code = n->register_code,
+				     .year = n->year,
+				     .first = 1,
+				     .at_ms = t->issued_ms,
+				     .reason = slice_str("new year"),
+				     .actor = slice_str("engine") };
 	uint64_t pos;
 
 	if (record_register_encode(&r, &w) != ST_OK)
@@ -285,7 +292,8 @@ static void keep_case(struct spine *s, struct submission *sub, struct submitted_
 		}
 		change_fill(s, &change, n, &about, c->code, STATE_NUMBERED, t->accepted_ms);
 		if (st == ST_OK)
-			st = inflight_add(s->inflight, n->sequence, n->lane, t->accepted_ms, &change);
+			st = inflight_add(s->inflight, n->sequence, n->lane, t->accepted_ms,
+					  &change);
 		r->receipt = (struct receipt){ .state = STATE_NUMBERED, .sequence = n->sequence,
 					       .number = n->number,
 					       .accepted_ms = t->accepted_ms,

@@ -98,13 +98,13 @@ static enum status registers_put(struct spine *s, const struct record_numbered *
 		st = register_replay(s->registers, c->results[i].unit, n->register_code, n->year,
 				     n->number);
 		if (st != ST_OK)
-			return error_set(e, st, "register %.*s %.*s %u: number %llu does not follow "
-					 "what was replayed before; restore a backup or call for help",
+			return error_set(e, st,
+					 "register %.*s %.*s %u: number %llu does not follow what "
+					 "was replayed before; restore a backup or call for help",
 					 (int)c->results[i].unit.n,
 					 (const char *)c->results[i].unit.p,
-					 (int)n->register_code.n,
-					 (const char *)n->register_code.p, n->year,
-					 (unsigned long long)n->number);
+					 (int)n->register_code.n, (const char *)n->register_code.p,
+					 n->year, (unsigned long long)n->number);
 	}
 	return ST_OK;
 }
@@ -307,9 +307,10 @@ static enum status replay_record(void *ctx, uint64_t pos, uint8_t type, struct s
 		replay_stored(r, read_u64(&in));
 		return in.bad ? ST_DAMAGED : ST_OK;
 	default:
-		return error_set(e, ST_UNSUPPORTED, "journal: record of type %u at %llu is unknown to "
-				 "this version; start the version that wrote it", type,
-				 (unsigned long long)pos);
+		return error_set(e, ST_UNSUPPORTED,
+				 "journal: record of type %u at %llu is unknown to this version; "
+				 "start the version that wrote it",
+				 type, (unsigned long long)pos);
 	}
 }
 
@@ -434,7 +435,10 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader)
 
 struct comparison { struct spine *s; struct error *e; enum status status; };
 
-/* What the store remembers of a register must not be beyond ours: that would be a restored snapshot. */
+/*
+ * What the store remembers of a register must not be beyond ours: that would be a restored
+ * snapshot.
+ */
 static void mark_compare(void *ctx, const struct register_mark *m)
 {
 	struct comparison *cmp = ctx;
@@ -453,20 +457,23 @@ static void mark_compare(void *ctx, const struct register_mark *m)
 	if (cmp->status != ST_OK || (known && row.next > m->highest))
 		return;
 	if (!s->config->accept_behind) {
-		cmp->status = error_set(cmp->e, ST_PRECONDITION, "register %s %s %u: the store "
-			"remembers number %llu, this data folder goes on at %llu (%llu behind): it is "
-			"older than the store. Restore the newest backup, or start once with "
-			"--accept-behind to go on after %llu", m->unit, m->code, m->year,
-			(unsigned long long)m->highest, (unsigned long long)row.next,
-			(unsigned long long)(m->highest - row.next + 1),
-			(unsigned long long)m->highest);
+		cmp->status = error_set(cmp->e, ST_PRECONDITION,
+					"register %s %s %u: the store remembers number %llu, this "
+					"data folder goes on at %llu (%llu behind): it is older "
+					"than the store. Restore the newest backup, or start once "
+					"with --accept-behind to go on after %llu",
+					m->unit, m->code, m->year, (unsigned long long)m->highest,
+					(unsigned long long)row.next,
+					(unsigned long long)(m->highest - row.next + 1),
+					(unsigned long long)m->highest);
 		return;
 	}
 	log_warn("register", "%s %s %u: goes on at %llu instead of %llu, as a person decided",
 		 m->unit, m->code, m->year, (unsigned long long)reg.first,
 		 (unsigned long long)row.next);
 	cmp->status = record_register_encode(&reg, &w);
-	if (cmp->status == ST_OK && !append_record(s, RECORD_REGISTER_OPENED, writer_slice(&w), &pos))
+	if (cmp->status == ST_OK &&
+	    !append_record(s, RECORD_REGISTER_OPENED, writer_slice(&w), &pos))
 		cmp->status = ST_FULL;
 	if (cmp->status != ST_OK)
 		return;

@@ -65,10 +65,12 @@ static uint16_t groups_make(struct batch *b, struct sign_group *groups,
 
 		if (taken[i] || first->held != REASON_NONE || first->slots_n <= b->slot)
 			continue;
-		*g = (struct sign_group){ .key = slice_str(signing_key_row(first->slots[b->slot].key)->id),
-					  .unit = slice_str(first->unit->code),
-					  .kind = slice_str(first->kind->code),
-					  .digests = (const uint8_t (*)[32])&digests[b->asked_n] };
+		*g = (struct sign_group){
+			.key = slice_str(signing_key_row(first->slots[b->slot].key)->id),
+			.unit = slice_str(first->unit->code),
+			.kind = slice_str(first->kind->code),
+			.digests = (const uint8_t (*)[32])&digests[b->asked_n],
+		};
 		for (uint32_t k = i; k < b->items_n; k++) {
 			const struct item *it = &b->items[k];
 

@@ -48,7 +48,8 @@ enum note { NOTE_SUBMISSION, NOTE_ACT, NOTE_PRESSED, NOTE_STORED, NOTE_JOB, NOTE
 struct pending {
 	struct pending *next, *parent;
 	uint64_t pos;			/* of its NUMBERED record */
-	uint64_t track;			/* its place in the order of the journal; NO_TRACK: from the waiting room */
+	/* its place in the order of the journal; NO_TRACK: from the waiting room */
+	uint64_t track;
 	int64_t sign_ms;		/* 0: the issue time */
 	uint8_t *payload;		/* malloc'd record, NULL: read it again from the journal */
 	uint32_t size;
@@ -75,7 +76,8 @@ struct job {
 	struct keyindex_job *keys;
 	struct snapshot snapshot;
 	struct waiting_row row;		/* PARK; UNPARK, HELD_FIND: sequence in, row out */
-	uint8_t *bytes;			/* registers of the snapshot; NUMBERED record to park or unparked */
+	/* registers of the snapshot; NUMBERED record to park or unparked */
+	uint8_t *bytes;
 	size_t n;
 	struct record_result voided;	/* strings borrow from the act or from `bytes` */
 	struct record_link link;
@@ -122,7 +124,8 @@ struct spine {
 	struct io *io;
 	struct journal *journal;
 	struct keyindex *keys;
-	struct waiting *waiting;	/* touched by the janitor alone once running; rows are in `inflight` */
+	/* touched by the janitor alone once running; rows are in `inflight` */
+	struct waiting *waiting;
 	struct registers *registers;
 	struct numbering_clock clock;
 	struct identity *identity;
@@ -140,7 +143,8 @@ struct spine {
 	struct io_op inbox_op, control_op;
 	bool inbox_polled;
 	struct signer_link signer;
-	int control;			/* to the supervisor: 'S' + descriptor in, 'R' out; -1: none */
+	/* to the supervisor: 'S' + descriptor in, 'R' out; -1: none */
+	int control;
 
 	struct submission *number_first, *number_last;	/* waiting for room in the journal */
 	struct submission *answer_first, *answer_last;	/* waiting for their durable_at */
@@ -153,7 +157,8 @@ struct spine {
 	struct job *parked_first;	/* parked, whose PARKED record found the journal full */
 	uint32_t jobs_out;		/* with the janitor or in these lists */
 	bool recycling;
-	uint64_t appended;		/* just behind the newest record: durable when the journal is */
+	/* just behind the newest record: durable when the journal is */
+	uint64_t appended;
 	uint64_t released, stored_up_to, snapshot_pos;
 	uint64_t noted;			/* `appended` just after the last STORED_UP_TO record */
 
@@ -183,7 +188,9 @@ enum status spine_new(struct spine **out, const struct config *c, int control_fd
 void spine_free(struct spine *s);
 /* Threads that the spine feeds: workers, store thread, janitor. After recovery. */
 enum status spine_start(struct spine *s, struct error *e) must_use;
-/* Runs until stop is set and everything accepted is settled or drain_ms passed. ST_OK: a clean end. */
+/*
+ * Runs until stop is set and everything accepted is settled or drain_ms passed. ST_OK: a clean end.
+ */
 enum status spine_run(struct spine *s, struct error *e);
 /* Nothing is on its way any more. */
 bool spine_settled(const struct spine *s);
@@ -201,12 +208,14 @@ void answer_run(struct spine *s);	/* those whose records are durable */
 /* Appends; false: the journal is full just now. */
 bool append_record(struct spine *s, enum record_type type, struct slice payload, uint64_t *pos);
 /* The key under which a number given by a case is remembered. */
-void given_key(uint8_t key[16], struct slice unit, struct slice code, uint32_t year, uint64_t number);
+void given_key(uint8_t key[16], struct slice unit, struct slice code, uint32_t year,
+	       uint64_t number);
 /* Was the key answered before? A damaged index stops the engine. */
 bool key_known(struct spine *s, const uint8_t key[16], struct keyentry *out);
 /* One result's row for watchers and readers. */
 void change_fill(struct spine *s, struct state_change *out, const struct numbered_result *n,
-		 const struct case_result *r, struct slice case_code, enum state state, int64_t at_ms);
+		 const struct case_result *r, struct slice case_code, enum state state,
+		 int64_t at_ms);
 
 /* feeding.c: backlog → batches → stages → done */
 void backlog_add(struct spine *s, struct pending *p);

@@ -19,8 +19,9 @@ enum status roots_load(struct roots **out, const char *trust, const char *crls, 
 		return error_set(e, ST_NOMEM, "roots: out of memory");
 	r->store = X509_STORE_new();
 	r->others = sk_X509_new_null();
-	st = r->store == NULL || r->others == NULL ? error_set(e, ST_NOMEM, "roots: out of memory") :
-		certs_read_all(&all, trust, e);
+	st = r->store == NULL || r->others == NULL ?
+		     error_set(e, ST_NOMEM, "roots: out of memory") :
+		     certs_read_all(&all, trust, e);
 	if (st == ST_OK && crls != NULL)
 		st = crls_read_all(&r->crls, crls, e);
 	for (int i = 0; st == ST_OK && i < sk_X509_num(all); i++) {
@@ -36,7 +37,8 @@ enum status roots_load(struct roots **out, const char *trust, const char *crls, 
 	ERR_clear_error();
 	sk_X509_pop_free(all, X509_free);
 	if (st == ST_OK && roots_n == 0)
-		st = error_set(e, ST_NOT_FOUND, "%s has no self-signed CA certificate (*.pem) to trust", trust);
+		st = error_set(e, ST_NOT_FOUND,
+			       "%s has no self-signed CA certificate (*.pem) to trust", trust);
 	if (st != ST_OK) {
 		roots_free(r);
 		return st;
@@ -77,8 +79,8 @@ static void chain_fault(int code, struct finding *f)
 			   "no chain to a trusted root: %s", text);
 		break;
 	default:
-		find_fault(f, VERDICT_INDETERMINATE, IND_CHAIN_CONSTRAINTS_FAILURE, "certificate chain: %s",
-			   text);
+		find_fault(f, VERDICT_INDETERMINATE, IND_CHAIN_CONSTRAINTS_FAILURE,
+			   "certificate chain: %s", text);
 	}
 }
 
@@ -92,18 +94,23 @@ static void check_revocation(const struct roots *roots, STACK_OF(X509) *chain, i
 
 		if (r.state == REVOCATION_REVOKED && r.revoked_ms <= signed_ms)
 			find_fault(f, VERDICT_FAILED, IND_REVOKED,
-				   "certificate %d of the chain was revoked before the signing time", i + 1);
+				   "certificate %d of the chain was revoked before the signing "
+				   "time",
+				   i + 1);
 		else if (r.state == REVOCATION_REVOKED)
 			find_fault(f, VERDICT_INDETERMINATE, IND_REVOKED_NO_POE,
-				   "certificate %d of the chain was revoked later, and nothing proves that "
-				   "the signature is older", i + 1);
+				   "certificate %d of the chain was revoked later, and nothing "
+				   "proves that the signature is older",
+				   i + 1);
 		else if (r.state == REVOCATION_UNKNOWN)
 			find_fault(f, VERDICT_INDETERMINATE, IND_TRY_LATER,
-				   "there is no revocation list for certificate %d of the chain", i + 1);
+				   "there is no revocation list for certificate %d of the chain",
+				   i + 1);
 		else if (signed_ms > r.next_ms)
 			find_fault(f, VERDICT_INDETERMINATE, IND_TRY_LATER,
-				   "the revocation list for certificate %d of the chain is older than the "
-				   "signature", i + 1);
+				   "the revocation list for certificate %d of the chain is older "
+				   "than the signature",
+				   i + 1);
 	}
 }
 

@@ -65,7 +65,8 @@ static const ASN1_TYPE *one_value(const CMS_SignerInfo *si, int nid)
 	int at = CMS_signed_get_attr_by_NID(si, nid, -1);
 	X509_ATTRIBUTE *a = at < 0 ? NULL : CMS_signed_get_attr(si, at);
 
-	if (a == NULL || X509_ATTRIBUTE_count(a) != 1 || CMS_signed_get_attr_by_NID(si, nid, at) >= 0)
+	if (a == NULL || X509_ATTRIBUTE_count(a) != 1 ||
+	    CMS_signed_get_attr_by_NID(si, nid, at) >= 0)
 		return NULL;
 	return X509_ATTRIBUTE_get0_type(a, 0);
 }
@@ -76,7 +77,8 @@ static void check_attributes(const CMS_SignerInfo *si, const uint8_t digest[SHA2
 	const ASN1_TYPE *type = one_value(si, NID_pkcs9_contentType);
 	const ASN1_TYPE *md = one_value(si, NID_pkcs9_messageDigest);
 
-	if (type == NULL || type->type != V_ASN1_OBJECT || OBJ_obj2nid(type->value.object) != NID_pkcs7_data)
+	if (type == NULL || type->type != V_ASN1_OBJECT ||
+	    OBJ_obj2nid(type->value.object) != NID_pkcs7_data)
 		format_fault(f, "the content-type attribute is missing or wrong");
 	if (md == NULL || md->type != V_ASN1_OCTET_STRING) {
 		format_fault(f, "the message-digest attribute is missing");
@@ -88,7 +90,8 @@ static void check_attributes(const CMS_SignerInfo *si, const uint8_t digest[SHA2
 			   "the document is not the one that was signed");
 	if (CMS_signed_get_attr_by_NID(si, NID_pkcs9_signingTime, -1) >= 0)
 		find_fault(f, VERDICT_INDETERMINATE, IND_SIG_CONSTRAINTS_FAILURE,
-			   "PAdES: a signing-time attribute is not allowed (EN 319 142-1 clause 6.3)");
+			   "PAdES: a signing-time attribute is not allowed "
+			   "(EN 319 142-1 clause 6.3)");
 	if (CMS_unsigned_get_attr_count(si) > 0)
 		find_fault(f, VERDICT_INDETERMINATE, IND_SIG_CONSTRAINTS_FAILURE,
 			   "unsigned attributes are not known to this verifier");
@@ -110,9 +113,11 @@ static void check_ess(const CMS_SignerInfo *si, X509 *cert, struct finding *f)
 	if (X509_digest(cert, EVP_sha256(), hash, &n) != 1 ||
 	    ASN1_STRING_length(v->value.sequence) != (int)(sizeof(head) + SHA256_BYTES) ||
 	    memcmp(ASN1_STRING_get0_data(v->value.sequence), head, sizeof(head)) != 0 ||
-	    memcmp(ASN1_STRING_get0_data(v->value.sequence) + sizeof(head), hash, SHA256_BYTES) != 0)
+	    memcmp(ASN1_STRING_get0_data(v->value.sequence) + sizeof(head), hash, SHA256_BYTES) !=
+		    0)
 		find_fault(f, VERDICT_FAILED, IND_FORMAT_FAILURE,
-			   "PAdES: the signing-certificate-v2 attribute does not name this certificate");
+			   "PAdES: the signing-certificate-v2 attribute does not name this "
+			   "certificate");
 }
 
 static bool pss_allowed(const X509_ALGOR *alg)
@@ -136,11 +141,12 @@ static bool pss_allowed(const X509_ALGOR *alg)
 	if (ok) {
 		X509_ALGOR_get0(&hash, NULL, NULL, p->hashAlgorithm);
 		X509_ALGOR_get0(&mgf, &type, &value, p->maskGenAlgorithm);
-		mask = type == V_ASN1_SEQUENCE ? ASN1_item_unpack(value, ASN1_ITEM_rptr(X509_ALGOR)) : NULL;
+		mask = type == V_ASN1_SEQUENCE ?
+			ASN1_item_unpack(value, ASN1_ITEM_rptr(X509_ALGOR)) : NULL;
 		if (mask != NULL)
 			X509_ALGOR_get0(&inner, NULL, NULL, mask);
-		ok = mask != NULL && OBJ_obj2nid(hash) == NID_sha256 && OBJ_obj2nid(mgf) == NID_mgf1 &&
-			OBJ_obj2nid(inner) == NID_sha256;
+		ok = mask != NULL && OBJ_obj2nid(hash) == NID_sha256 &&
+		     OBJ_obj2nid(mgf) == NID_mgf1 && OBJ_obj2nid(inner) == NID_sha256;
 		X509_ALGOR_free(mask);
 	}
 	RSA_PSS_PARAMS_free(p);
@@ -169,7 +175,8 @@ static void check_algorithms(const CMS_SignerInfo *si, X509 *cert, struct signat
 		ok = ok && rsa;
 	else
 		ok = ok && nid == NID_ecdsa_with_SHA256 && ec;
-	snprintf(out->algorithm, sizeof(out->algorithm), "%s%d%s", rsa ? "RSA-" : ec ? "P-" : "other-",
+	snprintf(out->algorithm, sizeof(out->algorithm), "%s%d%s",
+		 rsa ? "RSA-" : ec ? "P-" : "other-",
 		 key != NULL ? EVP_PKEY_get_bits(key) : 0, nid == NID_rsassaPss ? " PSS" : "");
 	if (!ok)
 		find_fault(&out->finding, VERDICT_INDETERMINATE, IND_CRYPTO_CONSTRAINTS_FAILURE,

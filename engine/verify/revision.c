@@ -72,7 +72,8 @@ static enum status add_entry(struct revision *rev, uint64_t number, struct slice
 	if (number == 0 || generation != 0 || rev->objects_n == OBJECTS_MAX)
 		return pdf_bad(f, "object %llu: generation %llu is not allowed",
 			       (unsigned long long)number, (unsigned long long)generation);
-	rev->objects[rev->objects_n++] = (struct object){ .number = (uint32_t)number, .offset = offset };
+	rev->objects[rev->objects_n++] = (struct object){ .number = (uint32_t)number,
+							  .offset = offset };
 	return ST_OK;
 }
 
@@ -109,7 +110,8 @@ static enum status read_revision(const struct pdf *pdf, struct revision *rev, st
 	uint64_t at;
 
 	if (reader_left(&r) > 0 && *r.p >= '0' && *r.p <= '9')
-		return pdf_foreign(f, "the file uses cross-reference streams, which this engine never writes");
+		return pdf_foreign(f, "the file uses cross-reference streams, which this engine "
+				      "never writes");
 	token_literal(&r, "xref\n");
 	if (r.bad)
 		return pdf_bad(f, "there is no cross-reference table at byte %llu",
@@ -127,7 +129,8 @@ static enum status read_revision(const struct pdf *pdf, struct revision *rev, st
 	at = token_number(&r);
 	token_literal(&r, "\n%%EOF\n");
 	if (r.bad || rev->trailer.type != VALUE_DICT || at != rev->xref)
-		return pdf_bad(f, "the trailer after byte %llu is malformed", (unsigned long long)rev->xref);
+		return pdf_bad(f, "the trailer after byte %llu is malformed",
+			       (unsigned long long)rev->xref);
 	rev->end = offset_of(pdf, &r);
 	if (dict_get(rev->trailer, "/Encrypt").type != VALUE_BAD)
 		return pdf_foreign(f, "the file is encrypted");
@@ -144,7 +147,8 @@ static enum status find_last(const struct pdf *pdf, uint64_t *xref, struct findi
 	struct reader r;
 
 	if (pdf->file.n < 64 || memcmp(p + pdf->file.n - strlen(end), end, strlen(end)) != 0)
-		return pdf_bad(f, "the file does not end with %%%%EOF: it is cut or something follows");
+		return pdf_bad(f, "the file does not end with %%%%EOF: it is cut or something "
+				  "follows");
 	q = p + pdf->file.n - strlen(end);
 	while (q > p && q[-1] >= '0' && q[-1] <= '9')
 		q--;
@@ -247,8 +251,10 @@ static enum status read_object(const struct pdf *pdf, struct object *o, struct r
 		return pdf_bad(f, "object %u at byte %llu is malformed", o->number,
 			       (unsigned long long)o->offset);
 	type = dict_get(o->value, "/Type");
-	if (o->stream && (value_is(type, VALUE_NAME, "/ObjStm") || value_is(type, VALUE_NAME, "/XRef")))
-		return pdf_foreign(f, "the file uses object streams, which this engine never writes");
+	if (o->stream &&
+	    (value_is(type, VALUE_NAME, "/ObjStm") || value_is(type, VALUE_NAME, "/XRef")))
+		return pdf_foreign(f, "the file uses object streams, which this engine never "
+				      "writes");
 	return ST_OK;
 }
 
@@ -262,19 +268,24 @@ static enum status read_objects(const struct pdf *pdf, struct revision *rev, str
 		enum status st;
 
 		if (rev->objects[i].offset != offset_of(pdf, &r))
-			return pdf_bad(f, "byte %llu: not where the cross-reference table has an object",
+			return pdf_bad(f,
+				       "byte %llu: not where the cross-reference table has an "
+				       "object",
 				       (unsigned long long)offset_of(pdf, &r));
 		st = read_object(pdf, &rev->objects[i], &r, f);
 		if (st != ST_OK)
 			return st;
 	}
 	if (r.p != r.end)
-		return pdf_bad(f, "byte %llu: something stands between objects and cross-reference table",
+		return pdf_bad(f,
+			       "byte %llu: something stands between objects and cross-reference "
+			       "table",
 			       (unsigned long long)offset_of(pdf, &r));
 	qsort(rev->objects, rev->objects_n, sizeof(*rev->objects), by_number);
 	for (uint32_t i = 1; i < rev->objects_n; i++)
 		if (rev->objects[i].number == rev->objects[i - 1].number)
-			return pdf_bad(f, "object %u stands twice in one revision", rev->objects[i].number);
+			return pdf_bad(f, "object %u stands twice in one revision",
+				       rev->objects[i].number);
 	return ST_OK;
 }
 
@@ -307,17 +318,20 @@ static enum status check_trailers(struct pdf *pdf, struct finding *f)
 		struct reader r = array_elements(dict_get(rev->trailer, "/ID"));
 		uint64_t size, before = pdf->size;
 
-		if (!value_uint(dict_get(rev->trailer, "/Size"), &size) || size < before || root == 0 ||
-		    (i > 0 && root != pdf->root))
-			return pdf_bad(f, "revision %u: /Size or /Root of the trailer is wrong", i + 1u);
-		if (!array_next(&r, &id) || id.type != VALUE_HEX || (i > 0 && !slice_eq(id.s, first.s)))
+		if (!value_uint(dict_get(rev->trailer, "/Size"), &size) || size < before ||
+		    root == 0 || (i > 0 && root != pdf->root))
+			return pdf_bad(f, "revision %u: /Size or /Root of the trailer is wrong",
+				       i + 1u);
+		if (!array_next(&r, &id) || id.type != VALUE_HEX ||
+		    (i > 0 && !slice_eq(id.s, first.s)))
 			return pdf_bad(f, "revision %u: /ID of the trailer is wrong", i + 1u);
 		first = id;
 		pdf->root = root;
 		pdf->size = size;
 		for (uint32_t k = 0; k < rev->objects_n; k++)
 			if (rev->objects[k].number >= size)
-				return pdf_bad(f, "object %u is beyond /Size", rev->objects[k].number);
+				return pdf_bad(f, "object %u is beyond /Size",
+					       rev->objects[k].number);
 	}
 	return ST_OK;
 }
@@ -338,7 +352,8 @@ enum status pdf_open(struct pdf *pdf, struct slice file, struct finding *f)
 
 		rev->start = start;
 		start = rev->end;
-		st = rev->xref < rev->start ? pdf_bad(f, "revisions overlap") : read_objects(pdf, rev, f);
+		st = rev->xref < rev->start ? pdf_bad(f, "revisions overlap") :
+					      read_objects(pdf, rev, f);
 	}
 	return st == ST_OK ? check_trailers(pdf, f) : st;
 }

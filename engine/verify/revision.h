@@ -43,7 +43,10 @@ void pdf_close(struct pdf *pdf);
 const struct object *pdf_object(const struct pdf *pdf, uint32_t number, uint8_t upto);
 /* As the revision itself defines it, or NULL. */
 const struct object *revision_object(const struct revision *r, uint32_t number);
-/* v itself, or what it refers to; VALUE_BAD if nothing. One step: a reference to a reference is bad. */
+/*
+ * v itself, or what it refers to; VALUE_BAD if nothing. One step: a reference to a reference is
+ * bad.
+ */
 struct value pdf_follow(const struct pdf *pdf, struct value v, uint8_t upto);
 
 /* Fills *f; returns ST_INVALID / ST_UNSUPPORTED. */

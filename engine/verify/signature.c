@@ -16,7 +16,9 @@ static struct value object_value(const struct pdf *pdf, uint32_t number, uint8_t
 	return o == NULL || o->stream ? (struct value){ VALUE_BAD, { NULL, 0 } } : o->value;
 }
 
-/* The flat list of /AcroForm /Fields, as the first revision has it; later ones may not change it. */
+/*
+ * The flat list of /AcroForm /Fields, as the first revision has it; later ones may not change it.
+ */
 static enum status read_form(const struct pdf *pdf, struct form *form, struct finding *f)
 {
 	struct value catalog = object_value(pdf, pdf->root, 0);
@@ -25,7 +27,8 @@ static enum status read_form(const struct pdf *pdf, struct form *form, struct fi
 	struct reader r = array_elements(fields);
 
 	form->n = 0;
-	if (catalog.type != VALUE_DICT || !value_is(dict_get(catalog, "/Type"), VALUE_NAME, "/Catalog"))
+	if (catalog.type != VALUE_DICT ||
+	    !value_is(dict_get(catalog, "/Type"), VALUE_NAME, "/Catalog"))
 		return pdf_bad(f, "there is no catalog");
 	if (dict_get(acroform, "/XFA").type != VALUE_BAD)
 		return pdf_foreign(f, "the file has an XFA form");
@@ -36,10 +39,12 @@ static enum status read_form(const struct pdf *pdf, struct form *form, struct fi
 		    !value_is(dict_get(field, "/FT"), VALUE_NAME, "/Sig") ||
 		    dict_get(field, "/Kids").type != VALUE_BAD ||
 		    dict_get(field, "/Parent").type != VALUE_BAD)
-			return pdf_foreign(f, "the form has a field that is no plain signature field");
+			return pdf_foreign(f, "the form has a field that is no plain signature "
+					      "field");
 		for (uint32_t i = 0; i < form->n; i++)
 			if (form->fields[i] == value_ref(v))
-				return pdf_bad(f, "the form lists field object %u twice", value_ref(v));
+				return pdf_bad(f, "the form lists field object %u twice",
+					       value_ref(v));
 		form->fields[form->n++] = value_ref(v);
 	}
 	return ST_OK;
@@ -89,13 +94,15 @@ static int64_t read_date(struct value v)
 		r.bad = true;
 	}
 	token_literal(&r, ")");
-	if (r.bad || r.p != r.end || t.tm_mon < 1 || t.tm_mon > 12 || t.tm_mday < 1 || t.tm_mday > 31 ||
-	    t.tm_hour > 23 || t.tm_min > 59 || t.tm_sec > 59 || hours > 14 || minutes > 59)
+	if (r.bad || r.p != r.end || t.tm_mon < 1 || t.tm_mon > 12 || t.tm_mday < 1 ||
+	    t.tm_mday > 31 || t.tm_hour > 23 || t.tm_min > 59 || t.tm_sec > 59 || hours > 14 ||
+	    minutes > 59)
 		return INT64_MIN;
 	t.tm_year -= 1900;
 	t.tm_mon -= 1;
 	ms = (int64_t)timegm(&t) * 1000;
-	return sign == '-' ? ms + (hours * 60 + minutes) * 60000LL : ms - (hours * 60 + minutes) * 60000LL;
+	return sign == '-' ? ms + (hours * 60 + minutes) * 60000LL :
+			     ms - (hours * 60 + minutes) * 60000LL;
 }
 
 /* V1–V3: exactly [0 a b c]; the gap is this dictionary's /Contents; the end is the revision's. */
@@ -112,11 +119,13 @@ static enum status read_range(const struct pdf *pdf, struct found_signature *s, 
 	if (n != 4 || r.bad || r.p != r.end || s->range[0] != 0)
 		return pdf_bad(f, "PDF: /ByteRange of object %u is not [0 a b c]", s->object);
 	if (contents.type != VALUE_HEX || contents.s.n < 4 || contents.s.n % 2 != 0)
-		return pdf_bad(f, "PDF: /Contents of object %u is not an even number of hex digits", s->object);
+		return pdf_bad(f, "PDF: /Contents of object %u is not an even number of hex digits",
+			       s->object);
 	gap = (uint64_t)(contents.s.p - pdf->file.p);
 	gap_end = gap + contents.s.n;
 	if (s->range[1] != gap || s->range[2] != gap_end)
-		return pdf_bad(f, "PDF: the gap of /ByteRange is not the signature's own /Contents");
+		return pdf_bad(f, "PDF: the gap of /ByteRange is not the signature's own "
+				  "/Contents");
 	if (s->range[2] + s->range[3] != pdf->revisions[s->revision].end)
 		return pdf_bad(f, "PDF: the signature does not cover its revision to the end");
 	s->contents = slice_of(contents.s.p + 1, contents.s.n - 2);
@@ -124,7 +133,8 @@ static enum status read_range(const struct pdf *pdf, struct found_signature *s, 
 }
 
 /* DocMDP and FieldMDP of /Reference. */
-static enum status read_reference(const struct pdf *pdf, struct found_signature *s, struct finding *f)
+static enum status read_reference(const struct pdf *pdf, struct found_signature *s,
+				  struct finding *f)
 {
 	struct value list = dict_get(s->dict, "/Reference"), v;
 	struct reader r = array_elements(list);
@@ -135,29 +145,36 @@ static enum status read_reference(const struct pdf *pdf, struct found_signature 
 		uint64_t p = 2;
 
 		if (value_is(method, VALUE_NAME, "/DocMDP")) {
-			if (dict_get(params, "/P").type != VALUE_BAD && !value_uint(dict_get(params, "/P"), &p))
+			if (dict_get(params, "/P").type != VALUE_BAD &&
+			    !value_uint(dict_get(params, "/P"), &p))
 				return pdf_bad(f, "PDF: the certification's /P is no number");
 			if (p < 1 || p > 3 || s->docmdp != 0)
-				return pdf_bad(f, "PDF: the certification's /P is %llu", (unsigned long long)p);
+				return pdf_bad(f, "PDF: the certification's /P is %llu",
+					       (unsigned long long)p);
 			s->docmdp = (uint32_t)p;
 		} else if (value_is(method, VALUE_NAME, "/FieldMDP")) {
 			s->locks_all = true;
 		} else {
-			return pdf_bad(f, "PDF: /Reference has a transform method that is not known");
+			return pdf_bad(f, "PDF: /Reference has a transform method that is not "
+					  "known");
 		}
 	}
-	return list.type == VALUE_BAD || !r.bad ? ST_OK : pdf_bad(f, "PDF: /Reference is malformed");
+	return list.type == VALUE_BAD || !r.bad ? ST_OK :
+						  pdf_bad(f, "PDF: /Reference is malformed");
 }
 
-static enum status read_signature(const struct pdf *pdf, struct found_signature *s, struct finding *f)
+static enum status read_signature(const struct pdf *pdf, struct found_signature *s,
+				  struct finding *f)
 {
 	struct value type = dict_get(s->dict, "/Type");
 	enum status st;
 
 	if (type.type != VALUE_BAD && !value_is(type, VALUE_NAME, "/Sig"))
-		return pdf_foreign(f, "object %u is no document signature but something else", s->object);
+		return pdf_foreign(f, "object %u is no document signature but something else",
+				   s->object);
 	if (!value_is(dict_get(s->dict, "/SubFilter"), VALUE_NAME, "/ETSI.CAdES.detached"))
-		return pdf_foreign(f, "signature object %u is not PAdES (ETSI.CAdES.detached)", s->object);
+		return pdf_foreign(f, "signature object %u is not PAdES (ETSI.CAdES.detached)",
+				   s->object);
 	if (dict_get(s->dict, "/Cert").type != VALUE_BAD)
 		return pdf_bad(f, "PAdES: /Cert is not allowed (EN 319 142-1 clause 6.3)");
 	st = read_range(pdf, s, f);
@@ -195,7 +212,8 @@ static enum status find_in_revision(const struct pdf *pdf, const struct form *fo
 		if (s->object != 0)
 			return pdf_bad(f, "revision %u has more than one signature", i + 1u);
 		if (i > 0 && pdf_object(pdf, o->number, i - 1) != NULL)
-			return pdf_bad(f, "revision %u writes over an object by a signature", i + 1u);
+			return pdf_bad(f, "revision %u writes over an object by a signature",
+				       i + 1u);
 		s->object = o->number;
 		s->dict = o->value;
 	}
@@ -213,7 +231,8 @@ static enum status find_in_revision(const struct pdf *pdf, const struct form *fo
 		s->locks_all |= dict_get(field, "/Lock").type != VALUE_BAD;
 	}
 	if (holders != 1)
-		return pdf_bad(f, "the signature of revision %u is held by %u fields", i + 1u, holders);
+		return pdf_bad(f, "the signature of revision %u is held by %u fields", i + 1u,
+			       holders);
 	return read_signature(pdf, s, f);
 }
 
@@ -267,21 +286,26 @@ static enum status check_change(const struct pdf *pdf, const struct found_signat
 	static const char *const may_change[] = { "/V", "/AP" };
 	const struct revision *rev = &pdf->revisions[s->revision];
 	uint8_t old = s->revision - 1;
-	struct value was = object_value(pdf, s->field, old), is = object_value(pdf, s->field, s->revision);
+	struct value was = object_value(pdf, s->field, old),
+		     is = object_value(pdf, s->field, s->revision);
 
 	for (uint32_t k = 0; k < rev->objects_n; k++)
 		if (rev->objects[k].number != s->field && rev->objects[k].number != s->object)
-			return pdf_bad(f, "PDF: after signature %u, object %u was changed or added", old + 1u,
-				       rev->objects[k].number);
+			return pdf_bad(f, "PDF: after signature %u, object %u was changed or added",
+				       old + 1u, rev->objects[k].number);
 	if (dict_get(was, "/V").type != VALUE_BAD)
 		return pdf_bad(f, "PDF: a field that was signed is signed again");
 	if (was.type != VALUE_DICT || is.type != VALUE_DICT ||
 	    !same_entries(was, is, may_change, 2) || !same_entries(is, was, may_change, 2))
-		return pdf_bad(f, "PDF: after signature %u, field object %u was changed beyond signing it",
+		return pdf_bad(f,
+			       "PDF: after signature %u, field object %u was changed beyond "
+			       "signing it",
 			       old + 1u, s->field);
 	if (!slice_eq(dict_get(was, "/AP").s, dict_get(is, "/AP").s) &&
 	    !old_appearance(pdf, dict_get(is, "/AP")))
-		return pdf_bad(f, "PDF: field object %u got an appearance that signature 1 does not cover",
+		return pdf_bad(f,
+			       "PDF: field object %u got an appearance that signature 1 does not "
+			       "cover",
 			       s->field);
 	if (before->docmdp == 1 || before->locks_all)
 		return pdf_bad(f, "PDF: signature %u forbids any later one", old + 1u);
@@ -302,13 +326,15 @@ enum status signatures_find(const struct pdf *pdf, struct found_signature *found
 	}
 	/* A field that points to no signature of ours would be shown as signed elsewhere. */
 	for (uint32_t k = 0; st == ST_OK && k < form.n; k++) {
-		struct value v = dict_get(object_value(pdf, form.fields[k], pdf->revisions_n - 1), "/V");
+		struct value v = dict_get(object_value(pdf, form.fields[k], pdf->revisions_n - 1),
+					  "/V");
 		bool known = v.type == VALUE_BAD;
 
 		for (uint8_t i = 0; i < pdf->revisions_n; i++)
 			known = known || found[i].field == form.fields[k];
 		if (!known)
-			st = pdf_bad(f, "PDF: field object %u has a value that is no signature", form.fields[k]);
+			st = pdf_bad(f, "PDF: field object %u has a value that is no signature",
+				     form.fields[k]);
 	}
 	return st;
 }

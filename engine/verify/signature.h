@@ -1,5 +1,6 @@
 /*
- * signature.h - the signatures of a PDF, one a revision, and what each revision changed (V1–V4, V6).
+ * signature.h - the signatures of a PDF, one a revision, and what each revision changed (V1–V4,
+ * V6).
  */
 #ifndef TRIEN_VERIFY_SIGNATURE_H
 #define TRIEN_VERIFY_SIGNATURE_H

@@ -12,8 +12,18 @@
 #define TOKEN_DEPTH_MAX 24
 #define TOKEN_KEYS_MAX 256		/* of one dictionary */
 
-enum value_type { VALUE_BAD, VALUE_DICT, VALUE_ARRAY, VALUE_NAME, VALUE_STRING, VALUE_HEX, VALUE_INTEGER,
-		  VALUE_REAL, VALUE_REF, VALUE_KEYWORD };
+enum value_type {
+	VALUE_BAD,
+	VALUE_DICT,
+	VALUE_ARRAY,
+	VALUE_NAME,
+	VALUE_STRING,
+	VALUE_HEX,
+	VALUE_INTEGER,
+	VALUE_REAL,
+	VALUE_REF,
+	VALUE_KEYWORD
+};
 
 struct value { enum value_type type; struct slice s; };	/* s: all its bytes, delimiters included */
 

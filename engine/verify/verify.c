@@ -15,18 +15,37 @@ const char *verdict_name(enum verdict v)
 
 const char *indication_name(enum indication i)
 {
-	static const char *const names[IND_COUNT] = {
-		[IND_NONE] = "", [IND_FORMAT_FAILURE] = "FORMAT_FAILURE",
-		[IND_HASH_FAILURE] = "HASH_FAILURE", [IND_SIG_CRYPTO_FAILURE] = "SIG_CRYPTO_FAILURE",
-		[IND_REVOKED] = "REVOKED", [IND_NOT_YET_VALID] = "NOT_YET_VALID",
-		[IND_SIG_CONSTRAINTS_FAILURE] = "SIG_CONSTRAINTS_FAILURE",
-		[IND_CHAIN_CONSTRAINTS_FAILURE] = "CHAIN_CONSTRAINTS_FAILURE",
-		[IND_CRYPTO_CONSTRAINTS_FAILURE] = "CRYPTO_CONSTRAINTS_FAILURE",
-		[IND_NO_SIGNING_CERTIFICATE_FOUND] = "NO_SIGNING_CERTIFICATE_FOUND",
-		[IND_NO_CERTIFICATE_CHAIN_FOUND] = "NO_CERTIFICATE_CHAIN_FOUND",
-		[IND_OUT_OF_BOUNDS_NO_POE] = "OUT_OF_BOUNDS_NO_POE",
-		[IND_REVOKED_NO_POE] = "REVOKED_NO_POE", [IND_TRY_LATER] = "TRY_LATER",
-		[IND_GENERIC] = "GENERIC" };
+	static const char *const names[IND_COUNT] = { [IND_NONE] = "",
+						      [IND_FORMAT_FAILURE] = "FORMAT_FAILURE",
+						      [IND_HASH_FAILURE] = "HASH_FAILURE",
+						      [IND_SIG_CRYPTO_FAILURE] = "SIG_CRYPTO_"
+										 "FAILURE",
+						      [IND_REVOKED] = "REVOKED",
+						      [IND_NOT_YET_VALID] = "NOT_YET_VALID",
+						      [IND_SIG_CONSTRAINTS_FAILURE] = "SIG_"
+										      "CONSTRAINTS_"
+										      "FAILURE",
+						      [IND_CHAIN_CONSTRAINTS_FAILURE] = "CHAIN_"
+											"CONSTRAINT"
+											"S_FAILURE",
+						      [IND_CRYPTO_CONSTRAINTS_FAILURE] = "CRYPTO_"
+											 "CONSTRAIN"
+											 "TS_"
+											 "FAILURE",
+						      [IND_NO_SIGNING_CERTIFICATE_FOUND] = "NO_"
+											   "SIGNING"
+											   "_CERTIF"
+											   "ICATE_"
+											   "FOUND",
+						      [IND_NO_CERTIFICATE_CHAIN_FOUND] = "NO_"
+											 "CERTIFICA"
+											 "TE_CHAIN_"
+											 "FOUND",
+						      [IND_OUT_OF_BOUNDS_NO_POE] = "OUT_OF_BOUNDS_"
+										   "NO_POE",
+						      [IND_REVOKED_NO_POE] = "REVOKED_NO_POE",
+						      [IND_TRY_LATER] = "TRY_LATER",
+						      [IND_GENERIC] = "GENERIC" };
 
 	return names[i];
 }
@@ -54,7 +73,8 @@ static enum status check_one(const struct roots *roots, struct slice file, struc
 	if (hex_read(der, n, s->contents))
 		proof_check(roots, slice_of(der, n), digest, out);
 	else
-		find_fault(&out->finding, VERDICT_FAILED, IND_FORMAT_FAILURE, "PDF: /Contents is no hex");
+		find_fault(&out->finding, VERDICT_FAILED, IND_FORMAT_FAILURE,
+			   "PDF: /Contents is no hex");
 	free(der);
 	return ST_OK;
 }

@@ -4,14 +4,14 @@
  * It accepts only what an issued file can be and repairs nothing, so that no attacker's second
  * reading of a file exists:
  *	V1	/ByteRange is exactly [0 a b c], direct integers, inside the file
- *	V2	the gap is exactly this signature's /Contents: `<` hex `>`, one DER CMS, then only zeros
+ *	V2	the gap is exactly this signature's /Contents: `<` hex `>`, one DER CMS, then zeros
  *	V3	it ends where its revision ends; the last one ends where the file ends
  *	V4	signatures nest: one a revision, in order
  *	V5	every byte of every revision is header, object, cross-reference or trailer; classic
  *		cross-reference tables only; nothing twice in a revision; header at 0
  *	V6	a later revision may fill one empty signature field and nothing else
- *	V9	one SignerInfo, signed attributes, ESS signing-certificate-v2, allowed algorithms, chain to a
- *		configured root at the signing time, revocation lists
+ *	V9	one SignerInfo, signed attributes, ESS signing-certificate-v2, allowed algorithms,
+ *		chain to a configured root at the signing time, revocation lists
  *
  * The signing time is the signer's claim (/M): level B-B proves no time. Any thread; cold path.
  */
@@ -67,17 +67,20 @@ struct report {
 	uint8_t file_sha256[SHA256_BYTES];
 };
 
-struct roots;			/* trusted roots, known intermediates, revocation lists; immutable */
+/* trusted roots, known intermediates, revocation lists; immutable */
+struct roots;
 
 /*
- * trust: a folder with *.pem, or one PEM file. Self-signed CA certificates are roots, the others help
- * to build chains. crls: a folder with *.crl, or one file; NULL: none. ST_NOT_FOUND: no root in it.
+ * trust: a folder with *.pem, or one PEM file. Self-signed CA certificates are roots, the others
+ * help to build chains. crls: a folder with *.crl, or one file; NULL: none. ST_NOT_FOUND: no root
+ * in it.
  */
 enum status roots_load(struct roots **out, const char *trust, const char *crls,
 		       struct error *e) must_use;
 void roots_free(struct roots *r);
 
 /* Fills *out for any bytes whatever; ST_NOMEM only. */
-enum status verify_document(const struct roots *roots, struct slice file, struct report *out) must_use;
+enum status verify_document(const struct roots *roots, struct slice file,
+			    struct report *out) must_use;
 
 #endif

@@ -33,8 +33,8 @@ static void request_is_byte_for_byte_the_format(void **state)
 static void request_has_bounds(void **state)
 {
 	static uint8_t digests[SIGNER_DIGESTS_MAX + 1][32], buf[128 * 1024];
-	struct sign_group g = { slice_str("key"), slice_str("u"), slice_str("x"), SIGNER_DIGESTS_MAX,
-				(const uint8_t (*)[32])digests };
+	struct sign_group g = { slice_str("key"), slice_str("u"), slice_str("x"),
+				SIGNER_DIGESTS_MAX, (const uint8_t(*)[32])digests };
 	uint8_t name[300] = { 0 };
 	struct writer w = writer_of(buf, sizeof(buf));
 

@@ -72,7 +72,8 @@ static void a_client_certificate_names_its_principal(void **state)
 	names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	assert_int_equal(sk_GENERAL_NAME_num(names), 1);
 	assert_int_equal(sk_GENERAL_NAME_value(names, 0)->type, GEN_URI);
-	assert_string_equal(ASN1_STRING_get0_data(sk_GENERAL_NAME_value(names, 0)->d.uniformResourceIdentifier),
+	assert_string_equal(ASN1_STRING_get0_data(
+				    sk_GENERAL_NAME_value(names, 0)->d.uniformResourceIdentifier),
 			    "trien://principal/one-stop");
 	GENERAL_NAMES_free(names);
 	X509_free(cert);

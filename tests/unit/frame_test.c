@@ -58,10 +58,13 @@ static void round_trip(void **state)
 
 	/* The third record alone, by its position. */
 	size_t off = r.position - POSITION;
-	assert_int_equal(frame_record_read(&r, slice_of(buf + off, padded - off), POSITION + off), ST_OK);
-	assert_int_equal(frame_record_read(&r, slice_of(buf + off, padded - off), POSITION + off + 1),
+	assert_int_equal(frame_record_read(&r, slice_of(buf + off, padded - off), POSITION + off),
+			 ST_OK);
+	assert_int_equal(frame_record_read(&r, slice_of(buf + off, padded - off),
+					   POSITION + off + 1),
 			 ST_CORRUPT);
-	assert_int_equal(frame_record_read(&r, slice_of(buf + off, 15), POSITION + off), ST_CORRUPT);
+	assert_int_equal(frame_record_read(&r, slice_of(buf + off, 15), POSITION + off),
+			 ST_CORRUPT);
 }
 
 static void empty_frame_testifies(void **state)
@@ -105,7 +108,8 @@ static void bit_flips(void **state)
 			enum status want = i < f.used ? ST_CORRUPT : ST_OK;
 
 			buf[i] ^= (uint8_t)(1 << bit);
-			assert_int_equal(frame_check(&v, slice_of(buf, padded), SEGNO, POSITION), want);
+			assert_int_equal(frame_check(&v, slice_of(buf, padded), SEGNO, POSITION),
+					 want);
 			buf[i] ^= (uint8_t)(1 << bit);
 		}
 	}
@@ -119,7 +123,8 @@ static void place_and_length(void **state)
 	uint32_t padded = build(&f, 1);
 
 	assert_int_equal(frame_check(&v, slice_of(buf, padded), SEGNO + 1, POSITION), ST_CORRUPT);
-	assert_int_equal(frame_check(&v, slice_of(buf, padded), SEGNO, POSITION + 4096), ST_CORRUPT);
+	assert_int_equal(frame_check(&v, slice_of(buf, padded), SEGNO, POSITION + 4096),
+			 ST_CORRUPT);
 	for (uint32_t n = 0; n < f.used; n++)
 		assert_int_equal(frame_check(&v, slice_of(buf, n), SEGNO, POSITION), ST_CORRUPT);
 	assert_int_equal(frame_check(&v, slice_of(buf, f.used), SEGNO, POSITION), ST_OK);
@@ -166,7 +171,8 @@ static void mutations(void **state)
 
 		assert_non_null(exact);
 		for (int k = rand_r(&seed) % 6 + 1; k > 0; k--)
-			buf[(size_t)rand_r(&seed) % (k > 3 ? 100u : padded)] = (uint8_t)rand_r(&seed);
+			buf[(size_t)rand_r(&seed) % (k > 3 ? 100u : padded)] = (uint8_t)rand_r(
+				&seed);
 		memcpy(exact, buf, n);
 		if (frame_check(&v, slice_of(exact, n), SEGNO, POSITION) == ST_OK)
 			while (frame_next(&v, &at, &r))

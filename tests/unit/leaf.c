@@ -20,7 +20,8 @@ static const struct leaf_field fields[] = {
 	{ "giay_to", "Giấy tờ tùy thân", FIELD_TEXT,
 	  "Căn cước số 000199000123, cấp ngày 05/03/2023" },
 	{ "noi_cu_tru", "Nơi cư trú", FIELD_TEXT,
-	  "Số 12, ngõ 5, tổ dân phố Bản Mới, phường Lạc Xuân, tỉnh Thử Nghiệm (địa chỉ cũ: thôn Bản Mới, xã "
+	  "Số 12, ngõ 5, tổ dân phố Bản Mới, phường Lạc Xuân, tỉnh Thử Nghiệm (địa chỉ cũ: thôn "
+	  "Bản Mới, xã "
 	  "Lạc Xuân, huyện Thử, tỉnh Nghiệm)" },
 	{ "cu_tru_tu", "Cư trú từ ngày", FIELD_DATE, NULL },
 	{ "cu_tru_den", "Cư trú đến ngày", FIELD_DATE, NULL },
@@ -56,8 +57,9 @@ struct block *leaf_block(struct leaf *l, enum block_type type, const char *text)
 void leaf_line(struct leaf *l, struct block *b, const char *label, const char *value, bool half)
 {
 	assert(l->lines_n < LEAF_LINES);
-	l->lines[l->lines_n++] = (struct field_line){ .label = parse(l, label), .value = parse(l, value),
-						      .half = half, .only_if = -1 };
+	l->lines[l->lines_n++] = (struct field_line){
+		.label = parse(l, label), .value = parse(l, value), .half = half, .only_if = -1
+	};
 	b->lines_n++;
 }
 
@@ -68,8 +70,9 @@ static void blocks(struct leaf *l)
 	leaf_block(l, BLOCK_NATIONAL_HEADER, NULL);
 	leaf_block(l, BLOCK_NUMBER_DATE, NULL);
 	leaf_block(l, BLOCK_TITLE, "Giấy xác nhận thử nghiệm");
-	leaf_block(l, BLOCK_PARAGRAPH, "Xét đề nghị của ông/bà **{nguoi_yeu_cau}**, về việc cấp Giấy xác nhận "
-		   "thử nghiệm,");
+	leaf_block(l, BLOCK_PARAGRAPH,
+		   "Xét đề nghị của ông/bà **{nguoi_yeu_cau}**, về việc cấp Giấy xác nhận thử "
+		   "nghiệm,");
 	b = leaf_block(l, BLOCK_PARAGRAPH, "**XÁC NHẬN:**");
 	b->align = 'c';
 	b->indent = false;
@@ -81,13 +84,15 @@ static void blocks(struct leaf *l)
 	leaf_line(l, b, "Quốc tịch", "{quoc_tich}", false);
 	leaf_line(l, b, "Giấy tờ tùy thân", "{giay_to}", false);
 	leaf_line(l, b, "Nơi cư trú", "{noi_cu_tru}", false);
-	leaf_line(l, b, "Thời gian cư trú", "từ {cu_tru_tu|date_long} đến {cu_tru_den|date_long}", false);
+	leaf_line(l, b, "Thời gian cư trú", "từ {cu_tru_tu|date_long} đến {cu_tru_den|date_long}",
+		  false);
 	leaf_line(l, b, "Tình trạng hôn nhân", "**{tinh_trang}**", false);
 	leaf_line(l, b, "Lệ phí", "{le_phi|money}", true);
 	leaf_line(l, b, "Công dân tự khai", "{tu_khai}", true);
 	leaf_line(l, b, "Ghi chú", "{ghi_chu}", false);
 	leaf_block(l, BLOCK_PARAGRAPH, "Giấy này được cấp để: {muc_dich}.");
-	b = leaf_block(l, BLOCK_PARAGRAPH, "Giấy này có giá trị sử dụng trong thời hạn 6 tháng, kể từ ngày cấp.");
+	b = leaf_block(l, BLOCK_PARAGRAPH,
+		       "Giấy này có giá trị sử dụng trong thời hạn 6 tháng, kể từ ngày cấp.");
 	b->italic = true;
 	b = leaf_block(l, BLOCK_SIGNATURE, NULL);
 	leaf_line(l, b, NULL, "- Như trên;", false);
@@ -98,8 +103,12 @@ static void blocks(struct leaf *l)
 static void defs(struct leaf *l)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-		l->defs[i] = (struct field_def){ .name = fields[i].name, .label_vi = fields[i].label,
-			.label_en = fields[i].label, .type = fields[i].type, .public = true, .bytes_max = 65536 };
+		l->defs[i] = (struct field_def){ .name = fields[i].name,
+						 .label_vi = fields[i].label,
+						 .label_en = fields[i].label,
+						 .type = fields[i].type,
+						 .public = true,
+						 .bytes_max = 65536 };
 	l->kind.fields = l->defs;
 	l->kind.fields_n = ARRAY_LEN(fields);
 }
@@ -150,7 +159,8 @@ static void images(struct leaf *l)
 		for (int x = 0; x < 850; x++) {
 			int r2 = (x - 425) * (x - 425) + (y - 425) * (y - 425);
 
-			if ((r2 > 390 * 390 && r2 < 415 * 415) || (r2 > 270 * 270 && r2 < 280 * 280) ||
+			if ((r2 > 390 * 390 && r2 < 415 * 415) ||
+			    (r2 > 270 * 270 && r2 < 280 * 280) ||
 			    (r2 < 100 * 100 && (x + y) % 40 < 20))
 				dot(l->seal, 850, (uint32_t)x, (uint32_t)y);
 		}
@@ -158,35 +168,58 @@ static void images(struct leaf *l)
 		int phase = x % 160 - 80, height = 80 - abs(phase);
 
 		for (int k = 0; k < 9; k++)
-			dot(l->hand, 900, (uint32_t)x, (uint32_t)(250 - height * height * (900 - x) / 28000 - k));
+			dot(l->hand, 900, (uint32_t)x,
+			    (uint32_t)(250 - height * height * (900 - x) / 28000 - k));
 	}
-	l->unit.seal = (struct image){ .width = 850, .height = 850, .bits = l->seal, .width_mm10 = 360,
-				       .height_mm10 = 360 };
-	l->signer.hand = (struct image){ .width = 900, .height = 300, .bits = l->hand, .width_mm10 = 450,
-					 .height_mm10 = 150 };
+	l->unit.seal = (struct image){
+		.width = 850, .height = 850, .bits = l->seal, .width_mm10 = 360, .height_mm10 = 360
+	};
+	l->signer.hand = (struct image){
+		.width = 900, .height = 300, .bits = l->hand, .width_mm10 = 450, .height_mm10 = 150
+	};
 }
 
 void leaf_open(struct leaf *l, uint8_t signs_n)
 {
 	memset(l, 0, sizeof(*l));
-	l->kind = (struct kind){ .pin = { 1 }, .code = "giay-xac-nhan-thu", .name_vi = "Giấy xác nhận thử nghiệm",
-		.name_en = "Test certificate", .signs_n = signs_n, .certify = true, .validity_field = -1,
-		.child_birth_field = -1, .blocks = l->blocks,
-		.signs = { signs_n == 2 ? ROLE_PERSON : ROLE_AGENCY, ROLE_AGENCY } };
-	l->unit = (struct unit){ .pin = { 2 }, .code = "u", .name = "Ủy ban nhân dân phường Lạc Xuân",
-		.header = "Ủy ban nhân dân\nphường Lạc Xuân", .notation = "UBND", .place = "Lạc Xuân",
-		.org_code = "H99.11" };
-	l->signer = (struct signer){ .pin = { 3 }, .code = "s", .name = "Nguyễn Thị Hoài Thư", .unit = "u",
-		.title = "PHÓ CHỦ TỊCH", .authority = "KT",
-		.authority_line = "TM. ỦY BAN NHÂN DÂN\nKT. CHỦ TỊCH" };
+	l->kind = (struct kind){ .pin = { 1 },
+				 .code = "giay-xac-nhan-thu",
+				 .name_vi = "Giấy xác nhận thử nghiệm",
+				 .name_en = "Test certificate",
+				 .signs_n = signs_n,
+				 .certify = true,
+				 .validity_field = -1,
+				 .child_birth_field = -1,
+				 .blocks = l->blocks,
+				 .signs = { signs_n == 2 ? ROLE_PERSON : ROLE_AGENCY,
+					    ROLE_AGENCY } };
+	l->unit = (struct unit){ .pin = { 2 },
+				 .code = "u",
+				 .name = "Ủy ban nhân dân phường Lạc Xuân",
+				 .header = "Ủy ban nhân dân\nphường Lạc Xuân",
+				 .notation = "UBND",
+				 .place = "Lạc Xuân",
+				 .org_code = "H99.11" };
+	l->signer = (struct signer){ .pin = { 3 },
+				     .code = "s",
+				     .name = "Nguyễn Thị Hoài Thư",
+				     .unit = "u",
+				     .title = "PHÓ CHỦ TỊCH",
+				     .authority = "KT",
+				     .authority_line = "TM. ỦY BAN NHÂN DÂN\nKT. CHỦ TỊCH" };
 	defs(l);
 	blocks(l);
 	values(l);
 	images(l);
-	l->item = (struct item){ .kind = &l->kind, .unit = &l->unit, .signer = &l->signer,
-		.result = &l->result, .issued_ms = 1795500000000, .sign_ms = 1795500000000,
-		.number_text = "07/XNTN-UBND", .result_id = { 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0,
-		0x0f, 0xed, 0xcb, 0xa9, 0x87, 0x65, 0x43, 0x21 } };
+	l->item = (struct item){ .kind = &l->kind,
+				 .unit = &l->unit,
+				 .signer = &l->signer,
+				 .result = &l->result,
+				 .issued_ms = 1795500000000,
+				 .sign_ms = 1795500000000,
+				 .number_text = "07/XNTN-UBND",
+				 .result_id = { 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0,
+						0x0f, 0xed, 0xcb, 0xa9, 0x87, 0x65, 0x43, 0x21 } };
 }
 
 void leaf_close(struct leaf *l)
@@ -198,7 +231,9 @@ void leaf_close(struct leaf *l)
 
 struct render *leaf_render(bool development)
 {
-	struct render_config cfg = { .verify_host = LEAF_HOST, .development = development, .templates_max = 8 };
+	struct render_config cfg = { .verify_host = LEAF_HOST,
+				     .development = development,
+				     .templates_max = 8 };
 	struct render *r = NULL;
 	struct error e = { 0 };
 
@@ -215,7 +250,8 @@ void leaf_plan(struct leaf *l, uint32_t hole_bytes)
 
 		*s = (struct signature_slot){ .role = l->kind.signs[i], .hole_bytes = hole_bytes,
 			.body_bytes = 2 * (SHA256_BYTES + 256), .signed_ms = l->item.sign_ms };
-		snprintf(s->name, sizeof(s->name), "%s", s->role == ROLE_PERSON ? l->signer.name : l->unit.name);
+		snprintf(s->name, sizeof(s->name), "%s",
+			 s->role == ROLE_PERSON ? l->signer.name : l->unit.name);
 	}
 }
 

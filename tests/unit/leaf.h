@@ -1,6 +1,6 @@
 /*
- * leaf.h - a made-up kind with every sort of block, an agency, an officer and a filled-in result: what
- * tests and benches of render lay out. Everything is invented and fixed, so are the bytes.
+ * leaf.h - a made-up kind with every sort of block, an agency, an officer and a filled-in result:
+ * what tests and benches of render lay out. Everything is invented and fixed, so are the bytes.
  */
 #ifndef TESTS_LEAF_H
 #define TESTS_LEAF_H

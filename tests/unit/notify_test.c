@@ -14,7 +14,8 @@ static void count_wake(void *owner)
 	(*(int *)owner)++;
 }
 
-static struct state_change change_of(const char *unit, const char *code, uint8_t id, enum state state)
+static struct state_change change_of(const char *unit, const char *code, uint8_t id,
+				     enum state state)
 {
 	struct state_change c = { .state = state, .at_ms = 1 };
 
@@ -41,7 +42,8 @@ static void matches_by_case_and_by_id_once(void **state)
 		change_of("phuong-3", "HS-2", 1, STATE_NUMBERED),	/* neither */
 		change_of("phuong-4", "HS-2", 2, STATE_STORED),		/* case */
 		change_of("phuong-9", "HS-9", 8, STATE_HELD),		/* id */
-		change_of("phuong-3H", "S-1", 3, STATE_HELD),		/* neither: names do not run together */
+		/* neither: names do not run together */
+		change_of("phuong-3H", "S-1", 3, STATE_HELD),
 	};
 	struct state_change out[8];
 	int wakes = 0;
@@ -170,7 +172,9 @@ static void *publish_all(void *hub)
 	return NULL;
 }
 
-/* Two publishers against a taker: nothing is lost or doubled unless the watch says that it was cut. */
+/*
+ * Two publishers against a taker: nothing is lost or doubled unless the watch says that it was cut.
+ */
 static void threads_agree(void **state)
 {
 	struct notify *n;

@@ -5,10 +5,12 @@
 
 /* Objects: 1 catalog, 2 form, 3 empty appearance (prefix); 4 pages, 5 page, 6 and 7 widgets,
  * 8 content, 9 and 10 signatures (tail). */
-#define CATALOG "1 0 obj\n<</Type/Catalog/Pages 4 0 R/AcroForm 2 0 R/Perms<</DocMDP 9 0 R>>>>\nendobj\n"
+#define CATALOG "1 0 obj\n<</Type/Catalog/Pages 4 0 R/AcroForm 2 0 R" \
+		"/Perms<</DocMDP 9 0 R>>>>\nendobj\n"
 #define FORM "2 0 obj\n<</Fields[6 0 R 7 0 R]/SigFlags 3>>\nendobj\n"
 #define FORM_ONE "2 0 obj\n<</Fields[6 0 R]/SigFlags 3>>\nendobj\n"
-#define EMPTY "3 0 obj\n<</Type/XObject/Subtype/Form/BBox[0 0 0 0]/Length 0>>\nstream\n\nendstream\nendobj\n"
+#define EMPTY "3 0 obj\n<</Type/XObject/Subtype/Form/BBox[0 0 0 0]/Length 0>>\n" \
+	      "stream\n\nendstream\nendobj\n"
 #define WIDGET "/Type/Annot/Subtype/Widget/FT/Sig/F 132/Rect[0 0 0 0]/P 5 0 R/AP<</N 3 0 R>>"
 
 struct sheet { struct paper *p; struct writer w; uint32_t file_at, part_at; uint32_t at[11]; };
@@ -71,7 +73,9 @@ static void end_part(struct sheet *s)
 	s->part_at = at;
 }
 
-/* The signature dictionary with its hole. Returns where /ByteRange's 32 spaces stand in the body. */
+/*
+ * The signature dictionary with its hole. Returns where /ByteRange's 32 spaces stand in the body.
+ */
 static uint8_t *signature(struct sheet *s, uint8_t slot, const char *extra)
 {
 	struct document *d = &s->p->item.doc;
@@ -117,12 +121,13 @@ static void end_revision(struct sheet *s, uint8_t slot, uint8_t *range, uint32_t
 		snprintf(line, sizeof(line), "%d %d\n", first, n);
 		write_str(&s->w, line);
 		for (int k = first; k < first + n; k++) {
-			snprintf(line, sizeof(line), k == 0 ? "%010u 65535 f \n" : "%010u 00000 n \n",
-				 s->at[k]);
+			snprintf(line, sizeof(line),
+				 k == 0 ? "%010u 65535 f \n" : "%010u 00000 n \n", s->at[k]);
 			write_str(&s->w, line);
 		}
 	}
-	snprintf(line, sizeof(line), "trailer\n<</Size %d/Root 1 0 R/ID[<00112233><%s>]", 10 + slot, id);
+	snprintf(line, sizeof(line), "trailer\n<</Size %d/Root 1 0 R/ID[<00112233><%s>]", 10 + slot,
+		 id);
 	write_str(&s->w, line);
 	if (prev != 0) {
 		snprintf(line, sizeof(line), "/Prev %u", prev);
@@ -132,7 +137,8 @@ static void end_revision(struct sheet *s, uint8_t slot, uint8_t *range, uint32_t
 	write_str(&s->w, line);
 	hole->revision_end = here(s);
 	after = hole->file_offset + hole->file_bytes;
-	snprintf(line, sizeof(line), "%u %u %u", hole->file_offset, after, hole->revision_end - after);
+	snprintf(line, sizeof(line), "%u %u %u", hole->file_offset, after,
+		 hole->revision_end - after);
 	memcpy(range, line, strlen(line));
 	s->at[0] = xref;
 }
@@ -142,7 +148,8 @@ static void content(struct sheet *s, const char *text)
 	char stream[256], all[400];
 
 	snprintf(stream, sizeof(stream), "%% %s\n0 0 10 10 re f", text);
-	snprintf(all, sizeof(all), "<</Length %zu>>\nstream\n%s\nendstream", strlen(stream), stream);
+	snprintf(all, sizeof(all), "<</Length %zu>>\nstream\n%s\nendstream", strlen(stream),
+		 stream);
 	object(s, 8, all);
 }
 
@@ -153,11 +160,14 @@ static void lay_tail(struct sheet *s, const char *text)
 	uint8_t *range;
 
 	object(s, 4, "<</Type/Pages/Kids[5 0 R]/Count 1>>");
-	object(s, 5, two ? "<</Type/Page/Parent 4 0 R/MediaBox[0 0 595 842]/Resources<<>>/Contents 8 0 R"
-	       "/Annots[6 0 R 7 0 R]>>" : "<</Type/Page/Parent 4 0 R/MediaBox[0 0 595 842]/Resources<<>>"
-	       "/Contents 8 0 R/Annots[6 0 R]>>");
+	object(s, 5,
+	       two ? "<</Type/Page/Parent 4 0 R/MediaBox[0 0 595 842]/Resources<<>>/Contents 8 0 R"
+		     "/Annots[6 0 R 7 0 R]>>" :
+		     "<</Type/Page/Parent 4 0 R/MediaBox[0 0 595 842]/Resources<<>>/Contents 8 0 "
+		     "R/Annots[6 0 R]>>");
 	object(s, 6, "<<" WIDGET "/T(first)/V 9 0 R>>");
-	object(s, 7, two ? "<<" WIDGET "/T(agency)/Lock<</Type/SigFieldLock/Action/All>>>>" : "null");
+	object(s, 7,
+	       two ? "<<" WIDGET "/T(agency)/Lock<</Type/SigFieldLock/Action/All>>>>" : "null");
 	content(s, text);
 	range = signature(s, 0, "/Reference[<</Type/SigRef/TransformMethod/DocMDP/TransformParams"
 			  "<</Type/TransformParams/P 2/V/1.2>>>>]");
@@ -166,7 +176,8 @@ static void lay_tail(struct sheet *s, const char *text)
 	if (two) {
 		uint32_t prev = s->at[0];
 
-		object(s, 7, "<<" WIDGET "/T(agency)/Lock<</Type/SigFieldLock/Action/All>>/V 10 0 R>>");
+		object(s, 7,
+		       "<<" WIDGET "/T(agency)/Lock<</Type/SigFieldLock/Action/All>>/V 10 0 R>>");
 		range = signature(s, 1, "");
 		end_revision(s, 1, range, prev, update, 2, "44556677");
 	}
@@ -184,8 +195,10 @@ void paper_render(struct paper *p, const char *text)
 		char head[16];
 
 		snprintf(head, sizeof(head), "\n%d 0 obj", i);
-		s.at[i] = (uint32_t)((uint8_t *)memmem(p->layer_bytes, p->layer.size, head, strlen(head)) -
-				     p->layer_bytes) + 1;
+		s.at[i] = (uint32_t)((uint8_t *)memmem(p->layer_bytes, p->layer.size, head,
+						       strlen(head)) -
+				     p->layer_bytes) +
+			  1;
 	}
 	lay_tail(&s, text);
 	end_part(&s);

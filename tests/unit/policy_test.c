@@ -104,9 +104,13 @@ static void a_key_file_cannot_leave_its_folder(void **state)
 	struct policy *p;
 	struct error e;
 
-	assert_int_equal(load(&p, FILE_OF("{\"id\":\"a\",\"role\":\"agency\",\"unit\":\"a\",\"algorithm\":"
-		"\"p256\",\"key\":\"../a.pem\",\"certificate\":\"a.pem\",\"chain\":[\"ca.pem\"]}"), &e),
-		ST_INVALID);
+	assert_int_equal(load(&p,
+			      FILE_OF("{\"id\":\"a\",\"role\":\"agency\",\"unit\":\"a\","
+				      "\"algorithm\":"
+				      "\"p256\",\"key\":\"../"
+				      "a.pem\",\"certificate\":\"a.pem\",\"chain\":[\"ca.pem\"]}"),
+			      &e),
+			 ST_INVALID);
 	assert_non_null(strstr(e.text, "key"));
 }
 
@@ -123,7 +127,8 @@ static void algorithms_have_names(void **state)
 	for (int a = 0; a < ALG_COUNT; a++) {
 		enum algorithm back;
 
-		assert_true(algorithm_by_name(&back, slice_str(algorithm_info((enum algorithm)a)->name)));
+		assert_true(algorithm_by_name(&back,
+					      slice_str(algorithm_info((enum algorithm)a)->name)));
 		assert_int_equal(back, a);
 	}
 	assert_false(algorithm_by_name(&(enum algorithm){ 0 }, slice_str("rsa1024")));

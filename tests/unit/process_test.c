@@ -97,8 +97,8 @@ static void ask(int fd, uint64_t tag, const struct sign_group *g, uint16_t n)
 	assert_int_equal(send(fd, buf, writer_size(&w), MSG_NOSIGNAL), writer_size(&w));
 }
 
-static void assert_verifies(const struct devkeys *d, const char *file, bool pss, const uint8_t *digest,
-			    struct slice signature)
+static void assert_verifies(const struct devkeys *d, const char *file, bool pss,
+			    const uint8_t *digest, struct slice signature)
 {
 	X509 *cert;
 	EVP_PKEY_CTX *c;
@@ -120,10 +120,12 @@ static int keys_setup(void **state)
 	static struct devkeys d;
 
 	*state = &d;
-	return devkeys_open(&d, ALG_P256, NULL) || devkeys_add(&d, ALG_RSA2048, "rsa", "u1", NULL) ||
-		devkeys_add(&d, ALG_P256, "p256", "u1", "s1") ||
-		devkeys_add(&d, ALG_PSS2048, "pss", "u2", "s2") ||
-		devkeys_add(&d, ALG_RSA3072, "rsa3072", "u2", NULL) || devca_publish(d.ca, &d.e) != ST_OK;
+	return devkeys_open(&d, ALG_P256, NULL) ||
+	       devkeys_add(&d, ALG_RSA2048, "rsa", "u1", NULL) ||
+	       devkeys_add(&d, ALG_P256, "p256", "u1", "s1") ||
+	       devkeys_add(&d, ALG_PSS2048, "pss", "u2", "s2") ||
+	       devkeys_add(&d, ALG_RSA3072, "rsa3072", "u2", NULL) ||
+	       devca_publish(d.ca, &d.e) != ST_OK;
 }
 
 static int keys_teardown(void **state)
@@ -148,8 +150,9 @@ static void signs_groups_of_every_algorithm(void **state)
 	for (uint32_t k = 0; k < 4; k++) {
 		for (uint32_t i = 0; i < 100; i++)
 			memset(digests[k][i], (int)(k * 100 + i), 32);
-		g[k] = (struct sign_group){ slice_str(keys[k].id), slice_str(keys[k].unit), slice_str("x"),
-					    k == 1 ? 100 : 5, (const uint8_t (*)[32])digests[k] };
+		g[k] = (struct sign_group){ slice_str(keys[k].id), slice_str(keys[k].unit),
+					    slice_str("x"), k == 1 ? 100 : 5,
+					    (const uint8_t(*)[32])digests[k] };
 	}
 	ask(c.fd, 9, g, 4);
 	r = reply(c.fd, buf);
@@ -176,11 +179,14 @@ static void refuses_by_policy_and_signs_the_rest(void **state)
 						 ANSWER_UNKNOWN_KEY };
 	struct devkeys *d = *state;
 	struct child c = start(d, NULL);
-	struct sign_group g[4] = {
-		{ slice_str("nobody"), slice_str("u1"), slice_str("x"), 1, (const uint8_t (*)[32])digest },
-		{ slice_str("rsa"), slice_str("u2"), slice_str("x"), 1, (const uint8_t (*)[32])digest },
-		{ slice_str("rsa"), slice_str("u1"), slice_str("x"), 1, (const uint8_t (*)[32])digest },
-		{ slice_str(""), slice_str("u1"), slice_str("x"), 1, (const uint8_t (*)[32])digest } };
+	struct sign_group g[4] = { { slice_str("nobody"), slice_str("u1"), slice_str("x"), 1,
+				     (const uint8_t(*)[32])digest },
+				   { slice_str("rsa"), slice_str("u2"), slice_str("x"), 1,
+				     (const uint8_t(*)[32])digest },
+				   { slice_str("rsa"), slice_str("u1"), slice_str("x"), 1,
+				     (const uint8_t(*)[32])digest },
+				   { slice_str(""), slice_str("u1"), slice_str("x"), 1,
+				     (const uint8_t(*)[32])digest } };
 	struct signer_reply r;
 
 	expect_ready(c.fd, ANSWER_SIGNED, "ready");

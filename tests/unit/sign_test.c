@@ -15,7 +15,8 @@
 static int openssl_accepts(const struct desk *d, const uint8_t *file, const struct hole *hole)
 {
 	uint32_t after = hole->file_offset + hole->file_bytes;
-	size_t n = (hole->file_bytes - 2) / 2, signed_n = hole->file_offset + hole->revision_end - after;
+	size_t n = (hole->file_bytes - 2) / 2,
+	       signed_n = hole->file_offset + hole->revision_end - after;
 	uint8_t *der = malloc(n), *range = malloc(signed_n);
 	const unsigned char *p = der;
 	char path[400];
@@ -54,7 +55,8 @@ static void check_paper(struct desk *d, uint8_t signs_n)
 	size_t n;
 
 	paper_open(&p, "u", "s", signs_n);
-	assert_int_equal(paper_sign(&p, d->worker, d->ring, d->vault, d->hand, d->keys.now_ms), ST_OK);
+	assert_int_equal(paper_sign(&p, d->worker, d->ring, d->vault, d->hand, d->keys.now_ms),
+			 ST_OK);
 	file = paper_file(&p, &n);
 	sha256_once(file, n, digest);
 	assert_memory_equal(digest, p.item.file_sha256, SHA256_BYTES);
@@ -95,7 +97,8 @@ static void every_usual_length_of_p256_is_accepted(void **state)
 		size_t n;
 
 		paper_open(&p, "u", "s", 1);
-		assert_int_equal(paper_sign(&p, d.worker, d.ring, d.vault, d.hand, d.keys.now_ms), ST_OK);
+		assert_int_equal(paper_sign(&p, d.worker, d.ring, d.vault, d.hand, d.keys.now_ms),
+				 ST_OK);
 		if (seen[p.item.slots[0].value_size]++ < 3) {
 			file = paper_file(&p, &n);
 			assert_int_equal(openssl_accepts(&d, file, &p.item.doc.holes[0]), 1);
@@ -129,8 +132,9 @@ static void a_wrong_signature_is_caught(void **state)
 		if (how == 0)
 			value[100] ^= 4;
 		else if (how == 1)		/* another key's */
-			assert_int_equal(vault_sign(d.hand, (uint32_t)pen, it->slots[0].to_sign, value,
-						    &it->slots[0].value_size), ST_OK);
+			assert_int_equal(vault_sign(d.hand, (uint32_t)pen, it->slots[0].to_sign,
+						    value, &it->slots[0].value_size),
+					 ST_OK);
 		else if (how == 2)
 			it->slots[0].value_size = 255;
 		else				/* of another document */
@@ -158,7 +162,8 @@ static void sampling_checks_one_in_n(void **state)
 		struct paper p;
 
 		paper_open(&p, "u", "s", 1);
-		assert_int_equal(paper_sign(&p, d.worker, sampled, d.vault, d.hand, d.keys.now_ms), ST_OK);
+		assert_int_equal(paper_sign(&p, d.worker, sampled, d.vault, d.hand, d.keys.now_ms),
+				 ST_OK);
 		checked += p.item.slots[0].checked;
 		paper_close(&p);
 	}

@@ -39,9 +39,12 @@ static void finds_and_judges(void **state)
 	assert_int_equal(vault_find(v, slice_str("a")), 2);
 	assert_int_equal(vault_find(v, slice_str("ab")), -1);
 	assert_int_equal(vault_find(v, slice_str("")), -1);
-	assert_int_equal(vault_judge(v, 1, slice_str("u"), slice_str("k2"), d.now_ms), ANSWER_SIGNED);
-	assert_int_equal(vault_judge(v, 1, slice_str("u"), slice_str("k3"), d.now_ms), ANSWER_POLICY);
-	assert_int_equal(vault_judge(v, 1, slice_str("U"), slice_str("k2"), d.now_ms), ANSWER_POLICY);
+	assert_int_equal(vault_judge(v, 1, slice_str("u"), slice_str("k2"), d.now_ms),
+			 ANSWER_SIGNED);
+	assert_int_equal(vault_judge(v, 1, slice_str("u"), slice_str("k3"), d.now_ms),
+			 ANSWER_POLICY);
+	assert_int_equal(vault_judge(v, 1, slice_str("U"), slice_str("k2"), d.now_ms),
+			 ANSWER_POLICY);
 	assert_int_equal(vault_judge(v, 1, slice_str("u"), slice_str("k1"), d.now_ms + 11 * day),
 			 ANSWER_NOT_VALID_NOW);
 	assert_int_equal(vault_judge(v, 1, slice_str("u"), slice_str("k1"), d.now_ms - 2 * day),
@@ -120,8 +123,10 @@ static void refuses_another_algorithm_than_stated(void **state)
 	assert_int_equal(devkeys_open(&d, ALG_P256, NULL), 0);
 	assert_int_equal(devkeys_add(&d, ALG_RSA2048, "a", "u", NULL), 0);
 	assert_int_equal(devca_publish(d.ca, &d.e), ST_OK);
-	write_file(d.certs, "keys.json", "{\"version\":1,\"keys\":[{\"id\":\"a\",\"role\":\"agency\",\"unit\":"
-		   "\"u\",\"algorithm\":\"rsa3072\",\"key\":\"a.pem\",\"certificate\":\"a.pem\",\"chain\":"
+	write_file(d.certs, "keys.json",
+		   "{\"version\":1,\"keys\":[{\"id\":\"a\",\"role\":\"agency\",\"unit\":"
+		   "\"u\",\"algorithm\":\"rsa3072\",\"key\":\"a.pem\",\"certificate\":\"a.pem\","
+		   "\"chain\":"
 		   "[\"issuing.pem\",\"root.pem\"]}]}");
 	cfg = config_of(&d, NULL);
 	assert_int_equal(vault_open(&v, &cfg, &d.e), ST_INVALID);
