@@ -85,7 +85,9 @@ def test_decomposed_text_comes_out_composed(shared, stubs):
     decomposed = case("H99.11-NFC-1", name=unicodedata.normalize("NFD", name))
     second = stubs.issuance.SubmitBatch(batch([decomposed]), timeout=20)
     assert second.receipts[0].duplicate and second.receipts[0].result_id == first.result_id
-    got = shared.wait_stored(stubs, [first.result_id])[first.result_id]
+    shared.wait_stored(stubs, [first.result_id])
+    m = harness.modules()["repository"]
+    got = stubs.repository.GetResult(m.GetResultRequest(result_id=first.result_id), timeout=20)
     assert {f.name: f.text for f in got.fields}["ho_ten"] == name
 
 
