@@ -435,6 +435,22 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader)
 
 struct comparison { struct spine *s; struct error *e; enum status status; };
 
+/* Numbers that cases bring follow no series of ours: there is nothing to be behind of. */
+static bool is_brought(const struct catalogue *c, const char *register_code)
+{
+	const struct kind *k;
+	bool any = false;
+
+	for (uint32_t i = 0; (k = catalogue_kind_at(c, i)) != NULL; i++) {
+		if (strcmp(k->register_code, register_code) != 0)
+			continue;
+		if (!k->number_given)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
 /*
  * What the store remembers of a register must not be beyond ours: that would be a restored
  * snapshot.
@@ -455,6 +471,8 @@ static void mark_compare(void *ctx, const struct register_mark *m)
 	bool known = register_find(s->registers, unit, code, m->year, &row);
 
 	if (cmp->status != ST_OK || (known && row.next > m->highest))
+		return;
+	if (!known && is_brought(s->catalogue, m->code))
 		return;
 	if (!s->config->accept_behind) {
 		cmp->status = error_set(cmp->e, ST_PRECONDITION,
