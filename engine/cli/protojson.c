@@ -542,7 +542,7 @@ void json_print(json_t *j)
 
 void json_print_line(FILE *out, json_t *j)
 {
-	json_dumpf(j, out, JSON_COMPACT);
+	json_dumpf(j, out, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	putc('\n', out);
 	json_decref(j);
 }

@@ -72,9 +72,9 @@ static void tell_reject(struct submit *s, uint64_t line, const Trien__V1__Reject
 	if (s->json)
 		return;
 	progress_clear(&s->progress);
-	fprintf(stderr, "line %" PRIu64 ": %s%s%s%s%s %s%s%s\n", line,
+	fprintf(stderr, "line %" PRIu64 ": %s%s%s%s%s%s%s%s\n", line,
 		r->case_code[0] != '\0' ? "case " : "", r->case_code,
-		r->case_code[0] != '\0' ? ": " : "", r->field, r->field[0] != '\0' ? ":" : "",
+		r->case_code[0] != '\0' ? ": " : "", r->field, r->field[0] != '\0' ? ": " : "",
 		r->reason, r->detail[0] != '\0' ? ": " : "", r->detail);
 	fprintf(stderr, "  %s\n  %s\n", r->message_vi, r->message_en);
 }
