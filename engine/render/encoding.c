@@ -142,16 +142,12 @@ enum status encoding_make(struct encoding *e, struct font *const faces[FACES], s
 
 /* ---- text ---- */
 
-/* The next character's code; 0: none, and LF. */
-static inline uint32_t next_code(const struct encoding *e, const uint8_t **at, const uint8_t *end)
+/* A character of two or three bytes; those of four have no code. 0: none, or malformed. */
+static inline uint32_t long_code(const struct encoding *e, const uint8_t **at, const uint8_t *end)
 {
 	const uint8_t *s = *at;
 	uint32_t cp;
 
-	if (s[0] < 0x80) {
-		*at = s + 1;
-		return e->code[s[0]];
-	}
 	if ((s[0] & 0xe0) == 0xc0 && end - s >= 2) {
 		*at = s + 2;
 		return e->code[(s[0] & 0x1fu) << 6 | (s[1] & 0x3fu)];
@@ -165,17 +161,16 @@ static inline uint32_t next_code(const struct encoding *e, const uint8_t **at, c
 	return cp < ENCODING_CPS ? e->code[cp] : 0;
 }
 
-static void close_span(struct well *w, struct span *s, uint8_t *p, bool ends)
+static void close_span(struct well *w, struct span s, const uint8_t *end, bool ends)
 {
-	s->n = (uint32_t)(p - s->p);
-	s->ends = ends;
-	w->p = p;
-	if (s->n == 0 && !ends)
+	s.n = (uint32_t)(end - s.p);
+	s.ends = ends;
+	if (s.n == 0 && !ends)
 		return;
 	if (w->n == w->max)
 		w->full = true;
 	else
-		w->spans[w->n++] = *s;
+		w->spans[w->n++] = s;
 }
 
 void encode(const struct encoding *e, struct well *w, struct slice text, enum face face, bool upper)
@@ -183,6 +178,7 @@ void encode(const struct encoding *e, struct well *w, struct slice text, enum fa
 	const uint8_t *s = text.p, *end = text.p + text.n;
 	const uint16_t *width = e->width[face];
 	struct span span = { .p = w->p, .face = (uint8_t)face };
+	uint32_t sum = 0, spaces = 0, wide = 0;
 	uint8_t *p = w->p;
 
 	/* No character takes more bytes than it had: two of them from two, and one from one. */
@@ -191,23 +187,30 @@ void encode(const struct encoding *e, struct well *w, struct slice text, enum fa
 		return;
 	}
 	while (s < end) {
-		bool line = *s == '\n';
-		uint32_t code = next_code(e, &s, end);
+		uint32_t first = *s, code = first < 0x80 ? e->code[first] : long_code(e, &s, end);
 
+		s += first < 0x80;
 		if (upper)
 			code = e->upper[code];
-		if (line || (code >= CODE_WIDE) != span.wide) {
-			close_span(w, &span, p, line);
-			span = (struct span){ .p = p, .face = (uint8_t)face, .wide = code >= CODE_WIDE };
+		if ((code >= CODE_WIDE) != wide || code == 0) {
+			span.width = sum;
+			span.spaces = spaces;
+			close_span(w, span, p, first == '\n');
+			w->foreign |= code == 0 && first != '\n';
+			wide = code >= CODE_WIDE;
+			span = (struct span){ .p = p, .face = (uint8_t)face, .wide = wide != 0 };
+			sum = spaces = 0;
+			if (code == 0)
+				continue;
 		}
-		if (code >= CODE_WIDE)
+		sum += width[code];
+		spaces += code == ' ';
+		if (wide)
 			*p++ = (uint8_t)(code >> 8);
-		else if (code == 0 && !line)
-			w->foreign = true;
-		if (code != 0)
-			*p++ = (uint8_t)code;
-		span.width += width[code];
-		span.spaces += code == ' ';
+		*p++ = (uint8_t)code;
 	}
-	close_span(w, &span, p, false);
+	span.width = sum;
+	span.spaces = spaces;
+	close_span(w, span, p, false);
+	w->p = p;
 }

@@ -6,38 +6,68 @@
 
 /* ---- numbers ---- */
 
+static bool room(struct writer *w, size_t n)
+{
+	if (w->bad || n > (size_t)(w->end - w->p))
+		w->bad = true;
+	return !w->bad;
+}
+
+/* [at, end) with NUMBER_ROOM readable bytes from at on: a copy of fixed size is no call. */
+static void write_short(struct writer *w, const uint8_t *at, const uint8_t *end)
+{
+	if (!room(w, NUMBER_ROOM))
+		return;
+	memcpy(w->p, at, NUMBER_ROOM);
+	w->p += end - at;
+}
+
+static const char pairs[] =
+	"00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+	"40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+	"8081828384858687888990919293949596979899";
+
 static uint8_t *digits_of(uint8_t *end, uint32_t v)
 {
-	do {
-		*--end = (uint8_t)('0' + v % 10);
-		v /= 10;
-	} while (v > 0);
+	while (v >= 100) {
+		end -= 2;
+		memcpy(end, &pairs[2 * (v % 100)], 2);
+		v /= 100;
+	}
+	if (v < 10) {
+		*--end = (uint8_t)('0' + v);
+		return end;
+	}
+	end -= 2;
+	memcpy(end, &pairs[2 * v], 2);
 	return end;
 }
 
 void write_number(struct writer *w, uint32_t v)
 {
-	uint8_t b[10], *at = digits_of(b + sizeof(b), v);
+	uint8_t b[2 * NUMBER_ROOM] = { 0 }, *end = b + NUMBER_ROOM;
 
-	write_bytes(w, at, (size_t)(b + sizeof(b) - at));
+	write_short(w, digits_of(end, v), end);
 }
 
 void write_cpt(struct writer *w, int32_t v)
 {
-	uint8_t b[16], *end = b + sizeof(b), *at = end;
+	uint8_t b[2 * NUMBER_ROOM] = { 0 }, *end = b + NUMBER_ROOM, *at = end;
 	uint32_t u = v < 0 ? (uint32_t)-v : (uint32_t)v, part = u % 100;
 
 	if (part != 0) {
-		if (part % 10 != 0)
-			*--at = (uint8_t)('0' + part % 10);
-		*--at = (uint8_t)('0' + part / 10);
+		const char *two = &pairs[2 * part];
+
+		if (two[1] != '0')
+			*--at = (uint8_t)two[1];
+		*--at = (uint8_t)two[0];
 		*--at = '.';
 	}
 	if (u >= 100 || part == 0)
 		at = digits_of(at, u / 100);
 	if (v < 0)
 		*--at = '-';
-	write_bytes(w, at, (size_t)(end - at));
+	write_short(w, at, end);
 }
 
 static void write_pair(struct writer *w, int32_t x, int32_t y, const char *behind)
@@ -87,14 +117,10 @@ static void pen_font(struct pen *pen, const struct frag *f, uint16_t size_dpt)
 	pen->size_dpt = size_dpt;
 }
 
-static void show_wide(struct pen *pen, const struct frag *f)
+static void show_wide(struct writer *w, const struct frag *f)
 {
-	struct writer *w = pen->w;
-
-	if (w->bad || (size_t)(w->end - w->p) < 2u * f->n + 4) {
-		w->bad = true;
+	if (!room(w, 2 * (size_t)f->n + 1))
 		return;
-	}
 	*w->p++ = '<';
 	hex_upper((char *)w->p, f->p, f->n);
 	w->p += 2 * f->n;
@@ -108,7 +134,7 @@ static uint32_t show(struct pen *pen, const struct frag *frags, uint32_t i, uint
 	uint8_t face = frags[i].face;
 
 	if (frags[i].wide) {
-		show_wide(pen, &frags[i]);
+		show_wide(w, &frags[i]);
 		return i + 1;
 	}
 	write_u8(w, '(');

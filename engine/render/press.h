@@ -157,7 +157,8 @@ void page_content(const struct press *p, uint32_t page, struct writer *w);
 struct places { uint32_t page; int32_t rect[2][4]; /* by enum signer_role */ };
 struct places widget_places(const struct press *p);
 
-/* ---- numbers of a content stream ---- */
+/* ---- numbers of a content stream; the writer goes bad with less than NUMBER_ROOM left ---- */
+#define NUMBER_ROOM 16
 void write_number(struct writer *w, uint32_t v);
 void write_cpt(struct writer *w, int32_t v);		/* 1234: 12.34 */
 

@@ -73,7 +73,7 @@ static void reference(struct tail *t, uint32_t number)
 /* Fills the places that were left for a number. */
 static void fill(uint8_t *at, uint32_t v)
 {
-	uint8_t b[10];
+	uint8_t b[LENGTH_PLACES + NUMBER_ROOM];
 	struct writer w = writer_of(b, sizeof(b));
 
 	write_number(&w, v);
@@ -348,7 +348,7 @@ static void trailer(struct tail *t, uint32_t size, uint32_t xref)
 static void close_signature(struct tail *t, const struct open_signature *s)
 {
 	uint32_t after = s->hole->file_offset + s->hole->file_bytes;
-	uint8_t b[RANGE_PLACES];
+	uint8_t b[RANGE_PLACES + NUMBER_ROOM];
 	struct writer w = writer_of(b, sizeof(b));
 
 	s->hole->revision_end = here(t);

@@ -1,6 +1,5 @@
 #include "render/words.h"
 
-#include <stdio.h>
 #include <utf8proc.h>
 
 static const char *const digit_words[10] = { "không", "một", "hai", "ba", "bốn",
@@ -80,10 +79,11 @@ static void capital(struct writer *w, size_t at)
 
 static void write_digits(struct writer *w, uint64_t n, int width_min)
 {
-	char text[24];
+	uint8_t text[24], *end = text + sizeof(text), *at = end;
 
-	snprintf(text, sizeof(text), "%0*llu", width_min, (unsigned long long)n);
-	write_str(w, text);
+	for (; n > 0 || end - at < width_min; n /= 10)
+		*--at = (uint8_t)('0' + n % 10);
+	write_bytes(w, at, (size_t)(end - at));
 }
 
 static void write_date_words(struct writer *w, struct partial_date d)
@@ -152,20 +152,22 @@ void words_date(struct writer *w, struct partial_date d, enum run_format format)
 
 static void write_grouped(struct writer *w, uint64_t n)
 {
-	char text[24];
-	int digits = snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+	uint8_t text[32], *end = text + sizeof(text), *at = end;
 
-	for (int i = 0; i < digits; i++) {
-		if (i > 0 && (digits - i) % 3 == 0)
-			write_str(w, ".");
-		write_bytes(w, &text[i], 1);
-	}
+	do {
+		if ((end - at) % 4 == 3)
+			*--at = '.';
+		*--at = (uint8_t)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	write_bytes(w, at, (size_t)(end - at));
 }
 
 /* The fraction is said digit by digit, its closing zeros left out; none: nothing. */
 static void write_fraction_words(struct writer *w, uint64_t fraction, uint8_t decimals)
 {
-	char text[24];
+	uint8_t text[24];
+	struct writer digits = writer_of(text, sizeof(text));
 
 	while (decimals > 0 && fraction % 10 == 0) {
 		fraction /= 10;
@@ -173,9 +175,9 @@ static void write_fraction_words(struct writer *w, uint64_t fraction, uint8_t de
 	}
 	if (decimals == 0)
 		return;
-	snprintf(text, sizeof(text), "%0*llu", decimals, (unsigned long long)fraction);
+	write_digits(&digits, fraction, decimals);
 	write_str(w, " phẩy");
-	for (const char *c = text; *c != '\0'; c++) {
+	for (const uint8_t *c = text; c < digits.p; c++) {
 		write_str(w, " ");
 		write_str(w, digit_words[*c - '0']);
 	}
