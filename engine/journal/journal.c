@@ -52,7 +52,7 @@ struct journal {
 	uint8_t *header, *buffers;
 
 	uint64_t held;			/* released below, as asked */
-	uint64_t noted, noted_pos;	/* as written in the newest record of a release, and where */
+	uint64_t noted, noted_pos;	/* as in the newest record of a release, and where */
 	uint64_t freed;			/* as durable: what lies below may be overwritten */
 
 	struct error failure;
@@ -69,8 +69,8 @@ static void fail(struct journal *j, uint64_t segno, uint64_t offset, int64_t res
 		return;
 	error_set(&j->failure, result == -ENOSPC || result == -EDQUOT ? ST_NOSPACE : ST_IO,
 		  "%s: writing segment %llu (slot-%04u) at byte %llu failed: %s. Nothing more is "
-		  "acknowledged; what was acknowledged stands in the journal. See to the disk, then "
-		  "start again", j->segments.dir, (unsigned long long)segno,
+		  "acknowledged; what was acknowledged stands in the journal. See to the disk, "
+		  "then start again", j->segments.dir, (unsigned long long)segno,
 		  slot != NULL ? slot->index : 0, (unsigned long long)offset,
 		  why != NULL ? why : "unknown error");
 }
@@ -144,23 +144,25 @@ static void frame_open(struct journal *j, uint64_t position, uint64_t limit)
 static enum status frame_start(struct journal *j, uint64_t bytes)
 {
 	uint64_t limit = segment_end(j) - FRAME_BLOCK_BYTES;
-	struct slot *slot;
 	enum status st;
 
 	if (j->end - j->first == j->writes_n)
 		return ST_FULL;
-	if (j->segno != 0 && j->position + frame_padded(FRAME_HEADER_BYTES + bytes) <= limit) {
-		frame_open(j, j->position, limit);
-		return ST_OK;
+	if (j->segno == 0 || j->position + frame_padded(FRAME_HEADER_BYTES + bytes) > limit) {
+		struct slot *slot = segments_free(&j->segments, j->freed / j->segments.bytes);
+
+		if (slot == NULL)
+			return ST_FULL;
+		slot->segno = ++j->segno;
+		j->position = j->segno * j->segments.bytes + FRAME_BLOCK_BYTES;
+		limit = segment_end(j) - FRAME_BLOCK_BYTES;
 	}
-	slot = segments_free(&j->segments, j->freed / j->segments.bytes);
-	if (slot == NULL)
-		return ST_FULL;
-	slot->segno = ++j->segno;
-	frame_open(j, j->segno * j->segments.bytes + FRAME_BLOCK_BYTES,
-		   segment_end(j) - FRAME_BLOCK_BYTES);
-	st = released_append(j, filling(j));
-	assert(st == ST_OK);
+	frame_open(j, j->position, limit);
+	/* A start may also find a header without any frame: it is the frame that counts. */
+	if (filling(j)->frame.position % j->segments.bytes == FRAME_BLOCK_BYTES) {
+		st = released_append(j, filling(j));
+		assert(st == ST_OK);
+	}
 	return ST_OK;
 }
 
@@ -244,14 +246,15 @@ static void header_send(struct journal *j, uint64_t segno)
 
 static void frame_send(struct journal *j, struct write *w)
 {
+	int fd = segments_find(&j->segments, w->segno)->fd;
+
 	w->padded = frame_finish(&w->frame, w->segno, j->epoch, j->prev, j->durable);
 	w->state = WRITE_SENT;
 	w->op = (struct io_op){ .done = write_done, .owner = j };
 	j->prev = w->frame.crc;
 	j->unsent++;
 	j->in_flight++;
-	io_write_durable(j->io, &w->op, segments_find(&j->segments, w->segno)->fd, w->buf, w->padded,
-			 offset_of(j, w->frame.position));
+	io_write_durable(j->io, &w->op, fd, w->buf, w->padded, offset_of(j, w->frame.position));
 }
 
 /* A release rides in the frame being filled, or begins one; in a full pool it takes the reserve. */

@@ -1,5 +1,7 @@
 #include "journal/replay.h"
 
+#define ADVICE "Copy the folder away, check the disk, then restore the newest backup"
+
 struct walk {
 	struct segments *s;
 	uint64_t from;
@@ -18,9 +20,8 @@ static enum status damaged(struct walk *w, uint64_t segno, uint32_t offset, cons
 	const struct slot *slot = segments_find(w->s, segno);
 
 	return error_set(w->e, ST_DAMAGED, "%s: segment %llu (slot-%04u) at byte %u: %s, though it "
-			 "had been acknowledged. Nothing was changed. Copy the folder away, check the "
-			 "disk, then restore the newest backup", w->s->dir, (unsigned long long)segno,
-			 slot != NULL ? slot->index : 0, offset, what);
+			 "had been acknowledged. Nothing was changed. " ADVICE, w->s->dir,
+			 (unsigned long long)segno, slot != NULL ? slot->index : 0, offset, what);
 }
 
 /* ST_CORRUPT: no valid frame lies here. */
@@ -60,8 +61,8 @@ static enum status record_take(struct walk *w, const struct frame_record *r)
 		w->e->text[0] = '\0';
 	st = w->replay(w->ctx, r->position, r->type, r->payload, w->e);
 	if (st != ST_OK && w->e != NULL && w->e->text[0] == '\0')
-		error_set(w->e, st, "%s: record of type %u at %llu is not understood (%s)", w->s->dir,
-			  r->type, (unsigned long long)r->position, status_name(st));
+		error_set(w->e, st, "%s: record of type %u at %llu is not understood (%s)",
+			  w->s->dir, r->type, (unsigned long long)r->position, status_name(st));
 	return st;
 }
 
@@ -127,9 +128,9 @@ static enum status headers_check(struct walk *w, uint64_t newest)
 		if (!slot->unreadable)
 			continue;
 		if (torn != NULL)
-			return error_set(w->e, ST_DAMAGED, "%s: slot-%04u and slot-%04u have no valid "
-					 "header at byte 0. Copy the folder away, check the disk, then "
-					 "restore the newest backup", w->s->dir, torn->index, i);
+			return error_set(w->e, ST_DAMAGED, "%s: slot-%04u and slot-%04u have no "
+					 "valid header at byte 0. " ADVICE, w->s->dir, torn->index,
+					 i);
 		torn = slot;
 	}
 	w->slot = torn;
@@ -139,10 +140,10 @@ static enum status headers_check(struct walk *w, uint64_t newest)
 		enum status st = frame_at(w, newest + 1, at, &v);
 
 		if (st == ST_OK)
-			return error_set(w->e, ST_DAMAGED, "%s: the header of segment %llu (slot-%04u) "
-					 "at byte 0 is gone, though frames follow it. Copy the folder "
-					 "away, check the disk, then restore the newest backup",
-					 w->s->dir, (unsigned long long)newest + 1, torn->index);
+			return error_set(w->e, ST_DAMAGED, "%s: the header of segment %llu "
+					 "(slot-%04u) at byte 0 is gone, though frames follow it. "
+					 ADVICE, w->s->dir, (unsigned long long)newest + 1,
+					 torn->index);
 		if (st != ST_CORRUPT)
 			return st;
 	}
@@ -170,9 +171,9 @@ static enum status segments_walk(struct walk *w, uint64_t oldest, uint64_t newes
 		const struct slot *slot = segments_find(w->s, segno);
 
 		if (slot == NULL)
-			return error_set(w->e, ST_DAMAGED, "%s: no slot has the header of segment %llu, "
-					 "though segments %llu to %llu are needed. Copy the folder "
-					 "away, check the disk, then restore the newest backup", w->s->dir, (unsigned long long)segno,
+			return error_set(w->e, ST_DAMAGED, "%s: no slot has the header of segment "
+					 "%llu, though segments %llu to %llu are needed. " ADVICE,
+					 w->s->dir, (unsigned long long)segno,
 					 (unsigned long long)oldest, (unsigned long long)newest);
 		if (segno > oldest && slot->prev != w->prev)
 			return damaged(w, segno - 1, w->offset, "no valid frame");

@@ -7,7 +7,7 @@
 #include "journal/journal.h"
 #include "journal/segments.h"
 
-#define RECORD_VERSION 1	/* of the frame's records; their payloads have versions of their own */
+#define RECORD_VERSION 1	/* of the frame's records; payloads have their own */
 #define RECORD_RELEASED 0	/* u64: below this position nothing is needed */
 
 struct journal_end {

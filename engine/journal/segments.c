@@ -180,10 +180,11 @@ static uint64_t bytes_left(const struct segments *s)
 static enum status no_space(const struct segments *s, uint32_t missing, uint64_t left,
 			    struct error *e)
 {
-	return error_set(e, ST_NOSPACE, "%s: the journal needs %llu bytes more (%u segments of %u), "
-			 "%llu are free: make room, or set journal_slots or journal_segment_mb lower "
-			 "before the first start", s->dir, (unsigned long long)missing * s->bytes,
-			 missing, s->bytes, (unsigned long long)left);
+	return error_set(e, ST_NOSPACE, "%s: the journal needs %llu bytes more (%u segments of "
+			 "%u), %llu are free: make room, or set journal_slots or "
+			 "journal_segment_mb lower before the first start", s->dir,
+			 (unsigned long long)missing * s->bytes, missing, s->bytes,
+			 (unsigned long long)left);
 }
 
 /* Written, not merely allocated: else every first write would also move metadata. */
@@ -195,8 +196,8 @@ static enum status zero_fill(struct segments *s, struct slot *slot, struct error
 	memset(s->window, 0, SEGMENTS_WINDOW_BYTES);
 	while (at < s->bytes) {
 		uint32_t left = s->bytes - at;
-		ssize_t rc = pwrite(slot->fd, s->window,
-				    left < SEGMENTS_WINDOW_BYTES ? left : SEGMENTS_WINDOW_BYTES, at);
+		uint32_t n = left < SEGMENTS_WINDOW_BYTES ? left : SEGMENTS_WINDOW_BYTES;
+		ssize_t rc = pwrite(slot->fd, s->window, n, at);
 
 		if (rc < 0 && errno == EINTR)
 			continue;

@@ -73,10 +73,11 @@ static bool batch_add(struct bench *b, struct journal *j, struct flight *f, uint
 	if (journal_end(j) % FRAME_BLOCK_BYTES != FRAME_HEADER_BYTES)
 		return false;
 	for (uint32_t i = 0; i < records; i++) {
+		struct slice payload = slice_of(record, RECORD_BYTES);
 		enum status st;
 
 		/* A batch that crosses into the next segment takes two buffers. */
-		while ((st = journal_append(j, 2, slice_of(record, RECORD_BYTES), &pos)) == ST_FULL) {
+		while ((st = journal_append(j, 2, payload, &pos)) == ST_FULL) {
 			if (i == 0)
 				return false;
 			journal_pump(j);
@@ -214,8 +215,9 @@ static double row(struct bench *b, uint32_t records, uint32_t depth, uint32_t ro
 		ratio[i] = j.batches_s / f.batches_s;
 	}
 	m = median(ours, rounds);
-	printf("%8u %9u %6u %10.0f %11.0f %8.0f %10.0f %7.2f\n", records, batch_bytes(records), depth, m,
-	       m * records, median(cpu, rounds), median(theirs, rounds), median(ratio, rounds));
+	printf("%8u %9u %6u %10.0f %11.0f %8.0f %10.0f %7.2f\n", records, batch_bytes(records),
+	       depth, m, m * records, median(cpu, rounds), median(theirs, rounds),
+	       median(ratio, rounds));
 	fflush(stdout);
 	return median(ratio, rounds);
 }
@@ -240,7 +242,7 @@ static void measure(struct bench *b, uint32_t rounds, const char *json)
 	double worst = 0;
 	json_t *out = json_object();
 
-	printf("journal: records of %u bytes, %s, direct dsync; medians of %u rounds, turn by turn\n",
+	printf("journal: records of %u bytes, %s, direct dsync; medians of %u rounds\n",
 	       RECORD_BYTES, io_name(b->io), rounds);
 	printf("%8s %9s %6s %10s %11s %8s %10s %7s\n", "records", "bytes", "depth", "batches/s",
 	       "records/s", "CPU µs", "fio/s", "ratio");

@@ -34,7 +34,7 @@ struct rig {
 	struct error e;
 	uint32_t added;			/* records appended so far */
 	uint64_t last_pos;
-	uint32_t seen_n, seen_first;	/* replayed by the last open: how many, the number of the first */
+	uint32_t seen_n, seen_first;	/* replayed by the last open: how many, and the first */
 	uint64_t seen[RIG_SEEN_MAX];	/* their positions */
 	uint32_t disorder;		/* replayed records that do not follow the one before */
 	enum status replay_says;

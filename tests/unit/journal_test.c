@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static enum io_kind uring = IO_URING, posix = IO_POSIX;
@@ -423,8 +424,68 @@ static void replay_refused(void **state)
 	assert_int_equal(r->seen_n, 1);
 }
 
+/* Appends as fast as it can and says down the pipe how many records are durable, until it dies. */
+static void append_for_ever(struct rig *r, int out)
+{
+	uint64_t pos[256];
+	uint32_t durable = r->added;
+
+	if (io_new(&r->io, r->kind, 16, &r->e) != ST_OK || rig_open(r) != ST_OK)
+		_exit(1);
+	for (;;) {
+		uint32_t before = durable;
+
+		while (r->added - durable < ARRAY_LEN(pos) &&
+		       rig_add(r, 4 + r->added * 37 % 5000) == ST_OK) {
+			pos[(r->added - 1) % ARRAY_LEN(pos)] = r->last_pos;
+			journal_pump(r->j);
+		}
+		io_run(r->io, 10);
+		journal_pump(r->j);
+		while (durable < r->added && pos[durable % ARRAY_LEN(pos)] < journal_durable(r->j))
+			durable++;
+		journal_release(r->j, journal_durable(r->j));
+		if (durable != before && write(out, &durable, sizeof(durable)) != sizeof(durable))
+			_exit(0);
+	}
+}
+
+/* Killed at random times: all that was acknowledged is there, nothing else than was written. */
+static void killed(void **state)
+{
+	struct rig *r = *state;
+	unsigned int seed = 20261124;
+
+	for (int round = 0; round < 20; round++) {
+		uint32_t durable = r->added, next;
+		int fds[2];
+		pid_t child;
+
+		assert_int_equal(pipe(fds), 0);
+		child = fork();
+		if (child == 0)
+			append_for_ever(r, fds[1]);
+		close(fds[1]);
+		usleep(10000 + (useconds_t)rand_r(&seed) % 40000);
+		kill(child, SIGKILL);
+		assert_int_equal(waitpid(child, NULL, 0), child);
+		while (read(fds[0], &next, sizeof(next)) == sizeof(next))
+			durable = next;
+		close(fds[0]);
+		rig_open_ok(r);
+		assert_true(r->seen_first + r->seen_n >= durable || r->seen_n == 0);
+		if (r->seen_n > 0)
+			r->added = r->seen_first + r->seen_n;
+		assert_true(r->added >= durable);
+		rig_close(r);
+	}
+	if (r->added < 200)
+		fail_msg("only %u records in all rounds", r->added);
+}
+
 #define BOTH(f) \
-	{ #f " (io_uring)", f, rig_new, rig_free, &uring }, { #f " (posix)", f, rig_new, rig_free, &posix }
+	{ #f " (io_uring)", f, rig_new, rig_free, &uring }, \
+	{ #f " (posix)", f, rig_new, rig_free, &posix }
 
 int main(void)
 {
@@ -433,7 +494,7 @@ int main(void)
 		BOTH(recycle), BOTH(full_pool), BOTH(read_again), BOTH(order), BOTH(segment_order),
 		BOTH(first_failure_is_final), BOTH(short_write_fails), BOTH(refused_by_the_kernel),
 		BOTH(second_engine), BOTH(no_space), BOTH(plain_files), BOTH(settings),
-		BOTH(replay_refused),
+		BOTH(replay_refused), BOTH(killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

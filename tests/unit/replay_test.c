@@ -231,6 +231,36 @@ static void torn_first_header(void **state)
 	free(image);
 }
 
+/* Again and again the lights go out between a segment's header and its first frame. */
+static void header_without_frames(void **state)
+{
+	struct rig *r = *state;
+
+	for (uint64_t segno = 2; segno < 9; segno++) {
+		uint32_t added;
+		uint8_t *image;
+
+		rig_open_ok(r);
+		assert_int_equal(r->seen_first + r->seen_n, r->added);
+		rig_add_durable(r, 20000);
+		journal_release(r->j, r->last_pos);
+		rig_add_durable(r, 20000);
+		added = r->added;
+		rig_disk.hold = true;
+		assert_int_equal(rig_add(r, 30000), ST_OK);
+		assert_int_equal(journal_segment_of(r->j, r->last_pos), segno);
+		for (journal_pump(r->j); rig_disk.held[0].offset != 0; journal_pump(r->j))
+			rig_answer(0, 1);
+		rig_answer(0, 1);
+		image = rig_image(r);
+		rig_disk.hold = false;
+		rig_close(r);
+		rig_put(r, image);
+		free(image);
+		r->added = added;
+	}
+}
+
 /* B was written, A before it was not: neither may come back, whatever takes A's place. */
 static void stale_frames_stay_dead(void **state)
 {
@@ -427,7 +457,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(torn_tail), TEST(flipped_in_the_middle), TEST(flipped_after_clean_stop),
-		TEST(damage_at_segment_bounds), TEST(torn_header), TEST(torn_first_header),
+		TEST(damage_at_segment_bounds), TEST(torn_header), TEST(torn_first_header), TEST(header_without_frames),
 		TEST(stale_frames_stay_dead), TEST(recycled_frames_stay_dead), TEST(files_gone),
 		TEST(mutations), TEST(golden),
 	};
