@@ -331,6 +331,7 @@ int engine_main(int argc, char **argv)
 	sigaddset(&g.set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &g.set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a file at its limit is a failed write, told as such */
 	st = start(&g, &e);
 	if (st == ST_OK) {
 		log_info("engine", "ready on %s and %s", io_name(g.spine->io),
