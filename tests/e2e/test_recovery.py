@@ -141,7 +141,7 @@ def issued(engine, n=40):
 def test_a_deleted_index_is_rebuilt(engine):
     engine.start()
     ids, files = issued(engine)
-    listed = [r.number for r in engine.registers()]
+    listed = [(r.unit, r.code, r.next) for r in engine.registers()]
     assert engine.stop() == 0
     removed = [p for p in (engine.data / "store").iterdir() if p.suffix.startswith(".sqlite") or "index" in p.name]
     assert removed, list((engine.data / "store").iterdir())
@@ -154,7 +154,7 @@ def test_a_deleted_index_is_rebuilt(engine):
     page = stubs.repository.ListResults(m.ListResultsRequest(
         id_kind=1, number="001099000001", page_size=200), timeout=20)
     assert [h.result.result_id for h in page.holdings] == ids[::-1]
-    assert listed == [r.number for r in engine.registers()]
+    assert listed == [(r.unit, r.code, r.next) for r in engine.registers()]
 
 
 def test_a_damaged_index_is_not_believed(engine):
