@@ -322,8 +322,9 @@ int cli_get(int argc, char **argv)
 	if (g.json && (g.output == NULL || strcmp(g.output, "-") != 0))
 		json_print(json_incref(g.list));
 	else if (g.output != NULL && strcmp(g.output, "-") != 0 && g.files > 0)
-		printf("%s file%s, %s bytes each on average: %s\n", count_text(files, g.files),
-		       g.files == 1 ? "" : "s", count_text(bytes, g.bytes / g.files), g.output);
+		printf("%s file%s, %s bytes%s: %s\n", count_text(files, g.files),
+		       g.files == 1 ? "" : "s", count_text(bytes, g.bytes / g.files),
+		       g.files == 1 ? "" : " each on average", g.output);
 	json_decref(g.list);
 	client_close(g.client);
 	return g.code;
