@@ -5,8 +5,9 @@
 /* ---- strings ---- */
 
 /*
- * Besides what JSON demands, `%` and the e of `end` are escaped: a value cannot spell %%EOF, endstream
- * or endobj, so that even a reader that searches instead of following /Length is not misled.
+ * Besides what JSON demands, `%` and the e of `end` are escaped: a value cannot spell %%EOF,
+ * endstream or endobj, so that even a reader that searches instead of following /Length is not
+ * misled.
  */
 static const uint8_t special[256] = {
 	[0] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,

@@ -8,7 +8,7 @@
 #define SIZE_MARK 110
 #define SIZE_DRAFT 900
 #define RULE_GAP 250
-#define HAND_GAP_MIN 8500		/* 30 mm between title and name */
+#define HAND_GAP_MIN 9900		/* 35 mm between title and name */
 #define CONTENT_MAX 16384
 #define SLACK 2000			/* of a box: strokes and accents beyond it are shown */
 
@@ -41,7 +41,8 @@ static void box(char *out, size_t size, const char *box, bool fonts)
 		 fonts ? "/Font 29 0 R" : "");
 }
 
-static enum status drawing_end(struct drawing *d, struct sheet *s, uint32_t object, const char *bbox)
+static enum status drawing_end(struct drawing *d, struct sheet *s, uint32_t object,
+			       const char *bbox)
 {
 	enum status st = ST_TOO_LARGE;
 	char dict[200];
@@ -97,8 +98,8 @@ static void put_rule(struct drawing *d, const struct frame *f, int32_t width)
 
 static void bbox_of(char *out, size_t size, int32_t width, int32_t height)
 {
-	snprintf(out, size, "%d %d %d %d", -SLACK / 100, -(height + SLACK) / 100, (width + SLACK) / 100,
-		 SLACK / 100);
+	snprintf(out, size, "%d %d %d %d", -SLACK / 100, -(height + SLACK) / 100,
+		 (width + SLACK) / 100, SLACK / 100);
 }
 
 enum status draw_header(struct composer *c, struct sheet *s, const struct unit *u,
@@ -165,7 +166,8 @@ enum status draw_mark(struct composer *c, struct sheet *s, bool draft)
 		return ST_NOMEM;
 	if (draft) {
 		/* Across the page, under everything else. */
-		write_str(&d.w, "q .9 g .5736 .8192 -.8192 .5736 297.64 420.94 cm 1 0 0 1 -297.64 30 cm\n");
+		write_str(&d.w, "q .9 g .5736 .8192 -.8192 .5736 297.64 420.94 cm"
+			  " 1 0 0 1 -297.64 30 cm\n");
 		put(&d, "BẢN NHÁP", FACE_BOLD, false, &big);
 		pen_end(&d.pen);
 		write_str(&d.w, "Q\n");
@@ -173,12 +175,12 @@ enum status draw_mark(struct composer *c, struct sheet *s, bool draft)
 	}
 	write_str(&d.w, ".8 0 0 rg\n");
 	d.y = 1500 - PAGE_HEIGHT;
-	put(&d, draft ? "BẢN NHÁP – KHÔNG CÓ GIÁ TRỊ PHÁP LÝ" : "BẢN THỬ – KHÔNG CÓ GIÁ TRỊ PHÁP LÝ",
-	    FACE_BOLD, false, &f);
+	put(&d, draft ? "BẢN NHÁP – KHÔNG CÓ GIÁ TRỊ PHÁP LÝ" :
+			"BẢN THỬ – KHÔNG CÓ GIÁ TRỊ PHÁP LÝ", FACE_BOLD, false, &f);
 	return drawing_end(&d, s, OBJ_MARK, "0 0 595.28 841.89");
 }
 
-/* A stencil, painted red or blue: no transparency (ND 30/2020 PL I, II.7-8; ISO 19005-3, 6.2.10). */
+/* A stencil, painted red or blue (ND 30/2020 PL I, II.7-8), without transparency. */
 enum status draw_image(struct sheet *s, const struct image *image, uint32_t object, bool red,
 		       struct shared_layer *l)
 {
@@ -201,8 +203,8 @@ enum status draw_image(struct sheet *s, const struct image *image, uint32_t obje
 	l->image_width = (int32_t)(w * 100);
 	l->image_height = (int32_t)(h * 100);
 	snprintf(bbox, sizeof(bbox), "0 0 %u %u", w, h);
-	snprintf(dict, sizeof(dict), "/Type/XObject/Subtype/Form/BBox[%s]/Resources<</XObject<</I %u 0 R>>>>",
-		 bbox, object);
+	snprintf(dict, sizeof(dict), "/Type/XObject/Subtype/Form/BBox[%s]"
+		 "/Resources<</XObject<</I %u 0 R>>>>", bbox, object);
 	snprintf(content, sizeof(content), "%s rg %u 0 0 %u 0 0 cm/I Do",
 		 red ? ".84 .07 .1" : "0 .2 .65", w, h);
 	return object_stream(s, object + 1, dict, slice_str(content));

@@ -18,10 +18,10 @@ static const struct { uint16_t first, last; } wanted[] = {
 
 /* The rest of Vietnamese, beside what ASCII has; every face must show it. */
 static const struct { uint16_t first, last; } vietnamese[] = {
-	{ 0xc0, 0xc3 }, { 0xc8, 0xca }, { 0xcc, 0xcd }, { 0xd2, 0xd5 }, { 0xd9, 0xda }, { 0xdd, 0xdd },
-	{ 0xe0, 0xe3 }, { 0xe8, 0xea }, { 0xec, 0xed }, { 0xf2, 0xf5 }, { 0xf9, 0xfa }, { 0xfd, 0xfd },
-	{ 0x102, 0x103 }, { 0x110, 0x111 }, { 0x128, 0x129 }, { 0x168, 0x169 }, { 0x1a0, 0x1a1 },
-	{ 0x1af, 0x1b0 }, { 0x1ea0, 0x1ef9 },
+	{ 0xc0, 0xc3 },   { 0xc8, 0xca },   { 0xcc, 0xcd },   { 0xd2, 0xd5 },     { 0xd9, 0xda },
+	{ 0xdd, 0xdd },   { 0xe0, 0xe3 },   { 0xe8, 0xea },   { 0xec, 0xed },     { 0xf2, 0xf5 },
+	{ 0xf9, 0xfa },   { 0xfd, 0xfd },   { 0x102, 0x103 }, { 0x110, 0x111 },   { 0x128, 0x129 },
+	{ 0x168, 0x169 }, { 0x1a0, 0x1a1 }, { 0x1af, 0x1b0 }, { 0x1ea0, 0x1ef9 },
 };
 
 /* With these and the Vietnamese letters the one-byte codes are full. */
@@ -30,15 +30,16 @@ static const uint16_t everyday[] = {
 	0x2022, 0xb7, 0xb0, 0xb2, 0xb3, 0x20ab, 0xd7, 0xb1, 0xbd, 0xa7, 0xab, 0xbb, 0x2264, 0x2265,
 };
 
+/* Those of ASCII that do not keep their code. */
 static bool moved(uint32_t cp)
 {
-	return cp == '(' || cp == ')' || cp == '\\' || cp == '%' || cp == 'j' || cp == 'm' || cp == 'x';
+	return cp != 0 && cp < 0x80 && strchr("()\\%jmx", (int)cp) != NULL;
 }
 
 /* Codes that would need an escape, or that a reader changes, inside a string. */
 static bool unusable(uint32_t code)
 {
-	return code == 0 || code == '\n' || code == '\r' || code == '(' || code == ')' || code == '\\';
+	return code == 0 || strchr("\n\r()\\", (int)code) != NULL;
 }
 
 static void give(struct encoding *e, uint32_t cp, uint16_t code)
@@ -62,7 +63,8 @@ static enum status need(const struct encoding *e, uint32_t cp, struct font *cons
 {
 	for (int f = 0; !codeset_has(&e->coverage, cp) && f < FACES; f++)
 		if (font_glyph(faces[f], cp) == 0)
-			return error_set(err, ST_INVALID, "font %s has no U+%04X, which Vietnamese text needs",
+			return error_set(err, ST_INVALID,
+					 "font %s has no U+%04X, which Vietnamese text needs",
 					 font_metrics(faces[f])->name, (unsigned)cp);
 	return ST_OK;
 }
@@ -114,7 +116,9 @@ static uint16_t capital(const struct encoding *e, uint32_t cp)
 	words_upper(&w, slice_of(text, utf8_put(text, cp)));
 	s = writer_slice(&w);
 	up = utf8_next(&s);
-	return up > 0 && up < ENCODING_CPS && s.n == 0 && e->code[up] != 0 ? e->code[up] : e->code[cp];
+	if (up <= 0 || up >= ENCODING_CPS || s.n > 0 || e->code[up] == 0)
+		return e->code[cp];
+	return e->code[up];
 }
 
 enum status encoding_make(struct encoding *e, struct font *const faces[FACES], struct error *err)
@@ -126,8 +130,8 @@ enum status encoding_make(struct encoding *e, struct font *const faces[FACES], s
 	for (uint32_t cp = 0x20; st == ST_OK && cp < 0x7f; cp++)
 		st = need(e, cp, faces, err);
 	for (size_t i = 0; i < ARRAY_LEN(vietnamese); i++)
-		for (uint32_t cp = vietnamese[i].first; st == ST_OK && cp <= vietnamese[i].last; cp++)
-			st = need(e, cp, faces, err);
+		for (uint32_t cp = vietnamese[i].first; cp <= vietnamese[i].last; cp++)
+			st = st == ST_OK ? need(e, cp, faces, err) : st;
 	if (st == ST_OK)
 		st = give_codes(e, err);
 	for (uint32_t c = 1; st == ST_OK && c < e->codes_n; c++) {

@@ -33,7 +33,7 @@ struct encoding {
 	struct codeset coverage;		/* what all four faces show */
 };
 
-/* ST_INVALID: a face lacks a letter of Vietnamese or ASCII; its path is not known here, its name is. */
+/* ST_INVALID: a face lacks a letter of Vietnamese or ASCII. */
 enum status encoding_make(struct encoding *e, struct font *const faces[FACES], struct error *err)
 	must_use;
 
@@ -54,10 +54,11 @@ struct well {
 	struct span *spans;
 	uint32_t n, max;
 	bool full;			/* more text than room */
-	bool foreign;			/* a character without a code: intake should have refused it */
+	bool foreign;			/* a character without a code, which intake refuses */
 };
 
 /* Appends text, LF as a forced break, TAB as a space. */
-void encode(const struct encoding *e, struct well *w, struct slice text, enum face face, bool upper);
+void encode(const struct encoding *e, struct well *w, struct slice text, enum face face,
+	    bool upper);
 
 #endif

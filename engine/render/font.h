@@ -1,8 +1,8 @@
 /*
  * font.h - one TrueType face: what it can show, how wide, and the subset that a document embeds.
  *
- * Opened and subset at template build (HarfBuzz); a render only reads widths through tables that the
- * caller copies out. Any thread may read an open font; one thread at a time makes a subset.
+ * Opened and subset at template build (HarfBuzz); a render only reads widths through tables that
+ * the caller copies out. Any thread may read an open font; one thread at a time makes a subset.
  */
 #ifndef TRIEN_RENDER_FONT_H
 #define TRIEN_RENDER_FONT_H
@@ -34,7 +34,7 @@ uint16_t font_advance(const struct font *f, uint16_t glyph);
 /* Adds every code point that the face shows and utf8_refused() does not forbid. */
 void font_coverage(const struct font *f, struct codeset *out);
 
-/* A subset: only head, hhea, hmtx, maxp, loca, glyf; no hints. glyphs[] is malloc'd, sorted by cp. */
+/* A subset: only head, hhea, hmtx, maxp, loca, glyf; no hints. glyphs[]: malloc'd, by cp. */
 struct font_glyph { uint32_t cp; uint16_t glyph; /* in the subset */ uint16_t advance; };
 struct font_subset {
 	uint8_t *bytes;			/* the font program, malloc'd */

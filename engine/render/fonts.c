@@ -7,11 +7,12 @@
 
 /* One byte is its own CID, so the encoding is one range. */
 static const char cmap[] =
-	"%!PS-Adobe-3.0 Resource-CMap\n/CIDInit/ProcSet findresource begin\n12 dict begin\nbegincmap\n"
-	"/CIDSystemInfo 3 dict dup begin\n/Registry(Adobe)def\n/Ordering(Identity)def\n/Supplement 0 def\n"
-	"end def\n/CMapName/TrienOneByte def\n/CMapType 1 def\n/WMode 0 def\n"
-	"1 begincodespacerange\n<00> <FF>\nendcodespacerange\n1 begincidrange\n<00> <FF> 0\nendcidrange\n"
-	"endcmap\nCMapName currentdict/CMap defineresource pop\nend\nend\n";
+	"%!PS-Adobe-3.0 Resource-CMap\n/CIDInit/ProcSet findresource begin\n12 dict begin\n"
+	"begincmap\n/CIDSystemInfo 3 dict dup begin\n/Registry(Adobe)def\n"
+	"/Ordering(Identity)def\n/Supplement 0 def\nend def\n/CMapName/TrienOneByte def\n"
+	"/CMapType 1 def\n/WMode 0 def\n1 begincodespacerange\n<00> <FF>\nendcodespacerange\n"
+	"1 begincidrange\n<00> <FF> 0\nendcidrange\nendcmap\n"
+	"CMapName currentdict/CMap defineresource pop\nend\nend\n";
 
 static const char unicode_head[] =
 	"/CIDInit/ProcSet findresource begin\n12 dict begin\nbegincmap\n"
@@ -74,8 +75,10 @@ static void cidfont(const struct encoding *e, struct sheet *s, uint32_t number, 
 		    int face)
 {
 	object_begin(s, number);
-	fprintf(s->f, "<</Type/Font/Subtype/CIDFontType2/BaseFont/%s" IDENTITY
-		"/FontDescriptor %u 0 R/CIDToGIDMap %u 0 R/DW 0/W[1[", name, number + 1, number + 3);
+	fprintf(s->f,
+		"<</Type/Font/Subtype/CIDFontType2/BaseFont/%s" IDENTITY
+		"/FontDescriptor %u 0 R/CIDToGIDMap %u 0 R/DW 0/W[1[", name, number + 1,
+		number + 3);
 	for (uint32_t c = 1; c < e->codes_n; c++)
 		fprintf(s->f, c == 1 ? "%u" : " %u", e->width[face][c]);
 	fputs("]]>>", s->f);
@@ -88,10 +91,12 @@ static void descriptor(struct sheet *s, uint32_t number, const char *name,
 	int flags = 4 | (m->fixed ? 1 : 0) | (m->serif ? 2 : 0) | (m->italic ? 64 : 0);
 
 	object_begin(s, number);
-	fprintf(s->f, "<</Type/FontDescriptor/FontName/%s/Flags %d/FontBBox[%d %d %d %d]"
-		"/ItalicAngle %d.%d/Ascent %d/Descent %d/CapHeight %d/StemV %d/FontFile2 %u 0 R>>", name,
-		flags, m->bbox[0], m->bbox[1], m->bbox[2], m->bbox[3], m->italic_angle_tenths / 10,
-		abs(m->italic_angle_tenths % 10), m->ascent, m->descent, m->cap_height, m->stem_v, number + 1);
+	fprintf(s->f,
+		"<</Type/FontDescriptor/FontName/%s/Flags %d/FontBBox[%d %d %d %d]"
+		"/ItalicAngle %d.%d/Ascent %d/Descent %d/CapHeight %d/StemV %d/FontFile2 %u 0 R>>",
+		name, flags, m->bbox[0], m->bbox[1], m->bbox[2], m->bbox[3],
+		m->italic_angle_tenths / 10, abs(m->italic_angle_tenths % 10), m->ascent,
+		m->descent, m->cap_height, m->stem_v, number + 1);
 	object_end(s);
 }
 
@@ -146,8 +151,8 @@ static enum status face_objects(const struct encoding *e, struct font *font, int
 	return st;
 }
 
-enum status fonts_layer(const struct encoding *enc, struct font *const faces[FACES], struct slice icc,
-			struct sheet *s, struct error *e)
+enum status fonts_layer(const struct encoding *enc, struct font *const faces[FACES],
+			struct slice icc, struct sheet *s, struct error *e)
 {
 	char dict[] = "/Type/CMap/CMapName/TrienOneByte" IDENTITY "/WMode 0";
 	enum status st;
@@ -170,7 +175,8 @@ enum status fonts_layer(const struct encoding *enc, struct font *const faces[FAC
 	object_end(s);
 	/* What an unsigned field shows, and what a signature of the agency locks. */
 	if (st == ST_OK)
-		st = object_stream(s, OBJ_EMPTY, "/Type/XObject/Subtype/Form/BBox[0 0 1 1]/Resources<<>>",
+		st = object_stream(s, OBJ_EMPTY,
+				   "/Type/XObject/Subtype/Form/BBox[0 0 1 1]/Resources<<>>",
 				   slice_str(""));
 	object_begin(s, OBJ_LOCK);
 	fputs("<</Type/SigFieldLock/Action/All>>", s->f);

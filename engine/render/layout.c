@@ -30,7 +30,8 @@ struct strip *strip_add(struct press *p, int32_t height, int32_t space)
 		p->full = true;
 		return NULL;
 	}
-	*s = (struct strip){ .height = height, .space = space + p->space, .line = p->lines_n, .qr_y = -1 };
+	*s = (struct strip){ .height = height, .space = space + p->space, .line = p->lines_n,
+			     .qr_y = -1 };
 	p->space = 0;
 	p->strips_n++;
 	return s;
@@ -115,7 +116,8 @@ static void keep_last(struct press *p, uint32_t from)
 		p->strips[i].keep = true;
 }
 
-static void layout_number(struct press *p, const struct block_texts *t, uint16_t size, int32_t space)
+static void layout_number(struct press *p, const struct block_texts *t, uint16_t size,
+			  int32_t space)
 {
 	struct frame left = { 0, LEFT_WIDTH, 0, size, 'c' };
 	struct frame right = { LEFT_WIDTH, RIGHT_WIDTH, 0, size, 'c' };
@@ -272,7 +274,7 @@ static void layout_qr(struct press *p, const struct block_texts *t, int32_t spac
 	s->lines_n = p->lines_n - s->line;
 }
 
-/* A code that follows the signature stands below the recipients, in the column that is free there. */
+/* A code that follows the signature stands in the free column below the recipients. */
 static void layout_signature(struct press *p, const struct block *b, const struct block_texts *t,
 			     const struct block_texts *qr, int32_t space)
 {
@@ -357,7 +359,8 @@ static uint8_t layout_block(struct press *p, uint8_t i)
 			      or_default(b->space_dpt, SPACE_PARAGRAPH));
 		break;
 	case BLOCK_TABLE:
-		layout_table(p, b, size != 0 ? size : SIZE_TABLE, or_default(b->space_dpt, SPACE_PARAGRAPH));
+		layout_table(p, b, size != 0 ? size : SIZE_TABLE,
+			     or_default(b->space_dpt, SPACE_PARAGRAPH));
 		break;
 	case BLOCK_SIGNATURE:
 		layout_signature(p, b, t, qr_behind(p, &i), or_default(b->space_dpt, 1200));

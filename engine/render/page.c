@@ -245,8 +245,8 @@ static void table_rules(const struct press *p, uint32_t from, uint32_t to, int32
 	rule(w, MARGIN_LEFT, pdf_y(top), MARGIN_LEFT + last->x + last->width, pdf_y(top));
 	for (uint32_t i = from; i < to; i++)
 		if (p->strips[i].row && p->strips[i].top > top)
-			rule(w, MARGIN_LEFT, pdf_y(p->strips[i].top), MARGIN_LEFT + last->x + last->width,
-			     pdf_y(p->strips[i].top));
+			rule(w, MARGIN_LEFT, pdf_y(p->strips[i].top),
+			     MARGIN_LEFT + last->x + last->width, pdf_y(p->strips[i].top));
 	columns_close(w, t, top, bottom);
 	write_str(w, "S\n");
 }
@@ -348,7 +348,8 @@ static void place(int32_t rect[4], int32_t x, int32_t y, int32_t width, int32_t 
  */
 struct places widget_places(const struct press *p)
 {
-	const struct shared_layer *hand = p->t->shared[LAYER_SIGNER], *seal = p->t->shared[LAYER_UNIT];
+	const struct shared_layer *hand = p->t->shared[LAYER_SIGNER];
+	const struct shared_layer *seal = p->t->shared[LAYER_UNIT];
 	int32_t middle_x = MARGIN_LEFT + LEFT_WIDTH + RIGHT_WIDTH / 2, middle_y, left;
 	struct places places = { .page = p->pages - 1 };
 	const struct strip *s = NULL;

@@ -1,9 +1,10 @@
 /*
  * press.h - laying one document out: blocks become strips, strips become pages.
  *
- * A strip is the least part that a page break does not cut: a line of text, one line across the cells of a
- * table row, a signature block. Lengths are 1/100 pt (cpt), y grows downwards; sizes 1/10 pt (dpt).
- * Everything lives in the press, bounded; what does not fit sets `full` (ST_TOO_LARGE).
+ * A strip is the least part that a page break does not cut: a line of text, one line across the
+ * cells of a table row, a signature block. Lengths are 1/100 pt (cpt), y grows downwards; sizes
+ * 1/10 pt (dpt). Everything lives in the press, bounded; what does not fit sets `full`
+ * (ST_TOO_LARGE).
  */
 #ifndef TRIEN_RENDER_PRESS_H
 #define TRIEN_RENDER_PRESS_H
@@ -112,7 +113,7 @@ static inline int32_t line_base(uint16_t size_dpt) { return size_dpt * 10 * 97 /
 void text_begin(struct press *p);
 void text_runs(struct press *p, const struct text *t);
 void text_plain(struct press *p, struct slice s, enum face face, bool upper);
-/* Wraps the text; returns the number of lines appended, y = baseline within each line's own height. */
+/* Wraps the text. Returns the number of lines appended; y: baseline in the line's own height. */
 uint32_t text_wrap(struct press *p, const struct frame *f);
 bool value_present(const struct field *f);
 

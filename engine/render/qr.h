@@ -26,8 +26,8 @@ enum status qr_tables_new(struct qr_tables **t) must_use;
 void qr_tables_free(struct qr_tables *t);
 
 /*
- * The smallest version that holds text. ST_INVALID: a character outside of the 45 of alphanumeric mode
- * (0-9 A-Z space $ % * + - . / :); ST_TOO_LARGE: beyond QR_VERSION_MAX.
+ * The smallest version that holds text. ST_INVALID: a character outside of the 45 of alphanumeric
+ * mode (0-9 A-Z space $ % * + - . / :); ST_TOO_LARGE: beyond QR_VERSION_MAX.
  */
 enum status qr_encode(const struct qr_tables *t, struct slice text, struct qr *out) must_use;
 

@@ -14,7 +14,8 @@
 /* Liberation 2, which has Vietnamese: the folder of Debian 12, and of those that have it alone. */
 static const char *const font_dirs[] = { "/usr/share/fonts/truetype/liberation2",
 					 "/usr/share/fonts/truetype/liberation" };
-static const char *const font_files[FACES] = { "LiberationSerif-Regular.ttf", "LiberationSerif-Bold.ttf",
+static const char *const font_files[FACES] = { "LiberationSerif-Regular.ttf",
+					       "LiberationSerif-Bold.ttf",
 					       "LiberationSerif-Italic.ttf",
 					       "LiberationSerif-BoldItalic.ttf" };
 
@@ -45,8 +46,9 @@ static enum status read_profile(const char *path, struct slice *out, struct erro
 	if (n < 128 || n != s.st_size || bytes[8] > 4 || memcmp(bytes + 12, "mntrRGB ", 8) != 0) {
 		free(bytes);
 		return error_set(e, fd < 0 ? ST_NOT_FOUND : ST_INVALID,
-				 "colour profile %s: %s; Debian's package icc-profiles-free has one", path,
-				 fd < 0 ? strerror(errno) : "not an RGB monitor profile of ICC version 2 or 4");
+				 "colour profile %s: %s; Debian has one in icc-profiles-free", path,
+				 fd < 0 ? strerror(errno) :
+				 "not an RGB monitor profile of ICC version 2 or 4");
 	}
 	*out = slice_of(bytes, (size_t)n);
 	return ST_OK;
@@ -61,12 +63,14 @@ static enum status open_usual(struct font **f, int face, struct error *e)
 		snprintf(path, sizeof(path), "%s/%s", font_dirs[i], font_files[face]);
 	while (access(path, R_OK) != 0 && ++i < ARRAY_LEN(font_dirs));
 	if (i == ARRAY_LEN(font_dirs))
-		return error_set(e, ST_NOT_FOUND, "font %s: not in %s; Debian's package fonts-liberation2 has it",
+		return error_set(e, ST_NOT_FOUND,
+				 "font %s: not in %s; Debian's package fonts-liberation2 has it",
 				 font_files[face], font_dirs[0]);
 	return font_open(f, path, e);
 }
 
-static enum status open_faces(struct font *faces[FACES], const struct render_config *cfg, struct error *e)
+static enum status open_faces(struct font *faces[FACES], const struct render_config *cfg,
+			      struct error *e)
 {
 	const char *paths[FACES] = { cfg->font_regular, cfg->font_bold, cfg->font_italic,
 				     cfg->font_bold_italic };
@@ -107,7 +111,7 @@ static enum status first_layer(struct composer *c, struct font *const faces[FACE
 	return ST_OK;
 }
 
-/* The address must fit the QR code, whose alphabet also keeps it from needing an escape anywhere. */
+/* The address must fit the QR code, whose alphabet needs no escape anywhere. */
 static enum status check_url(struct composer *c, const char *host, struct error *e)
 {
 	int n = snprintf(c->url, sizeof(c->url), "%s/V/", host != NULL ? host : "");
@@ -115,9 +119,10 @@ static enum status check_url(struct composer *c, const char *host, struct error 
 	struct qr *qr;
 	enum status st;
 
-	if (host == NULL || n < 0 || (size_t)n >= sizeof(c->url) || strncmp(host, "HTTPS://", 8) != 0 ||
-	    strpbrk(host, " $%*+") != NULL)
-		return error_set(e, ST_INVALID, "verify_host \"%s\": must be HTTPS:// and a host name, in capitals",
+	if (host == NULL || n < 0 || (size_t)n >= sizeof(c->url) ||
+	    strncmp(host, "HTTPS://", 8) != 0 || strpbrk(host, " $%*+") != NULL)
+		return error_set(e, ST_INVALID,
+				 "verify_host \"%s\": must be HTTPS:// and a host, in capitals",
 				 host != NULL ? host : "");
 	qr = malloc(sizeof(*qr));
 	if (qr == NULL)
@@ -125,8 +130,10 @@ static enum status check_url(struct composer *c, const char *host, struct error 
 	snprintf(text, sizeof(text), "%s%.*s", c->url, ID_TEXT_BYTES, "00000000000000000000000000");
 	st = qr_encode(c->qr_tables, slice_str(text), qr);
 	free(qr);
-	return st == ST_OK ? ST_OK : error_set(e, ST_INVALID, "verify_host \"%s\": too long, or not in capitals",
-					       host);
+	if (st != ST_OK)
+		return error_set(e, ST_INVALID, "verify_host \"%s\": too long, or not in capitals",
+				 host);
+	return ST_OK;
 }
 
 enum status render_open(struct render **out, const struct render_config *cfg, struct error *e)

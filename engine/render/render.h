@@ -11,7 +11,7 @@
 #include "base/utf8.h"
 #include "batch.h"
 
-struct render;			/* fonts, coverage, the LRU of composed templates; shared by workers */
+struct render;			/* fonts, coverage, the LRU of templates; shared by workers */
 
 struct render_config {
 	const char *font_regular, *font_bold, *font_italic, *font_bold_italic;	/* TrueType paths */
@@ -21,7 +21,8 @@ struct render_config {
 	uint32_t templates_max;		/* LRU bound */
 };
 
-enum status render_open(struct render **r, const struct render_config *cfg, struct error *e) must_use;
+enum status render_open(struct render **r, const struct render_config *cfg,
+			struct error *e) must_use;
 void render_close(struct render *r);
 /* Every code point a document can show; intake refuses others. */
 const struct codeset *render_coverage(const struct render *r);
@@ -32,7 +33,8 @@ const struct codeset *render_coverage(const struct render *r);
  * item's batch is stored. Any worker.
  */
 enum status render_template(struct render *r, const struct kind *k, const struct unit *u,
-			    const struct signer *s, struct template **out, struct error *e) must_use;
+			    const struct signer *s, struct template **out,
+			    struct error *e) must_use;
 void render_release(struct render *r, struct template *t);
 
 /* What sign and store need of a template. */

@@ -33,7 +33,7 @@ struct sheet {
 	FILE *f;
 	char *bytes;			/* valid after sheet_end() */
 	size_t size;
-	uint32_t at[OBJ_PAGES];		/* offset in the layer of each object written; UINT32_MAX: not here */
+	uint32_t at[OBJ_PAGES];		/* of each object in the layer; UINT32_MAX: not here */
 };
 
 enum status sheet_begin(struct sheet *s) must_use;
@@ -50,8 +50,8 @@ enum status object_stream(struct sheet *s, uint32_t number, const char *dict, st
 	must_use;
 
 /* The whole first layer: header, ICC, CMaps, fonts, what every document shares. */
-enum status fonts_layer(const struct encoding *enc, struct font *const faces[FACES], struct slice icc,
-			struct sheet *s, struct error *e) must_use;
+enum status fonts_layer(const struct encoding *enc, struct font *const faces[FACES],
+			struct slice icc, struct sheet *s, struct error *e) must_use;
 /* XMP (ISO 16684-1) of a kind: PDF/A-3u and the title; all else stands in the attached data. */
 enum status metadata_object(struct sheet *s, const char *title_vi, const char *title_en) must_use;
 

@@ -89,8 +89,8 @@ static void row(struct press *p, const struct table *t, const struct field_def *
 		cell_text(p, &c, column++, slice_str(number), FACE_REGULAR, size, 'c');
 	}
 	for (uint8_t i = 0; i < def->columns_n && i < f->table.columns; i++)
-		cell_text(p, &c, column++, f->table.cells[index * f->table.columns + i], FACE_REGULAR, size,
-			  def->columns[i].number ? 'r' : 'l');
+		cell_text(p, &c, column++, f->table.cells[index * f->table.columns + i],
+			  FACE_REGULAR, size, def->columns[i].number ? 'r' : 'l');
 	strips_of_cells(p, &c, size, 0);
 	end_row(p, from);
 }

@@ -179,7 +179,8 @@ static void qr(struct tail *t)
 
 static uint32_t appearance(const struct tail *t, enum signer_role role)
 {
-	const struct shared_layer *l = t->t->shared[role == ROLE_PERSON ? LAYER_SIGNER : LAYER_UNIT];
+	const struct shared_layer *l =
+		t->t->shared[role == ROLE_PERSON ? LAYER_SIGNER : LAYER_UNIT];
 
 	if (l->image_width == 0)
 		return OBJ_EMPTY;

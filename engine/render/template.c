@@ -46,12 +46,15 @@ static void catalog(const struct template *t, const struct kind *k, struct sheet
 {
 	object_begin(s, OBJ_CATALOG);
 	fprintf(s->f, "<</Type/Catalog/Pages %d 0 R/Lang(vi-VN)/Metadata %d 0 R"
-		"/ViewerPreferences<</DisplayDocTitle true>>/OutputIntents[<</Type/OutputIntent/S/GTS_PDFA1"
+		"/ViewerPreferences<</DisplayDocTitle true>>"
+		"/OutputIntents[<</Type/OutputIntent/S/GTS_PDFA1"
 		"/OutputConditionIdentifier(sRGB IEC61966-2.1)/Info(sRGB IEC61966-2.1)"
-		"/DestOutputProfile %d 0 R>>]/AF[%d 0 R]/Names<</EmbeddedFiles<</Names[(result.json)%d 0 R]>>>>",
+		"/DestOutputProfile %d 0 R>>]/AF[%d 0 R]"
+		"/Names<</EmbeddedFiles<</Names[(result.json)%d 0 R]>>>>",
 		OBJ_PAGES, OBJ_METADATA, OBJ_ICC, OBJ_FILESPEC, OBJ_FILESPEC);
 	for (uint8_t i = 0; i < t->signs_n; i++)
-		fprintf(s->f, "%s%u 0 R", i == 0 ? "/AcroForm<</Fields[" : " ", t->object_widget + i);
+		fprintf(s->f, "%s%u 0 R", i == 0 ? "/AcroForm<</Fields[" : " ",
+			t->object_widget + i);
 	if (t->signs_n > 0)
 		fputs("]/SigFlags 3>>", s->f);
 	if (t->signs_n > 0 && k->certify)
@@ -72,7 +75,8 @@ static enum status form_layer(struct template *t, struct composer *c, const stru
 		"/EF<</F %u 0 R/UF %u 0 R>>>>", t->object_data, t->object_data);
 	object_end(s);
 	object_begin(s, OBJ_RESOURCES);
-	fprintf(s->f, "<</Font %d 0 R/XObject<</H %d 0 R/S %d 0 R", OBJ_FONTS, OBJ_HEADER, OBJ_SIGNER);
+	fprintf(s->f, "<</Font %d 0 R/XObject<</H %d 0 R/S %d 0 R", OBJ_FONTS, OBJ_HEADER,
+		OBJ_SIGNER);
 	if (t->marked)
 		fprintf(s->f, "/M %d 0 R", OBJ_MARK);
 	if (t->has_qr)
@@ -94,7 +98,8 @@ static enum status layer_write(struct template *t, struct composer *c, const str
 		st = draw_header(c, s, p->unit, l);
 		return st == ST_OK ? draw_image(s, &p->unit->seal, OBJ_SEAL_IMAGE, true, l) : st;
 	default:
-		st = draw_image(s, p->signer != NULL ? &p->signer->hand : NULL, OBJ_HAND_IMAGE, false, l);
+		st = draw_image(s, p->signer != NULL ? &p->signer->hand : NULL, OBJ_HAND_IMAGE,
+				false, l);
 		return st == ST_OK ? draw_signer(c, s, p->unit, p->signer, l) : st;
 	}
 }

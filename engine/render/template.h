@@ -1,6 +1,7 @@
 /*
- * template.h - what is the same for all documents of one kind, unit and signer: prefix layers, texts
- * encoded in advance, constants of data and dictionaries. Immutable but for its place in the LRU.
+ * template.h - what is the same for all documents of one kind, unit and signer: prefix layers,
+ * texts encoded in advance, constants of data and dictionaries. Immutable but for its place in the
+ * LRU.
  */
 #ifndef TRIEN_RENDER_TEMPLATE_H
 #define TRIEN_RENDER_TEMPLATE_H

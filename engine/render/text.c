@@ -240,7 +240,7 @@ static void scan(struct wrap *w, uint32_t index, bool *after_space)
 	}
 }
 
-/* Does the text from span `i` to its next forced break fit one line? Then no character is looked at. */
+/* Does the text up to its next forced break fit one line? Then no character is looked at. */
 static bool fits(struct wrap *w, uint32_t *i)
 {
 	const struct span *spans = w->p->well.spans;

@@ -249,7 +249,8 @@ enum status texts_compile(struct template *t, struct composer *c, const struct p
 	if (k.nomem)
 		return error_set(e, ST_NOMEM, "no memory for a template");
 	if (k.foreign)
-		return error_set(e, ST_INVALID, "kind %s, unit %s: a text has a character that the fonts lack",
+		return error_set(e, ST_INVALID,
+				 "kind %s, unit %s: a text has a character that the fonts lack",
 				 p->kind->code, p->unit->code);
 	return ST_OK;
 }

@@ -1,10 +1,11 @@
 /*
  * press_bench [--json FILE] - one thread of the press against the bare signature (DESIGN 10).
  *
- * In one process and turn by turn: EVP_PKEY_sign() alone, then whole documents with the same key (plan, template,
- * one page of 15 fields, signed-range hash, sign, splice), stage by stage over ranges as the pipeline has them; then
- * EVP_PKEY_sign() and _verify() alone, and the documents with file hash and release check. `ratio` is without
- * the file's hash, which is measured apart and taken off, `whole` with it. Medians over turns, in CPU time.
+ * In one process and turn by turn: EVP_PKEY_sign() alone, then whole documents with the same key
+ * (plan, template, one page of 15 fields, signed-range hash, sign, splice), stage by stage over
+ * ranges as the pipeline has them; then EVP_PKEY_sign() and _verify() alone, and the documents with
+ * file hash and release check. `ratio` is without the file's hash, which is measured apart and
+ * taken off, `whole` with it. Medians over turns, in CPU time.
  */
 #include <assert.h>
 #include <openssl/crypto.h>
@@ -132,7 +133,8 @@ static void sign(struct bench *b, uint32_t i, uint8_t slot)
 	struct signed_slot *s = &b->leaves[i].item.slots[slot];
 	enum status st;
 
-	st = vault_sign(b->desk.hand, b->keys[slot], s->to_sign, b->values[i][slot], &s->value_size);
+	st = vault_sign(b->desk.hand, b->keys[slot], s->to_sign, b->values[i][slot],
+			&s->value_size);
 	assert(st == ST_OK);
 	s->value = b->values[i][slot];
 }
@@ -187,7 +189,8 @@ static double file_hash(struct bench *b, uint32_t rounds)
 	return (cpu_us() - begin) / (rounds * ITEMS);
 }
 
-static double documents(struct bench *b, struct keyring *ring, uint32_t rounds, double spent[STAGES])
+static double documents(struct bench *b, struct keyring *ring, uint32_t rounds,
+			double spent[STAGES])
 {
 	double begin = cpu_us();
 
@@ -211,7 +214,8 @@ static double bare(struct bench *b, uint32_t rounds, bool verify)
 			int ok = EVP_PKEY_sign(b->signing[i], value, &n, digest, sizeof(digest));
 
 			if (verify)
-				ok &= EVP_PKEY_verify(b->verifying[i], value, n, digest, sizeof(digest));
+				ok &= EVP_PKEY_verify(b->verifying[i], value, n, digest,
+						      sizeof(digest));
 			assert(ok == 1);
 			memcpy(digest, value + 8, 8);
 		}
@@ -246,16 +250,21 @@ static int contexts_open(struct bench *b, uint8_t slot, const char *id)
 	b->pairs[slot] = pair;
 	b->signing[slot] = EVP_PKEY_CTX_new(pair, NULL);
 	b->verifying[slot] = EVP_PKEY_CTX_new(pair, NULL);
-	return EVP_PKEY_sign_init(b->signing[slot]) == 1 && EVP_PKEY_verify_init(b->verifying[slot]) == 1 &&
-		EVP_PKEY_CTX_set_signature_md(b->signing[slot], EVP_sha256()) == 1 &&
-		EVP_PKEY_CTX_set_signature_md(b->verifying[slot], EVP_sha256()) == 1 ? 0 : -1;
+	if (EVP_PKEY_sign_init(b->signing[slot]) != 1 ||
+	    EVP_PKEY_verify_init(b->verifying[slot]) != 1 ||
+	    EVP_PKEY_CTX_set_signature_md(b->signing[slot], EVP_sha256()) != 1 ||
+	    EVP_PKEY_CTX_set_signature_md(b->verifying[slot], EVP_sha256()) != 1)
+		return -1;
+	return 0;
 }
 
 /* Sixty-four people, no two of them alike in length. */
 static int leaves_open(struct bench *b)
 {
-	static const char *const names[] = { "Lò Thị Mỷ", "Trần Nguyễn Hoàng Phương Thảo", "Y Brăm",
-		"Vừ A Dế", "Nguyễn Văn Quyết", "Hồ Thị Bích", "Đặng Trần Thục Đoan", "Phùng Quang Hiển" };
+	static const char *const names[] = {
+		"Lò Thị Mỷ", "Trần Nguyễn Hoàng Phương Thảo", "Y Brăm", "Vừ A Dế",
+		"Nguyễn Văn Quyết", "Hồ Thị Bích", "Đặng Trần Thục Đoan", "Phùng Quang Hiển",
+	};
 
 	for (uint32_t i = 0; i < ITEMS; i++) {
 		struct leaf *l = &b->leaves[i];
@@ -288,9 +297,12 @@ static int bench_open(struct bench *b, enum algorithm a, uint8_t signs_n)
 	ring.certs_dir = b->desk.keys.certs;
 	b->hash = sha256_new();
 	b->render = leaf_render(true);
-	if (b->hash == NULL || b->render == NULL || keyring_load(&b->unchecked, &ring, &b->desk.keys.e) != ST_OK ||
-	    press_new(&b->press, b->render) != ST_OK || arena_init(&b->arena, ARENA_BYTES) != ST_OK ||
-	    contexts_open(b, 0, two ? "pen" : "seal") != 0 || (two && contexts_open(b, 1, "seal") != 0))
+	if (b->hash == NULL || b->render == NULL ||
+	    keyring_load(&b->unchecked, &ring, &b->desk.keys.e) != ST_OK ||
+	    press_new(&b->press, b->render) != ST_OK ||
+	    arena_init(&b->arena, ARENA_BYTES) != ST_OK ||
+	    contexts_open(b, 0, two ? "pen" : "seal") != 0 ||
+	    (two && contexts_open(b, 1, "seal") != 0))
 		return -1;
 	return leaves_open(b);
 }
@@ -353,7 +365,11 @@ static struct figures measure(struct bench *b, uint32_t rounds, uint32_t turns)
 
 /* ---- report ---- */
 
-static const struct { const char *name; enum algorithm algorithm; uint32_t rounds, turns; } rows[] = {
+static const struct {
+	const char *name;
+	enum algorithm algorithm;
+	uint32_t rounds, turns;
+} rows[] = {
 	{ "rsa2048", ALG_RSA2048, 1, 21 },
 	{ "p256", ALG_P256, 6, TURNS },
 	{ "rsa3072", ALG_RSA3072, 1, 3 },
@@ -371,8 +387,9 @@ static void print(const char *name, uint8_t signs_n, const struct figures *f)
 static void json_row(FILE *out, const char *name, uint8_t signs_n, const struct figures *f)
 {
 	const struct { const char *key; double value; } all[] = {
-		{ "ratio", f->ratio }, { "whole_ratio", f->whole }, { "checked_ratio", f->checked },
-		{ "raw_us", f->raw_us }, { "item_us", f->item_us }, { "file_hash_us", f->file_hash_us },
+		{ "ratio", f->ratio },           { "whole_ratio", f->whole },
+		{ "checked_ratio", f->checked }, { "raw_us", f->raw_us },
+		{ "item_us", f->item_us },       { "file_hash_us", f->file_hash_us },
 		{ "body_bytes", f->bytes },
 	};
 	const char *two = signs_n == 2 ? ".two" : "";
@@ -380,7 +397,8 @@ static void json_row(FILE *out, const char *name, uint8_t signs_n, const struct 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		fprintf(out, "  \"press.%s%s.%s\": %.4f,\n", name, two, all[i].key, all[i].value);
 	for (int i = 0; i < STAGES; i++)
-		fprintf(out, "  \"press.%s%s.%s_us\": %.3f,\n", name, two, stage_names[i], f->stages_us[i]);
+		fprintf(out, "  \"press.%s%s.%s_us\": %.3f,\n", name, two, stage_names[i],
+			f->stages_us[i]);
 }
 
 int main(int argc, char **argv)
@@ -396,7 +414,8 @@ int main(int argc, char **argv)
 	}
 	if (out != NULL)
 		fprintf(out, "{\n");
-	printf("key   signs    raw µs   item µs   ratio   whole checked  body B     render  prepare     sign"
+	printf("key   signs    raw µs   item µs   ratio   whole checked  body B     render  "
+	       "prepare     sign"
 	       "     bind  (file hash) µs\n");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		for (uint8_t n = 1; n <= 2; n++) {
@@ -414,7 +433,8 @@ int main(int argc, char **argv)
 			most = f.ours > most ? f.ours : most;
 			theirs = f.openssl > theirs ? f.openssl : theirs;
 		}
-	printf("allocations an item: %.2f by our code, up to %.1f inside of OpenSSL\n", most, theirs);
+	printf("allocations an item: %.2f by our code, up to %.1f inside of OpenSSL\n", most,
+	       theirs);
 	if (out != NULL) {
 		fprintf(out, "  \"press.openssl_allocations_per_item\": %.2f,\n"
 			"  \"press.allocations_per_item\": %.4f\n}\n", theirs, most);
