@@ -1,9 +1,10 @@
 /*
- * A backup is a data folder as a crash at one moment would have left it, which is what the engine's start
- * knows how to go on from. While the engine runs, that moment is found, not made: counters, key
- * index and waiting room are copied, then the journal is copied up to its end while the store's end
- * stays where it was. If one of them moved in between, it is tried again. The store itself only grows,
- * so its copy up to that end can take its time; its index is made again from it.
+ * A backup is a data folder as a crash at one moment would have left it, which is what the
+ * engine's start knows how to go on from. While the engine runs, that moment is found, not made:
+ * counters, key index and waiting room are copied, then the journal is copied up to its end while
+ * the store's end stays where it was. If one of them moved in between, it is tried again. The
+ * store itself only grows, so its copy up to that end can take its time; its index is made again
+ * from it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,23 +29,24 @@
 static const char backup_usage[] =
 	"trien backup --data DIR TARGET [--with-keys] [--json]\n"
 	"\n"
-	"Copies a data folder, of a stopped or a running engine, into the new folder TARGET, and lists\n"
-	"every file there with its checksum. TARGET appears only when it is complete. The private keys\n"
-	"(DIR/keys, DIR/tls) stay out unless asked for; the secret behind the result ids and everybody's\n"
-	"results are in it: keep it as you keep the data folder.\n";
+	"Copies a data folder, of a stopped or a running engine, into the new folder TARGET, and\n"
+	"lists every file there with its checksum. TARGET appears only when it is complete. The\n"
+	"private keys (DIR/keys, DIR/tls) stay out unless asked for; the secret behind the result\n"
+	"ids and everybody's results are in it: keep it as you keep the data folder.\n";
 
 static const char restore_usage[] =
 	"trien restore SOURCE --data DIR [--json]\n"
 	"\n"
-	"Puts a backup back as DIR, which must not exist or be empty. Every byte is checked against the\n"
-	"backup's list first. The store's index is made again at the next start. Numbers given out\n"
-	"after the backup are remembered outside of DIR (witness): the engine then refuses to\n"
-	"number until a person decides (--accept-behind).\n";
+	"Puts a backup back as DIR, which must not exist or be empty. Every byte is checked\n"
+	"against the backup's list first. The store's index is made again at the next start.\n"
+	"Numbers given out after the backup are remembered outside of DIR (witness): the engine\n"
+	"then refuses to start until a person decides (--accept-behind).\n";
 
 /* What may change without order: copied first, and watched. */
 static const char *const watched[] = { "keys-index", "counters", "waiting" };
 /* What only grows or is changed by people. */
-static const char *const others[] = { "catalogue", "identity", "certs", "principals.json", "trien.conf" };
+static const char *const others[] = { "catalogue", "identity", "certs", "principals.json",
+				     "trien.conf" };
 static const char *const secret[] = { "keys", "tls" };
 
 struct backup {
@@ -62,7 +64,8 @@ static void pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
-static enum status copy_each(const struct backup *b, const char *const *names, size_t n, struct error *e)
+static enum status copy_each(const struct backup *b, const char *const *names, size_t n,
+			     struct error *e)
 {
 	enum status st = ST_OK;
 
@@ -125,7 +128,8 @@ static enum status standing_still(struct backup *b, struct logcopy *journal, str
 		before = after;
 		pause_ms(PAUSE_MS);
 	}
-	return st == ST_OK ? error_set(e, ST_AGAIN, "the store never stood still; try again when there is "
+	return st == ST_OK ? error_set(e, ST_AGAIN,
+				       "the store never stood still; try again when there is "
 				       "less to do, or stop the engine") : st;
 }
 
@@ -171,7 +175,10 @@ static enum status moment(struct backup *b, struct error *e)
 
 	for (int i = 0; i < ATTEMPTS && st != ST_OK; i++) {
 		st = moment_once(b, e);
-		/* A slot that was recycled under us looks like damage, a file that went like a loss. */
+		/*
+		 * A slot that was recycled under us looks like damage, a file that went like a
+		 * loss.
+		 */
 		if (st != ST_AGAIN && (b->lock >= 0 || (st != ST_DAMAGED && st != ST_NOT_FOUND)))
 			return st;
 		if (st != ST_OK)
@@ -287,10 +294,11 @@ static int fail(const char *command, const struct error *e)
 static void say(const char *what, const char *path, const struct datacopy_total *t, bool json)
 {
 	if (json)
-		json_print(json_pack("{s:s, s:I, s:I}", "folder", path, "files", (json_int_t)t->files,
-				     "bytes", (json_int_t)t->bytes));
+		json_print(json_pack("{s:s, s:I, s:I}", "folder", path, "files",
+				     (json_int_t)t->files, "bytes", (json_int_t)t->bytes));
 	else
-		printf("%s: %" PRIu64 " files, %" PRIu64 " bytes %s\n", path, t->files, t->bytes, what);
+		printf("%s: %" PRIu64 " files, %" PRIu64 " bytes %s\n", path, t->files, t->bytes,
+		       what);
 }
 
 int cli_backup(int argc, char **argv)
@@ -331,8 +339,8 @@ static enum status restore_run(const char *source, const char *data, struct data
 	if (st == ST_OK)
 		st = path_join(manifest, source, MANIFEST, e);
 	if (st == ST_OK && !path_exists(manifest))
-		return error_set(e, ST_NOT_FOUND, "%s: no backup, or an unfinished one (no %s)", source,
-				 MANIFEST);
+		return error_set(e, ST_NOT_FOUND, "%s: no backup, or an unfinished one (no %s)",
+				 source, MANIFEST);
 	if (st == ST_OK)
 		st = tree_remove(tmp, e);
 	if (st == ST_OK)

@@ -130,7 +130,8 @@ static bool left_out(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
-	return is_dots(name) || strcmp(name, "lock") == 0 || (dot != NULL && strcmp(dot, ".tmp") == 0);
+	return is_dots(name) || strcmp(name, "lock") == 0 || (dot != NULL && strcmp(dot,
+										    ".tmp") == 0);
 }
 
 static enum status folder_copy(const char *from, const char *to, mode_t mode, struct error *e)
@@ -244,7 +245,8 @@ static enum status list_tree(struct listing *l, const char *dir, const char *bel
 		    (below[0] == '\0' && strcmp(entry->d_name, MANIFEST) == 0))
 			continue;
 		if (below[0] == '\0')
-			st = snprintf(path, sizeof(path), "%s", entry->d_name) > 0 ? ST_OK : ST_INVALID;
+			st = snprintf(path, sizeof(path), "%s", entry->d_name) > 0 ? ST_OK :
+				ST_INVALID;
 		else
 			st = path_join(path, below, entry->d_name, e);
 		if (st == ST_OK && fstatat(dirfd(d), entry->d_name, &sb, AT_SYMLINK_NOFOLLOW) != 0)
@@ -352,7 +354,8 @@ static enum status differs(const char *dir, const char *said, const char *is, st
 			line = at;
 	}
 	return error_set(e, ST_CORRUPT, "%s: the manifest says `%.*s`, the folder has `%.*s`", dir,
-			 (int)strcspn(said + line, "\n"), said + line, (int)strcspn(is + line, "\n"),
+			 (int)strcspn(said + line, "\n"), said + line, (int)strcspn(is + line,
+										    "\n"),
 			 is + line);
 }
 
@@ -364,8 +367,8 @@ enum status manifest_check(const char *dir, struct datacopy_total *t, struct err
 	enum status st = path_join(path, dir, MANIFEST, e);
 
 	if (st == ST_OK && !path_exists(path))
-		return error_set(e, ST_NOT_FOUND, "%s: no backup, or an unfinished one (no %s)", dir,
-				 MANIFEST);
+		return error_set(e, ST_NOT_FOUND, "%s: no backup, or an unfinished one (no %s)",
+				 dir, MANIFEST);
 	if (st == ST_OK)
 		st = file_read(path, MANIFEST_BYTES_MAX, &said, &said_n, e);
 	if (st == ST_OK)

@@ -1,9 +1,10 @@
 /*
- * datacopy.h - copies of files, folders and logs for backup and restore, and the list that vouches for
- * them.
+ * datacopy.h - copies of files, folders and logs for backup and restore, and the list that
+ * vouches for them.
  *
- * MANIFEST is text: `trien-backup 1`, then one line a file, `<CRC-32C, 8 hex digits> <bytes> <path>`,
- * sorted by path, then `end <files> <CRC-32C of all lines before>`. Nothing else may lie in the folder.
+ * MANIFEST is text: `trien-backup 1`, then one line a file, `<CRC-32C, 8 hex digits> <bytes>
+ * <path>`, sorted by path, then `end <files> <CRC-32C of all lines before>`. Nothing else may lie
+ * in the folder.
  */
 #ifndef TRIEN_CLI_DATACOPY_H
 #define TRIEN_CLI_DATACOPY_H
@@ -25,8 +26,8 @@ bool dir_is_empty(const char *path);
 enum status tree_remove(const char *path, struct error *e) must_use;
 
 /*
- * Regular files and folders below from, modes kept; sockets, locks and unfinished files (*.tmp) are left
- * out. A file that is missing is none; a path may be a single file.
+ * Regular files and folders below from, modes kept; sockets, locks and unfinished files (*.tmp)
+ * are left out. A file that is missing is none; a path may be a single file.
  */
 enum status tree_copy(const char *from, const char *to, struct error *e) must_use;
 /* All that was written there becomes durable. */
@@ -49,7 +50,10 @@ struct logcopy {
 };
 enum status logcopy_open(struct logcopy *c, const char *from, const char *to,
 			 enum frame_purpose purpose, struct error *e) must_use;
-/* Up to position `end` (UINT64_MAX: all there is now). ST_DAMAGED and ST_AGAIN as framewalk_next(). */
+/*
+ * Up to position `end` (UINT64_MAX: all there is now). ST_DAMAGED and ST_AGAIN as
+ * framewalk_next().
+ */
 enum status logcopy_run(struct logcopy *c, uint64_t end, struct error *e) must_use;
 void logcopy_close(struct logcopy *c);
 

@@ -22,9 +22,10 @@
 static const char usage[] =
 	"trien fsck --data DIR [--json]\n"
 	"\n"
-	"Reads every byte of a stopped engine's journal, waiting room, key index, counters and store, and\n"
-	"checks it: every frame and record, the digest of every file and case, the index against the\n"
-	"segments. Changes nothing. One line a finding; exit code 65 if there are any.\n";
+	"Reads every byte of a stopped engine's journal, waiting room, key index, counters and\n"
+	"store, and checks it: every frame and record, the digest of every file and case, the\n"
+	"index against the segments. Changes nothing. One line a finding; exit code 65 if there\n"
+	"are any.\n";
 
 struct fsck {
 	const char *data;
@@ -57,7 +58,8 @@ static void record_check(struct fsck *f, const char *part, const struct frame_re
 	if (record_numbered_decode(&n, rec->payload) == ST_OK &&
 	    case_digest(n.case_bytes, digest) == ST_OK)
 		return;
-	snprintf(line, sizeof(line), "journal: record at %" PRIu64 " is no numbered case", rec->position);
+	snprintf(line, sizeof(line), "journal: record at %" PRIu64 " is no numbered case",
+		 rec->position);
 	report(f, line);
 }
 
@@ -159,7 +161,8 @@ static enum status counters_check(struct fsck *f, struct error *e)
 	free(buffer);
 	if (st == ST_DAMAGED || st == ST_UNSUPPORTED)
 		report(f, e->text);
-	return st == ST_OK || st == ST_NOT_FOUND || st == ST_DAMAGED || st == ST_UNSUPPORTED ? ST_OK : st;
+	return st == ST_OK || st == ST_NOT_FOUND || st == ST_DAMAGED || st == ST_UNSUPPORTED ?
+		ST_OK : st;
 }
 
 /* ---- all ---- */
@@ -198,13 +201,16 @@ static void conclude(struct fsck *f)
 {
 	if (f->lines != NULL) {
 		json_print(json_pack("{s:I, s:I, s:I, s:I, s:I, s:O}", "results",
-				     (json_int_t)f->results, "journal_frames", (json_int_t)f->frames,
+				     (json_int_t)f->results, "journal_frames",
+					     (json_int_t)f->frames,
 				     "journal_records", (json_int_t)f->records, "keys",
-				     (json_int_t)f->keys, "findings", (json_int_t)f->findings, "lines",
+				     (json_int_t)f->keys, "findings", (json_int_t)f->findings,
+					     "lines",
 				     f->lines));
 		return;
 	}
-	printf("%" PRIu64 " results, %" PRIu64 " journal records, %" PRIu64 " keys: %s\n", f->results,
+	printf("%" PRIu64 " results, %" PRIu64 " journal records, %" PRIu64 " keys: %s\n",
+	       f->results,
 	       f->records, f->keys, f->findings == 0 ? "all as it should be" : "DAMAGED");
 }
 

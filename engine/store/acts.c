@@ -21,8 +21,8 @@ static enum status act_add(struct embedded *s, enum stored_type type, const stru
 
 static_assert(ACT_BYTES_MAX <= STORED_RESULT_BYTES_MAX, "an act fits the scratch");
 
-static enum status find_one(struct embedded *s, enum row_table t, struct row_key key, uint64_t before,
-			    struct row_hit *hit)
+static enum status find_one(struct embedded *s, enum row_table t, struct row_key key,
+			    uint64_t before, struct row_hit *hit)
 {
 	uint32_t n = 0;
 	enum status st = index_find(s->self->index, t, key, before, 1, hit, &n);
@@ -32,13 +32,15 @@ static enum status find_one(struct embedded *s, enum row_table t, struct row_key
 	return n > 0 ? ST_OK : ST_NOT_FOUND;
 }
 
-static enum status known_result(struct embedded *s, uint8_t lane, uint64_t sequence, struct error *e)
+static enum status known_result(struct embedded *s, uint8_t lane, uint64_t sequence,
+				struct error *e)
 {
 	enum status st = reader_result(s->self, lane, sequence);
 
 	if (st == ST_NOT_FOUND)
 		return error_set(e, st, "no such result is stored");
-	return st == ST_OK ? ST_OK : error_set(e, st, "the result cannot be read: %s", status_name(st));
+	return st == ST_OK ? ST_OK : error_set(e, st, "the result cannot be read: %s",
+					       status_name(st));
 }
 
 static enum status link_locked(struct embedded *s, const struct holding_link *l, struct error *e)
@@ -70,12 +72,12 @@ enum status embedded_link(struct store *store, const struct holding_link *l, str
 	return st;
 }
 
-/* Is this very event there already? */
+/* Was this very change of life told before? */
 static enum status event_known(struct embedded *s, const struct result_event *v)
 {
 	struct row_hit hits[64];
 	uint32_t n = 0;
-	enum status st = index_find(s->self->index, ROW_EVENT, row_key_sequence(v->sequence), 0,
+	enum status st = index_find(s->self->index, ROW_EVENT, row_key_event(v->sequence, true), 0,
 				    ARRAY_LEN(hits), hits, &n);
 
 	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
@@ -98,7 +100,9 @@ static enum status event_locked(struct embedded *s, const struct result_event *v
 
 	if (st != ST_OK)
 		return st;
-	st = event_known(s, v);
+	if (v->kind < EVENT_READ || v->kind > EVENT_REVOKED)
+		return error_set(e, ST_INVALID, "no such kind of event: %u", v->kind);
+	st = v->kind == EVENT_READ ? ST_NOT_FOUND : event_known(s, v);
 	if (st != ST_NOT_FOUND)
 		return st;
 	st = stored_event_encode(v, &w);

@@ -111,7 +111,8 @@ static enum status index_check(struct check *c, const struct frame_record *rec)
 		bool there = false;
 
 		c->rows[t]++;
-		st = index_find(c->look, t, rows.of[i].key, rows.sequence + 1, ARRAY_LEN(hits), hits, &n);
+		st = index_find(c->look, t, rows.of[i].key, rows.sequence + 1, ARRAY_LEN(hits),
+				hits, &n);
 		for (uint32_t k = 0; k < n && !there; k++)
 			there = hits[k].position == rec->position;
 		if (!there)
@@ -167,12 +168,13 @@ static void index_totals(struct check *c)
 			      (unsigned long long)n, (unsigned long long)c->rows[t]);
 	}
 	if (index_counted(c->look, &n) != ST_OK || n != c->counted)
-		found(c, "store: the counters say %llu results, %llu are there", (unsigned long long)n,
-		      (unsigned long long)c->counted);
+		found(c, "store: the counters say %llu results, %llu are there",
+		      (unsigned long long)n, (unsigned long long)c->counted);
 	for (uint32_t i = 0; i < c->known.n; i++) {
 		struct layer_entry l;
 
-		if (!layers_get(&c->home.layers, i + 1, &l) || l.position != c->known.of[i].position)
+		if (!layers_get(&c->home.layers, i + 1, &l) ||
+		    l.position != c->known.of[i].position)
 			found(c, "store: the index has another place for layer %u", i + 1);
 	}
 }
@@ -249,8 +251,8 @@ static void finish(struct check *c)
 	marks_free(&c->marks);
 }
 
-enum status store_embedded_check(const char *dir, void (*report)(void *ctx, const char *line), void *ctx,
-				 uint64_t *results, struct error *e)
+enum status store_embedded_check(const char *dir, void (*report)(void *ctx, const char *line),
+				 void *ctx, uint64_t *results, struct error *e)
 {
 	struct check *c = calloc(1, sizeof(*c));
 	struct framewalk *w = NULL;
@@ -273,7 +275,8 @@ enum status store_embedded_check(const char *dir, void (*report)(void *ctx, cons
 		index_totals(c);
 	*results = c->results;
 	if (st == ST_OK && c->findings > 0)
-		st = error_set(e, ST_CORRUPT, "%s: %llu findings", dir, (unsigned long long)c->findings);
+		st = error_set(e, ST_CORRUPT, "%s: %llu findings", dir,
+			       (unsigned long long)c->findings);
 	framewalk_close(w);
 	finish(c);
 	free(c);

@@ -51,8 +51,9 @@ static enum status apply(struct embedded *s, const struct frame_view *v, struct 
 
 	while (st == ST_OK && v->records > 0 && frame_next(v, &offset, &rec)) {
 		if (rec.version != 1 || rec.type < STORED_LAYER || rec.type > STORED_VOID)
-			return error_set(e, ST_UNSUPPORTED, "%s: record of type %u, version %u at %llu "
-					 "is unknown; start the version that wrote it", s->dir, rec.type,
+			return error_set(e, ST_UNSUPPORTED,
+					 "%s: record of type %u, version %u at %llu is unknown; "
+					 "start the version that wrote it", s->dir, rec.type,
 					 rec.version, (unsigned long long)rec.position);
 		if (rec.type == STORED_LAYER)
 			st = apply_layer(s, &rec);
@@ -69,7 +70,8 @@ static enum status apply(struct embedded *s, const struct frame_view *v, struct 
 
 static enum status flush(struct embedded *s, struct error *e)
 {
-	struct index_place at = { .watermark = s->log.end, .frame = s->log.last, .crc = s->log.prev };
+	struct index_place at = { .watermark = s->log.end, .frame = s->log.last,
+				 .crc = s->log.prev };
 	enum status st;
 
 	/* Rows of the last frame may be missing: the index must not claim them. */
@@ -77,7 +79,8 @@ static enum status flush(struct embedded *s, struct error *e)
 		return error_set(e, ST_IO, "%s: a write failed before; restart the engine", s->dir);
 	st = store_index_flush(s->index, &at, e);
 	if (st == ST_CORRUPT) {
-		log_error("store", "the index is damaged; it is made again when the engine is restarted");
+		log_error("store",
+			  "the index is damaged; it is made again when the engine is restarted");
 		store_index_remove(s->dir);
 	}
 	return st;
@@ -140,8 +143,8 @@ static enum status replay(struct embedded *s, struct framewalk *w, struct error 
 	while ((st = framewalk_next(w, &v, e)) == ST_OK) {
 		st = embedded_room(s, indexed_records(&v), e);
 		if (st == ST_OK && !store_index_room(s->index, indexed_records(&v)))
-			st = error_set(e, ST_DAMAGED, "%s: frame at %llu has too many records", s->dir,
-				       (unsigned long long)v.position);
+			st = error_set(e, ST_DAMAGED, "%s: frame at %llu has too many records",
+				       s->dir, (unsigned long long)v.position);
 		if (st == ST_OK)
 			st = apply(s, &v, e);
 		if (st != ST_OK)
@@ -153,7 +156,8 @@ static enum status replay(struct embedded *s, struct framewalk *w, struct error 
 		frames++;
 	}
 	if (frames > 0 && st == ST_NOT_FOUND)
-		log_info("store", "%llu frames were read into the index", (unsigned long long)frames);
+		log_info("store", "%llu frames were read into the index",
+			 (unsigned long long)frames);
 	return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
@@ -190,8 +194,9 @@ static enum status seek(struct embedded *s, struct framewalk *w, struct error *e
 		return st;
 	framewalk_at(w, &at);
 	if (at.end < known.watermark)
-		return error_set(e, ST_DAMAGED, "%s: the segments end at %llu, the index knows results "
-				 "up to %llu: acknowledged results are missing. Restore a backup; or, to "
+		return error_set(e, ST_DAMAGED,
+				 "%s: the segments end at %llu, the index knows results up to "
+				 "%llu: acknowledged results are missing. Restore a backup; or, to "
 				 "go on without them, delete index.db", s->dir,
 				 (unsigned long long)at.end, (unsigned long long)known.watermark);
 	return ST_NOT_FOUND;

@@ -101,8 +101,8 @@ static enum status file_add(struct framewalk *w, const char *name, struct error 
 }
 
 /*
- * Where no header can be read, the first frame of a file still says the size of segments: its position
- * is segno × size + one block.
+ * Where no header can be read, the first frame of a file still says the size of segments: its
+ * position is segno × size + one block.
  */
 static void guess_bytes(struct framewalk *w, const char *name)
 {
@@ -176,11 +176,15 @@ static enum status list(struct framewalk *w, struct error *e)
 
 static enum status gap(const struct framewalk *w, struct error *e)
 {
-	return error_set(e, ST_DAMAGED, "%s: segment %llu is missing or its header is damaged, later "
+	return error_set(e, ST_DAMAGED,
+			 "%s: segment %llu is missing or its header is damaged, later "
 			 "ones are there", w->dir, (unsigned long long)(w->first - 1));
 }
 
-/* Recycled slots of the journal may hold older segments that nobody needs; elsewhere a gap is a loss. */
+/*
+ * Recycled slots of the journal may hold older segments that nobody needs; elsewhere a gap is a
+ * loss.
+ */
 static bool has_gap(const struct framewalk *w)
 {
 	if (w->last == 0)
@@ -299,8 +303,8 @@ static enum status damaged(const struct framewalk *w, struct error *e)
 
 static enum status headless(const struct framewalk *w, struct error *e)
 {
-	return error_set(e, ST_DAMAGED, "%s/%s: the header is damaged, with valid data behind it", w->dir,
-			 w->name);
+	return error_set(e, ST_DAMAGED, "%s/%s: the header is damaged, with valid data behind it",
+			 w->dir, w->name);
 }
 
 /* No frame stands at the end of what was read: the log's end, the segment's, or damage? */
@@ -342,7 +346,10 @@ enum status framewalk_next(struct framewalk *w, struct frame_view *v, struct err
 			st = enter(w, w->first, e);
 			if (st != ST_OK)
 				return st;
-			/* What stood before the oldest segment is gone; its header vouches for it. */
+			/*
+			 * What stood before the oldest segment is gone; its header vouches for
+			 * it.
+			 */
 			w->at.prev = file_find(w, w->first)->header.prev;
 		}
 		if (w->fd >= 0) {

@@ -1,5 +1,6 @@
 /*
- * framewalk.h - reads a log of frames (base/frame.h) from the segment files of a folder, checking all.
+ * framewalk.h - reads a log of frames (base/frame.h) from the segment files of a folder, checking
+ * all.
  *
  * One walker for journal, waiting room and store: for the store's start, and for fsck and backup,
  * which look from outside. Reading only; one thread; cold path.
@@ -21,9 +22,10 @@ struct framewalk_place {
 };
 
 /*
- * Begins at the oldest segment that the purpose keeps: the store has all from 1, the journal's slots hold
- * a run that ends with the newest, the waiting room may have gaps. A folder without segments is an empty
- * log. ST_DAMAGED: a segment is missing; ST_UNSUPPORTED: a later version wrote it.
+ * Begins at the oldest segment that the purpose keeps: the store has all from 1, the journal's
+ * slots hold a run that ends with the newest, the waiting room may have gaps. A folder without
+ * segments is an empty log. ST_DAMAGED: a segment is missing; ST_UNSUPPORTED: a later version
+ * wrote it.
  */
 enum status framewalk_open(struct framewalk **w, const char *dir, enum frame_purpose purpose,
 			   struct error *e) must_use;

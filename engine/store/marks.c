@@ -185,7 +185,8 @@ static enum status slots_take(struct marks *m, const uint8_t *bytes, size_t n)
 		uint32_t id;
 
 		if (!slot_read(bytes + (size_t)i * SLOT_BYTES, &a)) {
-			log_warn("store", "%s: slot %u is damaged; its register is remembered by the "
+			log_warn("store",
+				 "%s: slot %u is damaged; its register is remembered by the "
 				 "store alone", m->path, i);
 			continue;
 		}
@@ -293,6 +294,9 @@ enum status marks_wait(struct marks *m, struct error *e)
 		pthread_cond_wait(&m->turn, &m->lock);
 	errno = m->failure;
 	pthread_mutex_unlock(&m->lock);
-	/* What a failed flush left behind is unknown, and a second one may lie: final until a restart. */
+	/*
+	 * What a failed flush left behind is unknown, and a second one may lie: final until a
+	 * restart.
+	 */
 	return errno == 0 ? ST_OK : failed(m, "flush", e);
 }

@@ -1,6 +1,6 @@
 /*
- * marks.h - the registers that the store has seen, each with its highest number, and the witness file
- * that remembers them outside the data folder. Inside store/ only.
+ * marks.h - the registers that the store has seen, each with its highest number, and the witness
+ * file that remembers them outside the data folder. Inside store/ only.
  *
  * A witness is slots of 128 bytes, one a register, overwritten in place:
  *	0	u32	magic "TWIT"
@@ -49,8 +49,8 @@ void marks_clear(struct marks *m);
 enum status marks_witness(struct marks *m, const char *path, struct error *e) must_use;
 /*
  * Writes what has changed; marks_wait() returns once it is durable. Between the two the segment is
- * flushed: both take as long as one. The numbers stand in the journal already, so a witness ahead of the
- * store says nothing wrong. The writer.
+ * flushed: both take as long as one. The numbers stand in the journal already, so a witness ahead
+ * of the store says nothing wrong. The writer.
  */
 enum status marks_write(struct marks *m, struct error *e) must_use;
 enum status marks_wait(struct marks *m, struct error *e) must_use;

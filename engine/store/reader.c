@@ -7,7 +7,7 @@
 #include "io/io.h"
 #include "store/embedded.h"
 
-#define EVENTS_MAX 64			/* of one result that are looked at; the newest decide */
+#define EVENTS_MAX 64			/* of one life, from the newest */
 /* A view's strings: five of at most 255 bytes, and the subjects. */
 #define TEXT_BYTES (5 * 256 + DOC_SIGNATURES_MAX * 512)
 
@@ -75,14 +75,16 @@ enum status reader_result_at(struct store_reader *r, uint64_t position)
 
 	if (st != ST_OK)
 		return st;
-	return rec.type == STORED_RESULT ? stored_result_decode(&r->result, rec.payload) : ST_CORRUPT;
+	return rec.type == STORED_RESULT ? stored_result_decode(&r->result, rec.payload) :
+		ST_CORRUPT;
 }
 
 enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequence)
 {
 	struct row_hit hit;
 	uint32_t n = 0;
-	enum status st = index_find(r->index, ROW_RESULT, row_key_sequence(sequence), 0, 1, &hit, &n);
+	enum status st = index_find(r->index, ROW_RESULT, row_key_sequence(sequence), 0, 1, &hit,
+				    &n);
 
 	if (st != ST_OK)
 		return st;
@@ -118,8 +120,8 @@ static enum status events_read(struct store_reader *r, struct result_view *v)
 {
 	struct row_hit hits[EVENTS_MAX];
 	uint32_t n = 0;
-	enum status st = index_find(r->index, ROW_EVENT, row_key_sequence(v->sequence), 0, EVENTS_MAX,
-				    hits, &n);
+	enum status st = index_find(r->index, ROW_EVENT, row_key_event(v->sequence, true), 0,
+				    EVENTS_MAX, hits, &n);
 
 	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
 		struct frame_record rec;
@@ -195,8 +197,8 @@ static enum status layer_append(struct store_reader *r, const struct stored_part
 
 	if (!layers_get(&r->home->layers, p->layer, &known))
 		return ST_CORRUPT;
-	st = logreader_get(&r->log, known.position, known.size + FRAME_RECORD_BYTES + 36ull, &r->other,
-			   &rec);
+	st = logreader_get(&r->log, known.position, known.size + FRAME_RECORD_BYTES + 36ull,
+			   &r->other, &rec);
 	if (st != ST_OK)
 		return st;
 	if (rec.type != STORED_LAYER || stored_layer_decode(&l, rec.payload) != ST_OK ||
@@ -272,7 +274,10 @@ enum status reader_file(struct store_reader *r, struct logbuffer *out)
 	return memcmp(digest, v->file_sha256, sizeof(digest)) == 0 ? ST_OK : ST_CORRUPT;
 }
 
-/* A file that was checked whole and is kept, so that its later bytes are those that were checked. */
+/*
+ * A file that was checked whole and is kept, so that its later bytes are those that were
+ * checked.
+ */
 static struct opened *file_kept(struct store_reader *r, uint64_t sequence)
 {
 	for (size_t i = 0; i < ARRAY_LEN(r->files); i++)
@@ -400,8 +405,8 @@ static enum status own_holding(struct store_reader *r, const struct frame_record
 }
 
 /* One row of a list: the index says where, the record must say the same. */
-static enum status holding_at(struct store_reader *r, const struct row_hit *hit, const uint8_t key[16],
-			      uint32_t row, struct holding_view *out)
+static enum status holding_at(struct store_reader *r, const struct row_hit *hit,
+			      const uint8_t key[16], uint32_t row, struct holding_view *out)
 {
 	struct frame_record rec;
 	enum status st = logreader_get(&r->log, hit->position, 0, &r->record, &rec);
@@ -444,8 +449,8 @@ enum status embedded_list(struct store_reader *r, const uint8_t holder_key[16], 
 	if (!text_room(r, max) || !hits_room(r, max))
 		return ST_NOMEM;
 	while (*n < max) {
-		enum status st = index_find(r->index, ROW_HOLDING, row_key_bytes(holder_key), before,
-					    max - *n, r->hits, &got);
+		enum status st = index_find(r->index, ROW_HOLDING, row_key_bytes(holder_key),
+					    before, max - *n, r->hits, &got);
 
 		if (st != ST_OK || got == 0)
 			return st;
@@ -456,7 +461,8 @@ enum status embedded_list(struct store_reader *r, const uint8_t holder_key[16], 
 			else if (status_class(st) != CLASS_REJECT)
 				return st;
 			else	/* One damaged record does not hide a person's other papers. */
-				log_error("store", "damaged: record at %llu of a holder's list; run fsck",
+				log_error("store",
+					  "damaged: record at %llu of a holder's list; run fsck",
 					  (unsigned long long)r->hits[i].position);
 		}
 		before = r->hits[got - 1].sequence;

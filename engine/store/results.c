@@ -114,7 +114,8 @@ static void view_of(struct result_view *v, const struct item *it, int64_t now_ms
 	}
 }
 
-static enum status layer_add(struct embedded *s, const struct layer *l, uint32_t *id, struct error *e)
+static enum status layer_add(struct embedded *s, const struct layer *l, uint32_t *id,
+			     struct error *e)
 {
 	uint8_t head[4];
 	struct writer w = writer_of(head, sizeof(head));

@@ -99,14 +99,14 @@ enum status rows_of(struct record_rows *out, const struct frame_record *rec, str
 			return st;
 		out->sequence = l.sequence;
 		row(out, ROW_HOLDING, row_key_bytes(l.key));
-		row(out, ROW_EVENT, row_key_sequence(l.sequence));
+		row(out, ROW_EVENT, row_key_event(l.sequence, false));
 		return ST_OK;
 	case STORED_EVENT:
 		st = stored_event_decode(&ev, rec->payload);
 		if (st != ST_OK)
 			return st;
 		out->sequence = ev.sequence;
-		row(out, ROW_EVENT, row_key_sequence(ev.sequence));
+		row(out, ROW_EVENT, row_key_event(ev.sequence, ev.kind != EVENT_READ));
 		return ST_OK;
 	case STORED_VOID:
 		st = stored_void_decode(&v, rec->payload);

@@ -1,6 +1,6 @@
 /*
- * rows.h - what the index holds of a record: said once, for frames just written, for frames read at start,
- * and for fsck. Inside store/ only.
+ * rows.h - what the index holds of a record: said once, for frames just written, for frames read
+ * at start, and for fsck. Inside store/ only.
  */
 #ifndef TRIEN_STORE_ROWS_H
 #define TRIEN_STORE_ROWS_H
@@ -20,7 +20,8 @@ struct record_rows {
 };
 
 /* Raises m by the record's number. RESULT, LINK, EVENT, VOID. ST_CORRUPT: malformed; ST_NOMEM. */
-enum status rows_of(struct record_rows *out, const struct frame_record *rec, struct marks *m) must_use;
+enum status rows_of(struct record_rows *out, const struct frame_record *rec,
+		    struct marks *m) must_use;
 
 /* Locator keys: of a case, and of a result that another one replaces. */
 void locator_case(uint8_t key[16], struct slice unit, struct slice code);

@@ -18,31 +18,40 @@ struct store_reader;
 struct store_config {
 	const char *dir;		/* embedded: DATA/store */
 	uint32_t segment_bytes;		/* embedded: of a new store; 0: the default */
-	const char *witness;		/* a small file outside DATA/store and DATA/journal that remembers the
-					 * highest number per register, so that a restored snapshot is
-					 * noticed; NULL: none */
+	const char *witness;		/* a small file outside DATA/store and DATA/journal that
+					 * remembers the highest number per register, so that a
+					 * restored snapshot is noticed; NULL: none */
 };
 
 /* A holding, most recent first. result.case_bytes is empty: get() has it. */
-struct holding_view { struct result_view result; uint8_t role; uint32_t from, to; uint8_t visibility; };
+struct holding_view { struct result_view result; uint8_t role, visibility; uint32_t from, to; };
 
 /* A LinkHolder act: one more holding for a stored result. */
 struct holding_link { uint8_t lane; uint64_t sequence; struct holder holder; uint8_t key[16];
 		      int64_t at_ms; struct slice actor, reason; };
 
-/* What a result_event says. EVENT_READ: another than its unit read it; detail holds purpose, legal
- * basis and case, a line each. Part of the stored form: never renumbered. */
-enum event_kind { EVENT_READ = 1 };
+/*
+ * What a result_event says. READ: another than its unit read it; detail holds purpose, legal
+ * basis and case, a line each. The others change its life. Part of the stored form: never
+ * renumbered.
+ */
+enum event_kind { EVENT_READ = 1, EVENT_CORRECTED = LIFE_CORRECTED, EVENT_REPLACED = LIFE_REPLACED,
+		  EVENT_REVOKED = LIFE_REVOKED };
 
-/* A state event of a stored result, append-only. kind: the enum life it enters. */
-struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_ms; struct slice actor, detail; };
+/*
+ * An event of a stored result, append-only. A change of life told again is one; every read is one
+ * of its own.
+ */
+struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_ms;
+		      struct slice actor, detail; };
 
 /* A number that will never be issued here. */
-struct void_entry { struct slice unit, register_code; uint32_t year; uint64_t number; uint64_t sequence;
+struct void_entry { struct slice unit, register_code; uint32_t year; uint64_t number, sequence;
 		    int64_t at_ms; struct slice reason, actor; bool used_outside; };
 
 /* What the store remembers of a register, for the comparison at start. */
-struct register_mark { char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1]; uint32_t year; uint64_t highest; };
+struct register_mark { char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
+		       uint32_t year; uint64_t highest; };
 
 struct store_ops {
 	const char *name;
@@ -63,13 +72,14 @@ struct store_ops {
 	enum status (*reader_open)(struct store *s, struct store_reader **r, struct error *e);
 	void (*reader_close)(struct store_reader *r);
 	/* ST_NOT_FOUND; ST_CORRUPT: bytes do not match their checksum, never served. */
-	enum status (*get)(struct store_reader *r, uint8_t lane, uint64_t sequence, struct result_view *out);
+	enum status (*get)(struct store_reader *r, uint8_t lane, uint64_t sequence,
+			   struct result_view *out);
 	/*
-	 * The file's bytes [offset, offset + *n) into buf; the whole file's digest is checked on the
-	 * first call of a download (offset 0). Short only at the end.
+	 * The file's bytes [offset, offset + *n) into buf; the whole file's digest is checked on
+	 * the first call of a download (offset 0). Short only at the end.
 	 */
-	enum status (*read)(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
-			    uint8_t *buf, size_t *n);
+	enum status (*read)(struct store_reader *r, uint8_t lane, uint64_t sequence,
+			    uint64_t offset, uint8_t *buf, size_t *n);
 	/* Newest first, at most max, with sequence < before (0: from the newest). */
 	enum status (*list)(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
 			    uint32_t max, struct holding_view *out, uint32_t *n);
@@ -77,16 +87,18 @@ struct store_ops {
 	enum status (*find_case)(struct store_reader *r, struct slice unit, struct slice code,
 				 uint32_t max, uint8_t *lanes, uint64_t *sequences, uint32_t *n);
 	/* By number. */
-	enum status (*find_number)(struct store_reader *r, struct slice unit, struct slice register_code,
-				   uint32_t year, uint64_t number, uint8_t *lane, uint64_t *sequence);
+	enum status (*find_number)(struct store_reader *r, struct slice unit,
+				   struct slice register_code, uint32_t year, uint64_t number,
+				   uint8_t *lane, uint64_t *sequence);
 };
 
 struct store { const struct store_ops *ops; };	/* first member of each maker's struct */
 
-enum status store_embedded_open(struct store **s, const struct store_config *cfg, struct error *e) must_use;
+enum status store_embedded_open(struct store **s, const struct store_config *cfg,
+				struct error *e) must_use;
 
 /* Offline tools on an embedded store's folder (engine stopped). report: one line per finding. */
-enum status store_embedded_check(const char *dir, void (*report)(void *ctx, const char *line), void *ctx,
-				 uint64_t *results, struct error *e) must_use;
+enum status store_embedded_check(const char *dir, void (*report)(void *ctx, const char *line),
+				 void *ctx, uint64_t *results, struct error *e) must_use;
 
 #endif

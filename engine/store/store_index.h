@@ -1,10 +1,10 @@
 /*
- * store_index.h - from a key to positions of records: SQLite, and the newest rows in memory in front of
- * it. Inside store/ only.
+ * store_index.h - from a key to positions of records: SQLite, and the newest rows in memory in
+ * front of it. Inside store/ only.
  *
- * The index is derived from the segments and needs no durability of its own: rows collect in memory,
- * where readers see them at once, and go to SQLite some thousands at a time, sorted, with the position
- * up to which they are complete. What a crash takes is read again from the segments.
+ * The index is derived from the segments and needs no durability of its own: rows collect in
+ * memory, where readers see them at once, and go to SQLite some thousands at a time, sorted, with
+ * the position up to which they are complete. What a crash takes is read again from the segments.
  *
  * One writer; readers on connections of their own, which never hold it up.
  */
@@ -29,8 +29,12 @@ static_assert(INDEX_ROWS_MAX >= 2 * BATCH_ITEMS_MAX * INDEX_ROWS_RECORD, "two fu
 struct row_key { uint8_t of[16]; };
 struct row_hit { uint64_t sequence, position; };
 
-/* Keys: a sequence (RESULT, EVENT), holder or locator as they are, register id and number. */
+/*
+ * Keys: a sequence (RESULT), a sequence and whether it is about life (EVENT), holder or locator
+ * as they are, register id and number.
+ */
 struct row_key row_key_sequence(uint64_t sequence);
+struct row_key row_key_event(uint64_t sequence, bool life);
 struct row_key row_key_bytes(const uint8_t key[16]);
 struct row_key row_key_number(uint32_t register_id, uint64_t number);
 
@@ -70,14 +74,15 @@ bool store_index_room(const struct store_index *x, uint32_t records);
 enum status store_index_flush(struct store_index *x, const struct index_place *at,
 			      struct error *e) must_use;
 
-enum status index_reader_open(struct index_reader **r, struct store_index *x, struct error *e) must_use;
+enum status index_reader_open(struct index_reader **r, struct store_index *x,
+			      struct error *e) must_use;
 void index_reader_close(struct index_reader *r);
 /*
  * At most max hits of a key with sequence < before (0: from the newest), newest first; within
  * a sequence the later position first. *n = 0: none. ST_CORRUPT: the index is damaged.
  */
-enum status index_find(struct index_reader *r, enum row_table t, struct row_key key, uint64_t before,
-		       uint32_t max, struct row_hit *hits, uint32_t *n) must_use;
+enum status index_find(struct index_reader *r, enum row_table t, struct row_key key,
+		       uint64_t before, uint32_t max, struct row_hit *hits, uint32_t *n) must_use;
 /* Rows of a table in SQLite, and the sum of the counters; for fsck. */
 enum status index_rows(struct index_reader *r, enum row_table t, uint64_t *n) must_use;
 enum status index_counted(struct index_reader *r, uint64_t *results) must_use;

@@ -205,6 +205,7 @@ enum status stored_link_encode(const struct holding_link *l, struct writer *w)
 	write_u8(w, l->holder.visibility);
 	write_u64(w, (uint64_t)l->at_ms);
 	put_long(w, l->actor);
+	put_long(w, l->reason);
 	write_u8(w, l->holder.id_kind);
 	put_long(w, l->holder.country);
 	put_long(w, l->holder.number);
@@ -225,6 +226,7 @@ enum status stored_link_decode(struct holding_link *l, struct slice payload)
 	l->holder.visibility = read_u8(&in);
 	l->at_ms = (int64_t)read_u64(&in);
 	l->actor = get_long(&in);
+	l->reason = get_long(&in);
 	l->holder.id_kind = read_u8(&in);
 	l->holder.country = get_long(&in);
 	l->holder.number = get_long(&in);

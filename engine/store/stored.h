@@ -1,21 +1,24 @@
 /*
- * stored.h - the records of the embedded store's segments. Pure encode and decode. Inside store/ only.
+ * stored.h - the records of the embedded store's segments. Pure encode and decode. Inside store/
+ * only.
  *
  * A record says all that the index needs, so that it can be made again without catalogue or keys.
  * Strings: u8 length + bytes; long ones (lstr) u16 length. Record version 1.
  *
  *	LAYER	u32 id (rising from 1), sha256[32], bytes: shared bytes, stored once
  *	BODY	u64 sequence, bytes that only this document has
- *	RESULT	u64 sequence, u8 lane, result id[16], replaces[16], str unit, kind, case code, register,
- *		number text, u16 ordinal, revision, u32 year, u64 number, i64 accepted, issued, stored,
- *		u32 valid until, u64 file size, sha256[32] of file, case, template version, pins[48],
+ *	RESULT	u64 sequence, u8 lane, result id[16], replaces[16],
+ *		str unit, kind, case code, register, number text, u16 ordinal, revision,
+ *		u32 year, u64 number, i64 accepted, issued, stored, u32 valid until,
+ *		u64 file size, sha256[32] of file, case, template version, pins[48],
  *		u8 n, each signature: u8 role, i64 signed, certificate sha256[32], lstr subject,
  *		u8 n, each holding: key[16], u8 role, u32 from, to, u8 visibility,
  *		u64 position of its BODY, u32 body size,
- *		u8 n, each part: u32 layer id (0: body; top bit: the whole layer), else u32 offset, size,
+ *		u8 n, each part: u32 layer id (0: body; top bit: the whole layer), else also
+ *		u32 offset, size,
  *		the canonical case up to the end
- *	LINK	u64 sequence, u8 lane, key[16], u8 role, u32 from, to, u8 visibility, i64 at, lstr actor,
- *		u8 id kind, lstr country, number, name
+ *	LINK	u64 sequence, u8 lane, key[16], u8 role, u32 from, to, u8 visibility, i64 at,
+ *		lstr actor, reason, u8 id kind, lstr country, number, name
  *	EVENT	u64 sequence, u8 lane, u8 kind, i64 at, lstr actor, detail
  *	VOID	str unit, register, u32 year, u64 number, u64 sequence, i64 at, u8 used outside,
  *		lstr reason, actor
@@ -44,7 +47,9 @@ struct stored_result {
 
 struct stored_layer { uint32_t id; const uint8_t *sha256; struct slice bytes; };
 
-/* Encode fails with ST_INVALID on a string beyond its length field, ST_TOO_LARGE on a full writer. */
+/*
+ * Encode: ST_TOO_LARGE, a full writer or a string beyond its length field.
+ */
 enum status stored_result_encode(const struct stored_result *r, struct writer *w) must_use;
 /* Decode: ST_CORRUPT. */
 enum status stored_result_decode(struct stored_result *r, struct slice payload) must_use;
@@ -55,6 +60,7 @@ enum status stored_event_decode(struct result_event *v, struct slice payload) mu
 enum status stored_void_encode(const struct void_entry *v, struct writer *w) must_use;
 enum status stored_void_decode(struct void_entry *v, struct slice payload) must_use;
 enum status stored_layer_decode(struct stored_layer *l, struct slice payload) must_use;
-enum status stored_body_decode(uint64_t *sequence, struct slice *bytes, struct slice payload) must_use;
+enum status stored_body_decode(uint64_t *sequence, struct slice *bytes,
+			       struct slice payload) must_use;
 
 #endif

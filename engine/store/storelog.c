@@ -55,7 +55,10 @@ static enum status write_block(struct storelog *l, const uint8_t *buf, uint32_t 
 		errno = ENOSPC;
 	path_of(path, l->dir, l->segno);
 	st = failed(path, "write", e);
-	/* Past the page cache nothing half-written is remembered: the same place can be tried again. */
+	/*
+	 * Past the page cache nothing half-written is remembered: the same place can be tried
+	 * again.
+	 */
 	l->failed = st != ST_NOSPACE || !l->direct;
 	return st;
 }
@@ -136,13 +139,14 @@ static bool frame_open(struct storelog *l)
 
 	if (left < FRAME_BLOCK_BYTES)
 		return false;
-	frame_begin(&l->frame, l->block.base, (uint32_t)(left < l->block.size ? left : l->block.size),
+	frame_begin(&l->frame, l->block.base, (uint32_t)(left < l->block.size ? left :
+							 l->block.size),
 		    l->end);
 	return true;
 }
 
-enum status storelog_add(struct storelog *l, uint8_t type, const struct slice *parts, size_t parts_n,
-			 uint64_t *pos, struct error *e)
+enum status storelog_add(struct storelog *l, uint8_t type, const struct slice *parts,
+			 size_t parts_n, uint64_t *pos, struct error *e)
 {
 	bool rolled = false;
 
@@ -261,8 +265,8 @@ static ssize_t read_at(int fd, uint8_t *buf, size_t n, uint64_t offset)
 	return (ssize_t)got;
 }
 
-enum status logreader_get(struct logreader *r, uint64_t position, uint64_t hint, struct logbuffer *buf,
-			  struct frame_record *out)
+enum status logreader_get(struct logreader *r, uint64_t position, uint64_t hint,
+			  struct logbuffer *buf, struct frame_record *out)
 {
 	uint64_t segno = position / r->segment_bytes, offset = position % r->segment_bytes, size;
 	uint64_t left = r->segment_bytes - offset, first = hint > READ_BYTES ? hint : READ_BYTES;

@@ -1,9 +1,9 @@
 /*
  * storelog.h - the store's segment files: one appender, any number of readers. Inside store/ only.
  *
- * DATA/store/<segno, 10 digits>.seg in base/frame.h's format, purpose FRAME_STORE. Space is reserved
- * when a segment is begun; frames are written directly and durably, one write at a time, so a frame's
- * `durable` is its own position. Segments are never changed or deleted.
+ * DATA/store/<segno, 10 digits>.seg in base/frame.h's format, purpose FRAME_STORE. Space is
+ * reserved when a segment is begun; frames are written directly and durably, one write at a time,
+ * so a frame's `durable` is its own position. Segments are never changed or deleted.
  */
 #ifndef TRIEN_STORE_STORELOG_H
 #define TRIEN_STORE_STORELOG_H
@@ -16,7 +16,7 @@
 
 #define STORE_SEGMENT_BYTES (64u * 1024 * 1024)
 #define STORE_SEGMENT_BYTES_MIN (64u * 1024)
-#define STORE_FRAME_BYTES (16u * 1024 * 1024)	/* the largest body or layer, and room for a batch */
+#define STORE_FRAME_BYTES (16u * 1024 * 1024)	/* the largest body or layer; most batches */
 #define STORE_OPEN_FILES 16			/* of a reader */
 
 static_assert(STORE_FRAME_BYTES >= DOC_BODY_BYTES_MAX + CASE_BYTES_MAX + 64 * 1024,
@@ -27,7 +27,8 @@ struct storelog {
 	uint32_t segment_bytes;
 	int fd;				/* of segment `segno`; -1: none yet */
 	bool direct;
-	bool failed;			/* a write failed: what the disk holds is unknown until a restart */
+	bool failed;			/* a write failed: what the disk holds is unknown, until a
+					 * restart reads it */
 	uint64_t segno, end, last;	/* as framewalk_place */
 	uint32_t prev, epoch;
 	struct arena block;		/* the frame being built */
@@ -39,12 +40,15 @@ enum status storelog_open(struct storelog *l, const char *dir, uint32_t segment_
 			  const struct framewalk_place *at, struct error *e) must_use;
 void storelog_close(struct storelog *l);
 /*
- * Adds one record to the frame; *pos is its position once storelog_commit() returned. ST_FULL: commit
- * first, then add it again; ST_TOO_LARGE: it fits no frame.
+ * Adds one record to the frame; *pos is its position once storelog_commit() returned. ST_FULL:
+ * commit first, then add it again; ST_TOO_LARGE: it fits no frame.
  */
-enum status storelog_add(struct storelog *l, uint8_t type, const struct slice *parts, size_t parts_n,
-			 uint64_t *pos, struct error *e) must_use;
-/* Durable on return; *v is what was written, borrowed until the next add. No open frame: *v is empty. */
+enum status storelog_add(struct storelog *l, uint8_t type, const struct slice *parts,
+			 size_t parts_n, uint64_t *pos, struct error *e) must_use;
+/*
+ * Durable on return; *v is what was written, borrowed until the next add. No open frame: *v is
+ * empty.
+ */
 enum status storelog_commit(struct storelog *l, struct frame_view *v, struct error *e) must_use;
 /* Forgets the open frame. */
 void storelog_drop(struct storelog *l);
@@ -65,7 +69,7 @@ void logreader_close(struct logreader *r);
  * The record at position, payload borrowed from buf. hint: its likely size, 0 if unknown.
  * ST_CORRUPT: it fails its checksum or is not there; ST_IO, ST_NOMEM.
  */
-enum status logreader_get(struct logreader *r, uint64_t position, uint64_t hint, struct logbuffer *buf,
-			  struct frame_record *out) must_use;
+enum status logreader_get(struct logreader *r, uint64_t position, uint64_t hint,
+			  struct logbuffer *buf, struct frame_record *out) must_use;
 
 #endif

@@ -35,10 +35,11 @@ CREATE TABLE number_register (
 	PRIMARY KEY (register, number)
 ) WITHOUT ROWID;
 
--- State events and holdings added later; the position is their order.
+-- What happened to a result; the position is its order. life = 1: it changed the result's life, which
+-- every reader must know; 0: reads by others, holdings added later.
 CREATE TABLE event (
-	sequence INTEGER NOT NULL, position INTEGER NOT NULL,
-	PRIMARY KEY (sequence, position)
+	sequence INTEGER NOT NULL, life INTEGER NOT NULL, position INTEGER NOT NULL,
+	PRIMARY KEY (sequence, life, position)
 ) WITHOUT ROWID;
 
 -- Results issued: deltas, only inserted, summed on read, folded at start.

@@ -1,8 +1,9 @@
 /*
  * store_bench - the embedded store's put() against SQLite with the bytes in its tables.
  *
- * The same results, columns, keys and durability: WAL, synchronous = FULL, one transaction a batch of
- * 128. Both in turns, on files that grow; medians over the rounds. Reads are measured on what was stored.
+ * The same results, columns, keys and durability: WAL, synchronous = FULL, one transaction a
+ * batch of 128. Both in turns, on files that grow; medians over the rounds. Reads are measured on
+ * what was stored.
  */
 #include <getopt.h>
 #include <sqlite3.h>
@@ -28,18 +29,21 @@
 
 static const char tables[] =
 	"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;"
-	"CREATE TABLE result (sequence INTEGER PRIMARY KEY, lane INTEGER, id BLOB, unit TEXT, kind TEXT,"
-	" code TEXT, ordinal INTEGER, revision INTEGER, register TEXT, year INTEGER, number INTEGER,"
-	" number_text TEXT, accepted INTEGER, issued INTEGER, stored INTEGER, valid_until INTEGER,"
+	"CREATE TABLE result (sequence INTEGER PRIMARY KEY, lane INTEGER, id BLOB, unit TEXT,"
+	" kind TEXT, code TEXT, ordinal INTEGER, revision INTEGER, register TEXT, year INTEGER,"
+	" number INTEGER, number_text TEXT, accepted INTEGER, issued INTEGER, stored INTEGER,"
+	" valid_until INTEGER,"
 	" file_size INTEGER, file_sha256 BLOB, case_digest BLOB, template BLOB, certs BLOB,"
 	" canonical BLOB, body BLOB);"
 	"CREATE TABLE holding (holder BLOB, sequence INTEGER, role INTEGER, \"from\" INTEGER,"
 	" \"to\" INTEGER, visibility INTEGER, PRIMARY KEY (holder, sequence)) WITHOUT ROWID;"
-	"CREATE TABLE locator (key BLOB, sequence INTEGER, PRIMARY KEY (key, sequence)) WITHOUT ROWID;"
+	"CREATE TABLE locator (key BLOB, sequence INTEGER,"
+	" PRIMARY KEY (key, sequence)) WITHOUT ROWID;"
 	"CREATE TABLE number_register (register INTEGER, number INTEGER, sequence INTEGER,"
 	" PRIMARY KEY (register, number)) WITHOUT ROWID;"
-	"CREATE TABLE counter (unit TEXT, kind TEXT, day INTEGER, engine INTEGER, watermark INTEGER,"
-	" results INTEGER, PRIMARY KEY (unit, kind, day, engine, watermark)) WITHOUT ROWID;";
+	"CREATE TABLE counter (unit TEXT, kind TEXT, day INTEGER, engine INTEGER,"
+	" watermark INTEGER, results INTEGER,"
+	" PRIMARY KEY (unit, kind, day, engine, watermark)) WITHOUT ROWID;";
 
 struct plain {
 	sqlite3 *db;
@@ -90,8 +94,8 @@ static void plain_open(struct plain *p, const char *path)
 {
 	must(sqlite3_open(path, &p->db) == SQLITE_OK &&
 	     sqlite3_exec(p->db, tables, NULL, NULL, NULL) == SQLITE_OK, "SQLite");
-	p->result = prepare(p, "INSERT OR IGNORE INTO result VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			    "?,?,?,?,?,?)");
+	p->result = prepare(p, "INSERT OR IGNORE INTO result VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,"
+			    "?,?,?,?,?,?,?,?,?,?)");
 	p->holding = prepare(p, "INSERT OR IGNORE INTO holding VALUES (?,?,?,?,?,?)");
 	p->locator = prepare(p, "INSERT OR IGNORE INTO locator VALUES (?,?)");
 	p->number = prepare(p, "INSERT OR IGNORE INTO number_register VALUES (?,?,?)");
@@ -330,15 +334,16 @@ static void report(struct bench *b, const char *json)
 		ours[i] = b->ours[i].cpu * 1e6 / n;
 		theirs[i] = b->theirs[i].cpu * 1e6 / n;
 		printf("%8u %14.0f %14.0f %8.2f %12.2f %12.2f %8.2f\n", (i + 1) * b->per_round,
-		       n / b->ours[i].wall, n / b->theirs[i].wall, wall[i], ours[i], theirs[i], cpu[i]);
+		       n / b->ours[i].wall, n / b->theirs[i].wall, wall[i], ours[i], theirs[i],
+			       cpu[i]);
 	}
 	ratio = median(wall, b->rounds);
 	cpu_ratio = median(cpu, b->rounds);
 	our_us = median(ours, b->rounds);
 	their_us = median(theirs, b->rounds);
 	printf("\nresults/s, store / SQLite with blobs   %.2f   (at least 3.5)\n", ratio);
-	printf("CPU, SQLite with blobs / store         %.2f   (%.1f and %.1f us a result)\n", cpu_ratio,
-	       their_us, our_us);
+	printf("CPU, SQLite with blobs / store         %.2f   (%.1f and %.1f us a result)\n",
+	       cpu_ratio, their_us, our_us);
 	printf("bytes a result                         %.0f   of them index %.0f, beyond body and "
 	       "case %.0f\n", b->bytes, b->index_bytes, b->overhead);
 	printf("reads: get %.1f us, list of 20 %.1f us, whole file checked %.0f us\n", b->get_us,
@@ -347,10 +352,11 @@ static void report(struct bench *b, const char *json)
 		return;
 	f = fopen(json, "w");
 	must(f != NULL, json);
-	fprintf(f, "{\"store.embedded.sqlite_ratio\": %.3f, \"store.embedded.sqlite_cpu_ratio\": %.3f, "
-		"\"store.embedded.cpu_us\": %.2f, \"store.embedded.overhead_bytes\": %.0f, "
-		"\"store.embedded.get_us\": %.2f, \"store.embedded.list_us\": %.2f}\n", ratio, cpu_ratio,
-		our_us, b->overhead, b->get_us, b->list_us);
+	fprintf(f, "{\"store.embedded.sqlite_ratio\": %.3f, "
+		"\"store.embedded.sqlite_cpu_ratio\": %.3f, \"store.embedded.cpu_us\": %.2f, "
+		"\"store.embedded.overhead_bytes\": %.0f, \"store.embedded.get_us\": %.2f, "
+		"\"store.embedded.list_us\": %.2f}\n", ratio, cpu_ratio, our_us, b->overhead,
+		b->get_us, b->list_us);
 	fclose(f);
 }
 

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shell.h"
 #include "store/store.h"
 #include "storecase.h"
 #include "tmpdir.h"
@@ -101,24 +102,11 @@ static void put(struct fixture *f, uint32_t first, uint32_t n)
 	assert_int_equal(put_some(f, first, n), ST_OK);
 }
 
-static void shell(const char *fmt, ...) printf_like(1, 2);
-
-static void shell(const char *fmt, ...)
-{
-	char command[1400];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(command, sizeof(command), fmt, ap);
-	va_end(ap);
-	assert_int_equal(system(command), 0);
-}
-
 /* A crash: what is on disk goes on under another name, while the first never closes. */
 static void crash_to(struct fixture *f, struct store **old, struct store_reader **old_reader,
 		     const char *name)
 {
-	shell("cp -r %s %s/%s", f->dir, f->tmp.path, name);
+	assert_int_equal(shell("cp -r %s %s/%s", f->dir, f->tmp.path, name), 0);
 	*old = f->store;
 	*old_reader = f->reader;
 	f->store = NULL;
@@ -131,7 +119,8 @@ static enum status look(struct fixture *f, uint32_t k, const struct item *it)
 	static uint8_t got[16384];
 	struct result_view v;
 	size_t n = sizeof(got), size;
-	enum status st = f->store->ops->get(f->reader, storecase_lane(k), storecase_sequence(k), &v);
+	enum status st = f->store->ops->get(f->reader, storecase_lane(k), storecase_sequence(k),
+					    &v);
 	uint8_t *want;
 
 	if (st != ST_OK)
@@ -207,7 +196,7 @@ static void test_deleted_index(void **state)
 	holder_key_of_id(key, ID_CITIZEN, slice_str("VN"), slice_str(number));
 	assert_int_equal(f->store->ops->list(f->reader, key, 0, 200, rows, &before), ST_OK);
 	close_store(f);
-	shell("rm %s/index.db*", f->dir);
+	assert_int_equal(shell("rm %s/index.db*", f->dir), 0);
 	open_store(f);
 	assert_int_equal(f->store->ops->list(f->reader, key, 0, 200, rows, &after), ST_OK);
 	assert_int_equal(before, after);
@@ -245,11 +234,11 @@ static void test_stale_and_foreign_index(void **state)
 
 	put(f, 0, 40);
 	close_store(f);
-	shell("cp %s %s/old.db", f->index, f->tmp.path);
+	assert_int_equal(shell("cp %s %s/old.db", f->index, f->tmp.path), 0);
 	open_store(f);
 	put(f, 40, 40);
 	close_store(f);
-	shell("cp %s/old.db %s", f->tmp.path, f->index);
+	assert_int_equal(shell("cp %s/old.db %s", f->tmp.path, f->index), 0);
 	open_store(f);
 	assert_int_equal(served(f, 0, 80), 80);
 	close_store(f);
@@ -260,8 +249,8 @@ static void test_stale_and_foreign_index(void **state)
 	put(f, 500, 10);
 	close_store(f);
 	use_dir(f, "store");
-	shell("cp %s/other/0000000001.seg %s", f->tmp.path, f->segment);
-	shell("head -c 5000 /dev/urandom > %s", f->index);
+	assert_int_equal(shell("cp %s/other/0000000001.seg %s", f->tmp.path, f->segment), 0);
+	assert_int_equal(shell("head -c 5000 /dev/urandom > %s", f->index), 0);
 	open_store(f);
 	assert_int_equal(served(f, 500, 10), 10);
 }
@@ -276,7 +265,7 @@ static void test_foreign_index_of_same_length(void **state)
 	open_store(f);
 	put(f, 500, 60);
 	close_store(f);
-	shell("cp %s/store/index.db %s", f->tmp.path, f->index);
+	assert_int_equal(shell("cp %s/store/index.db %s", f->tmp.path, f->index), 0);
 	open_store(f);
 	assert_int_equal(served(f, 500, 60), 60);
 	assert_int_equal(served(f, 0, 40), 0);
@@ -294,7 +283,8 @@ static void test_fsck_compares_the_index(void **state)
 	close_store(f);
 	assert_int_equal(findings(f), 0);
 	assert_int_equal(sqlite3_open(f->index, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "DELETE FROM holding WHERE sequence = (SELECT max(sequence) "
+	assert_int_equal(sqlite3_exec(db,
+				      "DELETE FROM holding WHERE sequence = (SELECT max(sequence) "
 				      "FROM result)", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(findings(f), 2);
 	assert_int_equal(sqlite3_exec(db, "UPDATE counter SET results = results + 1",
@@ -302,7 +292,7 @@ static void test_fsck_compares_the_index(void **state)
 	sqlite3_close(db);
 	assert_int_equal(findings(f), 3);
 	/* Without an index there is nothing to compare with, and nothing is wrong. */
-	shell("rm %s/index.db*", f->dir);
+	assert_int_equal(shell("rm %s/index.db*", f->dir), 0);
 	assert_int_equal(findings(f), 0);
 }
 
@@ -319,14 +309,15 @@ static void test_cut_anywhere(void **state)
 	for (uint32_t k = 0; k < 48; k += 6)
 		put(f, k, 6);
 	close_store(f);
-	shell("cp %s %s/whole", f->segment, f->tmp.path);
+	assert_int_equal(shell("cp %s %s/whole", f->segment, f->tmp.path), 0);
 	for (off_t cut = 0; cut < (off_t)SEGMENT; cut += 1777) {
 		char cut_file[340];
 		uint32_t good;
 
 		snprintf(cut_file, sizeof(cut_file), "%s/whole", f->tmp.path);
-		shell("rm -rf %s && mkdir %s && head -c %lld %s > %s", f->dir, f->dir, (long long)cut,
-		      cut_file, f->segment);
+		assert_int_equal(shell("rm -rf %s && mkdir %s && head -c %lld %s > %s", f->dir,
+				       f->dir,
+		      (long long)cut, cut_file, f->segment), 0);
 		open_store(f);
 		good = served(f, 0, 48);
 		assert_true(good >= last && good % 6 == 0);
@@ -367,7 +358,7 @@ static void test_middle_is_reported(void **state)
 	for (uint32_t k = 0; k < 40; k += 10)
 		put(f, k, 10);
 	close_store(f);
-	shell("rm %s/index.db*", f->dir);
+	assert_int_equal(shell("rm %s/index.db*", f->dir), 0);
 	flip(f->segment, 40000, 3);
 	assert_int_equal(try_open(f, &e), ST_DAMAGED);
 	assert_non_null(strstr(e.text, "0000000001.seg"));
@@ -389,10 +380,11 @@ static void test_missing_segment_is_reported(void **state)
 	for (uint32_t k = 0; k < 600; k += 60)
 		put(f, k, 60);
 	close_store(f);
-	shell("mv %s/0000000002.seg %s/away && rm %s/index.db*", f->dir, f->tmp.path, f->dir);
+	assert_int_equal(shell("mv %s/0000000002.seg %s/away && rm %s/index.db*", f->dir,
+			       f->tmp.path, f->dir), 0);
 	assert_int_equal(try_open(f, &e), ST_DAMAGED);
 	assert_true(findings(f) > 0);
-	shell("mv %s/away %s/0000000002.seg", f->tmp.path, f->dir);
+	assert_int_equal(shell("mv %s/away %s/0000000002.seg", f->tmp.path, f->dir), 0);
 	/* The last one was begun and never written: a crash, no loss. */
 	shell("head -c 4096 /dev/zero > %s/0000000099.tmp; n=$(ls %s | grep seg | wc -l); "
 	      "head -c 4096 /dev/zero > %s/$(printf %%010d $((n+1))).seg", f->dir, f->dir, f->dir);
@@ -473,7 +465,7 @@ static void test_flips_in_the_index(void **state)
 	close_store(f);
 	storecase_holder(&f->sc, 0, number);
 	holder_key_of_id(key, ID_CITIZEN, slice_str("VN"), slice_str(number));
-	shell("cp %s %s/good.db", f->index, f->tmp.path);
+	assert_int_equal(shell("cp %s %s/good.db", f->index, f->tmp.path), 0);
 	assert_int_equal(stat(f->index, &st), 0);
 	for (off_t at = 3; at < st.st_size; at += 257) {
 		struct holding_view rows[50];
@@ -494,7 +486,8 @@ static void test_flips_in_the_index(void **state)
 			}
 		}
 		close_store(f);
-		shell("rm -f %s/index.db* && cp %s/good.db %s", f->dir, f->tmp.path, f->index);
+		assert_int_equal(shell("rm -f %s/index.db* && cp %s/good.db %s", f->dir,
+				       f->tmp.path, f->index), 0);
 	}
 	open_store(f);
 	assert_int_equal(served(f, 0, 40), 40);
@@ -502,7 +495,10 @@ static void test_flips_in_the_index(void **state)
 
 /* ---- limits ---- */
 
-/* No room for another segment: nothing is stored, nothing is lost, it goes on when there is room. */
+/*
+ * No room for another segment: nothing is stored, nothing is lost, it goes on when there is
+ * room.
+ */
 static void test_full_disk(void **state)
 {
 	struct fixture *f = *state;
@@ -529,7 +525,10 @@ static void test_full_disk(void **state)
 	assert_int_equal(findings(f), 0);
 }
 
-/* A write that fails half-way: until a restart nothing more is taken, what was acknowledged is served. */
+/*
+ * A write that fails half-way: until a restart nothing more is taken, what was acknowledged is
+ * served.
+ */
 static void test_failed_write(void **state)
 {
 	struct fixture *f = *state;
@@ -572,7 +571,8 @@ static void *watch(void *arg)
 			continue;
 		k = (k + 7919) % n;
 		storecase_code(k, code);
-		if (w->f->store->ops->get(r, storecase_lane(k), storecase_sequence(k), &v) != ST_OK ||
+		if (w->f->store->ops->get(r, storecase_lane(k), storecase_sequence(k),
+					  &v) != ST_OK ||
 		    !slice_eq(v.case_code, slice_str(code)))
 			return "get";
 		w->looks++;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "shell.h"
 #include "store/store.h"
 #include "storecase.h"
 #include "tmpdir.h"
@@ -97,7 +98,8 @@ static void check_file(struct fixture *f, uint32_t k, const struct item *it)
 	assert_true(size < sizeof(got));
 	do {
 		n = 1000;
-		assert_int_equal(f->store->ops->read(f->reader, storecase_lane(k), storecase_sequence(k),
+		assert_int_equal(f->store->ops->read(f->reader, storecase_lane(k),
+						     storecase_sequence(k),
 						     at, got + at, &n), ST_OK);
 		at += n;
 	} while (n == 1000);
@@ -171,8 +173,8 @@ static void test_offsets(void **state)
 	/* Downloads in turns on one thread, more than are kept open. */
 	for (uint32_t k = 0; k < 8; k++) {
 		n = sizeof(buf);
-		assert_int_equal(f->store->ops->read(f->reader, storecase_lane(k), storecase_sequence(k),
-						     100, buf, &n), ST_OK);
+		assert_int_equal(f->store->ops->read(f->reader, storecase_lane(k),
+						     storecase_sequence(k), 100, buf, &n), ST_OK);
 		assert_int_equal(n, sizeof(buf));
 		assert_memory_equal(buf, f->sc.layers[0].bytes + 100, sizeof(buf));
 	}
@@ -249,7 +251,8 @@ static void test_many(void **state)
 		put(f, k, 128);
 	for (uint32_t k = 0; k < 6400; k += 640)
 		check_all(f, k, 20);
-	assert_int_equal(f->store->ops->find_number(f->reader, slice_str("don-vi-2"), slice_str("XN"),
+	assert_int_equal(f->store->ops->find_number(f->reader, slice_str("don-vi-2"),
+						    slice_str("XN"),
 						    2026, 1000, &lane, &sequence), ST_OK);
 	assert_int_equal(sequence, storecase_sequence(999 * 3 + 2));
 	assert_int_equal(lane, storecase_lane(999 * 3 + 2));
@@ -316,18 +319,22 @@ static void test_find_case(void **state)
 	f->sc.b->items[3].c.code = f->sc.b->items[0].c.code;
 	assert_int_equal(put_batch(f), ST_OK);
 	assert_int_equal(f->store->ops->find_case(f->reader, slice_str("don-vi-0"),
-						  slice_str("H29.15-261124-000000"), 8, lanes, sequences,
+						  slice_str("H29.15-261124-000000"), 8, lanes,
+							  sequences,
 						  &n), ST_OK);
 	assert_int_equal(n, 2);
 	assert_int_equal(sequences[0], storecase_sequence(3));
 	assert_int_equal(lanes[1], storecase_lane(0));
 	assert_int_equal(f->store->ops->find_case(f->reader, slice_str("don-vi-1"),
-						  slice_str("H29.15-261124-000000"), 8, lanes, sequences,
+						  slice_str("H29.15-261124-000000"), 8, lanes,
+							  sequences,
 						  &n), ST_NOT_FOUND);
-	assert_int_equal(f->store->ops->find_number(f->reader, slice_str("don-vi-0"), slice_str("XN"),
+	assert_int_equal(f->store->ops->find_number(f->reader, slice_str("don-vi-0"),
+						    slice_str("XN"),
 						    2026, 2, lanes, sequences), ST_OK);
 	assert_int_equal(sequences[0], storecase_sequence(3));
-	assert_int_equal(f->store->ops->find_number(f->reader, slice_str("don-vi-0"), slice_str("XN"),
+	assert_int_equal(f->store->ops->find_number(f->reader, slice_str("don-vi-0"),
+						    slice_str("XN"),
 						    2025, 2, lanes, sequences), ST_NOT_FOUND);
 }
 
@@ -377,7 +384,8 @@ static void test_validity(void **state)
 	static const struct field_def defs[] = { { .name = "den", .type = FIELD_DATE } };
 	struct kind kind = f->sc.kind;
 	struct item *it = &f->sc.b->items[0];
-	struct field date = { .name = slice_str("den"), .type = FIELD_DATE, .date = { 2021, 0, 0 } };
+	struct field date = { .name = slice_str("den"), .type = FIELD_DATE, .date = { 2021, 0,
+										     0 } };
 	struct result_view v;
 
 	kind.fields = defs;
@@ -402,7 +410,7 @@ static void test_life(void **state)
 	struct fixture *f = *state;
 	struct item *it = &f->sc.b->items[0];
 	struct result_event ev = { .lane = storecase_lane(1), .sequence = storecase_sequence(1),
-				   .kind = LIFE_REVOKED, .at_ms = NOW_MS, .actor = slice_str("ai"),
+				   .kind = EVENT_REVOKED, .at_ms = NOW_MS, .actor = slice_str("ai"),
 				   .detail = slice_str("ly do") };
 	struct result_view v;
 	struct error e = { 0 };
@@ -418,6 +426,12 @@ static void test_life(void **state)
 	assert_int_equal(put_batch(f), ST_OK);
 	assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_OK);
 	assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_OK);
+	/* However often it is read later, it stays revoked. */
+	ev.kind = EVENT_READ;
+	for (int i = 0; i < 70; i++)
+		assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_OK);
+	ev.kind = 77;
+	assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_INVALID);
 	ev.sequence = storecase_sequence(99);
 	assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_NOT_FOUND);
 	for (int again = 0; again < 2; again++) {
@@ -496,8 +510,8 @@ static void test_void(void **state)
 	assert_int_equal(f->store->ops->void_number(f->store, &v, &e), ST_OK);
 	assert_int_equal(f->store->ops->void_number(f->store, &v, &e), ST_OK);
 	assert_int_equal(highest(f), 5);
-	assert_int_equal(f->store->ops->find_number(f->reader, v.unit, v.register_code, 2026, 5, &lane,
-						    &sequence), ST_NOT_FOUND);
+	assert_int_equal(f->store->ops->find_number(f->reader, v.unit, v.register_code, 2026, 5,
+						    &lane, &sequence), ST_NOT_FOUND);
 	v.number = 1;
 	assert_int_equal(f->store->ops->void_number(f->store, &v, &e), ST_CONFLICT);
 	v.number = 6;
@@ -511,18 +525,15 @@ static void test_void(void **state)
 static void test_witness_remembers(void **state)
 {
 	struct fixture *f = *state;
-	char command[1200];
 
 	put(f, 0, 6);
 	close_store(f);
-	snprintf(command, sizeof(command), "cp -r %s %s.old", f->dir, f->dir);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(shell("cp -r %s %s.old", f->dir, f->dir), 0);
 	open_store(f);
 	put(f, 6, 60);
 	assert_int_equal(highest(f), 22);
 	close_store(f);
-	snprintf(command, sizeof(command), "rm -r %s && mv %s.old %s", f->dir, f->dir, f->dir);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(shell("rm -r %s && mv %s.old %s", f->dir, f->dir, f->dir), 0);
 	open_store(f);
 	assert_int_equal(highest(f), 22);
 	check_all(f, 0, 6);

@@ -168,7 +168,8 @@ static void fill_item(struct storecase *sc, struct item *it, uint32_t k)
 	fill_case(sc, it, k);
 	it->slots_n = 2;
 	for (uint8_t i = 0; i < 2; i++) {
-		it->slots[i].plan = (struct signature_slot){ .role = i == 0 ? ROLE_PERSON : ROLE_AGENCY,
+		it->slots[i].plan = (struct signature_slot){ .role = i == 0 ? ROLE_PERSON :
+							    ROLE_AGENCY,
 							     .signed_ms = it->issued_ms };
 		snprintf(it->slots[i].plan.name, sizeof(it->slots[i].plan.name), "Khóa số %u", i);
 		noise(it->slots[i].plan.cert_sha256, SHA256_BYTES, i);

@@ -1,0 +1,369 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "store/index_parts.h"
+#include "store_schema.h"
+
+#define FORMAT 1
+#define BUSY_MS 5000
+
+/* ---- SQLite ---- */
+
+enum status index_status(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return ST_OK;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return ST_CORRUPT;
+	case SQLITE_FULL:
+		return ST_NOSPACE;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return ST_AGAIN;
+	case SQLITE_NOMEM:
+		return ST_NOMEM;
+	case SQLITE_ERROR:
+		return ST_UNSUPPORTED;	/* other tables than ours */
+	default:
+		return ST_IO;
+	}
+}
+
+enum status index_failed(sqlite3 *db, const char *path, const char *act, struct error *e)
+{
+	return error_set(e, index_status(sqlite3_extended_errcode(db)), "%s: cannot %s: %s", path,
+			 act, sqlite3_errmsg(db));
+}
+
+static enum status run(sqlite3 *db, const char *path, const char *sql, struct error *e)
+{
+	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? ST_OK :
+	       index_failed(db, path, "set up", e);
+}
+
+enum status index_connect(sqlite3 **db, const char *path, const char *pragmas, struct error *e)
+{
+	int rc = sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+				 SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (*db == NULL)
+		return ST_NOMEM;
+	if (rc != SQLITE_OK)
+		return index_failed(*db, path, "open", e);
+	sqlite3_busy_timeout(*db, BUSY_MS);
+	return run(*db, path, pragmas, e);
+}
+
+enum status index_prepare(sqlite3 *db, const char *path, const char *sql, sqlite3_stmt **out,
+			   struct error *e)
+{
+	return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) == SQLITE_OK ?
+	       ST_OK : index_failed(db, path, "prepare", e);
+}
+
+enum status index_one(sqlite3 *db, const char *path, const char *sql, int64_t *v, struct error *e)
+{
+	sqlite3_stmt *s = NULL;
+	enum status st = index_prepare(db, path, sql, &s, e);
+
+	if (st != ST_OK)
+		return st;
+	switch (sqlite3_step(s)) {
+	case SQLITE_ROW:
+		*v = sqlite3_column_int64(s, 0);
+		break;
+	case SQLITE_DONE:
+		st = ST_NOT_FOUND;
+		break;
+	default:
+		st = index_failed(db, path, "read", e);
+	}
+	sqlite3_finalize(s);
+	return st;
+}
+
+/* ---- opening ---- */
+
+static const char *const insert_sql[ROW_TABLES] = {
+	[ROW_RESULT] = "INSERT OR IGNORE INTO result VALUES (?1, ?2)",
+	[ROW_HOLDING] = "INSERT OR IGNORE INTO holding VALUES (?3, ?1, ?2)",
+	[ROW_LOCATOR] = "INSERT OR IGNORE INTO locator VALUES (?3, ?1, ?2)",
+	[ROW_NUMBER] = "INSERT OR IGNORE INTO number_register VALUES (?3, ?4, ?1, ?2)",
+	[ROW_EVENT] = "INSERT OR IGNORE INTO event VALUES (?1, ?3, ?2)",
+};
+
+static enum status statements(struct store_index *x, struct error *e)
+{
+	enum status st = ST_OK;
+
+	for (int t = 0; t < ROW_TABLES && st == ST_OK; t++)
+		st = index_prepare(x->db, x->path, insert_sql[t], &x->insert[t], e);
+	if (st == ST_OK)
+		st = index_prepare(x->db, x->path, "INSERT INTO register VALUES (?1, ?2, ?3, ?4)",
+			     &x->insert_register, e);
+	if (st == ST_OK)
+		st = index_prepare(x->db, x->path, "INSERT INTO layer VALUES (?1, ?2, ?3, ?4)",
+			     &x->insert_layer, e);
+	if (st == ST_OK)
+		st = index_prepare(x->db, x->path,
+				   "INSERT INTO counter VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+			     &x->insert_counter, e);
+	if (st == ST_OK)
+		st = index_prepare(x->db, x->path, "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
+			     &x->set, e);
+	return st;
+}
+
+/* Registers in the order of their ids, with the highest number each. */
+static enum status registers_load(struct store_index *x, struct error *e)
+{
+	sqlite3_stmt *s = NULL;
+	enum status st = index_prepare(x->db, x->path,
+				       "SELECT id, unit, code, year, coalesce((SELECT "
+		"max(number) FROM number_register WHERE register = id), 0) FROM register "
+		"ORDER BY id",
+		&s, e);
+	int rc = SQLITE_DONE;
+
+	while (st == ST_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		struct slice unit = { sqlite3_column_text(s, 1), 0 };
+		struct slice code = { sqlite3_column_text(s, 2), 0 };
+		uint32_t id;
+
+		unit.n = (size_t)sqlite3_column_bytes(s, 1);
+		code.n = (size_t)sqlite3_column_bytes(s, 2);
+		id = marks_raise(x->marks, unit, code, (uint32_t)sqlite3_column_int64(s, 3),
+				 (uint64_t)sqlite3_column_int64(s, 4));
+		if (id != (uint32_t)sqlite3_column_int64(s, 0))
+			st = error_set(e, ST_CORRUPT, "%s: registers out of order", x->path);
+		x->registers_n = id;
+	}
+	if (st == ST_OK && rc != SQLITE_DONE)
+		st = index_failed(x->db, x->path, "read registers", e);
+	sqlite3_finalize(s);
+	return st;
+}
+
+static enum status layers_load(struct store_index *x, struct error *e)
+{
+	sqlite3_stmt *s = NULL;
+	enum status st = index_prepare(x->db, x->path,
+				       "SELECT id, sha256, position, size FROM layer "
+				 "ORDER BY id", &s, e);
+	int rc = SQLITE_DONE;
+
+	while (st == ST_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		uint32_t id = 0;
+
+		if (sqlite3_column_bytes(s, 1) == SHA256_BYTES)
+			id = layers_add(x->layers, sqlite3_column_blob(s, 1),
+					(uint32_t)sqlite3_column_int64(s, 3),
+					(uint64_t)sqlite3_column_int64(s, 2));
+		if (id != (uint32_t)sqlite3_column_int64(s, 0))
+			st = error_set(e, ST_CORRUPT, "%s: layers out of order", x->path);
+		x->layers_n = id;
+	}
+	if (st == ST_OK && rc != SQLITE_DONE)
+		st = index_failed(x->db, x->path, "read layers", e);
+	sqlite3_finalize(s);
+	return st;
+}
+
+static const char fold_sql[] =
+	"CREATE TEMP TABLE folded AS SELECT unit, kind, day, engine, max(watermark), sum(results) "
+	"FROM counter GROUP BY unit, kind, day, engine HAVING count(*) > 1;"
+	"DELETE FROM counter WHERE (unit, kind, day, engine) IN "
+	"(SELECT unit, kind, day, engine FROM folded);"
+	"INSERT INTO counter SELECT * FROM folded;"
+	"DROP TABLE folded;";
+
+static enum status place_load(struct store_index *x, struct error *e)
+{
+	int64_t format = 0, watermark = 0, frame = 0, crc = 0;
+	enum status st = index_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'format'",
+			     &format, e);
+
+	if (st == ST_OK && format != FORMAT)
+		st = error_set(e, ST_UNSUPPORTED, "%s: format %lld", x->path, (long long)format);
+	if (st != ST_OK)
+		return st;
+	st = index_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'watermark'",
+		       &watermark, e);
+	if (st == ST_NOT_FOUND)
+		return ST_OK;		/* nothing was indexed yet */
+	if (st == ST_OK)
+		st = index_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'frame'",
+			       &frame, e);
+	if (st == ST_OK)
+		st = index_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'crc'", &crc,
+			       e);
+	x->place = (struct index_place){ (uint64_t)watermark, (uint64_t)frame, (uint32_t)crc };
+	return st;
+}
+
+static enum status open_file(struct store_index *x, struct error *e)
+{
+	int64_t tables = 0;
+	enum status st = index_connect(&x->db, x->path, "PRAGMA journal_mode = WAL; "
+				 "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384; "
+				 "PRAGMA wal_autocheckpoint = 4000;",
+				 e);
+
+	if (st == ST_OK)
+		st = index_one(x->db, x->path, "SELECT count(*) FROM sqlite_master", &tables, e);
+	if (st == ST_OK && tables == 0)
+		st = run(x->db, x->path, "BEGIN;" STORE_SCHEMA
+			 "INSERT INTO meta VALUES ('format', 1); COMMIT;", e);
+	if (st == ST_OK)
+		st = place_load(x, e);
+	if (st == ST_OK)
+		st = statements(x, e);
+	if (st == ST_OK)
+		st = registers_load(x, e);
+	if (st == ST_OK)
+		st = layers_load(x, e);
+	if (st == ST_OK)
+		st = run(x->db, x->path, fold_sql, e);
+	return st;
+}
+
+static void close_file(struct store_index *x)
+{
+	for (int t = 0; t < ROW_TABLES; t++) {
+		sqlite3_finalize(x->insert[t]);
+		x->insert[t] = NULL;
+	}
+	sqlite3_finalize(x->insert_register);
+	sqlite3_finalize(x->insert_layer);
+	sqlite3_finalize(x->insert_counter);
+	sqlite3_finalize(x->set);
+	x->insert_register = x->insert_layer = x->insert_counter = x->set = NULL;
+	sqlite3_close(x->db);
+	x->db = NULL;
+	x->place = (struct index_place){ 0 };
+}
+
+static void path_of(char path[PATH_MAX], const char *dir, const char *suffix)
+{
+	snprintf(path, PATH_MAX, "%s/index.db%s", dir, suffix);
+}
+
+void store_index_remove(const char *dir)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+		path_of(path, dir, suffixes[i]);
+		unlink(path);
+	}
+}
+
+static enum status new_index(struct store_index **out, const char *dir, struct marks *m,
+			     struct store_layers *l)
+{
+	struct store_index *x = calloc(1, sizeof(*x));
+
+	if (x == NULL)
+		return ST_NOMEM;
+	pthread_mutex_init(&x->lock, NULL);
+	path_of(x->path, dir, "");
+	x->marks = m;
+	x->layers = l;
+	x->rows = calloc(INDEX_ROWS_MAX, sizeof(*x->rows));
+	x->order = calloc(INDEX_ROWS_MAX, sizeof(*x->order));
+	x->heads = calloc(INDEX_HEADS, sizeof(*x->heads));
+	x->counters = calloc(INDEX_COUNTERS_MAX, sizeof(*x->counters));
+	if (x->rows == NULL || x->order == NULL || x->heads == NULL || x->counters == NULL) {
+		store_index_close(x);
+		return ST_NOMEM;
+	}
+	*out = x;
+	return ST_OK;
+}
+
+enum status store_index_open(struct store_index **out, const char *dir, struct marks *m,
+			     struct store_layers *l, struct error *e)
+{
+	struct store_index *x = NULL;
+	enum status st = new_index(&x, dir, m, l);
+
+	if (st == ST_OK)
+		st = open_file(x, e);
+	if (st == ST_CORRUPT || st == ST_UNSUPPORTED || st == ST_NOT_FOUND) {
+		log_warn("store",
+			 "the index cannot be used and is made again from the segments: %s",
+			 e != NULL ? e->text : status_name(st));
+		close_file(x);
+		store_index_remove(dir);
+		layers_cut(l, 0);
+		marks_clear(m);
+		x->registers_n = x->layers_n = 0;
+		st = open_file(x, e);
+	}
+	if (st != ST_OK) {
+		store_index_close(x);
+		return st;
+	}
+	*out = x;
+	return ST_OK;
+}
+
+enum status store_index_look(struct store_index **out, const char *dir, struct marks *m,
+			     struct store_layers *l, struct error *e)
+{
+	struct store_index *x = NULL;
+	enum status st = new_index(&x, dir, m, l);
+
+	if (st == ST_OK && access(x->path, F_OK) != 0)
+		st = ST_NOT_FOUND;
+	if (st == ST_OK)
+		st = index_connect(&x->db, x->path, "PRAGMA query_only = 1", e);
+	if (st == ST_OK)
+		st = place_load(x, e);
+	if (st == ST_OK)
+		st = registers_load(x, e);
+	if (st == ST_OK)
+		st = layers_load(x, e);
+	if (st != ST_OK) {
+		store_index_close(x);
+		return st;
+	}
+	*out = x;
+	return ST_OK;
+}
+
+void store_index_close(struct store_index *x)
+{
+	if (x == NULL)
+		return;
+	close_file(x);
+	free(x->rows);
+	free(x->order);
+	free(x->heads);
+	free(x->counters);
+	pthread_mutex_destroy(&x->lock);
+	free(x);
+}
+
+struct index_place store_index_place(const struct store_index *x)
+{
+	return x->place;
+}
+
+enum status store_index_newest(struct store_index *x, uint64_t *sequence, struct error *e)
+{
+	int64_t v = 0;
+	enum status st = index_one(x->db, x->path, "SELECT coalesce(max(sequence), 0) FROM result",
+				   &v,
+			     e);
+
+	*sequence = (uint64_t)v;
+	return st;
+}

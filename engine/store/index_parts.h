@@ -1,0 +1,64 @@
+/*
+ * index_parts.h - what the files of the index share. Inside store/ only.
+ *
+ *	index_file.c	SQLite: opening, making anew, what the file knows
+ *	store_index.c	rows in memory, and their way to SQLite
+ *	index_find.c	readers
+ */
+#ifndef TRIEN_STORE_INDEX_PARTS_H
+#define TRIEN_STORE_INDEX_PARTS_H
+
+#include "store/store_index.h"
+
+#define INDEX_HEADS (2 * INDEX_ROWS_MAX)
+
+struct row {
+	struct row_key key;
+	uint64_t sequence, position;
+	uint32_t next;			/* index + 1 */
+	uint8_t table;
+};
+
+struct counter {
+	char unit[CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
+	uint32_t day, results;
+	uint8_t engine;
+};
+
+struct store_index {
+	char path[PATH_MAX];
+	sqlite3 *db;
+	sqlite3_stmt *insert[ROW_TABLES], *insert_register, *insert_layer, *insert_counter, *set;
+	struct marks *marks;
+	struct store_layers *layers;
+	uint32_t registers_n, layers_n;	/* of them are in SQLite */
+	struct index_place place;
+	pthread_mutex_t lock;		/* readers look at rows and heads under it */
+	struct row *rows;
+	uint32_t rows_n, results_n, counters_n;
+	uint32_t *heads, *order;
+	struct counter *counters;
+};
+
+struct index_reader {
+	struct store_index *home;
+	sqlite3 *db;
+	sqlite3_stmt *find[ROW_TABLES];
+};
+
+/* Where a key's chain begins. */
+uint32_t index_head(enum row_table t, const struct row_key *key);
+/* Big-endian, as keys are. */
+uint64_t index_be(const uint8_t *in, size_t width);
+
+enum status index_status(int rc);
+enum status index_failed(sqlite3 *db, const char *path, const char *act, struct error *e);
+enum status index_connect(sqlite3 **db, const char *path, const char *pragmas,
+			  struct error *e) must_use;
+enum status index_prepare(sqlite3 *db, const char *path, const char *sql, sqlite3_stmt **out,
+			  struct error *e) must_use;
+/* One integer; ST_NOT_FOUND without a row. */
+enum status index_one(sqlite3 *db, const char *path, const char *sql, int64_t *v,
+		      struct error *e) must_use;
+
+#endif
