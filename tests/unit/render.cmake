@@ -5,3 +5,10 @@ pkg_check_modules(libqrencode REQUIRED IMPORTED_TARGET libqrencode)
 trien_test(font_test LINK trien_render_base PkgConfig::freetype2)
 trien_test(qr_test LINK trien_render_base PkgConfig::libqrencode)
 trien_test(words_test LINK trien_render_base)
+
+# A made-up document, laid out by the real thing.
+set(leaf ${CMAKE_SOURCE_DIR}/tests/unit/leaf.c)
+trien_test(encoding_test SOURCES ${leaf} LINK trien_render)
+trien_test(text_test SOURCES ${leaf} LINK trien_render)
+trien_test(layout_test SOURCES ${leaf} LINK trien_render)
+trien_test(data_test SOURCES ${leaf} LINK trien_render PkgConfig::jansson)
