@@ -173,6 +173,9 @@ static void fill(struct spine *s, struct batch *b)
 	uint8_t priority;
 
 	while ((p = backlog_first(s, &priority)) != NULL && b->items_n < BATCH_ITEMS_MAX) {
+		/* Nothing is signed that a crash could take back: the store never knows more than the journal. */
+		if (p->pos >= journal_durable(s->journal) && !p->waiting)
+			return;
 		if (p->large && b->items_n > 0)
 			return;
 		/* Room for the signatures must stay in the arena. */

@@ -115,13 +115,14 @@ void spine_free(struct spine *s)
 	if (s == NULL)
 		return;
 	janitor_stop(s);
+	/* First: it runs io until its writes are back, and what else completes then must find its owner. */
+	journal_close(s->journal);
 	pipeline_free(s->pipeline);
 	signing_stop(s);
 	if (s->notify != NULL)
 		notify_close(s->notify);
 	notify_free(s->notify);
 	backlog_free(s);
-	journal_close(s->journal);
 	keyindex_close(s->keys);
 	waiting_close(s->waiting);
 	registers_free(s->registers);
