@@ -18,7 +18,8 @@
 #include "leaf.h"
 #include "paper.h"
 
-#define ITEMS 64			/* different ones, else the branch predictor learns the document */
+/* Different ones, else the branch predictor learns the document. */
+#define ITEMS 64
 #define TURNS 41
 #define ARENA_BYTES (8u * 1024 * 1024)
 

@@ -86,8 +86,9 @@ static void it_says_what_the_page_says(void **state)
 static void numbers_are_exact(void **state)
 {
 	static const struct { int64_t value; uint8_t decimals; const char *text; } all[] = {
-		{ 0, 0, ":0," }, { 5, 2, ":0.05," }, { -1234567, 3, ":-1234.567," }, { 120, 1, ":12.0," },
-		{ INT64_MIN, 0, ":-9223372036854775808," } };
+		{ 0, 0, ":0," }, { 5, 2, ":0.05," }, { -1234567, 3, ":-1234.567," },
+		{ 120, 1, ":12.0," }, { INT64_MIN, 0, ":-9223372036854775808," },
+	};
 	struct bench *b = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -120,8 +121,8 @@ static void values_cannot_spell_structure(void **state)
 				    values[i]);
 		json_decref(root);
 		for (size_t k = 0; k < ARRAY_LEN(never); k++)
-			assert_null(memmem(b->leaf.item.doc.body, b->leaf.item.doc.body_size, never[k],
-					   strlen(never[k])));
+			assert_null(memmem(b->leaf.item.doc.body, b->leaf.item.doc.body_size,
+					   never[k], strlen(never[k])));
 	}
 }
 

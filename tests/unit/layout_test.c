@@ -56,7 +56,15 @@ static enum status press(struct bench *b)
 	return leaf_press(&b->leaf, b->render, b->press, &b->arena);
 }
 
-/* What a reader finds on the pages: strings decoded, white space left out. */
+/* Only the number of a page sets its font before it moves. */
+static bool is_page_number(const uint8_t *string)
+{
+	static const char start[] = "BT\n/F1 13 Tf ";
+
+	return memmem(string - 40, 40, start, strlen(start)) != NULL;
+}
+
+/* What a reader finds on the pages: strings decoded, white space and page numbers left out. */
 static char *text_of(const struct bench *b)
 {
 	const struct document *d = &b->leaf.item.doc;
@@ -64,10 +72,10 @@ static char *text_of(const struct bench *b)
 	const uint8_t *p = d->body, *end = d->body + d->body_size;
 	uint8_t *text = malloc(3 * d->body_size + 1), *out = text;
 
-	for (; p + 2 < end; p++) {
+	for (p += 40; p + 2 < end; p++) {
 		const uint8_t *close = NULL;
 
-		if (*p == '(') {
+		if (*p == '(' && !is_page_number(p)) {
 			for (p++; p < end && *p != ')'; p++)
 				if (cps[*p] != ' ')
 					out += utf8_put(out, cps[*p]);
@@ -146,7 +154,8 @@ static void halves_share_a_line(void **state)
 
 	assert_int_equal(press(b), ST_OK);
 	for (uint32_t i = 0; i < b->press->strips_n; i++)
-		shared += b->press->strips[i].type == STRIP_TEXT && b->press->strips[i].lines_n == 2;
+		shared += b->press->strips[i].type == STRIP_TEXT &&
+			  b->press->strips[i].lines_n == 2;
 	/* number and date, sex and ethnicity, fee and flag */
 	assert_int_equal(shared, 3);
 }

@@ -12,3 +12,5 @@ trien_test(encoding_test SOURCES ${leaf} LINK trien_render)
 trien_test(text_test SOURCES ${leaf} LINK trien_render)
 trien_test(layout_test SOURCES ${leaf} LINK trien_render)
 trien_test(data_test SOURCES ${leaf} LINK trien_render PkgConfig::jansson)
+trien_test(render_test SOURCES ${leaf} ${CMAKE_SOURCE_DIR}/tests/unit/paper.c
+	LINK trien_render trien_sign trien_devca trien_verify)
