@@ -288,6 +288,16 @@ def as_case(line):
     return json_format.Parse(line, modules()["case"].Case())
 
 
+def series(base, k):
+    """The same cases under other codes and other given numbers: the k-th run through them."""
+    for case, code in base:
+        case.code = f"{code}.{k}"
+        for r in case.results:
+            if r.given_number:
+                r.given_number = r.given_number % 10_000_000_000 + (k + 1) * 10_000_000_000
+        yield case
+
+
 def details(error):
     """reason, metadata and field paths of a failed call (google.rpc.Status)."""
     from google.rpc import error_details_pb2, status_pb2

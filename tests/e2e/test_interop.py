@@ -167,7 +167,7 @@ def test_openssl_over_the_signed_ranges(issued, algorithm, kind, tmp_path):
 
 def text_of(path):
     return unicodedata.normalize("NFC", subprocess.run(
-        [tool("pdftotext"), "-layout", "-enc", "UTF-8", path, "-"], capture_output=True, text=True,
+        [tool("pdftotext"), "-raw", "-enc", "UTF-8", path, "-"], capture_output=True, text=True,
         check=True, timeout=120).stdout)
 
 

@@ -14,14 +14,13 @@ def test_interactive_overtakes_bulk(tmp_path):
         m = harness.modules()
         lines = harness.generated(1000, seed=3, priority="bulk")
         cases = [harness.as_case(line) for line in lines]
-        codes = [c.code for c in cases]
+        base = [(c, c.code) for c in cases]
         stubs = engine.stubs()
 
         def submit(k):
-            for c, code in zip(cases, codes):
-                c.code = f"{code}.{k}"
-            batches = [stubs.issuance.SubmitBatch.future(batch(cases[i:i + 250]), timeout=60)
-                       for i in range(0, len(cases), 250)]
+            now = list(harness.series(base, k))
+            batches = [stubs.issuance.SubmitBatch.future(batch(now[i:i + 250]), timeout=60)
+                       for i in range(0, len(now), 250)]
             for f in batches:
                 assert not f.result().rejects, f.result().rejects[0]
 
