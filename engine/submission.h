@@ -49,10 +49,10 @@ struct submitted_case {
 	struct slice code;
 	struct slice bytes;		/* canonical case, in submission.arena */
 	uint8_t digest[SHA256_BYTES];
-	uint8_t results_n;
-	struct submitted_result results[CASE_RESULTS_MAX];
 	/* intake or spine: reason NONE = accepted */
 	struct refusal refusal;
+	uint8_t results_n;
+	struct submitted_result results[CASE_RESULTS_MAX];	/* beyond results_n: not cleared */
 };
 
 struct submission {

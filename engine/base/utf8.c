@@ -64,11 +64,29 @@ size_t utf8_put(uint8_t out[4], uint32_t cp)
 	return 4;
 }
 
+/* 8: so many ASCII characters stand in front; 1: at least one; 0: none. */
+static size_t ascii_ahead(struct slice s)
+{
+	uint64_t eight;
+
+	if (s.n >= 8) {
+		memcpy(&eight, s.p, 8);
+		if ((eight & 0x8080808080808080u) == 0)
+			return 8;
+	}
+	return s.p[0] < 0x80;
+}
+
 bool utf8_valid(struct slice s)
 {
-	while (s.n > 0)
-		if (utf8_next(&s) < 0)
+	while (s.n > 0) {
+		size_t ascii = ascii_ahead(s);
+
+		if (ascii == 0 && utf8_next(&s) < 0)
 			return false;
+		s.p += ascii;
+		s.n -= ascii;
+	}
 	return true;
 }
 

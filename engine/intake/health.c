@@ -26,7 +26,7 @@ static bool service_known(struct slice name)
 static bool asked(struct call *c, bool *known)
 {
 	struct slice request, name = { NULL, 0 };
-	struct wire_field f = { 0 };
+	struct wire_field f;
 	struct wire w;
 
 	arena_reset(&c->worker->gather);

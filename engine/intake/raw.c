@@ -31,7 +31,7 @@ static enum status spent(struct raw_ctx *x)
 	return refuse(x->why, REASON_TOO_LARGE, "", "%d bytes encoded", RAW_CASE_BYTES_MAX);
 }
 
-/* Occurrences of one field: arrays are taken in one piece. */
+/* Occurrences of one field: a table's arrays are taken in one piece. */
 static uint32_t count(struct slice s, uint32_t number)
 {
 	struct wire w = wire_of(s);
@@ -188,17 +188,12 @@ static enum status read_result(struct raw_ctx *x, struct raw_result *r, struct s
 	struct wire_field f;
 	struct slice *const texts[] = { [1] = &r->unit, [2] = &r->kind, [5] = &r->replaces,
 					[6] = &r->signer, [8] = &r->given_text };
-	struct raw_field *fields;
-	uint32_t n = count(s, 9), i = 0;
+	struct raw_field *fields = arena_take(x->a, FIELDS_MAX * sizeof(*fields));
 	enum status st = ST_OK;
 
-	*r = (struct raw_result){ .fields_n = n };
-	if (n > FIELDS_MAX)
-		return too_many(x, "results.fields", FIELDS_MAX);
-	fields = arena_take(x->a, n * sizeof(*fields));
 	if (fields == NULL)
 		return spent(x);
-	r->fields = fields;
+	*r = (struct raw_result){ .fields = fields };
 	while (st == ST_OK && wire_next(&w, &f)) {
 		bool number = f.number == 3 || f.number == 4 || f.number == 7;
 
@@ -213,7 +208,9 @@ static enum status read_result(struct raw_ctx *x, struct raw_result *r, struct s
 		else if (f.number == 7)
 			r->given_number = f.value;
 		else if (f.number == 9)
-			st = read_field(x, &fields[i++], f.bytes);
+			st = r->fields_n < FIELDS_MAX ?
+			     read_field(x, &fields[r->fields_n++], f.bytes) :
+			     too_many(x, "results.fields", FIELDS_MAX);
 		else
 			*texts[f.number] = f.bytes;
 	}
@@ -252,6 +249,16 @@ enum status raw_read_holder(struct raw_holder *out, struct slice wire, struct re
 	return read_holder(&x, out, wire);
 }
 
+/* Our messages number their fields without gaps, so the look-up is an index. */
+static inline const ProtobufCFieldDescriptor *described(const ProtobufCMessageDescriptor *d,
+							uint32_t number)
+{
+	if (d->n_field_ranges != 1)
+		return protobuf_c_message_descriptor_get_field(d, number);
+	number -= (uint32_t)d->field_ranges[0].start_value;
+	return number < d->n_fields ? &d->fields[number] : NULL;
+}
+
 /*
  * Facts and Approval are kept as they came, so they are checked against their descriptor without
  * being unpacked: wire types, UTF-8, the lengths of texts and lists.
@@ -265,8 +272,7 @@ static enum status check_message(struct raw_ctx *x, const ProtobufCMessageDescri
 
 	assert(d->n_fields <= FACTS_FIELDS_MAX);
 	while (wire_next(&w, &f)) {
-		const ProtobufCFieldDescriptor *fd =
-			protobuf_c_message_descriptor_get_field(d, f.number);
+		const ProtobufCFieldDescriptor *fd = described(d, f.number);
 		enum status st = ST_OK;
 		bool bytes;
 
@@ -301,34 +307,14 @@ static enum status read_side(struct raw_ctx *x, struct slice *out, struct slice 
 	if (out->p != NULL)
 		return malformed(x, name);
 	if (bytes.n > RAW_FACTS_BYTES_MAX)
-		return refuse(x->why, REASON_TOO_LARGE, name, "at most %d bytes", RAW_FACTS_BYTES_MAX);
+		return refuse(x->why, REASON_TOO_LARGE, name, "at most %d bytes",
+			      RAW_FACTS_BYTES_MAX);
 	*out = bytes;
 	return check_message(x, d, bytes, name, 2);
 }
 
-/* Holders and results, whose counts are bounded before anything is kept. */
-static enum status read_lists(struct raw_ctx *x, struct raw_case *c, struct slice wire)
-{
-	struct raw_holder *holders;
-	struct raw_result *results;
-
-	c->holders_n = count(wire, 2);
-	c->results_n = count(wire, 3);
-	if (c->holders_n > CASE_HOLDERS_MAX)
-		return too_many(x, "holders", CASE_HOLDERS_MAX);
-	if (c->results_n > CASE_RESULTS_MAX)
-		return too_many(x, "results", CASE_RESULTS_MAX);
-	holders = arena_take(x->a, c->holders_n * sizeof(*holders));
-	results = arena_take(x->a, c->results_n * sizeof(*results));
-	if (holders == NULL || results == NULL)
-		return spent(x);
-	c->holders = holders;
-	c->results = results;
-	return ST_OK;
-}
-
 static enum status read_member(struct raw_ctx *x, struct raw_case *c, const struct wire_field *f,
-			       uint32_t *holders, uint32_t *results)
+			       struct raw_holder *holders, struct raw_result *results)
 {
 	if (f->number > 7)
 		return ST_OK;
@@ -339,9 +325,13 @@ static enum status read_member(struct raw_ctx *x, struct raw_case *c, const stru
 		c->code = f->bytes;
 		return ST_OK;
 	case 2:
-		return read_holder(x, (struct raw_holder *)&c->holders[(*holders)++], f->bytes);
+		if (c->holders_n == CASE_HOLDERS_MAX)
+			return too_many(x, "holders", CASE_HOLDERS_MAX);
+		return read_holder(x, &holders[c->holders_n++], f->bytes);
 	case 3:
-		return read_result(x, (struct raw_result *)&c->results[(*results)++], f->bytes);
+		if (c->results_n == CASE_RESULTS_MAX)
+			return too_many(x, "results", CASE_RESULTS_MAX);
+		return read_result(x, &results[c->results_n++], f->bytes);
 	case 4:
 		c->priority = narrow(f->value);
 		return ST_OK;
@@ -351,7 +341,8 @@ static enum status read_member(struct raw_ctx *x, struct raw_case *c, const stru
 	case 6:
 		return read_side(x, &c->facts, f->bytes, &trien__v1__facts__descriptor, "facts");
 	default:
-		return read_side(x, &c->approval, f->bytes, &trien__v1__approval__descriptor, "approval");
+		return read_side(x, &c->approval, f->bytes, &trien__v1__approval__descriptor,
+				 "approval");
 	}
 }
 
@@ -360,15 +351,15 @@ enum status raw_read(struct raw_case *out, struct slice wire, struct arena *a, s
 	struct raw_ctx x = { a, why };
 	struct wire w = wire_of(wire);
 	struct wire_field f;
-	uint32_t holders = 0, results = 0;
-	enum status st;
+	struct raw_holder *holders = arena_take(a, CASE_HOLDERS_MAX * sizeof(*holders));
+	struct raw_result *results = arena_take(a, CASE_RESULTS_MAX * sizeof(*results));
+	enum status st = ST_OK;
 
-	*out = (struct raw_case){ 0 };
-	if (wire.n > RAW_CASE_BYTES_MAX)
+	*out = (struct raw_case){ .holders = holders, .results = results };
+	if (wire.n > RAW_CASE_BYTES_MAX || holders == NULL || results == NULL)
 		return spent(&x);
-	st = read_lists(&x, out, wire);
 	while (st == ST_OK && wire_next(&w, &f))
-		st = read_member(&x, out, &f, &holders, &results);
+		st = read_member(&x, out, &f, holders, results);
 	if (st == ST_OK && w.bad)
 		st = malformed(&x, "");
 	/* A reject names its case, whatever stands before the code. */

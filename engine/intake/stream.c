@@ -196,7 +196,7 @@ struct parsed { uint64_t seq; bool want_receipts; };
 static void parse_head(struct slice request, struct parsed *p)
 {
 	struct wire w = wire_of(request);
-	struct wire_field f = { 0 };
+	struct wire_field f;
 
 	*p = (struct parsed){ 0 };
 	while (wire_next(&w, &f)) {

@@ -95,7 +95,7 @@ bool submit_fill(struct call *c, struct submission *s, const struct case_list *l
 		f->retry_ms = wait_ms;
 		return false;
 	}
-	s->cases = arena_zero(&s->arena, list->n * sizeof(*s->cases));
+	s->cases = arena_take(&s->arena, list->n * sizeof(*s->cases));
 	if (s->cases == NULL) {
 		fault_set(f, FAULT_INTERNAL, "", "no room for %u cases", list->n);
 		return false;
@@ -108,6 +108,8 @@ bool submit_fill(struct call *c, struct submission *s, const struct case_list *l
 	env.coverage = ops->coverage(ops->ctx);
 	env.day = day_vietnam(ops->now_ms(ops->ctx));
 	for (uint32_t i = 0; i < list->n; i++) {
+		/* Not the results, most of which no case uses. */
+		memset(&s->cases[i], 0, offsetof(struct submitted_case, results));
 		s->cases[i].index = i;
 		*left += read_case(c, &s->cases[i], list->wire[i], &env, &s->arena);
 	}

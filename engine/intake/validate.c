@@ -134,6 +134,7 @@ static enum status take_results(struct check *x, struct submitted_case *out, str
 		uint8_t holder[16];
 
 		x->at = (struct place){ .list = "results", .index = i, .row = -1 };
+		*s = (struct submitted_result){ 0 };
 		st = take_result(x, s, r, &raw->results[i], a);
 		if (st != ST_OK)
 			break;
@@ -177,6 +178,8 @@ static enum status take_side(struct check *x, struct case_view *c, const struct 
 	if (rest.n > REQUEST_ID_BYTES_MAX)
 		return check_fail(x, REASON_FIELD_TOO_LONG, "at most %d bytes",
 				  REQUEST_ID_BYTES_MAX);
+	if (utf8_plain(rest, x->coverage))
+		rest.n = 0;
 	while (rest.n > 0) {
 		int32_t cp = utf8_next(&rest);
 

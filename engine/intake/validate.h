@@ -20,9 +20,9 @@ struct validate_env {
 
 /*
  * Fills out->code, bytes (canonical case, taken from a), digest, priority, results_n and of each
- * result key, lane, kind, unit, signer, given number and text, unit and kind code. out is zeroed and has its
- * index. On failure out->refusal says why and where; nothing else in out is to be used, and the
- * arena is as it was.
+ * result key, lane, kind, unit, signer, given number and text, unit and kind code. out is zeroed, but
+ * for its results, and has its index. On failure out->refusal says why and where; nothing else in
+ * out is to be used, and the arena is as it was.
  */
 enum status validate_case(struct submitted_case *out, const struct raw_case *raw,
 			  const struct validate_env *env, struct arena *a) must_use;

@@ -14,11 +14,12 @@ enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32
 
 struct wire { const uint8_t *p, *end; bool bad; };
 
+/* Number and type apart: side by side they are compared as one word, through memory. */
 struct wire_field {
 	uint32_t number;
+	uint64_t value;			/* of VARINT and FIXED only */
+	struct slice bytes;		/* of BYTES only: borrowed */
 	uint8_t type;
-	uint64_t value;			/* VARINT, FIXED */
-	struct slice bytes;		/* BYTES: borrowed */
 };
 
 static inline struct wire wire_of(struct slice s)
@@ -26,7 +27,7 @@ static inline struct wire wire_of(struct slice s)
 	return (struct wire){ s.p, s.p + s.n, false };
 }
 
-static inline uint64_t wire_varint(struct wire *w)
+static inline __attribute__((always_inline)) uint64_t wire_varint(struct wire *w)
 {
 	uint64_t v = 0;
 
@@ -56,43 +57,40 @@ static inline uint64_t wire_fixed(struct wire *w, size_t n)
 	return v;
 }
 
-/* The next field; false at the end or when bad. */
-static inline bool wire_next(struct wire *w, struct wire_field *f)
+/*
+ * The next field; false at the end or when bad. Always inline, so that cursor and field stay in
+ * registers: stored in parts and read back whole, they cost more than the rest of the walk.
+ */
+static inline __attribute__((always_inline)) bool wire_next(struct wire *w, struct wire_field *f)
 {
-	uint64_t tag;
+	struct wire at = *w;
+	uint64_t tag, value = 0;
 
-	if (w->bad || w->p == w->end)
+	if (at.p == at.end)
 		return false;
-	tag = wire_varint(w);
+	tag = wire_varint(&at);
 	f->number = (uint32_t)(tag >> 3);
 	f->type = tag & 7;
+	if (f->type == WIRE_VARINT || f->type == WIRE_BYTES)
+		value = wire_varint(&at);
+	else if (f->type == WIRE_FIXED64 || f->type == WIRE_FIXED32)
+		value = wire_fixed(&at, f->type == WIRE_FIXED64 ? 8 : 4);
+	else
+		at.bad = true;
+	f->value = value;
+	f->bytes = slice_of(at.p, 0);
+	if (f->type == WIRE_BYTES && value <= (uint64_t)(at.end - at.p)) {
+		f->bytes.n = (size_t)value;
+		at.p += value;
+	} else if (f->type == WIRE_BYTES) {
+		at.bad = true;
+	}
 	if (tag > UINT32_MAX || f->number == 0)
-		w->bad = true;
-	switch (f->type) {
-	case WIRE_VARINT:
-		f->value = wire_varint(w);
-		break;
-	case WIRE_FIXED64:
-		f->value = wire_fixed(w, 8);
-		break;
-	case WIRE_FIXED32:
-		f->value = wire_fixed(w, 4);
-		break;
-	case WIRE_BYTES: {
-		uint64_t n = wire_varint(w);
-
-		if (w->bad || n > (uint64_t)(w->end - w->p)) {
-			w->bad = true;
-			return false;
-		}
-		f->bytes = slice_of(w->p, (size_t)n);
-		w->p += n;
-		break;
-	}
-	default:
-		w->bad = true;
-	}
-	return !w->bad;
+		at.bad = true;
+	if (at.bad)
+		at.p = at.end;		/* nothing is read behind it */
+	*w = at;
+	return !at.bad;
 }
 
 static inline int64_t wire_zigzag(uint64_t v)
