@@ -38,10 +38,21 @@ static const struct command {
 	{ "help", help, "[COMMAND]", "this text" },
 };
 
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	fprintf(stderr, "trien: no command '%s'; see trien help\n", name);
+	return NULL;
+}
+
 static int help(int argc, char **argv)
 {
 	const char *one = argc > 1 ? argv[1] : NULL;
 
+	if (one != NULL && find(one) == NULL)
+		return 2;
 	if (one == NULL)
 		printf("trien COMMAND …\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
@@ -55,8 +66,9 @@ static int help(int argc, char **argv)
 		config_help(stdout);
 	}
 	printf("\nExit codes: 0 done · 1 not so (rejects, failed verification) · 2 wrong usage · "
-	       "3 undetermined ·\n65 data damaged · 69 engine not reached · 70 internal · 74 "
-	       "input/output · 75 try again · 78 configuration\n");
+	       "3 undetermined,\nnot all done · 65 data damaged or in the way · 66 a file cannot be "
+	       "read · 69 engine not reached ·\n70 internal · 71 operating system · 73 a file cannot "
+	       "be made · 74 input/output · 75 try again ·\n77 not allowed · 78 configuration\n");
 	if (one == NULL)
 		printf("`trien help COMMAND` says more; --json everywhere gives machines their "
 		       "form.\n");
@@ -116,16 +128,17 @@ int signer_main(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	const struct command *c;
+
 	/* The supervisor starts its children under these names; nobody types them. */
 	if (argc > 0 && strcmp(argv[0], "engine") == 0)
 		return engine_main(argc, argv);
 	if (argc > 0 && strcmp(argv[0], "signer") == 0)
 		return signer_main(argc, argv);
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return help(0, argv) + (argc < 2 ? EX_USAGE : 0);
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "trien: no command '%s'; see trien help\n", argv[1]);
-	return 2;
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		help(0, argv);
+		return argc < 2 ? 2 : 0;
+	}
+	c = find(argv[1]);
+	return c != NULL ? c->run(argc - 1, argv + 1) : 2;
 }
