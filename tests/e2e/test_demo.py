@@ -1,0 +1,72 @@
+"""`./run demo` in a fresh copy: what a newcomer sees first."""
+import re
+import shlex
+import subprocess
+
+import pytest
+
+import harness
+from clone import clone, stop_left
+
+KINDS = {f.stem for f in harness.kind_files()}
+
+
+@pytest.fixture
+def copy(tmp_path):
+    folder = clone(tmp_path)
+    yield folder
+    stop_left(folder)
+
+
+def demo(folder, *args):
+    with (folder / "said").open("w+") as out:
+        code = subprocess.run(["./run", "demo", *args], cwd=folder, stdout=out, stderr=out,
+                              stdin=subprocess.DEVNULL, timeout=300).returncode
+        out.seek(0)
+        said = out.read()
+    assert code == 0, said
+    return said
+
+
+def test_demo(copy):
+    said = demo(copy)
+    assert re.search(r"^cases +906$", said, re.M)
+    assert re.search(r"^results +1,000 +repeated 0$", said, re.M)
+    assert re.search(r"^stored +1,000 +held 0, not yet 0$", said, re.M)
+    assert re.search(r"^seconds +[\d.]+ +[\d,]+ results/s$", said, re.M)
+    assert re.search(r"^1,000 files, [\d,]+ bytes each", said, re.M)
+    assert "1000 passed, 0 failed, 0 undetermined" in said
+    rows = re.findall(r"^(ubnd-\S+) +(\w+) +\d{4} +(\d+) +(\d+) +\d+ +0  open$", said, re.M)
+    assert {r[0] for r in rows} == set(harness.UNITS)
+    assert ("ubnd-lac-xuan", "XNTTHN", "4313") in [r[:3] for r in rows]
+
+    data = copy / "build" / "demo"
+    pdfs = list((data / "pdf").glob("*.pdf"))
+    samples = list((data / "samples").glob("*.pdf"))
+    assert (len(pdfs), len(samples)) == (1000, 10)
+    assert len({s.name[:-len("-" + 26 * "X" + ".pdf")] for s in samples} & KINDS) == 10
+    assert all(s.read_bytes().startswith(b"%PDF-") for s in samples)
+    for line in ("build/demo/pdf", "build/demo/samples", "build/demo/engine.log"):
+        assert line in said
+        assert (copy / line).exists()
+    assert stop_left(copy, signal=0) == []
+    assert "engine: stopped" in (data / "engine.log").read_text()
+    assert not list(copy.glob("schemas/*/*.pbm"))    # nothing is made in the tree
+
+
+def test_demo_keep_prints_what_works(copy):
+    said = demo(copy, "--keep")
+    lines = [line.strip() for line in said.split("Try:\n", 1)[1].splitlines() if line.strip()]
+    assert lines[0].startswith("export TRIEN_DATA=") and len(lines) >= 8
+    assert re.match(r"kill \d+ ", lines[-1] + " ")
+    assert stop_left(copy, signal=0) != []
+    for line in lines[1:-1]:
+        done = subprocess.run(["bash", "-c", f"{lines[0]}\n{line}"], cwd=copy, capture_output=True,
+                              text=True, timeout=120)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        assert done.stdout.strip(), line
+    refused = subprocess.run(["./run", "demo"], cwd=copy, capture_output=True, text=True, timeout=120)
+    assert refused.returncode == 1 and "still runs" in refused.stderr
+    subprocess.run(["bash", "-c", lines[-1]], check=True)
+    harness.wait_for(lambda: not stop_left(copy, signal=0), 30)
+    assert (copy / "paper.pdf").exists() and shlex.split(lines[-1])[0] == "kill"
