@@ -177,44 +177,49 @@ static void close_span(struct well *w, struct span s, const uint8_t *end, bool e
 		w->spans[w->n++] = s;
 }
 
-void encode(const struct encoding *e, struct well *w, struct slice text, enum face face, bool upper)
+static inline void pour(const struct encoding *e, struct well *w, struct slice text,
+			enum face face, const bool upper)
 {
 	const uint8_t *s = text.p, *end = text.p + text.n;
 	const uint16_t *width = e->width[face];
 	struct span span = { .p = w->p, .face = (uint8_t)face };
-	uint32_t sum = 0, spaces = 0, wide = 0;
+	uint32_t sum = 0;
 	uint8_t *p = w->p;
 
-	/* No character takes more bytes than it had: two of them from two, and one from one. */
-	if (text.n > (size_t)(w->end - w->p)) {
-		w->full = true;
-		return;
-	}
 	while (s < end) {
 		uint32_t first = *s, code = first < 0x80 ? e->code[first] : long_code(e, &s, end);
 
 		s += first < 0x80;
 		if (upper)
 			code = e->upper[code];
-		if ((code >= CODE_WIDE) != wide || code == 0) {
+		if ((code >= CODE_WIDE) != span.wide || code == 0) {
 			span.width = sum;
-			span.spaces = spaces;
 			close_span(w, span, p, first == '\n');
 			w->foreign |= code == 0 && first != '\n';
-			wide = code >= CODE_WIDE;
-			span = (struct span){ .p = p, .face = (uint8_t)face, .wide = wide != 0 };
-			sum = spaces = 0;
+			span = (struct span){ .p = p, .face = (uint8_t)face,
+					      .wide = code >= CODE_WIDE };
+			sum = 0;
 			if (code == 0)
 				continue;
 		}
 		sum += width[code];
-		spaces += code == ' ';
-		if (wide)
+		if (code >= CODE_WIDE)
 			*p++ = (uint8_t)(code >> 8);
 		*p++ = (uint8_t)code;
 	}
 	span.width = sum;
-	span.spaces = spaces;
 	close_span(w, span, p, false);
 	w->p = p;
+}
+
+void encode(const struct encoding *e, struct well *w, struct slice text, enum face face,
+	    bool upper)
+{
+	/* No character takes more bytes than it had: two of them from two, and one from one. */
+	if (text.n > (size_t)(w->end - w->p))
+		w->full = true;
+	else if (upper)
+		pour(e, w, text, face, true);
+	else
+		pour(e, w, text, face, false);
 }

@@ -42,7 +42,6 @@ struct span {
 	const uint8_t *p;		/* in the well, or in a template */
 	uint32_t n;			/* bytes; two a character if wide */
 	uint32_t width;			/* 1/1000 em */
-	uint32_t spaces;
 	uint8_t face;
 	bool wide;
 	bool ends;			/* a forced line break follows */

@@ -13,61 +13,60 @@ static bool room(struct writer *w, size_t n)
 	return !w->bad;
 }
 
-/* [at, end) with NUMBER_ROOM readable bytes from at on: a copy of fixed size is no call. */
-static void write_short(struct writer *w, const uint8_t *at, const uint8_t *end)
-{
-	if (!room(w, NUMBER_ROOM))
-		return;
-	memcpy(w->p, at, NUMBER_ROOM);
-	w->p += end - at;
-}
-
 static const char pairs[] =
 	"00010203040506070809101112131415161718192021222324252627282930313233343536373839"
 	"40414243444546474849505152535455565758596061626364656667686970717273747576777879"
 	"8081828384858687888990919293949596979899";
 
-static uint8_t *digits_of(uint8_t *end, uint32_t v)
+static uint8_t *put_two(uint8_t *p, uint32_t v)
 {
-	while (v >= 100) {
-		end -= 2;
-		memcpy(end, &pairs[2 * (v % 100)], 2);
-		v /= 100;
+	memcpy(p, &pairs[2 * v], 2);
+	return p + 2;
+}
+
+/* Forwards and in place: bytes that are read again at once in another width cost a stall. */
+static uint8_t *put_digits(uint8_t *p, uint32_t v)
+{
+	if (v >= 10000) {
+		p = put_digits(p, v / 10000);
+		v %= 10000;
+		return put_two(put_two(p, v / 100), v % 100);
 	}
-	if (v < 10) {
-		*--end = (uint8_t)('0' + v);
-		return end;
+	if (v >= 1000)
+		return put_two(put_two(p, v / 100), v % 100);
+	if (v >= 100) {
+		*p++ = (uint8_t)('0' + v / 100);
+		return put_two(p, v % 100);
 	}
-	end -= 2;
-	memcpy(end, &pairs[2 * v], 2);
-	return end;
+	if (v >= 10)
+		return put_two(p, v);
+	*p++ = (uint8_t)('0' + v);
+	return p;
 }
 
 void write_number(struct writer *w, uint32_t v)
 {
-	uint8_t b[2 * NUMBER_ROOM] = { 0 }, *end = b + NUMBER_ROOM;
-
-	write_short(w, digits_of(end, v), end);
+	if (room(w, NUMBER_ROOM))
+		w->p = put_digits(w->p, v);
 }
 
 void write_cpt(struct writer *w, int32_t v)
 {
-	uint8_t b[2 * NUMBER_ROOM] = { 0 }, *end = b + NUMBER_ROOM, *at = end;
 	uint32_t u = v < 0 ? (uint32_t)-v : (uint32_t)v, part = u % 100;
+	uint8_t *p = w->p;
 
-	if (part != 0) {
-		const char *two = &pairs[2 * part];
-
-		if (two[1] != '0')
-			*--at = (uint8_t)two[1];
-		*--at = (uint8_t)two[0];
-		*--at = '.';
-	}
-	if (u >= 100 || part == 0)
-		at = digits_of(at, u / 100);
+	if (!room(w, NUMBER_ROOM))
+		return;
 	if (v < 0)
-		*--at = '-';
-	write_short(w, at, end);
+		*p++ = '-';
+	if (u >= 100 || part == 0)
+		p = put_digits(p, u / 100);
+	if (part != 0) {
+		*p++ = '.';
+		put_two(p, part);
+		p += part % 10 == 0 ? 1 : 2;
+	}
+	w->p = p;
 }
 
 static void write_pair(struct writer *w, int32_t x, int32_t y, const char *behind)

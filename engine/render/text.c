@@ -244,18 +244,17 @@ static void scan(struct wrap *w, uint32_t index, bool *after_space)
 static bool fits(struct wrap *w, uint32_t *i)
 {
 	const struct span *spans = w->p->well.spans;
-	uint32_t k = *i, n = w->p->well.n, spaces = 0;
+	uint32_t k = *i, n = w->p->well.n;
 	int64_t used = 0;
 
 	for (; k < n; k++) {
 		used += spans[k].width;
-		spaces += spans[k].spaces;
 		if (used > w->room)
 			return false;
 		if (spans[k].ends)
 			break;
 	}
-	line_end(w, (struct mark){ k < n ? k + 1 : n, 0 }, used, spaces, true);
+	line_end(w, (struct mark){ k < n ? k + 1 : n, 0 }, used, 0, true);
 	*i = k < n ? k + 1 : n;
 	line_begin(w, (struct mark){ *i, 0 });
 	return true;
