@@ -312,7 +312,7 @@ static enum status start(struct engine *g, struct error *e)
 
 int engine_main(int argc, char **argv)
 {
-	struct engine g = { 0 };
+	static struct engine g;		/* to the end of the process, as its strings */
 	struct error e = { 0 };
 	enum status st = config_load(&g.config, argc, argv, &e);
 

@@ -93,7 +93,7 @@ static int serve(int argc, char **argv)
 	bool check = flag_take(&argc, argv, "--check-config");
 	bool print = flag_take(&argc, argv, "--print-config");
 	bool json = flag_take(&argc, argv, "--json");
-	struct config c;
+	static struct config c;		/* to the end of the process, as its strings */
 	struct error e = { 0 };
 
 	if (config_load(&c, argc, argv, &e) != ST_OK) {
@@ -110,7 +110,7 @@ static int serve(int argc, char **argv)
 
 int signer_main(int argc, char **argv)
 {
-	struct config c;
+	static struct config c;		/* to the end of the process, as its strings */
 	struct error e = { 0 };
 	struct signer_config sc;
 
