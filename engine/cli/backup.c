@@ -1,10 +1,12 @@
 /*
- * A backup is a data folder as a crash at one moment would have left it, which is what the
- * engine's start knows how to go on from. While the engine runs, that moment is found, not made:
- * counters, key index and waiting room are copied, then the journal is copied up to its end while
- * the store's end stays where it was. If one of them moved in between, it is tried again. The
- * store itself only grows, so its copy up to that end can take its time; its index is made again
- * from it.
+ * A backup is a data folder as a crash at one moment would have left it, which is what the engine's
+ * start knows how to go on from. While the engine runs, that moment is put together from parts:
+ *
+ * - Counters, key index and waiting room are copied first, and must not have changed at the end.
+ * - Then the store's end is noted, and after it the journal is copied up to its own end. So every
+ *   number in the store is in the journal. What the journal says is stored must be in the store,
+ *   too: that holds if it said no such thing since the store's end was noted. Else again.
+ * - The store only grows: its copy up to that end can take its time. Its index is made again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,10 +23,11 @@
 #include "cli/options.h"
 #include "cli/protojson.h"
 #include "io/file.h"
+#include "journal/record.h"
 
 #define ATTEMPTS 20			/* of the whole moment */
-#define MOMENTS 400			/* of the store standing still */
-#define PAUSE_MS 5
+#define MOMENTS 100			/* of the journal saying nothing of the store */
+#define PAUSE_MS 100
 
 static const char backup_usage[] =
 	"trien backup --data DIR TARGET [--with-keys] [--json]\n"
@@ -110,27 +113,24 @@ static enum status store_end(struct framewalk *w, uint64_t *end, struct error *e
 	return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
-/* The journal is copied to its end while the store does not move. ST_AGAIN: it always did. */
-static enum status standing_still(struct backup *b, struct logcopy *journal, struct framewalk *tail,
-				  struct error *e)
+/* The store's end, and behind it the journal to its own. ST_AGAIN: it always said "stored". */
+static enum status ends_meet(struct backup *b, struct logcopy *journal, struct framewalk *tail,
+			     struct error *e)
 {
-	uint64_t before, after;
-	enum status st = store_end(tail, &before, e);
+	journal->watched = RECORD_STORED_UP_TO;
+	for (int i = 0; i < MOMENTS; i++) {
+		enum status st = logcopy_run(journal, UINT64_MAX, e);
 
-	for (int i = 0; i < MOMENTS && st == ST_OK; i++) {
-		st = logcopy_run(journal, UINT64_MAX, e);
+		journal->seen = false;
 		if (st == ST_OK)
-			st = store_end(tail, &after, e);
-		if (st == ST_OK && before == after) {
-			b->store_end = after;
-			return ST_OK;
-		}
-		before = after;
-		pause_ms(PAUSE_MS);
+			st = store_end(tail, &b->store_end, e);
+		if (st == ST_OK)
+			st = logcopy_run(journal, UINT64_MAX, e);
+		if (st != ST_OK || !journal->seen)
+			return st;
 	}
-	return st == ST_OK ? error_set(e, ST_AGAIN,
-				       "the store never stood still; try again when there is "
-				       "less to do, or stop the engine") : st;
+	return error_set(e, ST_AGAIN, "journal and store never met; try again when there is less "
+			 "to do, or stop the engine");
 }
 
 static enum status moment_once(struct backup *b, struct error *e)
@@ -159,7 +159,7 @@ static enum status moment_once(struct backup *b, struct error *e)
 		st = framewalk_open(&tail, store, FRAME_STORE, e);
 	if (st == ST_OK) {
 		framewalk_last(tail);
-		st = standing_still(b, &journal, tail, e);
+		st = ends_meet(b, &journal, tail, e);
 	}
 	logcopy_close(&journal);
 	framewalk_close(tail);
@@ -182,7 +182,7 @@ static enum status moment(struct backup *b, struct error *e)
 		if (st != ST_AGAIN && (b->lock >= 0 || (st != ST_DAMAGED && st != ST_NOT_FOUND)))
 			return st;
 		if (st != ST_OK)
-			pause_ms(20 * PAUSE_MS);
+			pause_ms(PAUSE_MS);
 	}
 	return st;
 }

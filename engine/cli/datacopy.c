@@ -405,6 +405,9 @@ static enum status segment_start(struct logcopy *c, const char *name, const uint
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* A slot of the journal that came round while the ones behind it were copied. */
+	if (c->fd < 0 && errno == EEXIST)
+		return error_set(e, ST_AGAIN, "%s: changed while it was read", path);
 	if (c->fd < 0)
 		return failed("create", path, e);
 	snprintf(c->name, sizeof(c->name), "%s", name);
@@ -422,9 +425,13 @@ static enum status frame_copy(struct logcopy *c, const struct frame_view *v, str
 	const char *name = framewalk_file(c->walk, &header);
 	size_t n = v->bytes.n, rest = frame_padded(n) - n;
 	struct framewalk_place at;
+	struct frame_record rec;
+	uint32_t walked = 0;
 	off_t offset;
 	enum status st = ST_OK;
 
+	while (c->watched != 0 && v->records > 0 && frame_next(v, &walked, &rec))
+		c->seen |= rec.type == c->watched;
 	if (strcmp(name, c->name) != 0)
 		st = segment_start(c, name, header, e);
 	if (st != ST_OK)

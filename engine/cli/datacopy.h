@@ -47,6 +47,8 @@ struct logcopy {
 	char name[256];			/* the file being written; "": none yet */
 	int fd;
 	bool full_size;			/* files get a segment's size, whatever is in them */
+	uint8_t watched;		/* a record type; 0: none */
+	bool seen;			/* one of it was copied; the caller clears it */
 };
 enum status logcopy_open(struct logcopy *c, const char *from, const char *to,
 			 enum frame_purpose purpose, struct error *e) must_use;
