@@ -151,15 +151,14 @@ static bool fill_case(struct spine *s, struct batch *b, struct pending *p, uint8
 		b->arena.used = mark;
 		return false;
 	}
-	while (p->next_result < p->end && b->items_n < BATCH_ITEMS_MAX) {
-		if (!(p->settled >> p->next_result & 1))
-			item_fill(s, b, p, &rec, record, p->next_result);
-		p->next_result++;
-		if (p->large)
-			break;
+	/* Settled ones at its end go with the others: settling those frees it. */
+	for (; p->next_result < p->end; p->next_result++) {
+		if (p->settled >> p->next_result & 1)
+			continue;
+		if (b->items_n == (p->large ? 1 : BATCH_ITEMS_MAX))
+			return false;
+		item_fill(s, b, p, &rec, record, p->next_result);
 	}
-	if (p->next_result < p->end)
-		return false;
 	backlog_pop(s, priority);
 	payload_drop(s, p);
 	if (p->parent != NULL)
