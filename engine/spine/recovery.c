@@ -274,6 +274,11 @@ static enum status replay_result(struct replay *r, uint64_t pos, uint8_t type, s
 		if (o != NULL)
 			o->pending->sign_ms = rec.at_ms;
 	} else if (type == RECORD_VOID) {
+		struct open_result *o = open_find(r, rec.sequence);
+
+		/* Its row in the waiting room goes: nothing else says that it is done with. */
+		if (o != NULL)
+			o->pending->settled |= (uint8_t)(1u << o->index);
 		if (pos >= r->snapshot_pos)
 			register_voided(r->s->registers, rec.unit, rec.register_code, rec.year);
 		if (pos >= r->covered)
@@ -402,7 +407,8 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader)
 		if (o->pending != last)
 			st = track_open(s->track, o->pending->pos, &o->pending->track);
 		last = o->pending;
-		if (s->store->ops->get(reader, o->lane, o->sequence, &view) == ST_OK ||
+		if (o->pending->settled >> o->index & 1 ||
+		    s->store->ops->get(reader, o->lane, o->sequence, &view) == ST_OK ||
 		    waiting_find(s->waiting, o->sequence, &row)) {
 			o->pending->settled |= (uint8_t)(1u << o->index);
 			done++;
