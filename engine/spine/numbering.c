@@ -170,8 +170,22 @@ static void take_back(struct spine *s, const struct submitted_case *c, const str
 					t->results[i].number);
 }
 
+/* By an earlier result of the same case, which no index knows yet. */
+static bool given_before(const struct submitted_case *c, uint8_t i, const struct taking *t)
+{
+	const struct numbered_result *n = &t->results[i];
+
+	for (uint8_t k = 0; k < i; k++)
+		if (c->results[k].given_number == c->results[i].given_number &&
+		    slice_eq(c->results[k].unit_code, c->results[i].unit_code) &&
+		    slice_eq(t->results[k].register_code, n->register_code) &&
+		    t->results[k].year == n->year)
+			return true;
+	return false;
+}
+
 static bool take_given(struct spine *s, struct submitted_case *c, uint8_t i,
-		       struct numbered_result *n, const char *field)
+		       struct numbered_result *n, const struct taking *t, const char *field)
 {
 	const struct submitted_result *r = &c->results[i];
 	struct register_row row;
@@ -185,7 +199,7 @@ static bool take_given(struct spine *s, struct submitted_case *c, uint8_t i,
 		return false;
 	}
 	given_key(key, r->unit_code, n->register_code, n->year, r->given_number);
-	if (key_known(s, key, &other)) {
+	if (given_before(c, i, t) || key_known(s, key, &other)) {
 		refuse(&c->refusal, REASON_NUMBER_TAKEN, field, "%llu",
 		       (unsigned long long)r->given_number);
 		return false;
@@ -252,7 +266,7 @@ static bool bind_result(struct spine *s, struct submitted_case *c, uint8_t i, st
 		return false;
 	}
 	n->year = civil_vietnam(t->issued_ms).year;
-	if (r->given_number != 0 ? !take_given(s, c, i, n, field) :
+	if (r->given_number != 0 ? !take_given(s, c, i, n, t, field) :
 				   !take_number(s, c, i, n, t, field))
 		return false;
 	t->n = (uint8_t)(i + 1);
