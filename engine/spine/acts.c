@@ -343,6 +343,8 @@ static void void_found(struct spine *s, struct job *j)
 	}
 	register_voided(s->registers, j->voided.unit, j->voided.register_code, j->voided.year);
 	void_keys(s, &j->voided, pos);
+	/* From here on nobody retries it or voids it once more. */
+	inflight_set(s->inflight, j->row.sequence, STATE_VOID, REASON_NONE, j->voided.at_ms, &now);
 	if (track_open(s->track, pos, &j->track) != ST_OK)
 		spine_fail(s, "no memory for an accepted act; it stands in the journal");
 	j->type = JOB_VOID;
@@ -365,9 +367,22 @@ static void void_done(struct spine *s, struct job *j)
 {
 	struct state_change change;
 
-	if (inflight_drop(s->inflight, j->voided.sequence, STATE_VOID, j->voided.at_ms, &change))
-		notify_publish(s->notify, &change, 1);
-	atomic_fetch_add(&s->counters.voided, 1);
+	if (status_class(j->status) == CLASS_REJECT) {
+		/* The register's book has another entry for this number. */
+		inflight_set(s->inflight, j->voided.sequence, STATE_HELD,
+			     (enum reason)j->row.reason, j->row.parked_ms, &change);
+	} else if (j->status == ST_OK) {
+		if (inflight_drop(s->inflight, j->voided.sequence, STATE_VOID, j->voided.at_ms,
+				  &change))
+			notify_publish(s->notify, &change, 1);
+		atomic_fetch_add(&s->counters.voided, 1);
+	}
+}
+
+/* Done, or refused for ever; what a stop broke off is done at the next start. */
+static bool is_final(enum status st)
+{
+	return st == ST_OK || status_class(st) == CLASS_REJECT;
 }
 
 /* true: the job goes round once more and must not be freed. */
@@ -394,9 +409,9 @@ void act_finished(struct spine *s, struct job *j)
 		void_found(s, j);
 		return;
 	}
-	if (j->type == JOB_VOID && j->status == ST_OK)
+	if (j->type == JOB_VOID)
 		void_done(s, j);
-	if (j->track != NO_TRACK && j->status != ST_UNAVAILABLE)
+	if (j->track != NO_TRACK && is_final(j->status))
 		track_close(s->track, j->track);
 	if (a != NULL) {
 		if (j->type != JOB_ANSWER) {
