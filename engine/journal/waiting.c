@@ -395,6 +395,11 @@ bool waiting_find(const struct waiting *w, uint64_t sequence, struct waiting_row
 	return h != NULL;
 }
 
+bool waiting_after(const struct waiting *w, uint64_t sequence, struct waiting_row *out)
+{
+	return waiting_at(w, row_place(w, sequence + 1), out);
+}
+
 uint32_t waiting_count(const struct waiting *w)
 {
 	return w->rows_n;

@@ -37,6 +37,8 @@ enum status waiting_read(struct waiting *w, uint64_t sequence, uint8_t *buf, siz
 /* Rows by sequence, from index 0 until false. */
 bool waiting_at(const struct waiting *w, uint32_t index, struct waiting_row *out);
 bool waiting_find(const struct waiting *w, uint64_t sequence, struct waiting_row *out);
+/* The first row behind a sequence. */
+bool waiting_after(const struct waiting *w, uint64_t sequence, struct waiting_row *out);
 uint32_t waiting_count(const struct waiting *w);
 
 #endif

@@ -241,8 +241,11 @@ static bool unit_denied(const struct job *j)
 	       !j->act->unit_allowed(j->act, slice_str(j->row.unit));
 }
 
-/* A retried result's record is here: back into the pipeline, under a new signing time. */
-static void resume(struct spine *s, struct job *j)
+/*
+ * A retried result's record is here: back into the pipeline, under a new signing time. false: the
+ * journal is full just now.
+ */
+static bool resume(struct spine *s, struct job *j)
 {
 	struct record_numbered rec;
 	struct record_result r = { .sequence = j->row.sequence, .lane = j->row.lane,
@@ -257,16 +260,22 @@ static void resume(struct spine *s, struct job *j)
 	if (unit_denied(j) ||
 	    !inflight_get(s->inflight, r.sequence, &change, &lane, &accepted_ms) ||
 	    change.state != STATE_HELD)
-		return;		/* another's, or already on its way again */
+		return true;		/* another's, or already on its way again */
 	if (record_numbered_decode(&rec, slice_of(j->bytes, j->n)) != ST_OK)
-		return;
+		return true;
 	while (index < rec.results_n && rec.results[index].sequence != r.sequence)
 		index++;
+	/* Whatever the clock says now: nothing is signed before it is issued. */
+	if (r.at_ms < sequence_ms(r.sequence))
+		r.at_ms = sequence_ms(r.sequence);
 	p = calloc(1, sizeof(*p));
-	if (p == NULL || index == rec.results_n || record_result_encode(&r, &w) != ST_OK ||
-	    !append_record(s, RECORD_RESUMED, writer_slice(&w), &pos)) {
+	if (p == NULL || index == rec.results_n || record_result_encode(&r, &w) != ST_OK) {
 		free(p);
-		return;
+		return true;
+	}
+	if (!append_record(s, RECORD_RESUMED, writer_slice(&w), &pos)) {
+		free(p);
+		return false;
 	}
 	p->track = NO_TRACK;
 	p->sign_ms = r.at_ms;
@@ -281,10 +290,12 @@ static void resume(struct spine *s, struct job *j)
 	if (case_digest(rec.case_bytes, p->digest) != ST_OK)
 		log_error("spine", "a held case has no digest");
 	backlog_add(s, p);
+	s->resumed++;
 	if (inflight_set(s->inflight, r.sequence, STATE_NUMBERED, REASON_NONE, r.at_ms, &change))
 		notify_publish(s->notify, &change, 1);
 	if (j->act != NULL)
 		j->act->n++;
+	return true;
 }
 
 /* The row to be voided is known: its number's end goes through the journal. */
@@ -385,30 +396,10 @@ static bool is_final(enum status st)
 	return st == ST_OK || status_class(st) == CLASS_REJECT;
 }
 
-/* true: the job goes round once more and must not be freed. */
-static bool unparked(struct spine *s, struct job *j)
-{
-	if (j->status != ST_OK)
-		return false;
-	resume(s, j);
-	if (!j->more)
-		return false;
-	free(j->bytes);
-	j->bytes = NULL;
-	job_push(s, j);
-	return true;
-}
-
-void act_finished(struct spine *s, struct job *j)
+static void job_end(struct spine *s, struct job *j)
 {
 	struct act *a = j->act;
 
-	if (j->type == JOB_UNPARK && unparked(s, j))
-		return;
-	if (j->type == JOB_HELD_FIND && j->status == ST_OK) {
-		void_found(s, j);
-		return;
-	}
 	if (j->type == JOB_VOID)
 		void_done(s, j);
 	if (j->track != NO_TRACK && is_final(j->status))
@@ -422,4 +413,37 @@ void act_finished(struct spine *s, struct job *j)
 	}
 	free(j->bytes);
 	free(j);
+}
+
+void act_finished(struct spine *s, struct job *j)
+{
+	if (j->type == JOB_UNPARK) {
+		j->next = s->retry_first;
+		s->retry_first = j;
+		s->jobs_out++;
+	} else if (j->type == JOB_HELD_FIND && j->status == ST_OK) {
+		void_found(s, j);
+	} else {
+		job_end(s, j);
+	}
+}
+
+void retry_run(struct spine *s)
+{
+	while (s->retry_first != NULL && (s->resumed < RESUMED_MAX || s->stopping)) {
+		struct job *j = s->retry_first;
+
+		if (j->status != ST_OK && j->more)
+			log_error("waiting", "%s", j->error.text);
+		else if (j->status == ST_OK && j->bytes != NULL && !s->stopping && !resume(s, j))
+			return;
+		s->retry_first = j->next;
+		s->jobs_out--;
+		free(j->bytes);
+		j->bytes = NULL;
+		if (j->more && !s->stopping)
+			job_push(s, j);
+		else
+			job_end(s, j);
+	}
 }

@@ -65,6 +65,7 @@ void pending_settled(struct spine *s, struct pending *p)
 		return;
 	if (p->track != NO_TRACK)
 		track_close(s->track, p->track);
+	s->resumed -= p->waiting;
 	pending_free(s, p);
 }
 

@@ -253,6 +253,7 @@ static void turn(struct spine *s)
 
 	for (uint32_t i = 0; i < INBOX_MAX && (note = queue_pop(s->inbox)) != NULL; i++)
 		take_note(s, note);
+	retry_run(s);
 	number_run(s);
 	recycle_run(s);
 	journal_pump(s->journal);

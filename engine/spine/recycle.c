@@ -5,7 +5,6 @@
 #include "spine/spine.h"
 #include "spine/track.h"
 
-#define JOBS_MAX 256
 #define STORED_STEP_BYTES (256 * 1024)	/* how often "stored up to" rides along */
 
 /* ---- the janitor: blocking acts, one at a time ---- */
@@ -49,23 +48,17 @@ static enum status park_run(struct spine *s, struct job *j)
 			     st;
 }
 
-/* The first row from the wanted sequence on (0: of all), with its record. */
+/* The wanted row, or the next one behind it where all are wanted; with its record. */
 static enum status find_run(struct spine *s, struct job *j)
 {
 	uint64_t wanted = j->row.sequence;
 	bool all = j->act == NULL || j->act->sequence == 0;
 	struct waiting_row row;
-	uint32_t i = 0;
-	bool found = false;
+	bool found = all ? waiting_after(s->waiting, wanted, &row) :
+			   waiting_find(s->waiting, wanted, &row);
+	uint8_t *fitting;
+	enum status st;
 
-	if (!all) {
-		found = waiting_find(s->waiting, wanted, &row);
-	} else {
-		while (!found && waiting_at(s->waiting, i, &row)) {
-			found = row.sequence > wanted;
-			i++;
-		}
-	}
 	j->more = found && all;
 	if (!found)
 		return all ? ST_OK : error_set(&j->error, ST_NOT_FOUND,
@@ -73,9 +66,12 @@ static enum status find_run(struct spine *s, struct job *j)
 	j->row = row;
 	j->bytes = malloc(JOURNAL_RECORD_BYTES_MAX);
 	if (j->bytes == NULL)
-		return ST_NOMEM;
-	return waiting_read(s->waiting, row.sequence, j->bytes, JOURNAL_RECORD_BYTES_MAX, &j->n,
-			    &j->error);
+		return error_set(&j->error, ST_NOMEM, "no memory to read a held result");
+	st = waiting_read(s->waiting, row.sequence, j->bytes, JOURNAL_RECORD_BYTES_MAX, &j->n,
+			  &j->error);
+	if (st == ST_OK && (fitting = realloc(j->bytes, j->n)) != NULL)
+		j->bytes = fitting;
+	return st;
 }
 
 static void list_run(struct spine *s, struct act *a)

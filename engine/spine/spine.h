@@ -92,6 +92,8 @@ struct job {
 	struct job *next;
 };
 
+#define JOBS_MAX 256			/* more acts of the janitor: no new batch is sealed */
+#define RESUMED_MAX (2 * BATCH_ITEMS_MAX)	/* the waiting room comes back that many at a time */
 #define SIGN_REQUESTS_MAX BATCHES_IN_FLIGHT_MAX
 
 /* The signer's socket. */
@@ -155,6 +157,8 @@ struct spine {
 	pthread_t janitor;
 	struct job *job_first, *job_last;	/* not pushed yet: queue full, or not durable yet */
 	struct job *parked_first;	/* parked, whose PARKED record found the journal full */
+	struct job *retry_first;	/* UNPARK with its row, until few enough are on their way */
+	uint32_t resumed;		/* results of the waiting room on their way */
 	uint32_t jobs_out;		/* with the janitor or in these lists */
 	bool recycling;
 	/* just behind the newest record: durable when the journal is */
@@ -237,6 +241,8 @@ void signing_tick(struct spine *s);
 void act_run(struct spine *s, struct act *a);
 /* UNPARK, HELD_*, VOID, LINK, ANSWER: the janitor is through with it. Frees j. */
 void act_finished(struct spine *s, struct job *j);
+/* Held results back into the pipeline, as it has room. */
+void retry_run(struct spine *s);
 /* A VOID record at pos: a repeated submission is answered with it. */
 void void_keys(struct spine *s, const struct record_result *r, uint64_t pos);
 
