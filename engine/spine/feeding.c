@@ -187,14 +187,18 @@ static void fill(struct spine *s, struct batch *b)
 	}
 }
 
+/* What the janitor has to park is held in memory: it must keep up. */
+bool feed_waits(const struct spine *s)
+{
+	return s->backlog.cases == 0 || batch_in_flight(s->batches) >= s->config->batches ||
+	       s->jobs_out >= JOBS_MAX || s->failure.status != ST_OK;
+}
+
 static bool due(const struct spine *s)
 {
-	uint32_t in_flight = batch_in_flight(s->batches);
-
-	if (s->backlog.cases == 0 || in_flight >= s->config->batches ||
-	    s->failure.status != ST_OK)
+	if (feed_waits(s))
 		return false;
-	return in_flight == 0 || s->backlog.cases >= BATCH_ITEMS_MAX ||
+	return batch_in_flight(s->batches) == 0 || s->backlog.cases >= BATCH_ITEMS_MAX ||
 	       s->backlog.first[PRIORITY_INTERACTIVE] != NULL ||
 	       io_boot_ns() - s->backlog.oldest_ns >= s->config->batch_age_ms * 1000000ull;
 }

@@ -275,7 +275,7 @@ static uint32_t wait_ms(struct spine *s)
 	}
 	if (!queue_arm(s->inbox))
 		return 0;
-	if (s->backlog.cases == 0 || batch_in_flight(s->batches) >= s->config->batches)
+	if (feed_waits(s))
 		return TICK_MS;
 	age_ms = (io_boot_ns() - s->backlog.oldest_ns) / 1000000;
 	return age_ms >= s->config->batch_age_ms ? 1 : s->config->batch_age_ms - (uint32_t)age_ms;

@@ -224,6 +224,8 @@ void change_fill(struct spine *s, struct state_change *out, const struct numbere
 /* feeding.c: backlog → batches → stages → done */
 void backlog_add(struct spine *s, struct pending *p);
 void feed_run(struct spine *s);
+/* No batch is sealed now, however old the backlog is. */
+bool feed_waits(const struct spine *s);
 void feed_pressed(struct spine *s, struct batch *b);
 void feed_signed(struct spine *s, struct batch *b);
 void feed_stored(struct spine *s, struct batch *b);
