@@ -69,11 +69,11 @@ static void register_record(struct spine *s, struct act *a, enum record_type typ
 	answer_when_durable(s, a);
 }
 
-static bool kind_uses(const struct spine *s, struct slice code)
+static bool kind_uses(const struct catalogue *c, struct slice code)
 {
 	const struct kind *k;
 
-	for (uint32_t i = 0; (k = catalogue_kind_at(s->catalogue, i)) != NULL; i++)
+	for (uint32_t i = 0; (k = catalogue_kind_at(c, i)) != NULL; i++)
 		if (slice_eq(slice_str(k->register_code), code))
 			return true;
 	return false;
@@ -83,12 +83,15 @@ static void register_act_open(struct spine *s, struct act *a)
 {
 	uint32_t day = day_vietnam(io_wall_ms());
 	struct register_row row;
+	struct catalogue *c = spine_catalogue(s);
+	bool unit_known = catalogue_unit(c, a->unit, day) != NULL, code_known = kind_uses(c, a->code);
 
+	catalogue_unref(c);
 	if (a->year == 0)
 		a->year = day / 10000;
-	if (catalogue_unit(s->catalogue, a->unit, day) == NULL)
+	if (!unit_known)
 		refuse_act(a, ST_NOT_FOUND, "the agency is not in the catalogue today");
-	else if (!kind_uses(s, a->code))
+	else if (!code_known)
 		refuse_act(a, ST_NOT_FOUND, "no document kind uses this register code");
 	else if (a->first == 0)
 		refuse_act(a, ST_INVALID, "the next number must be at least 1");

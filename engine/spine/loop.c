@@ -172,6 +172,16 @@ enum status spine_start(struct spine *s, struct error *e)
 	return st;
 }
 
+struct catalogue *spine_catalogue(struct spine *s)
+{
+	struct catalogue *c;
+
+	pthread_mutex_lock(&s->lock);
+	c = catalogue_ref(s->catalogue);
+	pthread_mutex_unlock(&s->lock);
+	return c;
+}
+
 enum status spine_reload(struct spine *s, struct error *e)
 {
 	struct catalogue_config cc;

@@ -22,13 +22,7 @@ static enum status act(void *ctx, struct act *a)
 
 static struct catalogue *catalogue_now(void *ctx)
 {
-	struct spine *s = ctx;
-	struct catalogue *c;
-
-	pthread_mutex_lock(&s->lock);
-	c = catalogue_ref(s->catalogue);
-	pthread_mutex_unlock(&s->lock);
-	return c;
+	return spine_catalogue(ctx);
 }
 
 static const struct codeset *coverage(void *ctx)

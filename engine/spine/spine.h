@@ -202,6 +202,8 @@ bool spine_settled(const struct spine *s);
 enum status spine_post(struct spine *s, enum note kind, void *p);
 /* Something durable failed: nothing more is acknowledged, the engine stops. */
 void spine_fail(struct spine *s, const char *fmt, ...) printf_like(2, 3);
+/* The catalogue in force, referenced. Any thread. */
+struct catalogue *spine_catalogue(struct spine *s);
 /* Catalogue and keyring from their folders again; the old ones serve on if one is broken. */
 enum status spine_reload(struct spine *s, struct error *e) must_use;
 
