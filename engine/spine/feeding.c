@@ -123,9 +123,10 @@ static bool sign_time_renew(struct spine *s, struct pending *p, const struct rec
 	struct record_result r = { .sequence = rec->results[p->next_result].sequence,
 				   .lane = rec->results[p->next_result].lane,
 				   .at_ms = io_wall_ms() };
+	int64_t sign_ms = p->sign_ms != 0 ? p->sign_ms : rec->issued_ms;
 	uint64_t pos;
 
-	if (p->sign_ms != 0 || r.at_ms - rec->issued_ms <= SIGN_REPLAY_MS_MAX)
+	if (r.at_ms - sign_ms <= SIGN_REPLAY_MS_MAX)
 		return true;
 	if (record_result_encode(&r, &w) != ST_OK ||
 	    !append_record(s, RECORD_RESUMED, writer_slice(&w), &pos))
