@@ -35,6 +35,11 @@ static void signer_lost(struct spine *s, const char *why)
 		log_warn("signer", "%s; %s", why, l->waiting != NULL ?
 			 "unanswered batches are asked again" : "nothing was unanswered");
 		shutdown(l->fd, SHUT_RDWR);
+		/* Its number may be another's soon: nothing may look at it under that any more. */
+		if (l->receiving)
+			io_cancel(s->io, &l->recv_op);
+		if (l->sending)
+			io_cancel(s->io, &l->send_op);
 		close(l->fd);
 	}
 	l->fd = -1;
