@@ -30,6 +30,10 @@ enum status spine_post(struct spine *s, enum note kind, void *p)
 	uintptr_t v = (uintptr_t)p;
 
 	assert((v & NOTE_MASK) == 0);
+	/* The other half is for what must come back: batches and jobs. */
+	if ((kind == NOTE_SUBMISSION || kind == NOTE_ACT) &&
+	    queue_count(s->inbox) >= INBOX_MAX / 2)
+		return ST_FULL;
 	return queue_push(s->inbox, (void *)(v | kind));
 }
 
