@@ -351,8 +351,9 @@ static void check_only(struct spine *s, struct submitted_case *c)
 			if (key_known(s, key, &other))
 				refuse(&c->refusal, REASON_NUMBER_TAKEN, "results", "%llu",
 				       (unsigned long long)r->given_number);
-		} else if (!register_find(s->registers, r->unit_code, code, year, &row) &&
-			   !register_find(s->registers, r->unit_code, code, year - 1, &row)) {
+		} else if ((!register_find(s->registers, r->unit_code, code, year, &row) &&
+			    !register_find(s->registers, r->unit_code, code, year - 1, &row)) ||
+			   row.closed) {
 			refuse(&c->refusal, REASON_REGISTER_NOT_OPEN, "results", "%s %u",
 			       r->kind->register_code, year);
 		}
