@@ -443,7 +443,7 @@ static enum status buffers_new(struct journal *j, const struct journal_config *c
 	return ST_OK;
 }
 
-static enum status lock_take(struct journal *j, const char *dir, struct error *e)
+enum status journal_lock(const char *dir, int *lock, struct error *e)
 {
 	char path[PATH_MAX];
 	enum status st = dir_make(dir, 0700, e);
@@ -452,7 +452,7 @@ static enum status lock_take(struct journal *j, const char *dir, struct error *e
 		return st;
 	if (snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path) - 16)
 		return error_set(e, ST_INVALID, "%s: path too long", dir);
-	return dir_lock(path, &j->lock, e);
+	return dir_lock(path, lock, e);
 }
 
 static void resume(struct journal *j, const struct journal_end *end)
@@ -487,8 +487,8 @@ enum status journal_open(struct journal **out, struct io *io, const struct journ
 	j->io = io;
 	j->lock = -1;
 	st = buffers_new(j, cfg, e);
-	if (st == ST_OK)
-		st = lock_take(j, cfg->dir, e);
+	if (st == ST_OK && !cfg->locked)
+		st = journal_lock(cfg->dir, &j->lock, e);
 	if (st == ST_OK)
 		st = segments_open(&j->segments, cfg->dir, cfg->segment_bytes, cfg->slots, e);
 	if (st == ST_OK)

@@ -40,7 +40,14 @@ struct journal_config {
 	uint32_t segment_bytes;		/* JOURNAL_SEGMENT_BYTES; in 4 KiB, never changed later */
 	uint32_t slots;			/* JOURNAL_SLOTS_DEFAULT; at least 2 */
 	uint32_t depth;			/* writes in flight, 1 … JOURNAL_DEPTH_MAX */
+	bool locked;			/* the caller holds DATA's lock, longer than the journal */
 };
+
+/*
+ * DATA's lock, for one who changes more of DATA than the journal: a second engine gets ST_EXISTS
+ * naming the holder's pid. *lock is a descriptor; closing it gives the lock back.
+ */
+enum status journal_lock(const char *dir, int *lock, struct error *e) must_use;
 
 /*
  * One record at replay; payload borrowed during the call. Not ST_OK stops the replay. It is acted
@@ -50,7 +57,7 @@ typedef enum status (*journal_replay_fn)(void *ctx, uint64_t pos, uint8_t type,
 					 struct slice payload, struct error *e);
 
 /*
- * Takes DATA's lock (a second engine gets ST_EXISTS naming the holder's pid), gives every record
+ * Takes DATA's lock unless the caller has it, gives every record
  * from `from` on to replay in order up to the end (torn tail cut; damage in the middle: ST_DAMAGED
  * with segment and offset), allocates and zeroes what the pool lacks (ST_NOSPACE says how many
  * bytes are needed), flushes, and testifies the start. ST_PRECONDITION: segments had another size

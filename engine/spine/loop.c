@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "spine/spine.h"
@@ -68,6 +69,7 @@ enum status spine_new(struct spine **out, const struct config *c, int control_fd
 	s->config = c;
 	s->control = control_fd;
 	s->signer.fd = -1;
+	s->data_lock = -1;
 	s->started_ms = io_wall_ms();
 	if (asprintf(&s->archive, "%s/catalogue", c->data) < 0)
 		s->archive = NULL;
@@ -148,6 +150,8 @@ void spine_free(struct spine *s)
 	free(s->record);
 	free(s->archive);
 	free(s->counters_dir);
+	if (s->data_lock >= 0)
+		close(s->data_lock);
 	free(s);
 }
 

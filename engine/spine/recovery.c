@@ -556,11 +556,15 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 	char path[PATH_BYTES];
 	struct journal_config jc = { .dir = path,
 				     .segment_bytes = c->journal_segment_mb * 1024 * 1024,
-				     .slots = c->journal_slots, .depth = JOURNAL_DEPTH_MAX };
+				     .slots = c->journal_slots, .depth = JOURNAL_DEPTH_MAX,
+				     .locked = true };
 	struct store_config sc = { .dir = path, .witness = c->witness };
-	enum status st = identity_open(&s->identity, below(s, "identity", path), io_wall_ms(),
-				       true, e);
+	/* First: opening the other folders already tidies them. */
+	enum status st = journal_lock(below(s, "journal", path), &s->data_lock, e);
 
+	if (st == ST_OK)
+		st = identity_open(&s->identity, below(s, "identity", path), io_wall_ms(),
+				   true, e);
 	if (st == ST_OK)
 		st = sources_open(s, e);
 	if (st == ST_OK)

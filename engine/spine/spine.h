@@ -124,6 +124,7 @@ struct spine {
 	char *archive;			/* DATA/catalogue */
 	char *counters_dir;		/* DATA/counters */
 	struct io *io;
+	int data_lock;			/* held until all else is closed; -1: not yet */
 	struct journal *journal;
 	struct keyindex *keys;
 	/* touched by the janitor alone once running; rows are in `inflight` */
