@@ -94,7 +94,6 @@ struct job {
 
 #define JOBS_MAX 256			/* more acts of the janitor: no new batch is sealed */
 #define RESUMED_MAX (2 * BATCH_ITEMS_MAX)	/* the waiting room comes back that many at a time */
-#define SIGN_REQUESTS_MAX BATCHES_IN_FLIGHT_MAX
 
 /* The signer's socket. */
 struct signer_link {
