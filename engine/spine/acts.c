@@ -84,7 +84,8 @@ static void register_act_open(struct spine *s, struct act *a)
 	uint32_t day = day_vietnam(io_wall_ms());
 	struct register_row row;
 	struct catalogue *c = spine_catalogue(s);
-	bool unit_known = catalogue_unit(c, a->unit, day) != NULL, code_known = kind_uses(c, a->code);
+	bool unit_known = catalogue_unit(c, a->unit, day) != NULL;
+	bool code_known = kind_uses(c, a->code);
 
 	catalogue_unref(c);
 	if (a->year == 0)

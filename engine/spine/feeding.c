@@ -174,7 +174,7 @@ static void fill(struct spine *s, struct batch *b)
 	uint8_t priority;
 
 	while ((p = backlog_first(s, &priority)) != NULL && b->items_n < BATCH_ITEMS_MAX) {
-		/* Nothing is signed that a crash could take back: the store never knows more than the journal. */
+		/* Nothing is signed that a crash could take back: the store never knows more. */
 		if (p->pos >= journal_durable(s->journal) && !p->waiting)
 			return;
 		if (p->large && b->items_n > 0)

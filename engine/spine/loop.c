@@ -121,7 +121,7 @@ void spine_free(struct spine *s)
 	if (s == NULL)
 		return;
 	janitor_stop(s);
-	/* First: it runs io until its writes are back, and what else completes then must find its owner. */
+	/* First: it runs io until its writes are back; what else completes finds its owner. */
 	journal_close(s->journal);
 	pipeline_free(s->pipeline);
 	signing_stop(s);
