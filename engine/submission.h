@@ -46,6 +46,8 @@ struct submitted_case {
 	uint32_t index;			/* in the request */
 	uint8_t priority;
 	bool replaces;			/* a result replaces another: intake's readers look at that one first */
+	struct slice wire;		/* refused as of today, perhaps issued before: the readers look */
+	const struct refusal *unless_before;	/* the refusal that holds if it was not issued before */
 	struct slice code;
 	struct slice bytes;		/* canonical case, in submission.arena */
 	uint8_t digest[SHA256_BYTES];

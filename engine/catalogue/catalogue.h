@@ -136,7 +136,7 @@ struct kind {
 	int16_t validity_field;		/* DATE field that ends it; -1: none */
 	int16_t child_birth_field;	/* DATE field: a guardian's holding ends 18 years later; -1 */
 	uint8_t fields_n, blocks_n;
-	const struct field_def *fields;
+	const struct field_def *fields;	/* by name */
 	const struct block *blocks;
 	uint8_t field_slots_mask;	/* open addressing over field names, for kind_field() */
 	const uint8_t *field_slots;	/* field index + 1; 0 = empty */

@@ -203,6 +203,11 @@ static void read_field(struct form *f, const json_t *v, struct field_def *d)
 	}
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct field_def *)a)->name, ((const struct field_def *)b)->name);
+}
+
 static struct field_def *read_fields(struct form *f, const json_t *v, struct kind *k)
 {
 	const json_t *list = form_list(f, v, "fields", FORM_REQUIRED, FIELDS_MAX);
@@ -221,6 +226,9 @@ static struct field_def *read_fields(struct form *f, const json_t *v, struct kin
 	form_leave(f);
 	if (f->status != ST_OK)
 		return NULL;
+	/* By name: the canonical case has this order, and a later version may list its fields otherwise. */
+	if (f->status == ST_OK)
+		qsort(fields, n, sizeof(*fields), by_name);
 	k->fields = fields;
 	k->fields_n = (uint8_t)n;
 	index_fields(f, k);

@@ -14,7 +14,7 @@ struct entry {
 	struct slot *slot;
 	size_t bytes;
 	bool done, want_receipts;
-	bool unchecked;			/* for the readers: it replaces results */
+	bool unchecked;			/* for the readers first */
 };
 
 /*
@@ -252,7 +252,7 @@ static bool take(struct call *c, struct stream *s, struct entry *e, uint32_t *le
 static void enter(struct call *c, struct stream *s, const struct entry *e, uint32_t left)
 {
 	struct submission *sub = &e->slot->submission;
-	bool unchecked = left > 0 && submit_replaces(sub);
+	bool unchecked = left > 0 && submit_for_readers(sub);
 	struct fault f;
 
 	pthread_mutex_lock(&s->lock);
@@ -313,7 +313,7 @@ void stream_work(struct call *c, struct read_thread *r)
 	struct fault f;
 
 	while ((sub = unchecked_next(c->state)) != NULL) {
-		if (replaced_check(c, r, sub) == 0)
+		if (submit_look(c, r, sub) == 0)
 			stream_answer(sub);
 		else if (!submit_push(c, sub, &f))
 			not_taken(sub, &f);

@@ -73,6 +73,9 @@ static bool read_case(struct call *c, struct submitted_case *out, struct slice w
 			out->replaces |= raw.results[i].replaces.n > 0;
 		return true;
 	}
+	/* It may have been right when it was issued: then it is a repetition, for ever. */
+	if (earlier_possible(&raw, out->refusal.reason))
+		out->wire = arena_copy(a, wire);
 	/* A reject names its case; the request is gone by then. */
 	out->code = raw.code.n <= CASE_CODE_BYTES_MAX ? arena_copy(a, raw.code) : slice_of(NULL, 0);
 	if (out->code.p == NULL)
@@ -111,7 +114,8 @@ bool submit_fill(struct call *c, struct submission *s, const struct case_list *l
 		/* Not the results, most of which no case uses. */
 		memset(&s->cases[i], 0, offsetof(struct submitted_case, results));
 		s->cases[i].index = i;
-		*left += read_case(c, &s->cases[i], list->wire[i], &env, &s->arena);
+		*left += read_case(c, &s->cases[i], list->wire[i], &env, &s->arena) ||
+			 s->cases[i].wire.n > 0;
 	}
 	atomic_fetch_add_explicit(&c->in->cases, list->n, memory_order_relaxed);
 	atomic_fetch_add_explicit(&c->in->cases_rejected, list->n - *left, memory_order_relaxed);
@@ -135,10 +139,11 @@ struct unary {
 	bool single;
 };
 
-bool submit_replaces(const struct submission *s)
+bool submit_for_readers(const struct submission *s)
 {
 	for (uint32_t i = 0; i < s->cases_n; i++)
-		if (s->cases[i].replaces && s->cases[i].refusal.reason == REASON_NONE)
+		if (s->cases[i].wire.n > 0 ||
+		    (s->cases[i].replaces && s->cases[i].refusal.reason == REASON_NONE))
 			return true;
 	return false;
 }
@@ -247,11 +252,17 @@ static bool accept_request(struct call *c, bool single, struct fault *f)
 	c->request = NULL;
 	if (left == 0)
 		reply(c, &u->slot->submission);
-	else if (submit_replaces(&u->slot->submission))
+	else if (submit_for_readers(&u->slot->submission))
 		call_queue(c);
 	else
 		return submit_push(c, &u->slot->submission, f);
 	return true;
+}
+
+uint32_t submit_look(struct call *c, struct read_thread *r, struct submission *s)
+{
+	earlier_check(c, r, s);
+	return replaced_check(c, r, s);
 }
 
 void submit_work(struct call *c, struct read_thread *r)
@@ -259,7 +270,7 @@ void submit_work(struct call *c, struct read_thread *r)
 	struct submission *s = &((struct unary *)c->state)->slot->submission;
 	struct fault f;
 
-	if (replaced_check(c, r, s) == 0)
+	if (submit_look(c, r, s) == 0)
 		reply(c, s);
 	else if (!submit_push(c, s, &f))
 		refuse_call(c, &f);

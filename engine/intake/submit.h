@@ -4,6 +4,7 @@
 #ifndef TRIEN_INTAKE_SUBMIT_H
 #define TRIEN_INTAKE_SUBMIT_H
 
+#include "intake/raw.h"
 #include "intake/server.h"
 
 /* A request's cases before they are read: slices of the request, in the worker's gather arena. */
@@ -24,8 +25,19 @@ bool submit_push(struct call *c, struct submission *s, struct fault *f);
 bool submit_list(struct slice request, uint32_t number, struct arena *a, struct case_list *out,
 		 struct fault *f);
 
-/* Does a case of it replace results? Then it goes through the readers. */
-bool submit_replaces(const struct submission *s);
+/*
+ * Must the readers look at it first? At cases that replace results, and at those refused as of today that
+ * may have been issued when they were right: an agency may be gone, a kind may have changed.
+ */
+bool submit_for_readers(const struct submission *s);
+/* Reader thread: earlier_check(), then replaced_check(). */
+uint32_t submit_look(struct call *c, struct read_thread *r, struct submission *s);
+/*
+ * earlier.c, reader thread: judges refused cases by the day on which their first result was issued. The
+ * refusal of today holds for one that the spine does not know by its keys.
+ */
+void earlier_check(struct call *c, struct read_thread *r, struct submission *s);
+bool earlier_possible(const struct raw_case *raw, enum reason why);
 /*
  * replaced.c, reader thread: refuses the cases whose `replaces` names no result that this one may
  * replace. Returns how many cases are left for the spine.

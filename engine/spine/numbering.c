@@ -369,7 +369,13 @@ static bool number_case(struct spine *s, struct submission *sub, struct submitte
 	uint64_t pos;
 	bool bound = true;
 
-	if (c->refusal.reason != REASON_NONE || decided_before(s, c) || refused_now(s, c))
+	if (c->refusal.reason != REASON_NONE || decided_before(s, c))
+		return true;
+	if (c->unless_before != NULL) {
+		c->refusal = *c->unless_before;
+		return true;
+	}
+	if (refused_now(s, c))
 		return true;
 	if (sub->validate_only) {
 		check_only(s, c);

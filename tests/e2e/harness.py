@@ -67,6 +67,7 @@ class Engine:
         self.algorithm = algorithm
         self.settings = {"development": "true", "insecure_loopback": "tester",
                          "journal_segment_mb": "4", "journal_slots": "6", **settings}
+        self.environment = dict(os.environ)
         self.process = None
         self.channels = []
 
@@ -112,7 +113,7 @@ class Engine:
             for what, value in (limits or {}).items():
                 resource.setrlimit(what, value)
 
-        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(self.command(), env=self.environment, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL,
                                         stderr=self.log_path.open("ab"), preexec_fn=child)
         if ready:

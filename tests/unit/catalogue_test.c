@@ -69,10 +69,13 @@ static void reads_what_the_file_says(void **state)
 	assert_int_equal(k->validity_field, kind_field(k, slice_str("den")));
 	assert_int_equal(k->child_birth_field, kind_field(k, slice_str("sinh")));
 	assert_int_equal(k->fields_n, 6);
-	assert_int_equal(k->fields[0].bytes_max, 400);
-	assert_int_equal(k->fields[3].max, 100);
-	assert_int_equal(k->fields[5].rows_max, 100);
-	assert_int_equal(k->fields[5].columns[1].width_permille, 400);
+	assert_int_equal(k->fields[kind_field(k, slice_str("ten"))].bytes_max, 400);
+	assert_int_equal(k->fields[kind_field(k, slice_str("so"))].max, 100);
+	/* By name, whatever the file's order. */
+	assert_string_equal(k->fields[0].name, "bang");
+	assert_string_equal(k->fields[5].name, "ten");
+	assert_int_equal(k->fields[0].rows_max, 100);
+	assert_int_equal(k->fields[0].columns[1].width_permille, 400);
 	assert_int_equal(k->blocks_n, 6);
 	assert_int_equal(k->blocks[1].align, 'j');
 	assert_true(k->blocks[1].indent);
