@@ -160,8 +160,9 @@ enum status client_open(struct client **out, const struct client_options *o, str
 
 	if (c == NULL)
 		return error_set(e, ST_NOMEM, "out of memory");
-	/* Errors are told by us. */
+	/* Errors are told by us; names are looked up as everywhere else on this system. */
 	setenv("GRPC_VERBOSITY", "NONE", 0);
+	setenv("GRPC_DNS_RESOLVER", "native", 0);
 	grpc_init();
 	c->timeout_s = o->timeout_s;
 	st = choose_target(c, o, e);
