@@ -131,8 +131,9 @@ static void pause_ms(uint32_t ms)
 
 /*
  * A store that is away or full keeps its batch: nothing is lost, the backlog grows in the journal.
+ * False: it failed for good, or we stop.
  */
-static void store_batch(struct pipeline *p, struct batch *b)
+static bool store_batch(struct pipeline *p, struct batch *b)
 {
 	uint32_t wait_ms = RETRY_MS_MIN;
 
@@ -143,13 +144,17 @@ static void store_batch(struct pipeline *p, struct batch *b)
 
 		if (st == ST_OK) {
 			atomic_store(&p->store_up, true);
-			return;
+			return true;
+		}
+		if (st == ST_IO || st == ST_DAMAGED) {
+			p->cfg.store_failed(p->cfg.ctx, &e);
+			return false;
 		}
 		if (atomic_exchange(&p->store_up, false))
 			log_error("store", "%s: %s; trying again", status_name(st), e.text);
 		atomic_fetch_add(&p->store_retries, 1);
 		if (atomic_load(&p->stopping))
-			return;
+			return false;
 		pause_ms(wait_ms);
 		wait_ms = wait_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : wait_ms * 2;
 	}
@@ -161,8 +166,8 @@ static void *store_main(void *arg)
 	struct batch *b;
 
 	while ((b = queue_wait(p->batches, -1)) != NULL) {
-		store_batch(p, b);
-		p->cfg.done(p->cfg.ctx, b);
+		if (store_batch(p, b))
+			p->cfg.done(p->cfg.ctx, b);
 	}
 	return NULL;
 }

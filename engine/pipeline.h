@@ -26,6 +26,8 @@ struct pipeline_config {
 	struct store *store;
 	/* Worker or store thread: the batch is the caller's again. */
 	void (*done)(void *ctx, struct batch *b);
+	/* Store thread: a write failed for good. No batch comes back from the store any more. */
+	void (*store_failed)(void *ctx, const struct error *e);
 	int64_t (*now_ms)(void *ctx);
 	void *ctx;
 };

@@ -47,6 +47,15 @@ static void batch_back(void *ctx, struct batch *b)
 	assert(st == ST_OK);
 }
 
+/* The first failed write of the store, too, is final: what waits stands in the journal. */
+static void store_failed(void *ctx, const struct error *e)
+{
+	struct spine *s = ctx;
+
+	s->store_failure = *e;
+	atomic_store(&s->store_dead, true);
+}
+
 static int64_t wall_now(void *ctx)
 {
 	return io_wall_ms();
@@ -159,6 +168,7 @@ enum status spine_start(struct spine *s, struct error *e)
 {
 	struct pipeline_config cfg = { .workers = s->config->workers, .render = s->render,
 				       .store = s->store, .done = batch_back,
+				       .store_failed = store_failed,
 				       .now_ms = wall_now, .ctx = s };
 	enum status st = pipeline_new(&s->pipeline, &cfg, e);
 
@@ -310,6 +320,8 @@ static bool ended(struct spine *s)
 {
 	if (journal_failed(s->journal, &s->failure))
 		return true;
+	if (s->failure.status == ST_OK && atomic_load(&s->store_dead))
+		s->failure = s->store_failure;
 	if (s->failure.status != ST_OK)
 		return true;
 	if (!atomic_load(&s->stop))

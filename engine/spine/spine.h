@@ -173,6 +173,8 @@ struct spine {
 
 	bool numbering, stopping;
 	struct error failure;		/* status not ST_OK: the engine stops */
+	struct error store_failure;	/* the store thread's, valid once store_dead is set */
+	atomic_bool store_dead;
 	int64_t started_ms;
 	uint64_t drain_until_ns;
 	struct counters counters;
