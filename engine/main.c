@@ -66,9 +66,10 @@ static int help(int argc, char **argv)
 		config_help(stdout);
 	}
 	printf("\nExit codes: 0 done · 1 not so (rejects, failed verification) · 2 wrong usage · "
-	       "3 undetermined,\nnot all done · 65 data damaged or in the way · 66 a file cannot be "
-	       "read · 69 engine not reached ·\n70 internal · 71 operating system · 73 a file cannot "
-	       "be made · 74 input/output · 75 try again ·\n77 not allowed · 78 configuration\n");
+	       "3 undetermined,\nnot all done · 65 data damaged or in the way · 66 a file cannot "
+	       "be read · 69 engine not reached ·\n70 internal · 71 operating system · 73 a file "
+	       "cannot be made · 74 input/output · 75 try again ·\n77 not allowed · 78 "
+	       "configuration\n");
 	if (one == NULL)
 		printf("`trien help COMMAND` says more; --json everywhere gives machines their "
 		       "form.\n");

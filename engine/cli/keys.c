@@ -400,6 +400,12 @@ int cli_keys(int argc, char **argv)
 	bool wants_dev = argc > 1 && strcmp(argv[1], "dev") == 0;
 	bool wants_list = argc > 1 && strcmp(argv[1], "list") == 0;
 
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			fputs(usage, stdout);
+			return 0;
+		}
+	}
 	if ((!wants_dev && !wants_list) || !read_options(&o, argc - 1, argv + 1)) {
 		fputs(usage, stderr);
 		return 2;
