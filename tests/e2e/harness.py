@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -108,14 +107,13 @@ class Engine:
     def start(self, ready=True, limits=None, registers=True):
         self.log_mark = self.log_path.stat().st_size if self.log_path.exists() else 0
 
-        def child():
-            os.setsid()
-            for what, value in (limits or {}).items():
-                resource.setrlimit(what, value)
-
-        self.process = subprocess.Popen(self.command(), env=self.environment, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL,
-                                        stderr=self.log_path.open("ab"), preexec_fn=child)
+        # No code of ours between fork and exec: a fork of a process with gRPC's threads may die.
+        words = self.command()
+        if limits:
+            words = ["prlimit", *(f"--{what}={value}" for what, value in limits.items()), *words]
+        self.process = subprocess.Popen(words, env=self.environment, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=self.log_path.open("ab"),
+                                        start_new_session=True)
         if ready:
             wait_for(self.is_ready, 40)
             if registers:

@@ -1,7 +1,6 @@
 """Whatever dies: nothing acknowledged is lost, nothing is issued twice, no number changes."""
 import os
 import random
-import resource
 import shutil
 import signal
 import threading
@@ -236,7 +235,7 @@ def test_a_full_disk_loses_nothing(engine):
     ids, _ = issued(engine, 5)
     assert engine.stop() == 0
     limit = max(p.stat().st_size for p in engine.data.rglob("*") if p.is_file()) + 4096
-    engine.start(registers=False, ready=False, limits={resource.RLIMIT_FSIZE: (limit, limit)})
+    engine.start(registers=False, ready=False, limits={"fsize": limit})
     harness.wait_for(lambda: "ready on" in engine.log() or engine.process.poll() is not None, 30)
     cases = [case() for _ in range(300)]
     receipts = []
@@ -260,7 +259,7 @@ def test_a_full_disk_loses_nothing(engine):
 
 def test_no_room_for_the_journal(engine, tmp_path):
     """The pool is made at the start or not at all."""
-    engine.start(ready=False, limits={resource.RLIMIT_FSIZE: (1 << 20, 1 << 20)})
+    engine.start(ready=False, limits={"fsize": 1 << 20})
     assert engine.wait_end() != 0
     assert "journal" in engine.log()
     shutil.rmtree(engine.data / "journal", ignore_errors=True)
