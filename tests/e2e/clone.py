@@ -29,7 +29,8 @@ def stop_left(folder, signal=signals.SIGTERM):
     for entry in pathlib.Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            if words[1:2] == [b"serve"] and pathlib.Path(os.readlink(entry / "cwd")).is_relative_to(folder):
+            where = pathlib.Path(os.readlink(entry / "cwd"))
+            if words[1:2] == [b"serve"] and where.is_relative_to(folder):
                 left.append(int(entry.name))
                 os.kill(left[-1], signal)
     return left

@@ -65,7 +65,8 @@ def test_demo_keep_prints_what_works(copy):
                               text=True, timeout=120)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         assert done.stdout.strip(), line
-    refused = subprocess.run(["./run", "demo"], cwd=copy, capture_output=True, text=True, timeout=120)
+    refused = subprocess.run(["./run", "demo"], cwd=copy, capture_output=True, text=True,
+                             timeout=120)
     assert refused.returncode == 1 and "still runs" in refused.stderr
     subprocess.run(["bash", "-c", lines[-1]], check=True)
     harness.wait_for(lambda: not stop_left(copy, signal=0), 30)

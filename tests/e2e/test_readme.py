@@ -1,4 +1,4 @@
-"""README.md is true: its blocks are run as they are printed, one after the other, in a fresh clone."""
+"""README.md is true: its blocks are run as printed, one after the other, in a fresh copy."""
 import re
 import shutil
 import subprocess
@@ -62,7 +62,8 @@ class Reader:
 
     def has_packages(self):
         python = self.folder / FETCHED / "bin" / "python"
-        return python.exists() and subprocess.run([python, "-c", "import grpc_tools"]).returncode == 0
+        return python.exists() and subprocess.run([python, "-c",
+                                                   "import grpc_tools"]).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,8 @@ def test_the_other_blocks_hold_no_command_but_run():
 def test_what_it_names_is_there():
     text = (harness.ROOT / "README.md").read_text()
     names = set(re.findall(r"\]\(([\w./-]+)\)", text)) | set(re.findall(r'src="([^"]+)"', text))
-    names |= {folder + door for folder, door in re.findall(r"^\| `(engine/\w*/?)` \| `([\w./]+)`", text, re.M)}
+    names |= {folder + door for folder,
+              door in re.findall(r"^\| `(engine/\w*/?)` \| `([\w./]+)`", text, re.M)}
     names |= set(re.findall(r"`((?:engine|proto|schemas|keys|loadtest|tests)/[\w./-]*)`", text))
     assert len(names) > 25
     assert [n for n in sorted(names) if not (harness.ROOT / n).exists()] == []
