@@ -6,7 +6,6 @@
 #include "intake/wire.h"
 #include "trien/v1/case.pb-c.h"
 
-#define FACTS_TEXT_BYTES_MAX 400
 #define FACTS_LIST_MAX 32
 #define FACTS_FIELDS_MAX 16		/* of Facts, Approval and what they hold */
 
@@ -259,6 +258,38 @@ static inline const ProtobufCFieldDescriptor *described(const ProtobufCMessageDe
 	return number < d->n_fields ? &d->fields[number] : NULL;
 }
 
+/* The bounds that the protocol names beside each text of Facts and Approval, by field number. */
+static uint32_t text_bytes_max(const ProtobufCMessageDescriptor *d, uint32_t number)
+{
+	static const uint16_t facts[] = { [1] = 40, [2] = 40, [9] = 64 };
+	static const uint16_t source[] = { [1] = 40, [3] = 64 };
+	static const uint16_t approval[] = { [1] = 64, [2] = 64, [3] = 400, [4] = 200,
+					     [6] = SHA256_BYTES };
+
+	if (d == &trien__v1__facts__descriptor)
+		return number < ARRAY_LEN(facts) ? facts[number] : 0;
+	if (d == &trien__v1__data_source__descriptor)
+		return number < ARRAY_LEN(source) ? source[number] : 0;
+	return number < ARRAY_LEN(approval) ? approval[number] : 0;
+}
+
+static enum status check_side_text(struct raw_ctx *x, const ProtobufCMessageDescriptor *d,
+				   const ProtobufCFieldDescriptor *fd, struct slice s,
+				   const char *name)
+{
+	uint32_t max = text_bytes_max(d, fd->id);
+
+	if (s.n > max)
+		return refuse(x->why, REASON_FIELD_TOO_LONG, name, "%s: at most %u bytes", fd->name,
+			      max);
+	if (fd->type == PROTOBUF_C_TYPE_BYTES && s.n != 0 && s.n != SHA256_BYTES)
+		return refuse(x->why, REASON_FIELD_VALUE, name, "%s: 32 bytes or none", fd->name);
+	if (fd->type == PROTOBUF_C_TYPE_STRING &&
+	    (!utf8_valid(s) || memchr(s.p, 0, s.n) != NULL))
+		return refuse(x->why, REASON_UTF8_INVALID, name, "%s", fd->name);
+	return ST_OK;
+}
+
 /*
  * Facts and Approval are kept as they came, so they are checked against their descriptor without
  * being unpacked: wire types, UTF-8, the lengths of texts and lists.
@@ -285,16 +316,12 @@ static enum status check_message(struct raw_ctx *x, const ProtobufCMessageDescri
 		if (fd->label == PROTOBUF_C_LABEL_REPEATED &&
 		    ++entries[fd - d->fields] > FACTS_LIST_MAX)
 			return too_many(x, name, FACTS_LIST_MAX);
-		if (bytes && fd->type != PROTOBUF_C_TYPE_MESSAGE && f.bytes.n > FACTS_TEXT_BYTES_MAX)
-			return refuse(x->why, REASON_FIELD_TOO_LONG, name, "%s: at most %d bytes", fd->name,
-				      FACTS_TEXT_BYTES_MAX);
-		if (fd->type == PROTOBUF_C_TYPE_STRING &&
-		    (!utf8_valid(f.bytes) || memchr(f.bytes.p, 0, f.bytes.n) != NULL))
-			return refuse(x->why, REASON_UTF8_INVALID, name, "%s", fd->name);
 		if (fd->type == PROTOBUF_C_TYPE_MESSAGE && depth == 0)
 			return malformed(x, name);
 		if (fd->type == PROTOBUF_C_TYPE_MESSAGE)
 			st = check_message(x, fd->descriptor, f.bytes, name, depth - 1);
+		else if (bytes)
+			st = check_side_text(x, d, fd, f.bytes, name);
 		if (st != ST_OK)
 			return st;
 	}

@@ -130,3 +130,39 @@ def test_principals_reload(restricted):
     restricted.hup()
     assert "principals stay as they were" in restricted.log()
     stubs.operations.ListRegisters(m.ListRegistersRequest(), timeout=20)
+
+
+def test_anothers_result_is_read_with_a_purpose_that_is_kept(restricted):
+    """Role `reuse`: purpose, legal basis and case, noted before the answer."""
+    everyone = {"name": "tester", "roles": ["submit", "read", "registry", "audit"], "units": ["*"],
+                "uids": [os.getuid()]}
+    restricted.principals([everyone, {"name": "one-stop", "roles": ["reuse"], "units": [UNITS[1]]}])
+    restricted.start(registers=False)
+    mine = restricted.stubs(restricted.channel(f"unix:{restricted.data}/engine.sock"))
+    ops = harness.modules()["operations"]
+    mine.operations.OpenRegister(ops.OpenRegisterRequest(unit=UNITS[0], code="XNTTHN", first=1,
+                                                         reason="x"), timeout=20)
+    r = mine.issuance.SubmitBatch(batch([case()]), timeout=20).receipts[0]
+    pdf = b""
+    restricted.wait_stored(mine, [r.result_id])
+    m = harness.modules()["repository"]
+    reader = restricted.stubs().repository
+    purpose = m.Purpose(purpose="Đăng ký kết hôn", legal_basis="NĐ 123/2015 Đ.10", case_code="H99.12-1")
+    for wrong in (None, m.Purpose(purpose="x", legal_basis="", case_code="y")):
+        with pytest.raises(grpc.RpcError) as e:
+            reader.GetResult(m.GetResultRequest(result_id=r.result_id, purpose=wrong), timeout=20)
+        d = harness.details(e.value)
+        assert (d["reason"], d["fields"]) == ("ARGUMENT_MISSING", ["purpose"])
+    got = reader.GetResult(m.GetResultRequest(result_id=r.result_id, purpose=purpose), timeout=20)
+    assert got.result_id == r.result_id and not got.HasField("facts")
+    many = reader.BatchGetResults(m.BatchGetResultsRequest(result_ids=[r.result_id], purpose=purpose),
+                                  timeout=20)
+    assert [x.result_id for x in many.results] == [r.result_id]
+    for part in reader.DownloadResult(m.DownloadResultRequest(result_id=r.result_id, purpose=purpose),
+                                      timeout=20):
+        pdf += part.chunk
+    assert len(pdf) == got.file_size
+    assert restricted.stop() == 0
+    stored = b"".join(p.read_bytes() for p in (restricted.data / "store").glob("*.seg"))
+    assert stored.count("Đăng ký kết hôn\nNĐ 123/2015 Đ.10\nH99.12-1".encode()) == 3
+    assert "Đăng ký" not in restricted.log()

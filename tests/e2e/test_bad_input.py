@@ -62,6 +62,24 @@ def test_each_wrong_case_is_named(shared, stubs, build, reason, field):
     assert before == {(r.unit, r.code): r.next for r in shared.registers()}, "a number was used"
 
 
+def test_facts_and_approval_keep_their_bounds(stubs):
+    m = harness.modules()["case"]
+    c = case()
+    c.facts.procedure_code = "x" * 41
+    r = reject(stubs, c)
+    assert (r.reason, r.field) == ("FIELD_TOO_LONG", "facts") and "procedure_code" in r.detail
+    c = case()
+    c.approval.shown_sha256 = b"short"
+    assert reject(stubs, c).reason == "FIELD_VALUE"
+    c = case()
+    c.facts.reused_results.extend(["KQ.1"] * 32)
+    c.facts.data_sources.extend([m.DataSource(database="CSDLQGDC")] * 32)
+    assert stubs.issuance.SubmitBatch(batch([c]), timeout=20).accepted == 1
+    c = case()
+    c.facts.reused_results.extend(["KQ.1"] * 33)
+    assert reject(stubs, c).reason == "TOO_LARGE"
+
+
 def test_counts_of_parts(stubs):
     c = case()
     del c.results[:]
