@@ -70,8 +70,10 @@ static bool transpose(struct press *p, const struct cells *c, uint32_t most)
 	}
 	for (uint32_t i = 0; i < most; i++)
 		for (uint32_t k = 0, from = c->first; k < c->n; from += c->counts[k++])
-			if (i < c->counts[k])
-				p->lines[at++] = p->lines[from + i];
+			if (i < c->counts[k]) {
+				p->lines[at] = p->lines[from + i];
+				p->lines[at++].cell = (uint8_t)k;
+			}
 	memmove(&p->lines[c->first], &p->lines[p->lines_n], total * sizeof(*p->lines));
 	return true;
 }
@@ -93,6 +95,7 @@ void strips_of_cells(struct press *p, const struct cells *c, uint16_t size_dpt, 
 		s->line = at;
 		for (uint8_t k = 0; k < c->n; k++)
 			s->lines_n += i < c->counts[k];
+		s->cells = i + 1 < most ? c->n : 0;
 		at += s->lines_n;
 		s->keep = most > 1 && (i == 0 || i == most - 2);
 	}

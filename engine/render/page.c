@@ -211,6 +211,26 @@ static void draw_strip(struct pen *pen, const struct press *p, const struct stri
 		draw(pen, "/S", MARGIN_LEFT + LEFT_WIDTH, y);
 }
 
+/* Strips [from, to) of one row, from top down. A cell is read whole before the next one. */
+static void draw_row(struct pen *pen, const struct press *p, uint32_t from, uint32_t to,
+		     int32_t top)
+{
+	const struct strip *first = &p->strips[from];
+
+	if (to - from == 1) {
+		draw_strip(pen, p, first, top);
+		return;
+	}
+	for (uint8_t cell = 0; cell < first->cells; cell++) {
+		int32_t y = top;
+
+		for (const struct strip *s = first; s < &p->strips[to]; y += s->height, s++)
+			for (uint32_t i = s->line; i < s->line + s->lines_n; i++)
+				if (p->lines[i].cell == cell)
+					pen_line(pen, p, &p->lines[i], MARGIN_LEFT, pdf_y(y));
+	}
+}
+
 /* ---- rules of tables ---- */
 
 static void rule(struct writer *w, int32_t x1, int32_t y1, int32_t x2, int32_t y2)
@@ -270,15 +290,11 @@ static void page_rules(const struct press *p, uint32_t from, uint32_t to, struct
 static void repeat_heading(struct pen *pen, const struct press *p, const struct strip *first)
 {
 	const struct table *t;
-	int32_t top = 0;
 
 	if (first->table == 0 || first->heading)
 		return;
 	t = &p->tables[first->table - 1];
-	for (uint32_t i = t->heading; i < t->heading + t->headings_n; i++) {
-		draw_strip(pen, p, &p->strips[i], top);
-		top += p->strips[i].height;
-	}
+	draw_row(pen, p, t->heading, t->heading + t->headings_n, 0);
 }
 
 /* First strip of a page: pages are in order. */
@@ -325,8 +341,11 @@ void page_content(const struct press *p, uint32_t page, struct writer *w)
 	page_number(&pen, page);
 	if (from < to)
 		repeat_heading(&pen, p, &p->strips[from]);
-	for (uint32_t i = from; i < to; i++)
-		draw_strip(&pen, p, &p->strips[i], p->strips[i].top);
+	for (uint32_t i = from, end; i < to; i = end) {
+		for (end = i + 1; end < to && p->strips[end - 1].cells != 0; end++)
+			;
+		draw_row(&pen, p, i, end, p->strips[i].top);
+	}
 	pen_end(&pen);
 	page_rules(p, from, to, w);
 }

@@ -45,6 +45,7 @@ struct line {
 	int32_t y;			/* baseline, below the strip's top */
 	int32_t word_space;		/* added to each space, cpt */
 	uint16_t size_dpt;
+	uint8_t cell;			/* of its row, from the left */
 };
 
 enum strip_type { STRIP_TEXT, STRIP_HEADER, STRIP_SIGNATURE, STRIP_QR };
@@ -58,6 +59,7 @@ struct strip {
 	uint16_t page;			/* paginate */
 	uint8_t type;
 	uint8_t table;			/* index + 1; 0: none */
+	uint8_t cells;			/* side by side, that the next strip continues; 0: none */
 	bool keep;			/* on one page with the next */
 	bool row;			/* begins a table row */
 	bool heading;			/* of a table's repeating header */

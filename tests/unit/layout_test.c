@@ -160,6 +160,21 @@ static void halves_share_a_line(void **state)
 	assert_int_equal(shared, 3);
 }
 
+/* Who copies the text, or has it read aloud, gets one value whole and then the other. */
+static void halves_that_wrap_stay_whole(void **state)
+{
+	static const char left[] = "Một giá trị dài hơn một nửa dòng in, nên sang dòng thứ hai";
+	static const char right[] = "Giá trị bên cạnh còn dài hơn nữa: nó sang dòng thứ hai, và có "
+				    "khi cả dòng thứ ba của nửa bên phải";
+	struct bench *b = *state;
+
+	leaf_set(&b->leaf, "gioi_tinh", slice_str(left));
+	leaf_set(&b->leaf, "dan_toc", slice_str(right));
+	assert_int_equal(press(b), ST_OK);
+	assert_shows(b, left);
+	assert_shows(b, right);
+}
+
 static void hostile_values_are_text(void **state)
 {
 	static const char *const values[] = { ") Tj", "endstream\nendobj", "%PDF-1.7 %%EOF",
@@ -278,6 +293,25 @@ static void a_table_repeats_its_heading(void **state)
 	assert_shows(b, "199 Bản sao có chứng thực 1.000 200 Bản sao có chứng thực 1.000");
 }
 
+static void cells_that_wrap_stay_whole(void **state)
+{
+	static const char name[] = "Bản sao có chứng thực từ bản chính của một giấy tờ có tên gọi "
+				   "dài đến mức phải sang dòng thứ hai, rồi dòng thứ ba của ô";
+	static const char number[] = "một nghìn hai trăm ba mươi tư bản, ghi bằng chữ";
+	struct bench *b = *state;
+	struct slice cells[80];
+
+	for (int i = 0; i < 40; i++) {
+		cells[2 * i] = slice_str(name);
+		cells[2 * i + 1] = slice_str(number);
+	}
+	add_table(b, 40, cells);
+	assert_int_equal(press(b), ST_OK);
+	assert_true(b->press->pages > 1);
+	assert_shows(b, name);
+	assert_shows(b, number);
+}
+
 static void a_row_goes_over_pages(void **state)
 {
 	struct bench *b = *state;
@@ -338,11 +372,12 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(all_values_are_on_the_page), TEST(halves_share_a_line),
+		TEST(halves_that_wrap_stay_whole),
 		TEST(hostile_values_are_text), TEST(a_long_value_flows_over_pages),
 		TEST(signature_stays_with_text), TEST(too_many_pages_are_refused),
 		TEST(a_spent_arena_is_told), TEST(a_table_repeats_its_heading),
-		TEST(a_row_goes_over_pages), TEST(only_if_hides), TEST(without_signature_block),
-		TEST(seal_over_handwriting),
+		TEST(cells_that_wrap_stay_whole), TEST(a_row_goes_over_pages), TEST(only_if_hides),
+		TEST(without_signature_block), TEST(seal_over_handwriting),
 	};
 
 	return cmocka_run_group_tests(tests, open_suite, close_suite);
