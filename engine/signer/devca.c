@@ -16,6 +16,8 @@
 #include "signer/certs.h"
 
 #define DAY_SECONDS 86400L
+/* Certificates name where their list is published; this one nobody fetches: RFC 2606, 2. */
+#define LISTS "URI:http://trien.example/"
 
 struct authority { EVP_PKEY *key; X509 *cert; };
 
@@ -34,7 +36,7 @@ struct devca {
 struct profile {
 	const char *name, *organisation;
 	/* OpenSSL's extension syntax; NULL: none */
-	const char *key_usage, *basic, *extended, *alt_name;
+	const char *key_usage, *basic, *extended, *alt_name, *list;
 	int64_t from_s, to_s;
 };
 
@@ -172,6 +174,7 @@ static X509 *make_cert(const struct profile *p, EVP_PKEY *key, const struct auth
 		  put_extension(cert, issuer, NID_authority_key_identifier,
 				by != NULL ? "keyid" : NULL) &&
 		  put_extension(cert, issuer, NID_subject_alt_name, p->alt_name) &&
+		  put_extension(cert, issuer, NID_crl_distribution_points, p->list) &&
 		  X509_sign(cert, by != NULL ? by->key : key, EVP_sha256()) > 0;
 
 	X509_NAME_free(name);
@@ -188,6 +191,7 @@ static enum status make_authority(struct devca *ca, struct authority *a, const s
 	int64_t now = ca->cfg.now_ms / 1000;
 	struct profile p = { .name = name, .organisation = "Trien development", .basic = basic,
 		.key_usage = "critical,keyCertSign,cRLSign",
+		.list = by != NULL ? LISTS "root.crl" : NULL,
 		/* A test may place a certificate years back or ahead; its issuers must span it. */
 		.from_s = now - 20 * 365 * DAY_SECONDS, .to_s = now + 20 * 365 * DAY_SECONDS };
 
@@ -333,6 +337,7 @@ enum status devca_add(struct devca *ca, const struct devca_key *k, struct error 
 	char alt[256];
 	struct profile p = { .name = k->name, .organisation = k->organisation, .alt_name = alt,
 		.key_usage = "critical,digitalSignature,nonRepudiation",
+		.extended = "emailProtection", .list = LISTS "issuing.crl",
 		.from_s = now + k->valid_from_days * DAY_SECONDS,
 		.to_s = now + k->valid_to_days * DAY_SECONDS };
 	EVP_PKEY *key;

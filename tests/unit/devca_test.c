@@ -55,6 +55,24 @@ static void keys_are_never_overwritten(void **state)
 	devkeys_close(&d);
 }
 
+/* Verifiers that are not ours look for both; with neither, some call a good chain unknown. */
+static void a_signer_has_a_purpose_and_a_list(void **state)
+{
+	struct devkeys d;
+	CRL_DIST_POINTS *lists;
+	X509 *cert;
+
+	assert_int_equal(devkeys_open(&d, ALG_P256, NULL), 0);
+	assert_int_equal(devkeys_add(&d, ALG_P256, "a", "u", NULL), 0);
+	assert_int_equal(cert_read(&cert, d.certs, "a.pem", &d.e), ST_OK);
+	assert_int_equal(X509_get_extended_key_usage(cert), XKU_SMIME);
+	lists = X509_get_ext_d2i(cert, NID_crl_distribution_points, NULL, NULL);
+	assert_int_equal(sk_DIST_POINT_num(lists), 1);
+	CRL_DIST_POINTS_free(lists);
+	X509_free(cert);
+	devkeys_close(&d);
+}
+
 static void a_client_certificate_names_its_principal(void **state)
 {
 	struct devkeys d;
@@ -86,6 +104,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(private_keys_are_private),
 		cmocka_unit_test(keys_are_never_overwritten),
+		cmocka_unit_test(a_signer_has_a_purpose_and_a_list),
 		cmocka_unit_test(a_client_certificate_names_its_principal),
 	};
 
