@@ -91,9 +91,19 @@ static bool succeeded(struct call *c, const struct operation *o)
 	return false;
 }
 
-static bool is_decided(const struct operation *o)
+/* A turn of a call: the first one asks, the second one answers. */
+static void turn(struct call *c, struct read_thread *r, enum act_type type,
+		 void (*begin)(struct call *c, struct operation *o, struct read_thread *r),
+		 void (*reply)(struct call *c, const struct operation *o))
 {
-	return atomic_load(&((struct operation *)o)->decided);
+	struct operation *o = operation_of(c, type);
+
+	if (o == NULL)
+		return;
+	if (!atomic_load(&o->decided))
+		begin(c, o, r);
+	else if (succeeded(c, o))
+		reply(c, o);
 }
 
 /* A text of the request into a place of ours. False: the call is answered. */
@@ -156,40 +166,34 @@ static void register_act(struct call *c, struct operation *o, const char *unit, 
 	ask(c, o);
 }
 
-void register_open_work(struct call *c, struct read_thread *r)
+static void register_open_begin(struct call *c, struct operation *o, struct read_thread *r)
 {
-	struct operation *o = operation_of(c, ACT_REGISTER_OPEN);
-	const Trien__V1__OpenRegisterRequest *q;
+	const Trien__V1__OpenRegisterRequest *q =
+		read_request(c, r, &trien__v1__open_register_request__descriptor);
 
-	if (o == NULL)
-		return;
-	if (is_decided(o)) {
-		if (succeeded(c, o))
-			reply_register(c, o);
-		return;
-	}
-	q = read_request(c, r, &trien__v1__open_register_request__descriptor);
 	if (q == NULL)
 		return;
 	o->act.first = q->first;
 	register_act(c, o, q->unit, q->code, q->year, q->reason);
 }
 
-void register_close_work(struct call *c, struct read_thread *r)
+void register_open_work(struct call *c, struct read_thread *r)
 {
-	struct operation *o = operation_of(c, ACT_REGISTER_CLOSE);
-	const Trien__V1__CloseRegisterRequest *q;
+	turn(c, r, ACT_REGISTER_OPEN, register_open_begin, reply_register);
+}
 
-	if (o == NULL)
-		return;
-	if (is_decided(o)) {
-		if (succeeded(c, o))
-			reply_register(c, o);
-		return;
-	}
-	q = read_request(c, r, &trien__v1__close_register_request__descriptor);
+static void register_close_begin(struct call *c, struct operation *o, struct read_thread *r)
+{
+	const Trien__V1__CloseRegisterRequest *q =
+		read_request(c, r, &trien__v1__close_register_request__descriptor);
+
 	if (q != NULL)
 		register_act(c, o, q->unit, q->code, q->year, q->reason);
+}
+
+void register_close_work(struct call *c, struct read_thread *r)
+{
+	turn(c, r, ACT_REGISTER_CLOSE, register_close_begin, reply_register);
 }
 
 /* ---- lists ---- */
@@ -264,21 +268,23 @@ static void put_register_row(struct writer *w, const struct operation *o, uint32
 	put_register(w, &o->act.registers[i]);
 }
 
-void register_list_work(struct call *c, struct read_thread *r)
+static void reply_registers(struct call *c, const struct operation *o)
 {
-	struct operation *o = operation_of(c, ACT_REGISTER_LIST);
-	const Trien__V1__ListRegistersRequest *q;
+	reply_list(c, o, put_register_row);
+}
 
-	if (o == NULL)
-		return;
-	if (is_decided(o)) {
-		if (succeeded(c, o))
-			reply_list(c, o, put_register_row);
-		return;
-	}
-	q = read_request(c, r, &trien__v1__list_registers_request__descriptor);
+static void register_list_begin(struct call *c, struct operation *o, struct read_thread *r)
+{
+	const Trien__V1__ListRegistersRequest *q =
+		read_request(c, r, &trien__v1__list_registers_request__descriptor);
+
 	if (q != NULL)
 		list_ask(c, o, q->unit, q->page_token, q->page_size, sizeof(struct register_row));
+}
+
+void register_list_work(struct call *c, struct read_thread *r)
+{
+	turn(c, r, ACT_REGISTER_LIST, register_list_begin, reply_registers);
 }
 
 static void put_held_row(struct writer *w, const struct operation *o, uint32_t i)
@@ -300,21 +306,23 @@ static void put_held_row(struct writer *w, const struct operation *o, uint32_t i
 	put_text(w, 12, h->number_text);
 }
 
-void held_list_work(struct call *c, struct read_thread *r)
+static void reply_held(struct call *c, const struct operation *o)
 {
-	struct operation *o = operation_of(c, ACT_HELD_LIST);
-	const Trien__V1__ListHeldRequest *q;
+	reply_list(c, o, put_held_row);
+}
 
-	if (o == NULL)
-		return;
-	if (is_decided(o)) {
-		if (succeeded(c, o))
-			reply_list(c, o, put_held_row);
-		return;
-	}
-	q = read_request(c, r, &trien__v1__list_held_request__descriptor);
+static void held_list_begin(struct call *c, struct operation *o, struct read_thread *r)
+{
+	const Trien__V1__ListHeldRequest *q =
+		read_request(c, r, &trien__v1__list_held_request__descriptor);
+
 	if (q != NULL)
 		list_ask(c, o, q->unit, q->page_token, q->page_size, sizeof(struct waiting_row));
+}
+
+void held_list_work(struct call *c, struct read_thread *r)
+{
+	turn(c, r, ACT_HELD_LIST, held_list_begin, reply_held);
 }
 
 /* ---- held results ---- */
@@ -327,23 +335,25 @@ static bool row_allowed(const struct act *a, struct slice unit)
 	return principal_unit(o->principal, unit);
 }
 
-void held_retry_work(struct call *c, struct read_thread *r)
+static void reply_number(struct call *c, uint64_t number)
 {
-	struct operation *o = operation_of(c, ACT_HELD_RETRY);
-	const Trien__V1__RetryHeldRequest *q;
 	uint8_t buf[16];
 	struct writer w = writer_of(buf, sizeof(buf));
 
-	if (o == NULL)
-		return;
-	if (is_decided(o)) {
-		if (!succeeded(c, o))
-			return;
-		put_number(&w, 1, o->act.n);
-		call_reply(c, slice_copied(&w));
-		return;
-	}
-	q = read_request(c, r, &trien__v1__retry_held_request__descriptor);
+	put_number(&w, 1, number);
+	call_reply(c, slice_copied(&w));
+}
+
+static void reply_retried(struct call *c, const struct operation *o)
+{
+	reply_number(c, o->act.n);
+}
+
+static void held_retry_begin(struct call *c, struct operation *o, struct read_thread *r)
+{
+	const Trien__V1__RetryHeldRequest *q =
+		read_request(c, r, &trien__v1__retry_held_request__descriptor);
+
 	if (q == NULL)
 		return;
 	o->act.sequence = q->sequence;
@@ -351,23 +361,21 @@ void held_retry_work(struct call *c, struct read_thread *r)
 	ask(c, o);
 }
 
-void held_void_work(struct call *c, struct read_thread *r)
+void held_retry_work(struct call *c, struct read_thread *r)
 {
-	struct operation *o = operation_of(c, ACT_HELD_VOID);
-	const Trien__V1__VoidHeldRequest *q;
-	uint8_t buf[16];
-	struct writer w = writer_of(buf, sizeof(buf));
+	turn(c, r, ACT_HELD_RETRY, held_retry_begin, reply_retried);
+}
 
-	if (o == NULL)
-		return;
-	if (is_decided(o)) {
-		if (!succeeded(c, o))
-			return;
-		put_number(&w, 1, o->act.sequence);
-		call_reply(c, slice_copied(&w));
-		return;
-	}
-	q = read_request(c, r, &trien__v1__void_held_request__descriptor);
+static void reply_voided(struct call *c, const struct operation *o)
+{
+	reply_number(c, o->act.sequence);
+}
+
+static void held_void_begin(struct call *c, struct operation *o, struct read_thread *r)
+{
+	const Trien__V1__VoidHeldRequest *q =
+		read_request(c, r, &trien__v1__void_held_request__descriptor);
+
 	if (q == NULL)
 		return;
 	if (q->sequence == 0) {
@@ -379,6 +387,11 @@ void held_void_work(struct call *c, struct read_thread *r)
 	o->act.sequence = q->sequence;
 	o->act.unit_allowed = row_allowed;
 	ask(c, o);
+}
+
+void held_void_work(struct call *c, struct read_thread *r)
+{
+	turn(c, r, ACT_HELD_VOID, held_void_begin, reply_voided);
 }
 
 /* ---- one more holder ---- */
@@ -419,28 +432,24 @@ static bool link_fill(struct call *c, struct read_thread *r, struct operation *o
 	return false;
 }
 
-void link_work(struct call *c, struct read_thread *r)
+static void reply_linked(struct call *c, const struct operation *o)
 {
-	struct operation *o = operation_of(c, ACT_LINK_HOLDER);
-	const Trien__V1__LinkHolderRequest *q;
+	uint8_t buf[64];
+	char text[ID_TEXT_BYTES];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	id_text(text, o->result_id);
+	put_slice(&w, 1, slice_of(text, sizeof(text)));
+	call_reply(c, slice_copied(&w));
+}
+
+static void link_begin(struct call *c, struct operation *o, struct read_thread *r)
+{
+	const Trien__V1__LinkHolderRequest *q =
+		read_request(c, r, &trien__v1__link_holder_request__descriptor);
 	struct result_view v;
 	enum status st;
 
-	if (o == NULL)
-		return;
-	if (is_decided(o)) {
-		uint8_t buf[64];
-		char text[ID_TEXT_BYTES];
-		struct writer w = writer_of(buf, sizeof(buf));
-
-		if (!succeeded(c, o))
-			return;
-		id_text(text, o->result_id);
-		put_slice(&w, 1, slice_of(text, sizeof(text)));
-		call_reply(c, slice_copied(&w));
-		return;
-	}
-	q = read_request(c, r, &trien__v1__link_holder_request__descriptor);
 	if (q == NULL ||
 	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true))
 		return;
@@ -456,6 +465,11 @@ void link_work(struct call *c, struct read_thread *r)
 	o->act.lane = v.lane;
 	if (link_fill(c, r, o))
 		ask(c, o);
+}
+
+void link_work(struct call *c, struct read_thread *r)
+{
+	turn(c, r, ACT_LINK_HOLDER, link_begin, reply_linked);
 }
 
 /* ---- status ---- */
@@ -481,18 +495,13 @@ static void reply_status(struct call *c, const struct operation *o)
 	call_reply(c, slice_copied(&w));
 }
 
-void status_work(struct call *c, struct read_thread *r)
+static void status_begin(struct call *c, struct operation *o, struct read_thread *r)
 {
-	struct operation *o = operation_of(c, ACT_STATUS);
-
-	(void)r;
-	if (o == NULL)
-		return;
-	if (is_decided(o)) {
-		if (succeeded(c, o))
-			reply_status(c, o);
-		return;
-	}
 	o->act.view = &o->view;
 	ask(c, o);
+}
+
+void status_work(struct call *c, struct read_thread *r)
+{
+	turn(c, r, ACT_STATUS, status_begin, reply_status);
 }
