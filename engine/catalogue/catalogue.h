@@ -37,8 +37,8 @@ struct field_def {
 	enum field_type type;
 	bool required;
 	bool multiline;			/* LF allowed */
-	bool public;			/* shown on the page whenever it has a value (derived from the
-					 * layout), so it may stand in the attached JSON */
+	bool public;			/* shown on the page whenever it has a value (derived from
+					 * the layout), so it may stand in the attached JSON */
 	uint32_t bytes_max;		/* TEXT: UTF-8 bytes after NFC; cells of a TABLE too */
 	uint32_t rows_max;		/* TABLE */
 	int64_t min, max;		/* NUMBER */
@@ -91,15 +91,15 @@ enum block_type {
 	BLOCK_PARAGRAPH,		/* text; align, indent, italic */
 	BLOCK_FIELDS,			/* lines of label and value; two halves may share a line */
 	BLOCK_TABLE,			/* table_field; header row repeats on each page */
-	BLOCK_SIGNATURE,		/* lines = recipients at the left (values only, may be none),
-					 * signer at the right; kept together */
+	BLOCK_SIGNATURE,		/* lines = recipients at the left (values only, may be
+					 * none), signer at the right; kept together */
 	BLOCK_RECIPIENTS,		/* lines (values only) over the full width */
 	BLOCK_QR,			/* text: caption, may be empty */
 	BLOCK_SPACE			/* space_dpt */
 };
 
 struct field_line {
-	struct runs label, value;	/* label: printed with ": " behind it; empty in recipients */
+	struct runs label, value;	/* label: ": " is printed behind it; empty in recipients */
 	bool half;			/* takes half the width; two in a row share one line */
 	int16_t only_if;		/* as block.only_if */
 };
@@ -127,14 +127,14 @@ struct kind {
 	enum numbered numbered;
 	bool number_given;		/* the case brings the number */
 	const char *register_code;
-	const char *number_form;	/* "{n}/XNTTHN-{unit}": {n} = at least two digits, {yyyy} the
-					 * year, {unit} the unit's notation */
+	const char *number_form;	/* "{n}/XNTTHN-{unit}": {n} = at least two digits, {yyyy}
+					 * the year, {unit} the unit's notation */
 	uint8_t signs_n;
 	enum signer_role signs[DOC_SIGNATURES_MAX];	/* order */
 	bool certify;			/* DocMDP P=2 on the first signature */
 	uint16_t validity_months;	/* 0: for ever */
 	int16_t validity_field;		/* DATE field that ends it; -1: none */
-	int16_t child_birth_field;	/* DATE field: a guardian's holding ends 18 years later; -1 */
+	int16_t child_birth_field;	/* DATE field: guardians hold for 18 years from it; -1 */
 	uint8_t fields_n, blocks_n;
 	const struct field_def *fields;	/* by name */
 	const struct block *blocks;
@@ -161,8 +161,8 @@ struct unit {
 	uint8_t pin[PIN_BYTES];
 	const char *code;		/* immutable id, in every key */
 	const char *name;		/* "Ủy ban nhân dân phường …", one line */
-	const char *header;		/* the name as the national header shows it, LF = line break;
-					 * capitals are made by the renderer */
+	const char *header;		/* the name as the national header shows it, LF = line
+					 * break; capitals are made by the renderer */
 	const char *superior;		/* printed above it, or NULL */
 	const char *notation;		/* e.g. "UBND" */
 	const char *place;		/* "Lạc Xuân" in "Lạc Xuân, ngày …" */
@@ -195,8 +195,8 @@ struct catalogue_config {
 	const char *schemas;		/* folder with results/ agencies/ signers/ */
 	const char *archive;		/* DATA/catalogue, made when missing; NULL: pinned versions
 					 * are not kept (CLI checks) */
-	const char *kind_file;		/* NULL, or a kind that stands in for the folder's one of the
-					 * same code (previews); then the walk begins with it */
+	const char *kind_file;		/* NULL, or a kind that stands in for the folder's one of
+					 * the same code (previews); the walk begins with it */
 };
 
 /* Loads all; the first broken file fails the whole load with "file:line: path: what; what is
@@ -221,7 +221,8 @@ bool catalogue_succeeds(const struct catalogue *c, struct slice unit, struct sli
 /* By pin, from this snapshot or the archive (replay of an old record). Thread-safe; the object
  * lives as long as c. ST_NOT_FOUND: the archive misses it (then the item is HELD). */
 enum status catalogue_pinned(struct catalogue *c, const struct pins *p, const struct kind **k,
-			     const struct unit **u, const struct signer **s, struct error *e) must_use;
+			     const struct unit **u, const struct signer **s,
+			     struct error *e) must_use;
 
 /* Walks for reports and portal: index from 0 until NULL. */
 const struct kind *catalogue_kind_at(const struct catalogue *c, uint32_t i);

@@ -195,10 +195,12 @@ static enum status draw_file(const char *dir, const char *name, bool seal, struc
 		return error_set(e, ST_INVALID, "%s: the path is too long", dir);
 	root = json_load_file(path, 0, NULL);
 	code = json_string_value(json_object_get(root, "code"));
-	if (code != NULL)
-		json_array_foreach(json_object_get(root, "versions"), i, version)
-			if (st == ST_OK)
-				st = draw_version(dir, code, json_object_get(version, key), seal, e);
+	json_array_foreach(json_object_get(root, "versions"), i, version) {
+		const json_t *picture = json_object_get(version, key);
+
+		if (code != NULL && st == ST_OK)
+			st = draw_version(dir, code, picture, seal, e);
+	}
 	json_decref(root);
 	return st;
 }

@@ -3,8 +3,8 @@
  * what is wrong and what is allowed.
  *
  * The first failure sticks: later calls return neutral values, so that a reader checks once, at
- * the end. form_enter()/form_leave() keep the place; a failure is located by walking the text again, as
- * jansson keeps no lines. Texts handed out live in the pool. One thread.
+ * the end. form_enter()/form_leave() keep the place; a failure is located by walking the text
+ * again, as jansson keeps no lines. Texts handed out live in the pool. One thread.
  */
 #ifndef TRIEN_CATALOGUE_FORM_H
 #define TRIEN_CATALOGUE_FORM_H
@@ -35,7 +35,7 @@ struct form {
 	struct form_step steps[FORM_DEPTH_MAX];
 };
 
-/* Parses text. On ST_INVALID the error tells line and reason; form_close() is due on success only. */
+/* Parses text. ST_INVALID: the error tells line and reason. form_close() is due on success only. */
 enum status form_open(struct form *f, const char *path, struct slice text, struct pool *pool,
 		      struct error *e) must_use;
 void form_close(struct form *f);

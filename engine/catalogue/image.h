@@ -18,8 +18,8 @@ struct picture {
 };
 
 /*
- * Reads obj.key, `{"image", "width_mm", "height_mm", "optional"}`, and the file that it names in the
- * folder dir. Failures stick in f. Absent, or optional and missing: no image. Memory of f's pool.
+ * Reads obj.key, `{"image", "width_mm", "height_mm", "optional"}`, and the file that it names in
+ * dir. Failures stick in f. Absent, or optional and missing: no image. Memory of f's pool.
  */
 void image_read(struct form *f, const json_t *obj, const char *key, const char *dir,
 		struct picture *out);

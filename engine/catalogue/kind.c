@@ -226,7 +226,7 @@ static struct field_def *read_fields(struct form *f, const json_t *v, struct kin
 	form_leave(f);
 	if (f->status != ST_OK)
 		return NULL;
-	/* By name: the canonical case has this order, and a later version may list its fields otherwise. */
+	/* By name: the canonical case has this order; a later version may list them otherwise. */
 	if (f->status == ST_OK)
 		qsort(fields, n, sizeof(*fields), by_name);
 	k->fields = fields;

@@ -120,8 +120,8 @@ static void read_days(struct form *f, const json_t *v, const struct entry *befor
 			  "before this one begins", before->version);
 	else if (before != NULL && e->from <= before->to)
 		form_fail(f, "from", "versions overlap: versions[%u] ends %04u-%02u-%02u; oldest "
-			  "first, each begins after the one before", before->version, before->to / 10000,
-			  before->to / 100 % 100, before->to % 100);
+			  "first, each begins after the one before", before->version,
+			  before->to / 10000, before->to / 100 % 100, before->to % 100);
 }
 
 static void read_version(struct form *f, const struct source *s, const char *dir, const json_t *v,
