@@ -14,8 +14,8 @@ static bool property_is(const grpc_auth_context *ctx, const char *name, const ch
 }
 
 /*
- * The one SAN URI that names a principal. A certificate with two of them is ambiguous and names nobody;
- * the common name is never looked at.
+ * The one SAN URI that names a principal. A certificate with two of them is ambiguous and names
+ * nobody; the common name is never looked at.
  */
 static struct slice uri_name(const grpc_auth_context *ctx)
 {
@@ -77,7 +77,8 @@ bool access_check(struct call *c)
 		return true;
 	c->principal = identify(c, &known);
 	if (c->principal == NULL) {
-		call_refuse(c, known ? FAULT_PRINCIPAL_UNKNOWN : FAULT_UNAUTHENTICATED, "", "%s", "");
+		call_refuse(c, known ? FAULT_PRINCIPAL_UNKNOWN : FAULT_UNAUTHENTICATED, "",
+			    "%s", "");
 		return false;
 	}
 	if (!principal_may(c->principal, c->m->roles)) {

@@ -1,6 +1,6 @@
 /*
- * answer.h - receipts, rejects and results as they go over the wire (trien.v1), written straight into
- * a buffer. A writer that is too small goes bad; the bounds below say what is enough.
+ * answer.h - receipts, rejects and results as they go over the wire (trien.v1), written straight
+ * into a buffer. A writer that is too small goes bad; the bounds below say what is enough.
  */
 #ifndef TRIEN_INTAKE_ANSWER_H
 #define TRIEN_INTAKE_ANSWER_H

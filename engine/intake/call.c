@@ -218,7 +218,7 @@ static void on_request(struct tag *t, bool ok)
 bool call_admit(struct call *c, bool large, struct slot **slot, struct fault *f)
 {
 	if (!principal_enter(c->principal)) {
-		fault_set(f, FAULT_QUOTA_EXCEEDED, "", "%s", "too many requests at the same time");
+		fault_set(f, FAULT_QUOTA_EXCEEDED, "", "too many requests at the same time");
 		f->retry_ms = 100;
 		return false;
 	}
@@ -253,7 +253,7 @@ static void unary_message(struct call *c, bool ok)
 	if (!ok || (c->request == NULL && atomic_load(&c->cancelled)))
 		call_drop(c);
 	else if (c->request == NULL)
-		call_refuse(c, FAULT_MALFORMED, "", "%s", "there is no message");
+		call_refuse(c, FAULT_MALFORMED, "", "there is no message");
 	else if (call_late(c))
 		call_refuse(c, FAULT_DEADLINE_PASSED, "", "%s", "");
 	else if (c->m->run != NULL)

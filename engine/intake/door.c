@@ -15,8 +15,8 @@
 
 /*
  * gRPC names a call from a descriptor by its number only, and a number is free again as soon as its
- * connection ends. Numbers are therefore given out in a circle: a call that is still on its way through a
- * completion queue when its connection ends is never taken for the next one's.
+ * connection ends. Numbers are therefore given out in a circle: a call that is still on its way
+ * through a completion queue when its connection ends is never taken for the next one's.
  */
 #define FD_FIRST 512
 
@@ -60,11 +60,11 @@ static enum status clear_path(const struct sockaddr_un *addr, struct error *e)
 	rc = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
 	close(fd);
 	if (rc == 0)
-		return error_set(e, ST_UNAVAILABLE, "unix:%s: another engine listens here; stop it first",
-				 addr->sun_path);
+		return error_set(e, ST_UNAVAILABLE, "unix:%s: another engine listens here; stop it "
+				 "first", addr->sun_path);
 	if (lstat(addr->sun_path, &st) == 0 && !S_ISSOCK(st.st_mode))
-		return error_set(e, ST_INVALID, "unix:%s: there is a file that is no socket; remove it or "
-				 "choose another path", addr->sun_path);
+		return error_set(e, ST_INVALID, "unix:%s: there is a file that is no socket; "
+				 "remove it or choose another path", addr->sun_path);
 	unlink(addr->sun_path);
 	return ST_OK;
 }
@@ -72,18 +72,20 @@ static enum status clear_path(const struct sockaddr_un *addr, struct error *e)
 enum status door_bind(int *out, const char *path, struct error *e)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX }, *addr = &name;
+	size_t n = strlen(path);
 	enum status st;
 	int fd;
 
-	if (path[0] == '\0' || strlen(path) >= sizeof(addr->sun_path))
+	if (n == 0 || n >= sizeof(addr->sun_path))
 		return error_set(e, ST_INVALID, "unix:%s: the path must have 1 to %zu bytes", path,
 				 sizeof(addr->sun_path) - 1);
-	strcpy(addr->sun_path, path);
+	memcpy(addr->sun_path, path, n);
 	st = clear_path(addr, e);
 	if (st != ST_OK)
 		return st;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)addr, sizeof(*addr)) != 0 || listen(fd, 128) != 0) {
+	if (fd < 0 || bind(fd, (struct sockaddr *)addr, sizeof(*addr)) != 0 ||
+	    listen(fd, 128) != 0) {
 		error_set(e, ST_UNAVAILABLE, "unix:%s: %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);

@@ -43,12 +43,12 @@ static bool begin(struct call *c, struct read_thread *r)
 		return false;
 	}
 	if (q->offset > v.file_size) {
-		call_refuse(c, FAULT_ARGUMENT_INVALID, "offset", "%s", "beyond the end of the file");
+		call_refuse(c, FAULT_ARGUMENT_INVALID, "offset", "beyond the end of the file");
 		return false;
 	}
 	d = calloc(1, sizeof(*d));
 	if (d == NULL) {
-		call_refuse(c, FAULT_BUSY, "", "%s", "no memory");
+		call_refuse(c, FAULT_BUSY, "", "no memory");
 		return false;
 	}
 	c->state = d;
@@ -56,7 +56,7 @@ static bool begin(struct call *c, struct read_thread *r)
 	memcpy(d->sha256, v.file_sha256, sizeof(d->sha256));
 	d->offset = q->offset;
 	d->size = v.file_size;
-	/* The store checks the whole file where a download begins: one that goes on begins there too. */
+	/* The store checks the whole file where a download begins: so does one that goes on. */
 	if (d->offset > 0) {
 		uint8_t first;
 		size_t n = 1;

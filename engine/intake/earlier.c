@@ -2,7 +2,7 @@
 #include "intake/submit.h"
 #include "intake/validate.h"
 
-/* Reasons that hang on the day, the catalogue or the fonts; what is wrong by itself was never issued. */
+/* Reasons that hang on the day, the catalogue or the fonts; others were never issued. */
 bool earlier_possible(const struct raw_case *raw, enum reason why)
 {
 	switch (why) {
@@ -20,8 +20,8 @@ bool earlier_possible(const struct raw_case *raw, enum reason why)
 	case REASON_GLYPH_MISSING:
 	case REASON_NUMBER_GIVEN_MISSING:
 	case REASON_NUMBER_GIVEN_REFUSED:
-		return raw->results_n > 0 && raw->code.n > 0 && raw->code.n <= CASE_CODE_BYTES_MAX &&
-		       raw->results[0].unit.n <= CODE_BYTES_MAX;
+		return raw->results_n > 0 && raw->results[0].unit.n <= CODE_BYTES_MAX &&
+		       raw->code.n > 0 && raw->code.n <= CASE_CODE_BYTES_MAX;
 	default:
 		return false;
 	}
@@ -30,12 +30,14 @@ bool earlier_possible(const struct raw_case *raw, enum reason why)
 /* Day of issue of one of the case's results, or 0: there is none. */
 static uint32_t day_before(struct call *c, struct read_thread *r, const struct raw_case *raw)
 {
+	const struct engine_ops *ops = &c->in->ops;
+	struct slice unit = raw->results[0].unit;
 	struct state_change found;
 	struct result_view v;
 	uint32_t n = 0;
 
-	if (c->in->ops.find_case(r->store, raw->results[0].unit, raw->code, 1, &found, &n) != ST_OK ||
-	    n == 0 || c->in->ops.get(r->store, found.result_id, &v) != ST_OK)
+	if (ops->find_case(r->store, unit, raw->code, 1, &found, &n) != ST_OK || n == 0 ||
+	    ops->get(r->store, found.result_id, &v) != ST_OK)
 		return 0;
 	return day_vietnam(v.issued_ms);
 }

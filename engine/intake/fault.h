@@ -1,6 +1,6 @@
 /*
- * fault.h - why a whole call fails, as google.rpc.Status with ErrorInfo, BadRequest, LocalizedMessage
- * and RetryInfo (AIP-193). Reasons are stable; texts hold no personal data (P9).
+ * fault.h - why a whole call fails, as google.rpc.Status with ErrorInfo, BadRequest,
+ * LocalizedMessage and RetryInfo (AIP-193). Reasons are stable; texts hold no personal data (P9).
  */
 #ifndef TRIEN_INTAKE_FAULT_H
 #define TRIEN_INTAKE_FAULT_H
@@ -45,7 +45,8 @@
 	  "Tệp lưu trữ không khớp mã kiểm tra nên không được cung cấp", \
 	  "the stored bytes do not match their checksum and are not served") \
 	F(STORE_AWAY, UNAVAILABLE, \
-	  "Kho dữ liệu tạm thời không truy cập được", "the store does not answer; ask again later") \
+	  "Kho dữ liệu tạm thời không truy cập được", \
+	  "the store does not answer; ask again later") \
 	F(WATCH_TOO_SLOW, ABORTED, \
 	  "Bên theo dõi nhận quá chậm, hãy theo dõi lại", "the watcher was too slow; watch again") \
 	F(SERVICE_UNKNOWN, NOT_FOUND, \

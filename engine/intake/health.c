@@ -147,12 +147,12 @@ void health_changed(struct intake *in)
 
 		n = 0;
 		pthread_mutex_lock(&in->lock);
-		for (struct call *c = in->live; c != NULL && n < ARRAY_LEN(some); c = c->next, i++) {
-			if (i < skip || c->m == NULL || c->m->run != health_watch_run ||
+		for (struct call *c = in->live; c != NULL && n < ARRAY_LEN(some); c = c->next) {
+			if (i++ < skip || c->m == NULL || c->m->run != health_watch_run ||
 			    c->state == NULL || !call_try_ref(c))
 				continue;
 			some[n++] = c;
-			skip = i + 1;
+			skip = i;
 		}
 		pthread_mutex_unlock(&in->lock);
 		for (i = 0; i < n; i++) {

@@ -18,10 +18,10 @@
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
+	gpr_timespec never = gpr_inf_future(GPR_CLOCK_REALTIME);
 
 	for (;;) {
-		grpc_event ev = grpc_completion_queue_next(w->cq, gpr_inf_future(GPR_CLOCK_REALTIME),
-							   NULL);
+		grpc_event ev = grpc_completion_queue_next(w->cq, never, NULL);
 
 		if (ev.type == GRPC_QUEUE_SHUTDOWN)
 			return NULL;
@@ -62,8 +62,8 @@ static void on_shutdown(struct tag *t, bool ok)
 /* ---- start ---- */
 
 /*
- * The holes of a default server, closed: unlimited streams, decompression bombs, unbounded buffers, a
- * second process on the same port, pings (measured in the design's notes on gRPC).
+ * The holes of a default server, closed: unlimited streams, decompression bombs, unbounded buffers,
+ * a second process on the same port, pings (measured in the design's notes on gRPC).
  */
 static grpc_server *server_new(uint32_t quota_mb)
 {
@@ -117,17 +117,19 @@ static enum status listen_port(struct intake *in, uint32_t i, const char *addres
 	int port;
 
 	if (in->tls == NULL && !loopback(address))
-		return error_set(e, ST_INVALID, "listen %s: a clear-text port opens on loopback only; set "
-				 "tls_cert, tls_key and tls_client_ca", address);
+		return error_set(e, ST_INVALID, "listen %s: a clear-text port opens on loopback "
+				 "only; set tls_cert, tls_key and tls_client_ca", address);
 	if (in->tls == NULL && in->insecure_loopback[0] == '\0')
-		return error_set(e, ST_INVALID, "listen %s: nobody could call a clear-text port; set "
-				 "insecure_loopback to a principal, or the three tls_ settings", address);
-	creds = in->tls != NULL ? tls_credentials(in->tls) : grpc_insecure_server_credentials_create();
+		return error_set(e, ST_INVALID, "listen %s: nobody could call a clear-text port; "
+				 "set insecure_loopback to a principal, or the three tls_ settings",
+				 address);
+	creds = in->tls != NULL ? tls_credentials(in->tls) :
+				  grpc_insecure_server_credentials_create();
 	port = grpc_server_add_http2_port(in->server, address, creds);
 	grpc_server_credentials_release(creds);
 	if (port == 0)
-		return error_set(e, ST_UNAVAILABLE, "listen %s: the address cannot be bound (in use, or not of "
-				 "this machine)", address);
+		return error_set(e, ST_UNAVAILABLE, "listen %s: the address cannot be bound (in "
+				 "use, or not of this machine)", address);
 	in->ports[i] = (uint16_t)port;
 	return ST_OK;
 }
@@ -193,14 +195,14 @@ static enum status prepare(struct intake *in, const struct intake_config *cfg, s
 			 cfg->insecure_loopback);
 	if (given(cfg->principals))
 		snprintf(in->principals_path, sizeof(in->principals_path), "%s", cfg->principals);
-	st = principals_load(&in->principals, given(cfg->principals) ? in->principals_path : NULL, NULL,
-			     e);
+	st = principals_load(&in->principals, given(cfg->principals) ? in->principals_path : NULL,
+			     NULL, e);
 	if (st != ST_OK)
 		return st;
 	if (given(cfg->tls_cert) || given(cfg->tls_key) || given(cfg->tls_client_ca)) {
 		if (!given(cfg->tls_cert) || !given(cfg->tls_key) || !given(cfg->tls_client_ca))
-			return error_set(e, ST_INVALID, "tls_cert, tls_key and tls_client_ca belong "
-					 "together; one of them is missing");
+			return error_set(e, ST_INVALID, "tls_cert, tls_key and tls_client_ca "
+					 "belong together; one of them is missing");
 		st = tls_open(&in->tls, cfg, e);
 	}
 	if (st == ST_OK && (slots_new(&in->slots) != ST_OK ||

@@ -1,6 +1,6 @@
 /*
- * methods.h - what the table of methods names, by the file it stands in. Contracts are those of struct
- * method (server.h); the services' are in proto/.
+ * methods.h - what the table of methods names, by the file it stands in. Contracts are those of
+ * struct method (server.h); the services' are in proto/.
  */
 #ifndef TRIEN_INTAKE_METHODS_H
 #define TRIEN_INTAKE_METHODS_H

@@ -11,8 +11,8 @@
 #define REPLY_BYTES (256 * 1024)
 
 /*
- * A call that asks the spine for an act: work() runs once to ask, and once more when the act is done.
- * Everything the act borrows lives in here.
+ * A call that asks the spine for an act: work() runs once to ask, and once more when the act is
+ * done. Everything the act borrows lives in here.
  */
 struct operation {
 	struct act act;
@@ -57,7 +57,7 @@ static struct operation *operation_of(struct call *c, enum act_type type)
 		return o;
 	o = calloc(1, sizeof(*o));
 	if (o == NULL) {
-		call_refuse(c, FAULT_BUSY, "", "%s", "no memory");
+		call_refuse(c, FAULT_BUSY, "", "no memory");
 		return NULL;
 	}
 	o->principal = c->principal;
@@ -217,7 +217,7 @@ static bool list_ask(struct call *c, struct operation *o, const char *unit, cons
 	o->act.max = page_size(size);
 	o->rows = calloc(o->act.max, row_bytes);
 	if (o->rows == NULL) {
-		call_refuse(c, FAULT_BUSY, "", "%s", "no memory");
+		call_refuse(c, FAULT_BUSY, "", "no memory");
 		return false;
 	}
 	if (o->act.type == ACT_REGISTER_LIST)
@@ -257,7 +257,7 @@ static void reply_list(struct call *c, const struct operation *o,
 		put_text(&w, 2, token);
 	}
 	if (w.bad)
-		call_refuse(c, FAULT_TOO_MANY, "page_size", "%s", "the reply is too large; ask for less");
+		call_refuse(c, FAULT_TOO_MANY, "page_size", "the reply is too large; ask for less");
 	else
 		call_reply(c, slice_copied(&w));
 	free(buf);
@@ -379,7 +379,7 @@ static void held_void_begin(struct call *c, struct operation *o, struct read_thr
 	if (q == NULL)
 		return;
 	if (q->sequence == 0) {
-		call_refuse(c, FAULT_ARGUMENT_MISSING, "sequence", "%s", "of a held result");
+		call_refuse(c, FAULT_ARGUMENT_MISSING, "sequence", "of a held result");
 		return;
 	}
 	if (!keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true))

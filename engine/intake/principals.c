@@ -105,7 +105,8 @@ static enum status parse_roles(struct principal *pr, const json_t *list, const s
 			if (strcmp(roles[k].name, name) == 0)
 				break;
 		if (name == NULL || k == ARRAY_LEN(roles))
-			return wrong(at, "a role is one of submit, read, reuse, portal, audit, registry");
+			return wrong(at, "a role is one of submit, read, reuse, portal, audit, "
+					 "registry");
 		pr->may |= roles[k].may;
 	}
 	return ST_OK;
@@ -131,7 +132,7 @@ static enum status parse_units(struct principal *pr, const json_t *list, const s
 		if (strcmp(code, "*") == 0)
 			pr->all_units = true;
 		else
-			strcpy(pr->units[pr->units_n++], code);
+			memcpy(pr->units[pr->units_n++], code, strlen(code) + 1);
 	}
 	return ST_OK;
 }
@@ -158,45 +159,49 @@ static enum status parse_uids(struct principal *pr, const json_t *list, const st
 	return ST_OK;
 }
 
-static enum status parse_bound(uint32_t *out, const json_t *o, const char *key, const struct place *at)
+static enum status parse_bound(uint32_t *out, const json_t *o, const char *key,
+			       const struct place *at)
 {
 	const json_t *v = json_object_get(o, key);
+	json_int_t bound = json_integer_value(v);
 
 	*out = 0;
 	if (v == NULL)
 		return ST_OK;
-	if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > 100000000)
-		return wrong(at, "cases_per_s, burst and requests_max are numbers from 1 to 100000000");
-	*out = (uint32_t)json_integer_value(v);
+	if (!json_is_integer(v) || bound < 1 || bound > 100000000)
+		return wrong(at, "cases_per_s, burst and requests_max are numbers from 1 to "
+				 "100000000");
+	*out = (uint32_t)bound;
 	return ST_OK;
 }
 
 static bool name_fits(const char *name)
 {
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				"0123456789._-");
 
 	return n > 0 && n <= PRINCIPAL_NAME_BYTES_MAX && name[n] == '\0';
 }
 
 static enum status parse_principal(struct principal *pr, json_t *o, const struct place *at)
 {
-	static const char *const keys[] = { "name", "roles", "units", "uids", "cases_per_s", "burst",
-					    "requests_max" };
+	static const char *const keys[] = { "name", "roles", "units", "uids", "cases_per_s",
+					    "burst", "requests_max" };
 	const char *key, *name = json_string_value(json_object_get(o, "name"));
 	json_t *v;
 	enum status st;
 
 	if (!json_is_object(o) || name == NULL || !name_fits(name))
 		return wrong(at, "`name` must be 1 to 64 of A-Z a-z 0-9 . _ -");
-	strcpy(pr->name, name);
+	memcpy(pr->name, name, strlen(name) + 1);
 	json_object_foreach(o, key, v) {
 		size_t k = 0;
 
 		while (k < ARRAY_LEN(keys) && strcmp(keys[k], key) != 0)
 			k++;
 		if (k == ARRAY_LEN(keys))
-			return wrong(at, "unknown key; known are name, roles, units, uids, cases_per_s, "
-					 "burst, requests_max");
+			return wrong(at, "unknown key; known are name, roles, units, uids, "
+					 "cases_per_s, burst, requests_max");
 	}
 	st = parse_roles(pr, json_object_get(o, "roles"), at);
 	if (st == ST_OK)
@@ -250,8 +255,8 @@ static enum status parse_file(struct principals *p, const json_t *root, const ch
 	enum status st = ST_OK;
 
 	if (!json_is_array(list) || n > PRINCIPALS_MAX || json_object_size(root) != 1)
-		return error_set(e, ST_INVALID, "%s: must be {\"principals\": [ … ]} with at most %d entries",
-				 path, PRINCIPALS_MAX);
+		return error_set(e, ST_INVALID, "%s: must be {\"principals\": [ … ]} with at most "
+				 "%d entries", path, PRINCIPALS_MAX);
 	p->list = calloc(n + 1, sizeof(*p->list));
 	if (p->list == NULL)
 		return ST_NOMEM;
@@ -273,7 +278,7 @@ static enum status operator_only(struct principals *p, const struct principals *
 	if (p->list == NULL)
 		return ST_NOMEM;
 	pr = &p->list[p->n++];
-	strcpy(pr->name, "operator");
+	snprintf(pr->name, sizeof(pr->name), "operator");
 	pr->may = MAY_SUBMIT | MAY_READ | MAY_PORTAL | MAY_AUDIT | MAY_REGISTRY;
 	pr->all_units = true;
 	pr->uids = calloc(1, sizeof(*pr->uids));
@@ -283,8 +288,8 @@ static enum status operator_only(struct principals *p, const struct principals *
 	return quota_carry(pr, before);
 }
 
-enum status principals_load(struct principals **out, const char *path, const struct principals *before,
-			    struct error *e)
+enum status principals_load(struct principals **out, const char *path,
+			    const struct principals *before, struct error *e)
 {
 	struct principals *p = calloc(1, sizeof(*p));
 	json_error_t je;

@@ -1,8 +1,8 @@
 /*
- * principals.h - who may call and what: an immutable snapshot of principals.json, swapped by a reload.
+ * principals.h - who may call and what: a snapshot of principals.json, swapped by a reload.
  *
- * The file is described in schemas/README.md. Any thread may read a snapshot; quotas are counted in it under
- * a lock per principal and carried over by a reload.
+ * The file is described in schemas/README.md. Any thread may read a snapshot; quotas are counted in
+ * it under a lock per principal and carried over by a reload.
  */
 #ifndef TRIEN_INTAKE_PRINCIPALS_H
 #define TRIEN_INTAKE_PRINCIPALS_H
@@ -34,8 +34,8 @@ struct principal;
  * before: the snapshot whose quota counts go on, or NULL. A missing file gives one principal
  * `operator`: the engine's own uid, all roles, all units. ST_INVALID with file, line and reason.
  */
-enum status principals_load(struct principals **out, const char *path, const struct principals *before,
-			    struct error *e) must_use;
+enum status principals_load(struct principals **out, const char *path,
+			    const struct principals *before, struct error *e) must_use;
 struct principals *principals_ref(struct principals *p);
 /* NULL is allowed. */
 void principals_unref(struct principals *p);
@@ -51,8 +51,8 @@ bool principal_all_units(const struct principal *pr);
 bool principal_unit(const struct principal *pr, struct slice unit);
 
 /*
- * Takes `cases` from the rate quota. False: over the quota; *wait_ms is when it would do. A request larger than
- * the burst passes when the bucket is full, so that it passes at all.
+ * Takes `cases` from the rate quota. False: over the quota; *wait_ms is when it would do. A request
+ * larger than the burst passes when the bucket is full, so that it passes at all.
  */
 bool principal_cases(struct principal *pr, uint32_t cases, uint64_t now_ms, uint32_t *wait_ms);
 /* One more submission at the same time; false: it has as many as it may. */

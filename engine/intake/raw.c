@@ -81,7 +81,8 @@ static bool read_number(struct raw_field *out, struct slice s)
 		if (f.number == 1)
 			out->number.value = wire_zigzag(f.value);
 		else
-			out->number.decimals = f.value > UINT32_MAX ? UINT32_MAX : (uint32_t)f.value;
+			out->number.decimals = f.value < UINT32_MAX ? (uint32_t)f.value :
+								      UINT32_MAX;
 	}
 	return !w.bad;
 }

@@ -1,9 +1,9 @@
 /*
  * raw.h - a case as it stands in the request, before anything of it is believed.
  *
- * Made by raw_read() straight from the wire: strings borrow from the request's bytes with their true
- * lengths (a NUL is a byte like any other), and may be anything: UTF-8, NFC, bounds and meaning are
- * validate.h's. Only counts and nesting are bounded here, by limits.h.
+ * Made by raw_read() straight from the wire: strings borrow from the request's bytes with their
+ * true lengths (a NUL is a byte like any other), and may be anything: UTF-8, NFC, bounds and
+ * meaning are validate.h's. Only counts and nesting are bounded here, by limits.h.
  */
 #ifndef TRIEN_INTAKE_RAW_H
 #define TRIEN_INTAKE_RAW_H
@@ -53,12 +53,14 @@ struct raw_case {
 };
 
 /*
- * wire: one encoded trien.v1.Case. Arrays are taken from a (scratch of the thread, 8 MiB is enough for
- * any case within RAW_CASE_BYTES_MAX). On failure *why is filled: MALFORMED, TOO_LARGE or UTF8_INVALID
- * (in facts and approval), and out->code is set as far as it was read. Pure.
+ * wire: one encoded trien.v1.Case. Arrays are taken from a (scratch of the thread, 8 MiB is enough
+ * for any case within RAW_CASE_BYTES_MAX). On failure *why is filled: MALFORMED, TOO_LARGE or
+ * UTF8_INVALID (in facts and approval), and out->code is set as far as it was read. Pure.
  */
-enum status raw_read(struct raw_case *out, struct slice wire, struct arena *a, struct refusal *why) must_use;
+enum status raw_read(struct raw_case *out, struct slice wire, struct arena *a,
+		     struct refusal *why) must_use;
 /* One encoded trien.v1.Holder by itself (LinkHolder). */
-enum status raw_read_holder(struct raw_holder *out, struct slice wire, struct refusal *why) must_use;
+enum status raw_read_holder(struct raw_holder *out, struct slice wire,
+			    struct refusal *why) must_use;
 
 #endif

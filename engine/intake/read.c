@@ -29,7 +29,7 @@ void *read_request(struct call *c, struct read_thread *r, const ProtobufCMessage
 	if (call_request(c, &r->scratch, &bytes))
 		m = protobuf_c_message_unpack(d, &a, bytes.n, bytes.p);
 	if (m == NULL)
-		call_refuse(c, FAULT_MALFORMED, "", "%s", "not a valid encoding, or too large");
+		call_refuse(c, FAULT_MALFORMED, "", "not a valid encoding, or too large");
 	return m;
 }
 
@@ -82,7 +82,7 @@ static bool reply_open(struct call *c, struct reply *p, size_t size)
 {
 	p->buf = malloc(size);
 	if (p->buf == NULL) {
-		call_refuse(c, FAULT_BUSY, "", "%s", "no memory for the reply");
+		call_refuse(c, FAULT_BUSY, "", "no memory for the reply");
 		return false;
 	}
 	p->w = writer_of(p->buf, size);
@@ -92,7 +92,7 @@ static bool reply_open(struct call *c, struct reply *p, size_t size)
 static void reply_close(struct call *c, struct reply *p)
 {
 	if (p->w.bad)
-		call_refuse(c, FAULT_TOO_MANY, "", "%s", "the reply is too large; ask for less");
+		call_refuse(c, FAULT_TOO_MANY, "", "the reply is too large; ask for less");
 	else
 		call_reply(c, slice_copied(&p->w));
 	free(p->buf);
@@ -259,12 +259,12 @@ void list_work(struct call *c, struct read_thread *r)
 	if (q == NULL)
 		return;
 	if (q->number[0] == '\0' || strlen(q->number) > CODE_BYTES_MAX) {
-		call_refuse(c, FAULT_ARGUMENT_MISSING, "number", "%s", "1 to 40 bytes");
+		call_refuse(c, FAULT_ARGUMENT_MISSING, "number", "1 to 40 bytes");
 		return;
 	}
 	country = q->country[0] == '\0' ? "VN" : q->country;
 	if ((int)q->id_kind < ID_CITIZEN || (int)q->id_kind > ID_OTHER || strlen(country) != 2) {
-		call_refuse(c, FAULT_ARGUMENT_INVALID, "id_kind", "%s", "id kind or country");
+		call_refuse(c, FAULT_ARGUMENT_INVALID, "id_kind", "id kind or country");
 		return;
 	}
 	holder_key_of_id(key, (uint8_t)q->id_kind, slice_str(country), slice_str(q->number));

@@ -29,6 +29,7 @@ struct reflection {
 };
 
 typedef Grpc__Reflection__V1__ServerReflectionRequest request_t;
+#define ASKED(what) GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_##what
 
 enum status reflection_open(struct reflection **out)
 {
@@ -96,7 +97,8 @@ static bool declared(struct slice owner, uint32_t number, uint32_t members, stru
 	while (wire_next(&w, &f)) {
 		struct slice rest = name;
 
-		if (f.number != number || f.type != WIRE_BYTES || !strip(&rest, text_of(f.bytes, NAME)))
+		if (f.number != number || f.type != WIRE_BYTES ||
+		    !strip(&rest, text_of(f.bytes, NAME)))
 			continue;
 		if (rest.n == 0 || member(f.bytes, members, rest))
 			return true;
@@ -205,16 +207,16 @@ static void put_answer(struct writer *w, const struct reflection *r, const reque
 	put_text(w, 1, q->host);
 	put_slice(w, 2, original);
 	switch (q->message_request_case) {
-	case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME:
+	case ASKED(FILE_BY_FILENAME):
 		put_files(w, r, file_of_name(r, slice_str(q->file_by_filename)));
 		break;
-	case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_SYMBOL:
+	case ASKED(FILE_CONTAINING_SYMBOL):
 		put_files(w, r, file_of_symbol(r, slice_str(q->file_containing_symbol)));
 		break;
-	case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_LIST_SERVICES:
+	case ASKED(LIST_SERVICES):
 		put_services(w, r);
 		break;
-	case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST__NOT_SET:
+	case ASKED(_NOT_SET):
 		put_error(w, GRPC_STATUS_INVALID_ARGUMENT, "the request asks nothing");
 		break;
 	default:
@@ -248,7 +250,7 @@ void reflection_message(struct call *c, bool ok)
 	q = call_request(c, &c->worker->gather, &bytes) && bytes.n < 64 * 1024 ?
 	    grpc__reflection__v1__server_reflection_request__unpack(NULL, bytes.n, bytes.p) : NULL;
 	if (q == NULL || buf == NULL) {
-		call_refuse(c, FAULT_MALFORMED, "", "%s", "not a reflection request");
+		call_refuse(c, FAULT_MALFORMED, "", "not a reflection request");
 	} else {
 		w = writer_of(buf, REPLY_BYTES_MAX);
 		put_answer(&w, c->in->reflection, q, bytes);
@@ -271,7 +273,7 @@ void reflection_sent(struct call *c, bool ok)
 		call_receive(c);
 }
 
-/* A stream that waits for its next question holds nothing; cancelling is thread-safe and wakes it. */
+/* A stream that waits for a question holds nothing; cancelling is thread-safe and wakes it. */
 void reflection_stop(struct call *c)
 {
 	grpc_call_cancel(c->grpc, NULL);

@@ -2,7 +2,7 @@
 
 #include "intake/submit.h"
 
-/* What a result replaces is looked at as it stands now; the store marks it when the new one is in. */
+/* What a result replaces is looked at as it stands; the store marks it when the new one is in. */
 struct looking {
 	struct call *call;
 	struct read_thread *reader;
@@ -10,7 +10,8 @@ struct looking {
 	const struct case_view *c;
 };
 
-static bool same_key(const struct looking *l, const struct case_result *r, const struct result_view *v)
+static bool same_key(const struct looking *l, const struct case_result *r,
+		     const struct result_view *v)
 {
 	return slice_eq(r->unit, v->unit) && slice_eq(l->c->code, v->case_code) &&
 	       slice_eq(r->kind, v->kind) && r->ordinal == v->ordinal;

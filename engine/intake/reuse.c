@@ -81,7 +81,7 @@ bool reuse_noted(struct call *c, struct read_thread *r, const Trien__V1__Purpose
 		return succeeded(c);
 	n = calloc(1, sizeof(*n) + ids_n * sizeof(n->names[0]));
 	if (n == NULL) {
-		call_refuse(c, FAULT_BUSY, "", "%s", "no memory");
+		call_refuse(c, FAULT_BUSY, "", "no memory");
 		return false;
 	}
 	names_collect(c, r, n, ids, ids_n);

@@ -64,7 +64,7 @@ struct method {
 	void (*work)(struct call *c, struct read_thread *r);
 	/* gRPC thread: the message of call_send() is out (or never will be). */
 	void (*sent)(struct call *c, bool ok);
-	/* gRPC thread: the call is over for the client; c->cancelled says whether before its end. */
+	/* gRPC thread: the call is over for the client; c->cancelled: before its end. */
 	void (*closed)(struct call *c);
 	/* Any thread: the engine stops; end by yourself soon. */
 	void (*stop)(struct call *c);

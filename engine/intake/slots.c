@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* What a slot keeps resident: the few that are in use all the time keep enough for a usual batch, the
- * rest, used under a flood, give nearly all back. */
+/* What a slot keeps resident: the few that are in use all the time keep enough for a usual batch,
+ * the rest, used under a flood, give nearly all back. */
 #define KEEP_HOT_BYTES (1024 * 1024)
 #define KEEP_COLD_BYTES (64 * 1024)
 #define HOT_SLOTS 16
@@ -19,6 +19,7 @@ struct slots {
 };
 
 static_assert(SLOTS_LARGE == 64, "the large slots are the first word of the map");
+static_assert(HOT_SLOTS <= SLOTS_LARGE, "small ones have less than the hot ones keep");
 static_assert(SLOT_LARGE_BYTES >= 3 * REQUEST_BYTES_MAX, "canonical cases and reply fit beside");
 static_assert(SLOT_SMALL_BYTES >= 3 * CASE_BYTES_MAX, "one case and its reply fit");
 
@@ -58,10 +59,11 @@ void slots_free(struct slots *s)
 /* The lowest free one, so that the same few stay warm. */
 struct slot *slot_take(struct slots *s, bool large)
 {
+	uint32_t w = large ? 0 : 1, end = large ? 1 : ARRAY_LEN(s->free_map);
 	struct slot *slot = NULL;
 
 	pthread_mutex_lock(&s->lock);
-	for (uint32_t w = large ? 0 : 1; slot == NULL && w < (large ? 1 : ARRAY_LEN(s->free_map)); w++) {
+	for (; slot == NULL && w < end; w++) {
 		if (s->free_map[w] == 0)
 			continue;
 		slot = &s->slots[w * 64 + (uint32_t)__builtin_ctzll(s->free_map[w])];
@@ -76,7 +78,7 @@ struct slot *slot_take(struct slots *s, bool large)
 void slot_give(struct slots *s, struct slot *slot)
 {
 	struct arena a = slot->submission.arena;
-	size_t keep = slot->index % 64 < HOT_SLOTS && slot->large ? KEEP_HOT_BYTES : KEEP_COLD_BYTES;
+	size_t keep = slot->index < HOT_SLOTS ? KEEP_HOT_BYTES : KEEP_COLD_BYTES;
 
 	if (a.peak > keep)
 		madvise(a.base + keep, a.size - keep, MADV_DONTNEED);

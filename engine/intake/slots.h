@@ -1,9 +1,9 @@
 /*
- * slots.h - the fixed set of submissions: a request is received only into a slot, so memory is bounded
- * before any of it is used (P7).
+ * slots.h - the fixed set of submissions: a request is received only into a slot, so memory is
+ * bounded before any of it is used (P7).
  *
- * SLOTS_LARGE hold a batch, the others one case. Their address space is taken at the start; pages come with use
- * and go back to the system when a large request leaves.
+ * SLOTS_LARGE hold a batch, the others one case. Their address space is taken at the start; pages
+ * come with use and go back to the system when a large request leaves.
  */
 #ifndef TRIEN_INTAKE_SLOTS_H
 #define TRIEN_INTAKE_SLOTS_H

@@ -18,8 +18,8 @@ struct entry {
 };
 
 /*
- * Messages in the order of their arrival. They may be decided out of order; acknowledged is only what
- * stands in front. Beyond the window nothing is received, which is the client's back-pressure.
+ * Messages in the order of their arrival. They may be decided out of order; acknowledged is only
+ * what stands in front. Beyond the window nothing is received, which is the client's back-pressure.
  */
 struct stream {
 	pthread_mutex_t lock;
@@ -43,7 +43,7 @@ void stream_begin(struct call *c)
 	struct stream *s = calloc(1, sizeof(*s));
 
 	if (s == NULL) {
-		call_refuse(c, FAULT_INTERNAL, "", "%s", "no memory");
+		call_refuse(c, FAULT_INTERNAL, "", "no memory");
 		return;
 	}
 	pthread_mutex_init(&s->lock, NULL);
@@ -113,7 +113,7 @@ static void acknowledge(struct call *c, struct stream *s, uint32_t k)
 	if (bound > sizeof(stack))
 		buf = malloc(bound);
 	if (buf == NULL) {
-		fault_set(&s->fault, FAULT_INTERNAL, "", "%s", "no memory for an acknowledgement");
+		fault_set(&s->fault, FAULT_INTERNAL, "", "no memory for an acknowledgement");
 		s->failed = true;
 		bound = 0;
 	}
@@ -154,7 +154,7 @@ static void advance(struct call *c, struct stream *s)
 	if (!s->broken && !s->failed && !s->ended) {
 		if (!atomic_load(&c->in->stopping))
 			return;
-		fault_set(&s->fault, FAULT_STOPPING, "", "%s", "send again what is not acknowledged");
+		fault_set(&s->fault, FAULT_STOPPING, "", "send again what is not acknowledged");
 		s->failed = true;
 	}
 	s->finished = true;
@@ -212,8 +212,8 @@ static bool admit(struct call *c, const struct case_list *list, size_t bytes, st
 {
 	bool small = list->n <= SMALL_CASES && bytes <= SMALL_BYTES;
 
-	return call_admit(c, !small, slot, f) || (small && f->code == GRPC_STATUS_RESOURCE_EXHAUSTED &&
-						  call_admit(c, true, slot, f));
+	return call_admit(c, !small, slot, f) ||
+	       (small && f->code == GRPC_STATUS_RESOURCE_EXHAUSTED && call_admit(c, true, slot, f));
 }
 
 /* Everything of a message that needs no lock: only one is received at a time. */

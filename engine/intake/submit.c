@@ -94,7 +94,7 @@ bool submit_fill(struct call *c, struct submission *s, const struct case_list *l
 
 	*left = 0;
 	if (!principal_cases(c->principal, list->n, intake_clock_ms(), &wait_ms)) {
-		fault_set(f, FAULT_QUOTA_EXCEEDED, "", "%s", "cases per second");
+		fault_set(f, FAULT_QUOTA_EXCEEDED, "", "cases per second");
 		f->retry_ms = wait_ms;
 		return false;
 	}
@@ -183,8 +183,8 @@ static void reply(struct call *c, struct submission *s)
 	if (writer_size(&w) > s->arena.peak - s->arena.used)
 		s->arena.peak = s->arena.used + writer_size(&w);
 	if (w.bad) {
-		/* It stands in the journal: the same request again is answered with its receipts. */
-		fault_set(&f, FAULT_INTERNAL, "", "%s", "the reply is too large; send smaller batches");
+		/* It stands in the journal: sent again, the same is answered with its receipts. */
+		fault_set(&f, FAULT_INTERNAL, "", "the reply is too large; send smaller batches");
 		call_finish(c, &f);
 		return;
 	}
@@ -233,14 +233,14 @@ static bool accept_request(struct call *c, bool single, struct fault *f)
 	c->state = u;
 	arena_reset(gather);
 	if (u == NULL || !call_request(c, gather, &request)) {
-		fault_set(f, FAULT_INTERNAL, "", "%s", "no memory");
+		fault_set(f, FAULT_INTERNAL, "", "no memory");
 		return false;
 	}
 	u->single = single;
 	if (!submit_list(request, 1, gather, &list, f))
 		return false;
 	if (single && list.n != 1) {
-		fault_set(f, FAULT_MALFORMED, "case", "%s", "exactly one");
+		fault_set(f, FAULT_MALFORMED, "case", "exactly one");
 		return false;
 	}
 	if (!call_admit(c, !single, &u->slot, f))

@@ -26,15 +26,15 @@ bool submit_list(struct slice request, uint32_t number, struct arena *a, struct 
 		 struct fault *f);
 
 /*
- * Must the readers look at it first? At cases that replace results, and at those refused as of today that
- * may have been issued when they were right: an agency may be gone, a kind may have changed.
+ * Must the readers look at it first? At cases that replace results, and at those refused as of
+ * today that may have been issued when they were right: agencies go, kinds change.
  */
 bool submit_for_readers(const struct submission *s);
 /* Reader thread: earlier_check(), then replaced_check(). */
 uint32_t submit_look(struct call *c, struct read_thread *r, struct submission *s);
 /*
- * earlier.c, reader thread: judges refused cases by the day on which their first result was issued. The
- * refusal of today holds for one that the spine does not know by its keys.
+ * earlier.c, reader thread: judges refused cases by the day on which their first result was issued.
+ * The refusal of today holds for one that the spine does not know by its keys.
  */
 void earlier_check(struct call *c, struct read_thread *r, struct submission *s);
 bool earlier_possible(const struct raw_case *raw, enum reason why);

@@ -37,12 +37,13 @@ static enum status read_pem(const char *path, char **out, struct error *e)
 }
 
 /* A pair that does not fit would fail at each handshake, with nobody to tell: find it now. */
-static enum status check_pair(const struct tls *t, const char *cert, const char *key, const char *ca,
-			      struct error *e)
+static enum status check_pair(const struct tls *t, const char *cert, const char *key,
+			      const char *ca, struct error *e)
 {
 	BIO *cb = BIO_new_mem_buf(cert, -1), *kb = BIO_new_mem_buf(key, -1),
 	    *ab = BIO_new_mem_buf(ca, -1);
-	X509 *x = PEM_read_bio_X509(cb, NULL, NULL, NULL), *a = PEM_read_bio_X509(ab, NULL, NULL, NULL);
+	X509 *x = PEM_read_bio_X509(cb, NULL, NULL, NULL);
+	X509 *a = PEM_read_bio_X509(ab, NULL, NULL, NULL);
 	EVP_PKEY *k = PEM_read_bio_PrivateKey(kb, NULL, NULL, NULL);
 	enum status st = ST_OK;
 
@@ -53,8 +54,8 @@ static enum status check_pair(const struct tls *t, const char *cert, const char 
 	else if (a == NULL)
 		st = error_set(e, ST_INVALID, "%s: no PEM certificate", t->ca_path);
 	else if (X509_check_private_key(x, k) != 1)
-		st = error_set(e, ST_INVALID, "%s: the key does not match the certificate %s", t->key_path,
-			       t->cert_path);
+		st = error_set(e, ST_INVALID, "%s: the key does not match the certificate %s",
+			       t->key_path, t->cert_path);
 	X509_free(x);
 	X509_free(a);
 	EVP_PKEY_free(k);
@@ -93,7 +94,8 @@ enum status tls_reload(struct tls *t, struct error *e)
 	return st;
 }
 
-static grpc_ssl_certificate_config_reload_status fetch(void *arg, grpc_ssl_server_certificate_config **out)
+static grpc_ssl_certificate_config_reload_status
+fetch(void *arg, grpc_ssl_server_certificate_config **out)
 {
 	struct tls *t = arg;
 	grpc_ssl_certificate_config_reload_status st = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;

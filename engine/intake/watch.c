@@ -14,8 +14,8 @@ struct watched {
 };
 
 /*
- * Subscribed first, then the present states are read, then changes are taken: one that is seen twice
- * says the same, none is missed. One message is on its way at a time.
+ * Subscribed first, then the present states are read, then changes are taken: one that is seen
+ * twice says the same, none is missed. One message is on its way at a time.
  */
 struct watching {
 	struct watch *watch;
@@ -155,7 +155,7 @@ static bool begin(struct call *c, struct read_thread *r)
 		w->entries = calloc(n, sizeof(*w->entries));
 	if (w == NULL || w->entries == NULL) {
 		free(w);
-		call_refuse(c, FAULT_BUSY, "", "%s", "no memory");
+		call_refuse(c, FAULT_BUSY, "", "no memory");
 		return false;
 	}
 	c->state = w;

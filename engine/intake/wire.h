@@ -2,8 +2,8 @@
  * wire.h - the protobuf wire format as a cursor over bytes: what the hot path reads and writes
  * without building objects. Everything else uses protobuf-c.
  *
- * Reading never leaves the bytes; the first malformed field sets `bad` and ends the walk. Groups are
- * malformed: proto3 has none.
+ * Reading never leaves the bytes; the first malformed field sets `bad` and ends the walk. Groups
+ * are malformed: proto3 has none.
  */
 #ifndef TRIEN_INTAKE_WIRE_H
 #define TRIEN_INTAKE_WIRE_H
