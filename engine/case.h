@@ -21,8 +21,8 @@
  *	side: u8 priority, str request_id, blob facts, blob approval
  *	      (protobuf of trien.v1.Facts, Approval)
  *
- * Fields stand by name (as struct kind has them), so the same content gives the same bytes, whatever
- * order a schema lists them in.
+ * Fields stand by name (as struct kind has them), so the same content gives the same bytes,
+ * whatever order a schema lists them in.
  * All text is NFC UTF-8 without control or bidi characters (TAB and LF only where a schema allows).
  */
 #ifndef TRIEN_CASE_H

@@ -45,9 +45,9 @@ struct submitted_result {
 struct submitted_case {
 	uint32_t index;			/* in the request */
 	uint8_t priority;
-	bool replaces;			/* a result replaces another: intake's readers look at that one first */
-	struct slice wire;		/* refused as of today, perhaps issued before: the readers look */
-	const struct refusal *unless_before;	/* the refusal that holds if it was not issued before */
+	bool replaces;			/* another result: the readers look at that one first */
+	struct slice wire;		/* refused today, issued before? the readers look */
+	const struct refusal *unless_before;	/* holds if it was not issued before */
 	struct slice code;
 	struct slice bytes;		/* canonical case, in submission.arena */
 	uint8_t digest[SHA256_BYTES];
@@ -71,8 +71,17 @@ struct submission {
 
 /* An operator's or registry's act, done on the spine; answered through done(), on the spine or a
  * background thread. Strings live as long as the act. */
-enum act_type { ACT_REGISTER_OPEN, ACT_REGISTER_CLOSE, ACT_REGISTER_LIST, ACT_HELD_LIST, ACT_HELD_RETRY,
-		ACT_HELD_VOID, ACT_LINK_HOLDER, ACT_NOTE_READS, ACT_STATUS };
+enum act_type {
+	ACT_REGISTER_OPEN,
+	ACT_REGISTER_CLOSE,
+	ACT_REGISTER_LIST,
+	ACT_HELD_LIST,
+	ACT_HELD_RETRY,
+	ACT_HELD_VOID,
+	ACT_LINK_HOLDER,
+	ACT_NOTE_READS,
+	ACT_STATUS
+};
 
 struct result_name { uint8_t lane; uint64_t sequence; };
 
@@ -99,7 +108,7 @@ struct act {
 	struct holder holder;
 	const struct result_name *names;	/* NOTE_READS */
 	uint32_t names_n;
-	/* HELD_RETRY, HELD_VOID: may the caller act for the unit of a row? NULL: for all. On the spine. */
+	/* HELD_RETRY, HELD_VOID: may the caller act for a row's unit? NULL: any. On the spine. */
 	bool (*unit_allowed)(const struct act *a, struct slice unit);
 	uint32_t offset, max;		/* lists */
 	/* out */
@@ -125,8 +134,8 @@ struct engine_ops {
 	int64_t (*now_ms)(void *ctx);
 
 	/* As notify_watch() and its companions (notify/notify.h). */
-	enum status (*watch)(void *ctx, const struct watch_filter *f, void (*wake)(void *owner), void *owner,
-			     struct watch **out);
+	enum status (*watch)(void *ctx, const struct watch_filter *f, void (*wake)(void *owner),
+			     void *owner, struct watch **out);
 	uint32_t (*watch_take)(struct watch *w, struct state_change *out, uint32_t max, bool *cut);
 	void (*unwatch)(struct watch *w);
 
@@ -135,9 +144,10 @@ struct engine_ops {
 	void (*reader_close)(void *reader);
 	/* Answers "in progress" states too; ST_NOT_FOUND for foreign ids, in the same time. */
 	enum status (*get)(void *reader, const uint8_t result_id[16], struct result_view *out);
-	enum status (*read)(void *reader, const uint8_t result_id[16], uint64_t offset, uint8_t *buf, size_t *n);
-	enum status (*list)(void *reader, const uint8_t holder_key[16], uint64_t before, uint32_t max,
-			    struct holding_view *out, uint32_t *n);
+	enum status (*read)(void *reader, const uint8_t result_id[16], uint64_t offset,
+			    uint8_t *buf, size_t *n);
+	enum status (*list)(void *reader, const uint8_t holder_key[16], uint64_t before,
+			    uint32_t max, struct holding_view *out, uint32_t *n);
 	/* Current states of a case's results, in flight or stored. */
 	enum status (*find_case)(void *reader, struct slice unit, struct slice code, uint32_t max,
 				 struct state_change *out, uint32_t *n);

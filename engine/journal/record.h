@@ -19,7 +19,7 @@ enum record_type {
 	RECORD_VOID,			/* its number will never be issued */
 	RECORD_REGISTER_OPENED,
 	RECORD_REGISTER_CLOSED,
-	RECORD_STATE_EVENT,		/* LinkHolder and later acts, to be projected into the store */
+	RECORD_STATE_EVENT,		/* LinkHolder and later acts, to be brought to the store */
 	RECORD_STORED_UP_TO,		/* everything before this position is stored or parked */
 	RECORD_TYPE_COUNT
 };
@@ -66,8 +66,14 @@ enum status record_register_encode(const struct record_register *r, struct write
 enum status record_register_decode(struct record_register *r, struct slice payload) must_use;
 
 /* LinkHolder: one more holding of a result. */
-struct record_link { uint64_t sequence; uint8_t lane; struct holder holder; uint8_t key[16]; int64_t at_ms;
-		     struct slice actor, reason; };
+struct record_link {
+	uint64_t sequence;
+	uint8_t lane;
+	struct holder holder;
+	uint8_t key[16];
+	int64_t at_ms;
+	struct slice actor, reason;
+};
 enum status record_link_encode(const struct record_link *r, struct writer *w) must_use;
 enum status record_link_decode(struct record_link *r, struct slice payload) must_use;
 

@@ -93,7 +93,7 @@ struct job {
 };
 
 #define JOBS_MAX 256			/* more acts of the janitor: no new batch is sealed */
-#define RESUMED_MAX (2 * BATCH_ITEMS_MAX)	/* the waiting room comes back that many at a time */
+#define RESUMED_MAX (2 * BATCH_ITEMS_MAX)	/* so many at a time leave the waiting room */
 
 /* The signer's socket. */
 struct signer_link {
