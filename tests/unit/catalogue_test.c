@@ -225,7 +225,8 @@ static struct pins pins_now(const struct catalogue *c)
 
 struct found { const struct kind *k; const struct unit *u; const struct signer *s; };
 
-static enum status find(struct catalogue *c, const struct pins *p, struct found *out, struct error *e)
+static enum status find(struct catalogue *c, const struct pins *p, struct found *out,
+			struct error *e)
 {
 	return catalogue_pinned(c, p, &out->k, &out->u, &out->s, e);
 }
@@ -396,10 +397,11 @@ static void put_unit(const struct world *w, const char *code, const char *succes
 	char name[64], text[400];
 
 	snprintf(name, sizeof(name), "agencies/%s.json", code);
-	snprintf(text, sizeof(text), "{\n\"code\": \"%s\",\n\"versions\": [ {\n\"from\": \"2020-01-01\",\n"
+	snprintf(text, sizeof(text), "{\n\"code\": \"%s\",\n"
+		 "\"versions\": [ {\n\"from\": \"2020-01-01\",\n"
 		 "\"name\": \"N\", \"notation\": \"N\", \"place\": \"P\"%s%s%s } ] }\n", code,
-		 successor != NULL ? ",\n\"successor\": \"" : "", successor != NULL ? successor : "",
-		 successor != NULL ? "\"" : "");
+		 successor != NULL ? ",\n\"successor\": \"" : "",
+		 successor != NULL ? successor : "", successor != NULL ? "\"" : "");
 	schema_put(w->dir.path, name, text, NULL, NULL);
 }
 
@@ -448,7 +450,8 @@ static void references_between_files_are_checked(void **state)
 	struct world w;
 
 	world_make(&w);
-	schema_put(w.dir.path, "signers/s.json", good_signer, "\"unit\": \"u\"", "\"unit\": \"uu\"");
+	schema_put(w.dir.path, "signers/s.json", good_signer,
+		   "\"unit\": \"u\"", "\"unit\": \"uu\"");
 	load_fails(&w, "signers/s.json", "6: versions[0].unit: there is no agency \"uu\"");
 	schema_put(w.dir.path, "signers/s.json", good_signer, "\"k\" ]", "\"k\", \"kk\" ]");
 	load_fails(&w, "signers/s.json", "11: versions[0].kinds[1]: there is no kind \"kk\"");
@@ -457,15 +460,17 @@ static void references_between_files_are_checked(void **state)
 	put_unit(&w, "a", "z");
 	load_fails(&w, "agencies/a.json", "6: versions[0].successor: there is no agency \"z\"");
 	put_unit(&w, "z", "a");
-	load_fails(&w, "agencies/a.json", "6: versions[0].successor: the agency would succeed itself");
+	load_fails(&w, "agencies/a.json",
+		   "6: versions[0].successor: the agency would succeed itself");
 	put_unit(&w, "z", NULL);
-	schema_put(w.dir.path, "agencies/u.json", good_unit, "\"UB\"", "\"UB\", \"successor\": \"z\"");
+	schema_put(w.dir.path, "agencies/u.json", good_unit,
+		   "\"UB\"", "\"UB\", \"successor\": \"z\"");
 	load_fails(&w, "agencies/u.json", "7: versions[0].successor: only the last version may");
 	schema_put(w.dir.path, "agencies/u.json", good_unit, "\"UBND\"",
 		   "\"012345678901234567890123456789\"");
 	schema_put(w.dir.path, "results/k.json", good_kind, "{n}/K-{unit}", "{n}/KK-{unit}");
-	load_fails(&w, "results/k.json", "8: versions[0].number: a number of 11 digits of agency \"u\" would "
-		   "have 45 bytes; 44 are allowed");
+	load_fails(&w, "results/k.json", "8: versions[0].number: a number of 11 digits of agency "
+		   "\"u\" would have 45 bytes; 44 are allowed");
 	tmpdir_remove(&w.dir);
 }
 
@@ -480,7 +485,8 @@ static void one_broken_file_fails_the_load(void **state)
 	load_fails(&w, "results/k.json", "27: versions[0].layout[1].text: format");
 	schema_put(w.dir.path, "results/other.json", good_kind, NULL, NULL);
 	schema_put(w.dir.path, "results/k.json", good_kind, NULL, NULL);
-	load_fails(&w, "results/other.json", "2: code: is \"k\"; it must be the file's name, \"other\"");
+	load_fails(&w, "results/other.json",
+		   "2: code: is \"k\"; it must be the file's name, \"other\"");
 	w.cfg.schemas = "/nowhere";
 	assert_int_equal(catalogue_load(&c, &w.cfg, &e), ST_NOT_FOUND);
 	tmpdir_remove(&w.dir);

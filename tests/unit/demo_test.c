@@ -14,7 +14,8 @@
 #include "io/file.h"
 #include "schemafile.h"
 
-static const char hand[] = "\"hand\": { \"image\": \"s.pbm\", \"width_mm\": 45, \"height_mm\": 20 },\n\"kinds\"";
+static const char hand[] =
+	"\"hand\": { \"image\": \"s.pbm\", \"width_mm\": 45, \"height_mm\": 20 },\n\"kinds\"";
 
 static void folder(struct tmpdir *t)
 {
@@ -74,8 +75,8 @@ static void another_code_gives_another_image(void **state)
 
 	folder(&t);
 	schema_put(t.path, "agencies/w.json",
-		   "{\"code\": \"w\", \"versions\": [ { \"seal\": { \"image\": \"w.pbm\", \"width_mm\": 36, "
-		   "\"height_mm\": 36 } } ] }", NULL, NULL);
+		   "{\"code\": \"w\", \"versions\": [ { \"seal\": { \"image\": \"w.pbm\", "
+		   "\"width_mm\": 36, \"height_mm\": 36 } } ] }", NULL, NULL);
 	assert_int_equal(catalogue_demo_images(t.path, &e), ST_OK);
 	read_picture(&t, "agencies/u.pbm", &one, &one_n);
 	read_picture(&t, "agencies/w.pbm", &other, &other_n);

@@ -29,7 +29,8 @@ static void syntax_is_told_by_line(void **state)
 	struct error e;
 	struct form f;
 
-	assert_int_equal(form_open(&f, "f.json", slice_str("{\n\"a\": 1,\n\"a\": 2 }"), &pool, &e), ST_INVALID);
+	assert_int_equal(form_open(&f, "f.json", slice_str("{\n\"a\": 1,\n\"a\": 2 }"), &pool, &e),
+			 ST_INVALID);
 	assert_int_equal(strncmp(e.text, "f.json:3: duplicate object key", 30), 0);
 	assert_int_equal(form_open(&f, "f.json", slice_str("{\n]"), &pool, &e), ST_INVALID);
 	assert_int_equal(strncmp(e.text, "f.json:2: ", 10), 0);
@@ -74,8 +75,8 @@ static void values_are_checked(void **state)
 	struct fixture x;
 	size_t n;
 
-	open_text(&x, "{\"t\": \"Tên\", \"n\": 7, \"d\": \"2028-02-29\", \"b\": true, \"c\": \"two\", "
-		  "\"w\": 13.5, \"l\": [\"a\", \"b\"], \"e\": \"\"}");
+	open_text(&x, "{\"t\": \"Tên\", \"n\": 7, \"d\": \"2028-02-29\", \"b\": true, "
+		  "\"c\": \"two\", \"w\": 13.5, \"l\": [\"a\", \"b\"], \"e\": \"\"}");
 	assert_string_equal(form_text(&x.f, x.f.root, "t", FORM_REQUIRED, 4), "Tên");
 	assert_null(form_text(&x.f, x.f.root, "none", 0, 4));
 	assert_string_equal(form_text(&x.f, x.f.root, "e", FORM_EMPTY, 4), "");

@@ -28,9 +28,10 @@ static void refuses_what_is_no_image(void **state)
 {
 	static const struct { const char *bytes; size_t n; } wrong[] = {
 #define WRONG(s) { s, sizeof(s) - 1 }
-		WRONG(""), WRONG("P"), WRONG("P4"), WRONG("P4\n8"), WRONG("P4\n8 1"), WRONG("P1\n8 1\n1"),
-		WRONG("P4\n0 1\n"), WRONG("P4\n8 4001\n"), WRONG("P4\n4294967304 1\nx"),
-		WRONG("P4\n8 1\n"), WRONG("P4\n8 1\nxx"), WRONG("P4\n# 8 1\nx"), WRONG("P4\n-8 1\nx"),
+		WRONG(""), WRONG("P"), WRONG("P4"), WRONG("P4\n8"), WRONG("P4\n8 1"),
+		WRONG("P1\n8 1\n1"), WRONG("P4\n0 1\n"), WRONG("P4\n8 4001\n"),
+		WRONG("P4\n4294967304 1\nx"), WRONG("P4\n8 1\n"), WRONG("P4\n8 1\nxx"),
+		WRONG("P4\n# 8 1\nx"), WRONG("P4\n-8 1\nx"),
 	};
 	const uint8_t *bits;
 	uint32_t w, h;

@@ -45,7 +45,8 @@ static void bounds(void **state)
 	assert_int_equal(format(out, longest, "", 99999999999), ST_OK);
 	assert_int_equal(strlen(out), NUMBER_TEXT_BYTES_MAX);
 	assert_int_equal(format(out, longest, "", 100000000000), ST_TOO_LARGE);
-	assert_int_equal(format(out, "{n}{unit}", "012345678901234567890123456789012345678901234567", 1),
+	assert_int_equal(format(out, "{n}{unit}",
+				"012345678901234567890123456789012345678901234567", 1),
 			 ST_TOO_LARGE);
 	assert_int_equal(strlen(out), NUMBER_TEXT_BYTES_MAX);
 }

@@ -457,7 +457,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(torn_tail), TEST(flipped_in_the_middle), TEST(flipped_after_clean_stop),
-		TEST(damage_at_segment_bounds), TEST(torn_header), TEST(torn_first_header), TEST(header_without_frames),
+		TEST(damage_at_segment_bounds), TEST(torn_header), TEST(torn_first_header),
+		TEST(header_without_frames),
 		TEST(stale_frames_stay_dead), TEST(recycled_frames_stay_dead), TEST(files_gone),
 		TEST(mutations), TEST(golden),
 	};

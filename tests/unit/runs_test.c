@@ -32,11 +32,13 @@ static const char *show(const char *text, char *out, size_t size)
 	for (uint16_t i = 0; i < runs.n; i++) {
 		const struct run *r = &runs.run[i];
 
-		n += (size_t)snprintf(out + n, size - n, "%s%s", r->bold ? "B" : "", r->italic ? "I" : "");
+		n += (size_t)snprintf(out + n, size - n, "%s%s", r->bold ? "B" : "",
+				      r->italic ? "I" : "");
 		if (r->literal != NULL)
 			n += (size_t)snprintf(out + n, size - n, "[%s]", r->literal);
 		else
-			n += (size_t)snprintf(out + n, size - n, "<%d.%d:%d>", r->field, r->builtin, r->format);
+			n += (size_t)snprintf(out + n, size - n, "<%d.%d:%d>", r->field,
+					      r->builtin, r->format);
 	}
 	pool_free(&pool);
 	return out;
@@ -78,7 +80,7 @@ static void refuses(void **state)
 		{ "{sinh|upper}", "! {sinh|upper}: this format does not suit the field's type" },
 		{ "{_date|date}", "! {_date|date}: this format does not suit the field's type" },
 		{ "{so|moneyy}", "! format \"moneyy\" is unknown" },
-		{ "{so|a_format_longer_than_any_that_there_is}", "! \"{so}\" is not a field's name" },
+		{ "{so|a_format_longer_than_any_there_is}", "! \"{so}\" is not a field's name" },
 		{ "{bang}", "! {bang} is a table" },
 		{ "**a", "! ** is opened and not closed" },
 		{ "__a", "! __ is opened and not closed" },
