@@ -18,8 +18,8 @@ struct signature_view {
 
 /* Slices borrow from the reader's buffer until its next call. */
 struct result_view {
-	enum state state;		/* STORED, or where it is on its way */
-	enum reason held;
+	enum state state;		/* STORED, VOID, or where it is on its way */
+	enum reason held;		/* HELD, VOID: why it is or was */
 	uint8_t result_id[16];
 	uint8_t lane;
 	uint64_t sequence;
@@ -27,7 +27,8 @@ struct result_view {
 	uint16_t ordinal, revision;
 	uint32_t register_year;
 	uint64_t number;
-	int64_t accepted_ms, issued_ms, stored_ms;
+	int64_t accepted_ms, issued_ms, stored_ms;	/* VOID: stored_ms is when it was voided */
+	struct slice void_reason;	/* VOID: what the person who did it wrote */
 	enum life life;
 	uint8_t replaced_by[16], replaces[16];	/* zero: none */
 	uint32_t valid_until;		/* yyyymmdd, 0: for ever */

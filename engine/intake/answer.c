@@ -22,7 +22,7 @@ static void put_id(struct writer *w, uint32_t number, const uint8_t id[16])
 
 static void put_held(struct writer *w, uint32_t number, enum state state, enum reason held)
 {
-	if (state == STATE_HELD)
+	if (state == STATE_HELD || (state == STATE_VOID && held != REASON_NONE))
 		put_text(w, number, reason_text(held)->name);
 }
 
@@ -225,6 +225,10 @@ enum status answer_result(struct writer *w, const struct result_view *v, bool wh
 	put_number(w, 13, v->sequence);
 	put_time(w, 14, v->accepted_ms);
 	put_time(w, 15, v->issued_ms);
+	if (v->state == STATE_VOID) {
+		put_time(w, 32, v->stored_ms);
+		put_slice(w, 33, v->void_reason);
+	}
 	if (v->state != STATE_STORED)
 		return ST_OK;
 	put_stored(w, v);

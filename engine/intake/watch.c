@@ -178,7 +178,7 @@ static void send(struct call *c, struct watching *w, const struct state_change *
 	id_text(id, s->result_id);
 	put_slice(&out, 1, slice_of(id, sizeof(id)));
 	put_number(&out, 2, s->state);
-	if (s->state == STATE_HELD)
+	if (s->state == STATE_HELD || (s->state == STATE_VOID && s->held != REASON_NONE))
 		put_text(&out, 3, reason_text(s->held)->name);
 	put_time(&out, 4, s->at_ms);
 	put_text(&out, 5, s->unit);
@@ -205,7 +205,7 @@ static enum status present(struct call *c, struct read_thread *r, const struct w
 		st = c->in->ops.get(r->store, e->id, &v);
 		*n = st == ST_OK;
 		out[0] = (struct state_change){ .state = v.state, .held = v.held,
-						.at_ms = v.state == STATE_STORED ? v.stored_ms :
+						.at_ms = v.stored_ms != 0 ? v.stored_ms :
 							 v.accepted_ms, .ordinal = v.ordinal };
 		if (st == ST_OK) {
 			const struct { char *to; size_t max; struct slice from; } texts[] = {

@@ -4,6 +4,7 @@
 
 /* First byte of every payload; a record of another form gets another version or type. */
 #define VERSION 1
+#define RESULT_VERSION 2		/* of struct record_result; 1 is read, too */
 
 static bool code_fits(struct slice s)
 {
@@ -16,13 +17,19 @@ static enum status written(const struct writer *w)
 }
 
 /* A newer form is no damage: an older program must say so. */
+static enum status begun_in(struct reader *r, uint8_t newest, uint8_t *version)
+{
+	*version = read_u8(r);
+	if (r->bad || *version == 0)
+		return ST_CORRUPT;
+	return *version <= newest ? ST_OK : ST_UNSUPPORTED;
+}
+
 static enum status begun(struct reader *r)
 {
-	uint8_t version = read_u8(r);
+	uint8_t version;
 
-	if (r->bad || version == 0)
-		return ST_CORRUPT;
-	return version == VERSION ? ST_OK : ST_UNSUPPORTED;
+	return begun_in(r, VERSION, &version);
 }
 
 static enum status ended(const struct reader *r, bool valid)
@@ -116,14 +123,16 @@ enum status record_numbered_decode(struct record_numbered *r, struct slice paylo
 static bool result_valid(const struct record_result *r)
 {
 	return r->lane < LANES && r->reason < REASON_COUNT && code_fits(r->unit) &&
-	       code_fits(r->register_code);
+	       code_fits(r->register_code) && code_fits(r->kind) &&
+	       r->case_code.n <= CASE_CODE_BYTES_MAX &&
+	       r->number_text.n <= NUMBER_TEXT_BYTES_MAX;
 }
 
 enum status record_result_encode(const struct record_result *r, struct writer *w)
 {
 	if (!result_valid(r))
 		return ST_TOO_LARGE;
-	write_u8(w, VERSION);
+	write_u8(w, RESULT_VERSION);
 	write_u64(w, r->sequence);
 	write_u8(w, r->lane);
 	write_bytes(w, r->key, sizeof(r->key));
@@ -135,13 +144,21 @@ enum status record_result_encode(const struct record_result *r, struct writer *w
 	write_blob(w, r->register_code);
 	write_u32(w, r->year);
 	write_u64(w, r->number);
+	write_bytes(w, r->result_id, sizeof(r->result_id));
+	write_blob(w, r->kind);
+	write_blob(w, r->case_code);
+	write_blob(w, r->number_text);
+	write_u16(w, r->ordinal);
+	write_u16(w, r->revision);
+	write_u64(w, (uint64_t)r->accepted_ms);
 	return written(w);
 }
 
 enum status record_result_decode(struct record_result *r, struct slice payload)
 {
 	struct reader in = reader_of(payload);
-	enum status st = begun(&in);
+	uint8_t version;
+	enum status st = begun_in(&in, RESULT_VERSION, &version);
 
 	*r = (struct record_result){ 0 };
 	if (st != ST_OK)
@@ -157,6 +174,15 @@ enum status record_result_decode(struct record_result *r, struct slice payload)
 	r->register_code = read_blob(&in);
 	r->year = read_u32(&in);
 	r->number = read_u64(&in);
+	if (version == 1)
+		return ended(&in, result_valid(r));
+	read_array(&in, r->result_id, sizeof(r->result_id));
+	r->kind = read_blob(&in);
+	r->case_code = read_blob(&in);
+	r->number_text = read_blob(&in);
+	r->ordinal = read_u16(&in);
+	r->revision = read_u16(&in);
+	r->accepted_ms = (int64_t)read_u64(&in);
 	return ended(&in, result_valid(r));
 }
 

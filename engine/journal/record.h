@@ -43,7 +43,10 @@ struct record_numbered {
 enum status record_numbered_encode(const struct record_numbered *r, struct writer *w) must_use;
 enum status record_numbered_decode(struct record_numbered *r, struct slice payload) must_use;
 
-/* PARKED, RESUMED, VOID: one result. */
+/*
+ * PARKED, RESUMED, VOID: one result. What only VOID has is what can be shown of it for ever; a
+ * record of version 1 ends with `number`.
+ */
 struct record_result {
 	uint64_t sequence;
 	uint8_t lane;
@@ -52,6 +55,10 @@ struct record_result {
 	int64_t at_ms;			/* RESUMED: the new signing time */
 	struct slice actor, detail;	/* VOID: who and why */
 	struct slice unit, register_code; uint32_t year; uint64_t number;	/* VOID */
+	uint8_t result_id[16];		/* VOID */
+	struct slice kind, case_code, number_text;	/* VOID */
+	uint16_t ordinal, revision;	/* VOID */
+	int64_t accepted_ms;		/* VOID */
 };
 enum status record_result_encode(const struct record_result *r, struct writer *w) must_use;
 enum status record_result_decode(struct record_result *r, struct slice payload) must_use;

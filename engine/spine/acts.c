@@ -302,15 +302,48 @@ static bool resume(struct spine *s, struct job *j)
 	return true;
 }
 
+/* j->voided from row, act and the case that the row repeats. */
+static void void_record(struct job *j, const struct state_change *now, int64_t accepted_ms)
+{
+	struct record_numbered rec;
+	struct case_view c;
+	struct arena arena;
+	uint8_t index = 0;
+
+	j->voided = (struct record_result){ .sequence = j->row.sequence, .lane = j->row.lane,
+					    .reason = j->row.reason, .at_ms = io_wall_ms(),
+					    .actor = j->act->actor, .detail = j->act->reason,
+					    .unit = slice_str(j->row.unit),
+					    .register_code = slice_str(j->row.register_code),
+					    .year = j->row.year, .number = j->row.number,
+					    .kind = slice_str(j->row.kind),
+					    .number_text = slice_str(j->row.number_text),
+					    .ordinal = now->ordinal, .accepted_ms = accepted_ms };
+	memcpy(j->voided.result_id, now->result_id, sizeof(j->voided.result_id));
+	if (arena_init(&arena, 4 * CASE_BYTES_MAX) != ST_OK)
+		return;
+	if (record_numbered_decode(&rec, slice_of(j->bytes, j->n)) == ST_OK &&
+	    case_decode(&c, rec.case_bytes, &arena) == ST_OK) {
+		while (index < rec.results_n && rec.results[index].sequence != j->row.sequence)
+			index++;
+		j->voided.case_code = c.code;
+		if (index < c.results_n) {
+			const struct case_result *r = &c.results[index];
+
+			j->voided.revision = r->revision;
+			result_key(j->voided.key, r->unit, c.code, r->kind, r->ordinal,
+				   r->revision);
+		}
+	}
+	arena_free(&arena);
+}
+
 /* The row to be voided is known: its number's end goes through the journal. */
 static void void_found(struct spine *s, struct job *j)
 {
 	struct act *a = j->act;
-	struct record_numbered rec;
-	struct case_view c;
-	struct arena arena;
 	struct state_change now;
-	uint8_t lane, index = 0;
+	uint8_t lane;
 	int64_t accepted_ms;
 	struct writer w = writer_of(s->record, JOURNAL_RECORD_BYTES_MAX);
 	uint64_t pos;
@@ -330,25 +363,7 @@ static void void_found(struct spine *s, struct job *j)
 		free(j);
 		return;
 	}
-	j->voided = (struct record_result){ .sequence = j->row.sequence, .lane = j->row.lane,
-					    .reason = j->row.reason, .at_ms = io_wall_ms(),
-					    .actor = a->actor, .detail = a->reason,
-					    .unit = slice_str(j->row.unit),
-					    .register_code = slice_str(j->row.register_code),
-					    .year = j->row.year, .number = j->row.number };
-	if (arena_init(&arena, 4 * CASE_BYTES_MAX) == ST_OK) {
-		if (record_numbered_decode(&rec, slice_of(j->bytes, j->n)) == ST_OK &&
-		    case_decode(&c, rec.case_bytes, &arena) == ST_OK) {
-			while (index < rec.results_n &&
-			       rec.results[index].sequence != j->row.sequence)
-				index++;
-			if (index < c.results_n)
-				result_key(j->voided.key, c.results[index].unit, c.code,
-					   c.results[index].kind, c.results[index].ordinal,
-					   c.results[index].revision);
-		}
-		arena_free(&arena);
-	}
+	void_record(j, &now, accepted_ms);
 	if (record_result_encode(&j->voided, &w) != ST_OK ||
 	    !append_record(s, RECORD_VOID, writer_slice(&w), &pos)) {
 		refuse_act(a, ST_FULL, "the journal is full just now; call again");
@@ -359,7 +374,8 @@ static void void_found(struct spine *s, struct job *j)
 	register_voided(s->registers, j->voided.unit, j->voided.register_code, j->voided.year);
 	void_keys(s, &j->voided, pos);
 	/* From here on nobody retries it or voids it once more. */
-	inflight_set(s->inflight, j->row.sequence, STATE_VOID, REASON_NONE, j->voided.at_ms, &now);
+	inflight_set(s->inflight, j->row.sequence, STATE_VOID, (enum reason)j->row.reason,
+		     j->voided.at_ms, &now);
 	if (track_open(s->track, pos, &j->track) != ST_OK)
 		spine_fail(s, "no memory for an accepted act; it stands in the journal");
 	j->type = JOB_VOID;

@@ -210,7 +210,8 @@ bool inflight_drop(struct inflight *f, uint64_t sequence, enum state state, int6
 		f->count--;
 		f->held -= r->state == STATE_HELD;
 		r->state = (uint8_t)state;
-		r->held = REASON_NONE;
+		if (state != STATE_VOID)
+			r->held = REASON_NONE;
 		r->at_ms = at_ms;
 		row_show(r, changed);
 	}

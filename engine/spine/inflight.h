@@ -21,7 +21,7 @@ enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, in
 /* Spine: *changed gets the whole row, for watchers; false if it is not there. */
 bool inflight_set(struct inflight *f, uint64_t sequence, enum state state, enum reason held,
 		  int64_t at_ms, struct state_change *changed);
-/* Spine: the store has it, or it is void. */
+/* Spine: the store has it, or it is void (it keeps the reason why it had been held). */
 bool inflight_drop(struct inflight *f, uint64_t sequence, enum state state, int64_t at_ms,
 		   struct state_change *changed);
 

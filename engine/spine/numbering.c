@@ -93,7 +93,7 @@ static void receipt_again(struct spine *s, struct receipt *out, const struct key
 	memcpy(out->number_text, k->number_text, sizeof(out->number_text));
 	if (inflight_get(s->inflight, k->sequence, &now, &lane, &out->accepted_ms)) {
 		out->state = now.state;
-		out->held = now.held;
+		out->held = now.state == STATE_HELD ? now.held : REASON_NONE;
 	}
 }
 

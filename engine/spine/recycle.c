@@ -87,10 +87,17 @@ enum status void_project(struct spine *s, const struct record_result *v, struct 
 	struct void_entry entry = { .unit = v->unit, .register_code = v->register_code,
 				    .year = v->year, .number = v->number,
 				    .sequence = v->sequence, .at_ms = v->at_ms,
-				    .reason = v->detail, .actor = v->actor };
-	enum status st = s->store->ops->void_number(s->store, &entry, e);
+				    .reason = v->detail, .actor = v->actor, .lane = v->lane,
+				    .held = v->reason, .kind = v->kind,
+				    .case_code = v->case_code, .number_text = v->number_text,
+				    .ordinal = v->ordinal, .revision = v->revision,
+				    .accepted_ms = v->accepted_ms,
+				    .issued_ms = sequence_ms(v->sequence) };
+	enum status st;
 	struct waiting_row row;
 
+	memcpy(entry.result_id, v->result_id, sizeof(entry.result_id));
+	st = s->store->ops->void_number(s->store, &entry, e);
 	if (st == ST_OK && waiting_find(s->waiting, v->sequence, &row))
 		st = waiting_remove(s->waiting, v->sequence, e);
 	return st;

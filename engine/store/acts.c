@@ -128,8 +128,9 @@ static enum status void_locked(struct embedded *s, const struct void_entry *v, s
 	struct frame_record rec;
 	enum status st = ST_NOT_FOUND;
 
-	if (v->unit.n > CODE_BYTES_MAX || v->register_code.n > CODE_BYTES_MAX)
-		return error_set(e, ST_INVALID, "unit or register code too long");
+	if (v->unit.n > CODE_BYTES_MAX || v->register_code.n > CODE_BYTES_MAX ||
+	    v->case_code.n > CASE_CODE_BYTES_MAX)
+		return error_set(e, ST_INVALID, "unit, register or case code too long");
 	if (id != 0)
 		st = find_one(s, ROW_NUMBER, row_key_number(id, v->number), 0, &hit);
 	if (st == ST_OK) {

@@ -35,11 +35,10 @@ static enum status apply_rows(struct embedded *s, const struct frame_record *rec
 	for (uint32_t i = 0; i < rows.n; i++)
 		store_index_add(s->index, rows.of[i].table, rows.of[i].key, rows.sequence,
 				rec->position);
-	if (rec->type == STORED_RESULT) {
+	if (rec->type == STORED_RESULT)
 		store_index_count(s->index, rows.unit, rows.kind, rows.day, rows.engine);
-		if (rows.sequence > s->newest)
-			s->newest = rows.sequence;
-	}
+	if ((rec->type == STORED_RESULT || rec->type == STORED_VOID) && rows.sequence > s->newest)
+		s->newest = rows.sequence;
 	return ST_OK;
 }
 
@@ -50,7 +49,8 @@ static enum status apply(struct embedded *s, const struct frame_view *v, struct 
 	enum status st = ST_OK;
 
 	while (st == ST_OK && v->records > 0 && frame_next(v, &offset, &rec)) {
-		if (rec.version != 1 || rec.type < STORED_LAYER || rec.type > STORED_VOID)
+		if (rec.type < STORED_LAYER || rec.type > STORED_VOID || rec.version == 0 ||
+		    rec.version > stored_version(rec.type))
 			return error_set(e, ST_UNSUPPORTED,
 					 "%s: record of type %u, version %u at %llu is unknown; "
 					 "start the version that wrote it", s->dir, rec.type,
@@ -106,12 +106,15 @@ enum status embedded_commit(struct embedded *s, struct error *e)
 enum status embedded_add(struct embedded *s, enum stored_type type, const struct slice *parts,
 			 size_t parts_n, uint64_t *pos, struct error *e)
 {
-	enum status st = storelog_add(&s->log, (uint8_t)type, parts, parts_n, pos, e);
+	uint8_t version = stored_version((uint8_t)type);
+	enum status st = storelog_add(&s->log, (uint8_t)type, version, parts, parts_n, pos, e);
 
 	if (st != ST_FULL)
 		return st;
 	st = embedded_commit(s, e);
-	return st == ST_OK ? storelog_add(&s->log, (uint8_t)type, parts, parts_n, pos, e) : st;
+	if (st == ST_OK)
+		st = storelog_add(&s->log, (uint8_t)type, version, parts, parts_n, pos, e);
+	return st;
 }
 
 void embedded_drop(struct embedded *s)

@@ -24,7 +24,7 @@ struct embedded {
 	struct store_index *index;
 	/* The writer's own look at what is stored. */
 	struct store_reader *self;
-	uint64_t newest;		/* highest sequence stored */
+	uint64_t newest;		/* highest sequence stored or voided */
 	uint32_t layers_durable;
 	uint8_t *record;		/* scratch for one encoded RESULT */
 };
@@ -73,10 +73,13 @@ enum status embedded_void(struct store *store, const struct void_entry *v, struc
 enum status reader_new(struct embedded *s, struct store_reader **r, struct error *e) must_use;
 enum status embedded_reader_open(struct store *store, struct store_reader **r, struct error *e);
 void embedded_reader_close(struct store_reader *r);
-/* The stored record as it stands, in r->result, without its life. ST_NOT_FOUND, ST_CORRUPT. */
+/*
+ * What is known of a sequence as it stands, in r->result, without its life: a stored result, or a
+ * voided one without file and holdings. ST_NOT_FOUND, ST_CORRUPT.
+ */
+enum status reader_known(struct store_reader *r, uint8_t lane, uint64_t sequence) must_use;
+/* The same; ST_NOT_FOUND for a voided one. */
 enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequence) must_use;
-/* The record at a position, if it is a RESULT; in r->result. */
-enum status reader_result_at(struct store_reader *r, uint64_t position) must_use;
 /* The whole file of r->result into *out, its digest checked. ST_CORRUPT. */
 enum status reader_file(struct store_reader *r, struct logbuffer *out) must_use;
 enum status embedded_get(struct store_reader *r, uint8_t lane, uint64_t sequence,

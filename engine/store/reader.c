@@ -68,18 +68,26 @@ static bool hits_room(struct store_reader *r, uint32_t n)
 
 /* ---- records ---- */
 
-enum status reader_result_at(struct store_reader *r, uint64_t position)
+/* The record at a position, if it is a RESULT or a result's VOID; in r->result. */
+static enum status known_at(struct store_reader *r, uint64_t position)
 {
 	struct frame_record rec;
+	struct void_entry gone;
 	enum status st = logreader_get(&r->log, position, 0, &r->record, &rec);
 
 	if (st != ST_OK)
 		return st;
-	return rec.type == STORED_RESULT ? stored_result_decode(&r->result, rec.payload) :
-		ST_CORRUPT;
+	if (rec.type == STORED_RESULT)
+		return stored_result_decode(&r->result, rec.payload);
+	if (rec.type != STORED_VOID)
+		return ST_CORRUPT;
+	st = stored_void_decode(&gone, rec.version, rec.payload);
+	r->result = (struct stored_result){ 0 };
+	stored_void_view(&gone, &r->result.view);
+	return st;
 }
 
-enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequence)
+enum status reader_known(struct store_reader *r, uint8_t lane, uint64_t sequence)
 {
 	struct row_hit hit;
 	uint32_t n = 0;
@@ -90,10 +98,17 @@ enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequenc
 		return st;
 	if (n == 0)
 		return ST_NOT_FOUND;
-	st = reader_result_at(r, hit.position);
+	st = known_at(r, hit.position);
 	if (st == ST_OK && r->result.view.sequence != sequence)
 		return ST_CORRUPT;
 	return st == ST_OK && r->result.view.lane != lane ? ST_NOT_FOUND : st;
+}
+
+enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequence)
+{
+	enum status st = reader_known(r, lane, sequence);
+
+	return st == ST_OK && r->result.view.state == STATE_VOID ? ST_NOT_FOUND : st;
 }
 
 /* ---- life ---- */
@@ -176,9 +191,9 @@ static enum status life_read(struct store_reader *r, struct result_view *v)
 enum status embedded_get(struct store_reader *r, uint8_t lane, uint64_t sequence,
 			 struct result_view *out)
 {
-	enum status st = reader_result(r, lane, sequence);
+	enum status st = reader_known(r, lane, sequence);
 
-	if (st == ST_OK)
+	if (st == ST_OK && r->result.view.state == STATE_STORED)
 		st = life_read(r, &r->result.view);
 	if (st == ST_OK)
 		*out = r->result.view;
@@ -489,7 +504,7 @@ enum status embedded_find_case(struct store_reader *r, struct slice unit, struct
 	locator_case(key, unit, code);
 	st = index_find(r->index, ROW_LOCATOR, row_key_bytes(key), 0, max, r->hits, &got);
 	for (uint32_t i = 0; i < got && st == ST_OK; i++) {
-		st = reader_result_at(r, r->hits[i].position);
+		st = known_at(r, r->hits[i].position);
 		if (st == ST_OK && (!slice_eq(r->result.view.unit, unit) ||
 				    !slice_eq(r->result.view.case_code, code)))
 			st = ST_CORRUPT;

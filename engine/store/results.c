@@ -198,7 +198,7 @@ static enum status sequence_taken(struct embedded *s, const struct item *it)
 	/* Most come in order: nothing has to be looked up. */
 	if (it->sequence > s->newest)
 		return ST_NOT_FOUND;
-	st = reader_result(s->self, it->lane, it->sequence);
+	st = reader_known(s->self, it->lane, it->sequence);
 	if (st == ST_NOT_FOUND || status_class(st) == CLASS_FATAL)
 		return st;
 	return st == ST_OK && memcmp(s->self->result.view.case_digest, it->case_digest,

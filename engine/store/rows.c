@@ -82,11 +82,30 @@ static enum status result_rows(struct record_rows *out, struct slice payload, st
 						   v->register_year, v->number);
 }
 
+static enum status void_rows(struct record_rows *out, const struct frame_record *rec,
+			     struct marks *m)
+{
+	struct void_entry v;
+	enum status st = stored_void_decode(&v, rec->version, rec->payload);
+	uint8_t key[16];
+
+	if (st != ST_OK || v.unit.n > CODE_BYTES_MAX || v.case_code.n > CASE_CODE_BYTES_MAX)
+		return ST_CORRUPT;
+	out->sequence = v.sequence;
+	/* Version 1 does not say enough of the result to be shown for it. */
+	if (v.sequence != 0 && rec->version > 1)
+		row(out, ROW_RESULT, row_key_sequence(v.sequence));
+	if (v.sequence != 0 && v.case_code.n > 0) {
+		locator_case(key, v.unit, v.case_code);
+		row(out, ROW_LOCATOR, row_key_bytes(key));
+	}
+	return number_row(out, m, v.unit, v.register_code, v.year, v.number);
+}
+
 enum status rows_of(struct record_rows *out, const struct frame_record *rec, struct marks *m)
 {
 	struct holding_link l;
 	struct result_event ev;
-	struct void_entry v;
 	enum status st;
 
 	*out = (struct record_rows){ 0 };
@@ -109,11 +128,7 @@ enum status rows_of(struct record_rows *out, const struct frame_record *rec, str
 		row(out, ROW_EVENT, row_key_event(ev.sequence, ev.kind != EVENT_READ));
 		return ST_OK;
 	case STORED_VOID:
-		st = stored_void_decode(&v, rec->payload);
-		if (st != ST_OK)
-			return st;
-		out->sequence = v.sequence;
-		return number_row(out, m, v.unit, v.register_code, v.year, v.number);
+		return void_rows(out, rec, m);
 	default:
 		return ST_CORRUPT;
 	}

@@ -45,9 +45,15 @@ enum event_kind { EVENT_READ = 1, EVENT_CORRECTED = LIFE_CORRECTED, EVENT_REPLAC
 struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_ms;
 		      struct slice actor, detail; };
 
-/* A number that will never be issued here. */
+/*
+ * A number that will never be issued here. sequence 0: it never had a result (used outside);
+ * otherwise get() and find_case() answer for that result with STATE_VOID. held: enum reason, why it
+ * could not be signed.
+ */
 struct void_entry { struct slice unit, register_code; uint32_t year; uint64_t number, sequence;
-		    int64_t at_ms; struct slice reason, actor; bool used_outside; };
+		    int64_t at_ms; struct slice reason, actor; bool used_outside;
+		    uint8_t lane, held, result_id[16]; uint16_t ordinal, revision;
+		    struct slice kind, case_code, number_text; int64_t accepted_ms, issued_ms; };
 
 /* What the store remembers of a register, for the comparison at start. */
 struct register_mark { char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
@@ -71,7 +77,10 @@ struct store_ops {
 
 	enum status (*reader_open)(struct store *s, struct store_reader **r, struct error *e);
 	void (*reader_close)(struct store_reader *r);
-	/* ST_NOT_FOUND; ST_CORRUPT: bytes do not match their checksum, never served. */
+	/*
+	 * STATE_STORED, or STATE_VOID with what its void_entry says. ST_NOT_FOUND; ST_CORRUPT:
+	 * bytes do not match their checksum, never served.
+	 */
 	enum status (*get)(struct store_reader *r, uint8_t lane, uint64_t sequence,
 			   struct result_view *out);
 	/*
@@ -83,10 +92,13 @@ struct store_ops {
 	/* Newest first, at most max, with sequence < before (0: from the newest). */
 	enum status (*list)(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
 			    uint32_t max, struct holding_view *out, uint32_t *n);
-	/* By case code: sequences and lanes of its results (for WatchResults after the fact). */
+	/*
+	 * By case code: sequences and lanes of its results, voided ones too (for WatchResults after
+	 * the fact).
+	 */
 	enum status (*find_case)(struct store_reader *r, struct slice unit, struct slice code,
 				 uint32_t max, uint8_t *lanes, uint64_t *sequences, uint32_t *n);
-	/* By number. */
+	/* By number. ST_NOT_FOUND: void, too. */
 	enum status (*find_number)(struct store_reader *r, struct slice unit,
 				   struct slice register_code, uint32_t year, uint64_t number,
 				   uint8_t *lane, uint64_t *sequence);

@@ -269,13 +269,24 @@ enum status stored_void_encode(const struct void_entry *v, struct writer *w)
 	write_u8(w, v->used_outside);
 	put_long(w, v->reason);
 	put_long(w, v->actor);
+	write_u8(w, v->lane);
+	write_u8(w, v->held);
+	write_bytes(w, v->result_id, sizeof(v->result_id));
+	put_str(w, v->kind);
+	put_str(w, v->case_code);
+	put_str(w, v->number_text);
+	write_u16(w, v->ordinal);
+	write_u16(w, v->revision);
+	write_u64(w, (uint64_t)v->accepted_ms);
+	write_u64(w, (uint64_t)v->issued_ms);
 	return w->bad ? ST_TOO_LARGE : ST_OK;
 }
 
-enum status stored_void_decode(struct void_entry *v, struct slice payload)
+enum status stored_void_decode(struct void_entry *v, uint8_t version, struct slice payload)
 {
 	struct reader in = reader_of(payload);
 
+	*v = (struct void_entry){ 0 };
 	v->unit = get_str(&in);
 	v->register_code = get_str(&in);
 	v->year = read_u32(&in);
@@ -285,7 +296,33 @@ enum status stored_void_decode(struct void_entry *v, struct slice payload)
 	v->used_outside = read_u8(&in) != 0;
 	v->reason = get_long(&in);
 	v->actor = get_long(&in);
-	return end(&in);
+	if (version == 1)
+		return end(&in);
+	v->lane = read_u8(&in);
+	v->held = read_u8(&in);
+	get_copy(&in, v->result_id, sizeof(v->result_id));
+	v->kind = get_str(&in);
+	v->case_code = get_str(&in);
+	v->number_text = get_str(&in);
+	v->ordinal = read_u16(&in);
+	v->revision = read_u16(&in);
+	v->accepted_ms = (int64_t)read_u64(&in);
+	v->issued_ms = (int64_t)read_u64(&in);
+	return v->held < REASON_COUNT ? end(&in) : ST_CORRUPT;
+}
+
+void stored_void_view(const struct void_entry *v, struct result_view *out)
+{
+	*out = (struct result_view){
+		.state = STATE_VOID, .held = (enum reason)v->held, .lane = v->lane,
+		.sequence = v->sequence, .unit = v->unit, .kind = v->kind,
+		.case_code = v->case_code, .register_code = v->register_code,
+		.number_text = v->number_text, .ordinal = v->ordinal, .revision = v->revision,
+		.register_year = v->year, .number = v->number, .accepted_ms = v->accepted_ms,
+		.issued_ms = v->issued_ms, .stored_ms = v->at_ms,
+		.void_reason = v->reason,
+	};
+	memcpy(out->result_id, v->result_id, sizeof(out->result_id));
 }
 
 /* ---- bytes ---- */

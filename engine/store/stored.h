@@ -3,7 +3,8 @@
  * only.
  *
  * A record says all that the index needs, so that it can be made again without catalogue or keys.
- * Strings: u8 length + bytes; long ones (lstr) u16 length. Record version 1.
+ * Strings: u8 length + bytes; long ones (lstr) u16 length. Record version 1, VOID 2; what stands
+ * behind a bar came with version 2 and is missing in records of version 1.
  *
  *	LAYER	u32 id (rising from 1), sha256[32], bytes: shared bytes, stored once
  *	BODY	u64 sequence, bytes that only this document has
@@ -21,7 +22,8 @@
  *		lstr actor, reason, u8 id kind, lstr country, number, name
  *	EVENT	u64 sequence, u8 lane, u8 kind, i64 at, lstr actor, detail
  *	VOID	str unit, register, u32 year, u64 number, u64 sequence, i64 at, u8 used outside,
- *		lstr reason, actor
+ *		lstr reason, actor │ u8 lane, held, result id[16], str kind, case code, number text,
+ *		u16 ordinal, revision, i64 accepted, issued
  */
 #ifndef TRIEN_STORE_STORED_H
 #define TRIEN_STORE_STORED_H
@@ -30,6 +32,12 @@
 
 enum stored_type { STORED_LAYER = 1, STORED_BODY, STORED_RESULT, STORED_LINK, STORED_EVENT,
 		   STORED_VOID };
+
+/* The version in which records of a type are written; those below it are read, too. */
+static inline uint8_t stored_version(uint8_t type)
+{
+	return type == STORED_VOID ? 2 : 1;
+}
 
 #define STORED_RESULT_BYTES_MAX (CASE_BYTES_MAX + 8192)
 
@@ -58,7 +66,10 @@ enum status stored_link_decode(struct holding_link *l, struct slice payload) mus
 enum status stored_event_encode(const struct result_event *v, struct writer *w) must_use;
 enum status stored_event_decode(struct result_event *v, struct slice payload) must_use;
 enum status stored_void_encode(const struct void_entry *v, struct writer *w) must_use;
-enum status stored_void_decode(struct void_entry *v, struct slice payload) must_use;
+enum status stored_void_decode(struct void_entry *v, uint8_t version,
+			       struct slice payload) must_use;
+/* As readers see it; slices as those of v. */
+void stored_void_view(const struct void_entry *v, struct result_view *out);
 enum status stored_layer_decode(struct stored_layer *l, struct slice payload) must_use;
 enum status stored_body_decode(uint64_t *sequence, struct slice *bytes,
 			       struct slice payload) must_use;

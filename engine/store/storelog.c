@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "io/file.h"
 
-#define RECORD_VERSION 1u
 #define READ_BYTES 4096u		/* holds most records, so that one read suffices */
 
 static void path_of(char path[PATH_MAX + 16], const char *dir, uint64_t segno)
@@ -145,8 +144,8 @@ static bool frame_open(struct storelog *l)
 	return true;
 }
 
-enum status storelog_add(struct storelog *l, uint8_t type, const struct slice *parts,
-			 size_t parts_n, uint64_t *pos, struct error *e)
+enum status storelog_add(struct storelog *l, uint8_t type, uint8_t version,
+			 const struct slice *parts, size_t parts_n, uint64_t *pos, struct error *e)
 {
 	bool rolled = false;
 
@@ -156,7 +155,7 @@ enum status storelog_add(struct storelog *l, uint8_t type, const struct slice *p
 		enum status st;
 
 		if (l->frame.buf != NULL || frame_open(l)) {
-			st = frame_addv(&l->frame, type, RECORD_VERSION, parts, parts_n, pos);
+			st = frame_addv(&l->frame, type, version, parts, parts_n, pos);
 			if (st == ST_OK || l->frame.records > 0)
 				return st;
 			l->frame.buf = NULL;

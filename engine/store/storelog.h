@@ -43,8 +43,9 @@ void storelog_close(struct storelog *l);
  * Adds one record to the frame; *pos is its position once storelog_commit() returned. ST_FULL:
  * commit first, then add it again; ST_TOO_LARGE: it fits no frame.
  */
-enum status storelog_add(struct storelog *l, uint8_t type, const struct slice *parts,
-			 size_t parts_n, uint64_t *pos, struct error *e) must_use;
+enum status storelog_add(struct storelog *l, uint8_t type, uint8_t version,
+			 const struct slice *parts, size_t parts_n, uint64_t *pos,
+			 struct error *e) must_use;
 /*
  * Durable on return; *v is what was written, borrowed until the next add. No open frame: *v is
  * empty.

@@ -10,6 +10,7 @@
 -- format; watermark: everything before it is indexed; frame, crc: the last frame before it.
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
+-- Stored results, and those whose number was voided.
 CREATE TABLE result (sequence INTEGER PRIMARY KEY, position INTEGER NOT NULL);
 
 -- What a person sees, newest first. holder: first 16 bytes of the SHA-256 of the identity.

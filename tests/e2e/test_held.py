@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+import grpc
 import pytest
 
 import harness
@@ -67,25 +68,56 @@ def test_held_then_void(without_officer):
     stubs = engine.stubs()
     c = case()
     r = stubs.issuance.SubmitBatch(batch([c, case()]), timeout=20).receipts[0]
-    harness.wait_for(lambda: len(held(engine)) == 2)
+    reason = harness.wait_for(lambda: [h for h in [held(engine)] if len(h) == 2])[0][0].reason
     sock = f"unix:{engine.data}/engine.sock"
     assert engine.trien("held", "void", r.result_id, "--connect", sock, check=False).returncode == 2
     engine.trien("held", "void", r.result_id, "--reason", "Cấp nhầm", "--connect", sock)
     assert [h.number for h in held(engine)] == [2]
     again = stubs.issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
     assert again.duplicate and again.state == 10 and again.number == 1
+    check_void(engine, r, reason)
     row = next(x for x in engine.registers() if x.unit == UNITS[0] and x.code == "XNTTHN")
     assert (row.voided, row.next) == (1, 3)
     engine.kill()
     engine.start(registers=False)
     again = engine.stubs().issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
     assert again.state == 10
+    check_void(engine, r, reason)
     path.write_text(good)
     engine.hup()
     engine.trien("held", "retry", "--connect", sock)
     harness.wait_for(lambda: held(engine) == [])
     listing = engine.trien("held", "list", "--connect", sock, "--json")
     assert json.loads(listing.stdout or "[]") in ([], {"held": []})
+
+
+def check_void(engine, receipt, reason):
+    """Whoever asks after a voided result learns its end; a watch on it ends."""
+    stubs = engine.stubs()
+    m = harness.modules()
+    get = m["repository"].GetResultRequest(result_id=receipt.result_id)
+    got = stubs.repository.GetResult(get, timeout=20)
+    assert (got.state, got.held_reason, got.void_reason) == (10, reason, "Cấp nhầm")
+    assert (got.unit, got.kind, got.ordinal) == (receipt.unit, receipt.kind, receipt.ordinal)
+    assert (got.number, got.number_text) == (receipt.number, receipt.number_text)
+    assert got.register == "XNTTHN" and got.register_year > 2000
+    assert (got.result_id, got.sequence) == (receipt.result_id, receipt.sequence)
+    assert (got.accept_time, got.issue_time) == (receipt.accept_time, receipt.issue_time)
+    assert got.void_time.ToMilliseconds() >= got.accept_time.ToMilliseconds()
+    assert not got.HasField("store_time") and not got.file_size
+    several = stubs.repository.BatchGetResults(
+        m["repository"].BatchGetResultsRequest(result_ids=[receipt.result_id]), timeout=20)
+    assert several.results[0] == got and not several.missing_ids
+    with pytest.raises(grpc.RpcError) as e:
+        engine.download(stubs, receipt.result_id)
+    assert harness.details(e.value)["reason"] == "RESULT_NOT_STORED"
+    watch = m["issuance"].WatchResultsRequest
+    case_name = m["issuance"].CaseName(unit=receipt.unit, code=receipt.case_code)
+    for what in (watch(result_ids=[receipt.result_id]), watch(cases=[case_name])):
+        changes = list(stubs.issuance.WatchResults(what, timeout=20))
+        assert [(c.result_id, c.state, c.held_reason, c.number_text) for c in changes] == \
+            [(receipt.result_id, 10, reason, receipt.number_text)]
+        assert changes[0].change_time == got.void_time
 
 
 def test_a_stale_revocation_list_holds(engine):

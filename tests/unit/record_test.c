@@ -35,9 +35,12 @@ static struct record_result result(void)
 	struct record_result r = { .sequence = 77, .lane = 5, .reason = REASON_COUNT - 1,
 				   .at_ms = -1, .actor = TEXT("registrar"), .detail = TEXT("wrong"),
 				   .unit = TEXT("UBND-1"), .register_code = TEXT("QD"),
-				   .year = 2025, .number = 9 };
+				   .year = 2025, .number = 9, .kind = TEXT("khai-sinh"),
+				   .case_code = TEXT("H29.15-1"), .number_text = TEXT("09/QD"),
+				   .ordinal = 1, .revision = 2, .accepted_ms = 1764000000123 };
 
 	memset(r.key, 0xab, sizeof(r.key));
+	memset(r.result_id, 0xcd, sizeof(r.result_id));
 	return r;
 }
 
@@ -102,6 +105,30 @@ static void result_round_trip(void **state)
 	assert_true(slice_eq(got.register_code, r.register_code));
 	assert_int_equal(got.year, 2025);
 	assert_int_equal(got.number, 9);
+	assert_memory_equal(got.result_id, r.result_id, sizeof(r.result_id));
+	assert_true(slice_eq(got.kind, r.kind));
+	assert_true(slice_eq(got.case_code, r.case_code));
+	assert_true(slice_eq(got.number_text, r.number_text));
+	assert_int_equal(got.ordinal, 1);
+	assert_int_equal(got.revision, 2);
+	assert_int_equal(got.accepted_ms, r.accepted_ms);
+}
+
+/* As written before a voided result could be shown. */
+static void result_of_version_1(void **state)
+{
+	struct record_result r = result(), got;
+	struct writer w = writer_of(buf, sizeof(buf));
+	size_t behind = 16 + (4 + r.kind.n) + (4 + r.case_code.n) + (4 + r.number_text.n) + 12;
+
+	assert_int_equal(record_result_encode(&r, &w), ST_OK);
+	buf[0] = 1;
+	assert_int_equal(record_result_decode(&got, slice_of(buf, writer_size(&w) - behind)),
+			 ST_OK);
+	assert_int_equal(got.number, 9);
+	assert_int_equal(got.kind.n, 0);
+	assert_int_equal(got.accepted_ms, 0);
+	assert_int_equal(record_result_decode(&got, writer_slice(&w)), ST_CORRUPT);
 }
 
 static void register_round_trip(void **state)
@@ -188,7 +215,7 @@ static void strict(void **state)
 		assert_int_equal(decode(kind, buf, n), ST_OK);
 		buf[n] = 0;
 		assert_int_equal(decode(kind, buf, n + 1), ST_CORRUPT);
-		buf[0] = 2;
+		buf[0] = kind == RESULT ? 3 : 2;
 		assert_int_equal(decode(kind, buf, n), ST_UNSUPPORTED);
 		buf[0] = 0;
 		assert_int_equal(decode(kind, buf, n), ST_CORRUPT);
@@ -271,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbered_round_trip), cmocka_unit_test(result_round_trip),
+		cmocka_unit_test(result_of_version_1),
 		cmocka_unit_test(register_round_trip), cmocka_unit_test(link_round_trip),
 		cmocka_unit_test(strict), cmocka_unit_test(bounds), cmocka_unit_test(mutations),
 	};

@@ -521,6 +521,65 @@ static void test_void(void **state)
 	assert_int_equal(highest(f), 6);
 }
 
+/* A result whose number was voided: an end that is shown like any other. */
+static void test_voided_result(void **state)
+{
+	struct fixture *f = *state;
+	struct void_entry gone = { .unit = slice_str("don-vi-0"), .register_code = slice_str("XN"),
+				   .year = 2026, .number = 3, .lane = storecase_lane(6),
+				   .sequence = storecase_sequence(6), .at_ms = NOW_MS + 5,
+				   .held = REASON_KEY_MISSING, .kind = slice_str("xac-nhan"),
+				   .case_code = slice_str("H29.15-261124-000000"),
+				   .number_text = slice_str("03/XN"), .ordinal = 1, .revision = 2,
+				   .accepted_ms = 7, .issued_ms = 8, .reason = slice_str("hỏng"),
+				   .actor = slice_str("ai"), .result_id = { 1, 2, 3 } };
+	struct result_event ev = { .lane = gone.lane, .sequence = gone.sequence,
+				   .kind = EVENT_READ };
+	struct error e = { 0 };
+	struct result_view v;
+	uint64_t sequences[8], results;
+	uint8_t lanes[8], byte;
+	uint32_t n;
+	size_t one = 1;
+
+	put(f, 0, 6);
+	assert_int_equal(f->store->ops->void_number(f->store, &gone, &e), ST_OK);
+	storecase_fill(&f->sc, 6, 1);
+	assert_int_equal(put_batch(f), ST_OK);
+	assert_int_equal(f->sc.b->items[0].stored, ST_CONFLICT);
+	assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_NOT_FOUND);
+	for (int again = 0; again < 3; again++) {
+		assert_int_equal(get(f, 6, &v), ST_OK);
+		assert_int_equal(v.state, STATE_VOID);
+		assert_int_equal(v.held, REASON_KEY_MISSING);
+		assert_int_equal(v.result_id[2], 3);
+		assert_int_equal(v.revision, 2);
+		assert_int_equal(v.number, 3);
+		assert_int_equal(v.stored_ms, NOW_MS + 5);
+		assert_int_equal(v.accepted_ms, 7);
+		assert_int_equal(v.issued_ms, 8);
+		assert_true(slice_eq(v.kind, gone.kind));
+		assert_true(slice_eq(v.number_text, gone.number_text));
+		assert_true(slice_eq(v.register_code, gone.register_code));
+		assert_true(slice_eq(v.void_reason, gone.reason));
+		assert_int_equal(f->store->ops->read(f->reader, gone.lane, gone.sequence, 0, &byte,
+						     &one), ST_NOT_FOUND);
+		assert_int_equal(f->store->ops->get(f->reader, (uint8_t)(gone.lane ^ 1),
+						    gone.sequence, &v), ST_NOT_FOUND);
+		assert_int_equal(f->store->ops->find_case(f->reader, gone.unit, gone.case_code, 8,
+							  lanes, sequences, &n), ST_OK);
+		assert_int_equal(n, 2);
+		assert_int_equal(sequences[0], gone.sequence);
+		close_store(f);
+		assert_int_equal(store_embedded_check(f->dir, NULL, NULL, &results, &e), ST_OK);
+		assert_int_equal(results, 6);
+		/* The last time from the segments alone. */
+		if (again == 1)
+			assert_int_equal(shell("rm %s/index.db*", f->dir), 0);
+		open_store(f);
+	}
+}
+
 /* The data folder goes back in time, the witness does not. */
 static void test_witness_remembers(void **state)
 {
@@ -560,6 +619,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_life, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_void, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_voided_result, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_witness_remembers, setup, teardown),
 	};
 
