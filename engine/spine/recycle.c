@@ -116,15 +116,19 @@ enum status link_project(struct spine *s, const struct record_link *r, struct er
 /* Durable before the reader gets what it asked for: an answer needs no journal. */
 static enum status reads_note(struct spine *s, const struct act *a, struct error *e)
 {
-	struct result_event v = { .kind = EVENT_READ, .at_ms = io_wall_ms(), .actor = a->actor,
-				  .detail = a->reason };
-	enum status st = ST_OK;
+	struct result_event *v = calloc(a->names_n, sizeof(*v));
+	int64_t now_ms = io_wall_ms();
+	enum status st;
 
-	for (uint32_t i = 0; i < a->names_n && st == ST_OK; i++) {
-		v.lane = a->names[i].lane;
-		v.sequence = a->names[i].sequence;
-		st = s->store->ops->event(s->store, &v, e);
-	}
+	if (v == NULL)
+		return error_set(e, ST_NOMEM, "no memory to note who reads");
+	for (uint32_t i = 0; i < a->names_n; i++)
+		v[i] = (struct result_event){ .lane = a->names[i].lane,
+					      .sequence = a->names[i].sequence,
+					      .kind = EVENT_READ, .at_ms = now_ms,
+					      .actor = a->actor, .detail = a->reason };
+	st = s->store->ops->events(s->store, v, a->names_n, e);
+	free(v);
 	return st;
 }
 

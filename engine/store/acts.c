@@ -1,5 +1,7 @@
 #include "store/embedded.h"
 
+#include <assert.h>
+
 /* Longer than any of the records. */
 #define ACT_BYTES_MAX (4 * UINT16_MAX)
 
@@ -93,9 +95,11 @@ static enum status event_known(struct embedded *s, const struct result_event *v)
 	return st == ST_OK ? ST_NOT_FOUND : st;
 }
 
-static enum status event_locked(struct embedded *s, const struct result_event *v, struct error *e)
+/* Checks one event and adds it to the frame; a change of life that is known adds nothing. */
+static enum status event_add(struct embedded *s, const struct result_event *v, struct error *e)
 {
 	struct writer w = writer_of(s->record, STORED_RESULT_BYTES_MAX);
+	struct slice payload;
 	enum status st = known_result(s, v->lane, v->sequence, e);
 
 	if (st != ST_OK)
@@ -106,16 +110,30 @@ static enum status event_locked(struct embedded *s, const struct result_event *v
 	if (st != ST_NOT_FOUND)
 		return st;
 	st = stored_event_encode(v, &w);
-	return st == ST_OK ? act_add(s, STORED_EVENT, &w, e) : st;
+	payload = writer_slice(&w);
+	return st == ST_OK ? embedded_add(s, STORED_EVENT, &payload, 1, NULL, e) : st;
 }
 
-enum status embedded_event(struct store *store, const struct result_event *v, struct error *e)
+static_assert(BATCH_GET_MAX * INDEX_ROWS_RECORD <= INDEX_ROWS_MAX &&
+	      BATCH_GET_MAX <= INDEX_RESULTS_MAX && BATCH_GET_MAX <= INDEX_COUNTERS_MAX &&
+	      BATCH_GET_MAX * 4096 <= STORE_FRAME_BYTES,
+	      "the reads of one call fit the index's memory, and a frame");
+
+enum status embedded_events(struct store *store, const struct result_event *v, uint32_t n,
+			    struct error *e)
 {
 	struct embedded *s = (struct embedded *)store;
 	enum status st;
 
+	assert(n <= BATCH_GET_MAX);
 	pthread_mutex_lock(&s->writer);
-	st = event_locked(s, v, e);
+	st = embedded_room(s, n, e);
+	for (uint32_t i = 0; i < n && st == ST_OK; i++)
+		st = event_add(s, &v[i], e);
+	if (st == ST_OK)
+		st = embedded_commit(s, e);
+	if (st != ST_OK)
+		embedded_drop(s);
 	pthread_mutex_unlock(&s->writer);
 	return st;
 }

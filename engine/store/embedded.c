@@ -276,7 +276,7 @@ static void embedded_close(struct store *store)
 
 static const struct store_ops ops = {
 	.name = "embedded",
-	.put = embedded_put, .link = embedded_link, .event = embedded_event,
+	.put = embedded_put, .link = embedded_link, .events = embedded_events,
 	.void_number = embedded_void, .marks = embedded_marks, .close = embedded_close,
 	.reader_open = embedded_reader_open, .reader_close = embedded_reader_close,
 	.get = embedded_get, .read = embedded_read, .list = embedded_list,

@@ -17,7 +17,7 @@
 struct embedded {
 	struct store store;		/* first */
 	char dir[PATH_MAX];
-	pthread_mutex_t writer;		/* put, link, event, void_number, marks */
+	pthread_mutex_t writer;		/* put, link, events, void_number, marks */
 	struct storelog log;
 	struct store_layers layers;
 	struct marks marks;
@@ -66,7 +66,8 @@ enum status embedded_put(struct store *store, struct batch *b, int64_t now_ms, s
 
 /* acts.c */
 enum status embedded_link(struct store *store, const struct holding_link *l, struct error *e);
-enum status embedded_event(struct store *store, const struct result_event *v, struct error *e);
+enum status embedded_events(struct store *store, const struct result_event *v, uint32_t n,
+			    struct error *e);
 enum status embedded_void(struct store *store, const struct void_entry *v, struct error *e);
 
 /* reader.c */

@@ -2,7 +2,7 @@
  * store.h - citizen data stores: one small table of functions, two makers (embedded here,
  * PostgreSQL in its own file).
  *
- * put() is called by the store thread, link, event, void_number and marks by another one: the maker
+ * put() is called by the store thread, link, events, void_number and marks by another one: the maker
  * serialises them; readers are opened per reading thread. Idempotent: the
  * first stored wins; a second result with the same (lane, sequence) is compared by case digest.
  * Only what put() has returned is ever shown (P4).
@@ -68,7 +68,12 @@ struct store_ops {
 	 */
 	enum status (*put)(struct store *s, struct batch *b, int64_t now_ms, struct error *e);
 	enum status (*link)(struct store *s, const struct holding_link *l, struct error *e);
-	enum status (*event)(struct store *s, const struct result_event *v, struct error *e);
+	/*
+	 * n events, at most BATCH_GET_MAX, durable with one write. ST_NOT_FOUND: one of the results
+	 * is not stored; then none of them is told.
+	 */
+	enum status (*events)(struct store *s, const struct result_event *v, uint32_t n,
+			      struct error *e);
 	enum status (*void_number)(struct store *s, const struct void_entry *v, struct error *e);
 	/* Highest number per register ever stored; walks with cb. Any time after open. */
 	enum status (*marks)(struct store *s, void (*cb)(void *ctx, const struct register_mark *m),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "shell.h"
 #include "store/store.h"
@@ -424,16 +425,16 @@ static void test_life(void **state)
 	it->c.results[0].replaces = slice_of(old, sizeof(old));
 	it->c.results[0].revision = 1;
 	assert_int_equal(put_batch(f), ST_OK);
-	assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_OK);
-	assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_OK);
+	assert_int_equal(f->store->ops->events(f->store, &ev, 1, &e), ST_OK);
+	assert_int_equal(f->store->ops->events(f->store, &ev, 1, &e), ST_OK);
 	/* However often it is read later, it stays revoked. */
 	ev.kind = EVENT_READ;
 	for (int i = 0; i < 70; i++)
-		assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_OK);
+		assert_int_equal(f->store->ops->events(f->store, &ev, 1, &e), ST_OK);
 	ev.kind = 77;
-	assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_INVALID);
+	assert_int_equal(f->store->ops->events(f->store, &ev, 1, &e), ST_INVALID);
 	ev.sequence = storecase_sequence(99);
-	assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_NOT_FOUND);
+	assert_int_equal(f->store->ops->events(f->store, &ev, 1, &e), ST_NOT_FOUND);
 	for (int again = 0; again < 2; again++) {
 		assert_int_equal(get(f, 0, &v), ST_OK);
 		assert_int_equal(v.life, LIFE_REPLACED);
@@ -447,6 +448,49 @@ static void test_life(void **state)
 		close_store(f);
 		open_store(f);
 	}
+}
+
+/* As the closed store's index counts them. */
+static int event_rows(const struct fixture *f)
+{
+	char path[320];
+	sqlite3 *db = NULL;
+	sqlite3_stmt *s = NULL;
+	int n = -1;
+
+	snprintf(path, sizeof(path), "%s/index.db", f->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM event", -1, &s, NULL),
+			 SQLITE_OK);
+	if (sqlite3_step(s) == SQLITE_ROW)
+		n = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+	return n;
+}
+
+/* Who reads many at once is noted for each of them, with one write, or for none. */
+static void test_reads_together(void **state)
+{
+	struct fixture *f = *state;
+	static struct result_event ev[BATCH_GET_MAX];
+	struct error e = { 0 };
+	struct result_view v;
+
+	for (uint32_t k = 0; k < 1024; k += 128)
+		put(f, k, 128);
+	for (uint32_t i = 0; i < BATCH_GET_MAX; i++)
+		ev[i] = (struct result_event){ .lane = storecase_lane(i), .kind = EVENT_READ,
+					       .sequence = storecase_sequence(i), .at_ms = NOW_MS,
+					       .actor = slice_str("ai"), .detail = slice_str("gi") };
+	ev[900].sequence = storecase_sequence(5000);
+	assert_int_equal(f->store->ops->events(f->store, ev, BATCH_GET_MAX, &e), ST_NOT_FOUND);
+	ev[900].sequence = storecase_sequence(900);
+	assert_int_equal(f->store->ops->events(f->store, ev, BATCH_GET_MAX, &e), ST_OK);
+	assert_int_equal(get(f, 999, &v), ST_OK);
+	close_store(f);
+	assert_int_equal(event_rows(f), BATCH_GET_MAX);
+	open_store(f);
 }
 
 static void test_link(void **state)
@@ -547,7 +591,7 @@ static void test_voided_result(void **state)
 	storecase_fill(&f->sc, 6, 1);
 	assert_int_equal(put_batch(f), ST_OK);
 	assert_int_equal(f->sc.b->items[0].stored, ST_CONFLICT);
-	assert_int_equal(f->store->ops->event(f->store, &ev, &e), ST_NOT_FOUND);
+	assert_int_equal(f->store->ops->events(f->store, &ev, 1, &e), ST_NOT_FOUND);
 	for (int again = 0; again < 3; again++) {
 		assert_int_equal(get(f, 6, &v), ST_OK);
 		assert_int_equal(v.state, STATE_VOID);
@@ -617,6 +661,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_holders, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_validity, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_life, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reads_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_void, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_voided_result, setup, teardown),
