@@ -147,14 +147,15 @@ def test_submit_outlives_the_engine(engine, tmp_path):
     """kill -9 of the engine's process under load: the command goes on, nothing is lost."""
     engine.start()
     path = lines_of(tmp_path / "cases.jsonl", 4000, 46)
-    with (tmp_path / "out.jsonl").open("w") as out:
+    told = tmp_path / "told.txt"
+    with (tmp_path / "out.jsonl").open("w") as out, told.open("w") as err:
         p = subprocess.Popen([harness.TRIEN, "submit", path, "--wait", "--wait-seconds", "120",
-                              "--json", *sock(engine)], stdout=out, stderr=subprocess.DEVNULL)
+                              "--json", *sock(engine)], stdout=out, stderr=err)
         for _ in range(2):
             time.sleep(0.7)
             if "engine" in engine.children():
                 os.kill(engine.children()["engine"], signal.SIGKILL)
-        assert p.wait(180) == 0
+        assert p.wait(180) == 0, told.read_text()
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").open()]
     summary = rows.pop()["summary"]
     ids = [r["receipt"]["resultId"] for r in rows if "receipt" in r]

@@ -52,11 +52,15 @@ static void tells_away_from_refusing(void **state)
 	struct failure away = { .code = GRPC_STATUS_UNAVAILABLE };
 	struct failure stopping = { .code = GRPC_STATUS_UNAVAILABLE, .reason = "STOPPING" };
 	struct failure denied = { .code = GRPC_STATUS_PERMISSION_DENIED };
+	struct failure broken_off = { .code = GRPC_STATUS_UNKNOWN };
+	struct failure internal = { .code = GRPC_STATUS_INTERNAL, .reason = "INTERNAL" };
 
 	assert_int_equal(failure_exit(&away), EX_UNAVAILABLE);
 	assert_int_equal(failure_exit(&stopping), EX_TEMPFAIL);
 	assert_int_equal(failure_exit(&denied), EX_NOPERM);
 	assert_false(failure_passing(&denied));
+	assert_true(failure_passing(&broken_off));
+	assert_false(failure_passing(&internal));
 }
 
 int main(void)
