@@ -87,7 +87,7 @@ void failure_decode(struct failure *f, int code, const char *message, struct sli
 
 bool failure_passing(const struct failure *f)
 {
-	/* gRPC's own words for a connection that broke off under a call; the engine's have a reason. */
+	/* What gRPC itself says of a connection that broke off; the engine's own have a reason. */
 	if (f->code == GRPC_STATUS_UNKNOWN || f->code == GRPC_STATUS_INTERNAL)
 		return f->reason[0] == '\0';
 	return f->code == GRPC_STATUS_UNAVAILABLE || f->code == GRPC_STATUS_RESOURCE_EXHAUSTED ||
