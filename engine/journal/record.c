@@ -254,6 +254,7 @@ enum status record_link_encode(const struct record_link *r, struct writer *w)
 	write_bytes(w, r->key, sizeof(r->key));
 	write_u64(w, (uint64_t)r->at_ms);
 	write_blob(w, r->actor);
+	write_blob(w, r->reason);
 	return written(w);
 }
 
@@ -279,5 +280,6 @@ enum status record_link_decode(struct record_link *r, struct slice payload)
 	read_array(&in, r->key, sizeof(r->key));
 	r->at_ms = (int64_t)read_u64(&in);
 	r->actor = read_blob(&in);
+	r->reason = read_blob(&in);
 	return ended(&in, link_valid(r));
 }

@@ -54,6 +54,7 @@ static struct record_register reg(void)
 static struct record_link link_record(void)
 {
 	struct record_link r = { .sequence = 99, .lane = 1, .at_ms = 5, .actor = TEXT("portal"),
+				 .reason = TEXT("số định danh mới"),
 				 .holder = { .id_kind = ID_CITIZEN, .role = HOLDER_CHILD,
 					     .visibility = 1, .country = TEXT("VN"),
 					     .number = TEXT("001000000001"),
@@ -167,6 +168,7 @@ static void link_round_trip(void **state)
 	assert_memory_equal(got.key, r.key, sizeof(r.key));
 	assert_int_equal(got.at_ms, 5);
 	assert_true(slice_eq(got.actor, r.actor));
+	assert_true(slice_eq(got.reason, r.reason));
 }
 
 /* ---- all of them alike ---- */
