@@ -172,7 +172,12 @@ void queue_ack(struct queue *q)
 	while (got < 0 && errno == EINTR);
 }
 
-uint32_t queue_count(const struct queue *q)
+uint32_t queue_count(struct queue *q)
 {
-	return q->tail - q->head;
+	uint32_t n;
+
+	pthread_mutex_lock(&q->lock);
+	n = q->tail - q->head;
+	pthread_mutex_unlock(&q->lock);
+	return n;
 }

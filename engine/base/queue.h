@@ -39,7 +39,7 @@ void queue_close(struct queue *q);
 bool queue_arm(struct queue *q);
 int queue_fd(const struct queue *q);
 void queue_ack(struct queue *q);
-/* Approximate number of items, for metrics. */
-uint32_t queue_count(const struct queue *q);
+/* Any thread. */
+uint32_t queue_count(struct queue *q);
 
 #endif
