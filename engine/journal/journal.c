@@ -353,7 +353,8 @@ uint32_t journal_slots_free(const struct journal *j)
 
 /* ---- reading again ---- */
 
-static enum status bytes_find(struct journal *j, uint64_t pos, struct slice *out, struct error *e)
+static enum status bytes_find(struct journal *j, uint64_t pos, bool ahead, struct slice *out,
+			      struct error *e)
 {
 	struct slot *slot = segments_find(&j->segments, journal_segment_of(j, pos));
 	uint32_t offset = offset_of(j, pos);
@@ -372,13 +373,13 @@ static enum status bytes_find(struct journal *j, uint64_t pos, struct slice *out
 	*out = slice_of(NULL, 0);
 	if (slot == NULL || offset + FRAME_RECORD_BYTES > j->segments.bytes)
 		return ST_OK;
-	st = segments_load(&j->segments, slot, offset, FRAME_RECORD_BYTES, false, &p, e);
+	st = segments_load(&j->segments, slot, offset, FRAME_RECORD_BYTES, ahead, &p, e);
 	if (st != ST_OK)
 		return st;
 	n = frame_record_size(p);
 	if (n > FRAME_RECORD_BYTES + JOURNAL_RECORD_BYTES_MAX || offset + n > j->segments.bytes)
 		return ST_OK;
-	st = segments_load(&j->segments, slot, offset, (uint32_t)n, false, &p, e);
+	st = segments_load(&j->segments, slot, offset, (uint32_t)n, ahead, &p, e);
 	*out = slice_of(p, n);
 	return st;
 }
@@ -386,17 +387,24 @@ static enum status bytes_find(struct journal *j, uint64_t pos, struct slice *out
 enum status journal_read(struct journal *j, uint64_t pos, uint8_t *type, uint8_t *buf, size_t size,
 			 size_t *n, struct error *e)
 {
-	struct frame_record r;
+	struct frame_record r = { 0 };
 	struct slice bytes;
+	bool ahead = true;
 	enum status st;
 
 	if (pos < j->held || pos >= j->position)
 		return error_set(e, ST_NOT_FOUND, "%s: nothing is held at %llu", j->segments.dir,
 				 (unsigned long long)pos);
-	st = bytes_find(j, pos, &bytes, e);
-	if (st != ST_OK)
-		return st;
-	if (frame_record_read(&r, bytes, pos) != ST_OK || r.version != RECORD_VERSION)
+	/* A backlog is read in order, so from what was read ahead; what that lacks came later. */
+	for (;; ahead = false) {
+		st = bytes_find(j, pos, ahead, &bytes, e);
+		if (st != ST_OK)
+			return st;
+		st = frame_record_read(&r, bytes, pos);
+		if (st == ST_OK || !ahead)
+			break;
+	}
+	if (st != ST_OK || r.version != RECORD_VERSION)
 		return error_set(e, ST_CORRUPT, "%s: segment %llu at byte %u: no valid record",
 				 j->segments.dir, (unsigned long long)journal_segment_of(j, pos),
 				 offset_of(j, pos));
