@@ -35,6 +35,22 @@ struct part {
 	uint32_t size;
 };
 
+/*
+ * Why a signing key was trusted, kept for ever (DESIGN 7): its certificate, its issuers' and the
+ * revocation lists, all in DER, and `set`, a text that names all but the first by SHA-256. Keys of
+ * one authority have one set, as long as its lists are the same. Its lines:
+ *	trien evidence 1
+ *	list <64 hex digits>		what was asked about the signer's certificate; "none"
+ *	certificate <64 hex digits>	its issuer; so on up to the root, which no list speaks of
+ *	not revoked, known until <Unix ms>	or: revocation is not known; … not asked for
+ */
+#define EVIDENCE_HEAD "trien evidence 1"
+struct evidence {
+	struct layer certificate, set;
+	uint8_t members_n;
+	const struct layer *members[EVIDENCE_MEMBERS_MAX];
+};
+
 enum signer_role { ROLE_PERSON, ROLE_AGENCY };
 
 /*
@@ -48,6 +64,7 @@ struct signature_slot {
 	uint32_t body_bytes;
 	char name[256];		/* UTF-8, /Name: the certificate's subject CN */
 	uint8_t cert_sha256[SHA256_BYTES];	/* of the signer's certificate */
+	const struct evidence *evidence;	/* the key's, for the store; NULL: none */
 	int64_t signed_ms;	/* Unix, UTC; printed as /M in +07'00' */
 };
 

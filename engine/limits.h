@@ -39,6 +39,8 @@
 #define DOC_PARTS_MAX 32
 #define DOC_BODY_BYTES_MAX (4 * 1024 * 1024)	/* inline bytes of one document */
 #define DOC_PAGES_MAX 200
+#define EVIDENCE_MEMBERS_MAX 8			/* issuers and revocation lists of one key */
+#define EVIDENCE_BYTES_MAX (8 * 1024 * 1024)	/* of one of them */
 
 /* ---- pipeline ---- */
 #define BATCH_ITEMS_MAX 128			/* results rendered and signed together */

@@ -13,6 +13,7 @@ struct signature_view {
 	uint8_t role;
 	int64_t signed_ms;
 	uint8_t cert_sha256[32];
+	uint8_t evidence_sha256[32];	/* of its evidence set (document.h); zero: none */
 	struct slice subject;
 };
 

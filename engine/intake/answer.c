@@ -157,6 +157,8 @@ static void put_field(struct writer *w, uint32_t number, const struct field *f)
 
 static void put_signatures(struct writer *w, const struct result_view *v)
 {
+	static const uint8_t none[SHA256_BYTES];
+
 	for (uint8_t i = 0; i < v->signatures_n; i++) {
 		const struct signature_view *s = &v->signatures[i];
 		uint8_t *at = put_begin(w, 28);
@@ -165,6 +167,8 @@ static void put_signatures(struct writer *w, const struct result_view *v)
 		put_time(w, 2, s->signed_ms);
 		put_slice(w, 3, slice_of(s->cert_sha256, sizeof(s->cert_sha256)));
 		put_slice(w, 4, s->subject);
+		if (memcmp(s->evidence_sha256, none, sizeof(none)) != 0)
+			put_slice(w, 5, slice_of(s->evidence_sha256, sizeof(none)));
 		put_end(w, at);
 	}
 }

@@ -10,6 +10,7 @@ struct keyring {
 	struct policy *policy;
 	uint32_t keys_n;
 	struct signing_key *keys;
+	struct layer *lists;		/* revocation lists, borrowed by the keys' evidence */
 	uint32_t mask;
 	/* open addressing over (unit, signer): index + 1, 0 = empty */
 	uint32_t *slots;
@@ -144,7 +145,8 @@ static void fill_row(struct signing_key *k)
 }
 
 static enum status load_key(struct signing_key *k, const struct keyring_config *cfg,
-			    const STACK_OF(X509_CRL) *crls, struct error *e)
+			    const STACK_OF(X509_CRL) *crls, const struct layer *lists,
+			    struct error *e)
 {
 	enum status st = read_chain(k, cfg->certs_dir, e);
 
@@ -156,6 +158,8 @@ static enum status load_key(struct signing_key *k, const struct keyring_config *
 			       k->policy->id, k->policy->cert_file, k->info->name);
 	if (st == ST_OK)
 		st = trust_judge(k, crls, cfg->crl_age_hours_max, e);
+	if (st == ST_OK)
+		st = evidence_build(k, lists, e);
 	if (st == ST_OK)
 		st = build_skeletons(k, e);
 	if (st == ST_OK) {
@@ -177,6 +181,8 @@ enum status keyring_load(struct keyring **out, const struct keyring_config *cfg,
 	st = policy_load(&k->policy, cfg->certs_dir, e);
 	if (st == ST_OK)
 		st = crls_read_all(&crls, cfg->certs_dir, e);
+	if (st == ST_OK)
+		st = evidence_lists(&k->lists, crls, e);
 	if (st == ST_OK) {
 		k->keys = calloc(policy_count(k->policy), sizeof(*k->keys));
 		st = k->keys == NULL ? ST_NOMEM : ST_OK;
@@ -185,7 +191,7 @@ enum status keyring_load(struct keyring **out, const struct keyring_config *cfg,
 		struct signing_key *key = &k->keys[k->keys_n];
 
 		key->policy = policy_key(k->policy, k->keys_n++);
-		st = load_key(key, cfg, crls, e);
+		st = load_key(key, cfg, crls, k->lists, e);
 	}
 	if (st == ST_OK)
 		st = index_keys(k);
@@ -212,6 +218,7 @@ static void free_key(struct signing_key *k)
 		X509_free(k->chain[i]);
 		OPENSSL_free((void *)k->ders[i].p);
 	}
+	evidence_free(k);
 	for (uint8_t i = 0; i < SKELETONS_MAX; i++)
 		cms_free(&k->skeletons[i]);
 	for (int i = 0; i < VERIFIERS_MAX; i++)
@@ -225,6 +232,7 @@ void keyring_unref(struct keyring *k)
 	for (uint32_t i = 0; i < k->keys_n; i++)
 		free_key(&k->keys[i]);
 	free(k->keys);
+	evidence_lists_free(k->lists);
 	free(k->slots);
 	policy_free(k->policy);
 	free(k);

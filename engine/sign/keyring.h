@@ -26,6 +26,9 @@ struct signing_key {
 	X509 *chain[KEY_CHAIN_MAX + 1];	/* signer's first, root last */
 	struct slice ders[KEY_CHAIN_MAX + 1];
 	uint8_t chain_n;
+	struct layer issuers[KEY_CHAIN_MAX];	/* chain[1 …] as layers */
+	int lists[KEY_CHAIN_MAX];	/* which CRL was asked about chain[i]; -1: none */
+	struct evidence evidence;
 	char name[256];
 	bool wrong_unit;		/* the certificate names another agency than the policy */
 	bool revoked;
@@ -44,6 +47,18 @@ struct signing_key {
 /* Chain signatures, validity window, revocation; fills the key's trust fields. */
 enum status trust_judge(struct signing_key *k, const STACK_OF(X509_CRL) *crls,
 			uint32_t crl_age_hours_max, struct error *e) must_use;
+/*
+ * DER of every list, in their order, ended by one without bytes. Freed by the caller even if it
+ * fails: ST_TOO_LARGE, ST_NOMEM.
+ */
+enum status evidence_lists(struct layer **out, const STACK_OF(X509_CRL) *crls,
+			   struct error *e) must_use;
+void evidence_lists_free(struct layer *lists);
+/* Fills k->evidence from what trust_judge() found; borrows from lists. */
+enum status evidence_build(struct signing_key *k, const struct layer *lists,
+			   struct error *e) must_use;
+void evidence_free(struct signing_key *k);
+
 /* May the key sign at signed_ms? REASON_NONE = yes. */
 enum reason trust_at(const struct signing_key *k, int64_t signed_ms);
 

@@ -74,6 +74,7 @@ static void plan_slot(struct signed_slot *slot, const struct signing_key *key, i
 	slot->plan.hole_bytes = key->hole_bytes;
 	slot->plan.body_bytes = 2 * (SHA256_BYTES + (uint32_t)key->info->signature_max);
 	slot->plan.signed_ms = signed_ms;
+	slot->plan.evidence = &key->evidence;
 	memcpy(slot->plan.name, key->name, sizeof(slot->plan.name));
 	memcpy(slot->plan.cert_sha256, key->row.cert_sha256, sizeof(slot->plan.cert_sha256));
 }

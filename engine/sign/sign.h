@@ -25,7 +25,7 @@ struct keyring_config {
  * Refuses the whole (a reload keeps the snapshot before): ST_NOT_FOUND, ST_INVALID with file and
  * key when keys.json is malformed, a chain does not lead to its self-signed root, or a certificate
  * is not of the stated algorithm. Expired, revoked or another agency's certificates load: they hold
- * items.
+ * items. ST_TOO_LARGE: a revocation list beyond EVIDENCE_BYTES_MAX, which could not be kept.
  */
 enum status keyring_load(struct keyring **k, const struct keyring_config *cfg,
 			 struct error *e) must_use;

@@ -35,6 +35,7 @@ static void judge_revocation(struct signing_key *k, const STACK_OF(X509_CRL) *cr
 		struct revocation r = crl_look_up(crls, k->chain[i], k->chain[i + 1]);
 		int64_t until = r.next_ms;
 
+		k->lists[i] = r.list;
 		if (r.state == REVOCATION_REVOKED)
 			k->revoked = true;
 		if (r.state == REVOCATION_UNKNOWN)

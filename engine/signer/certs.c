@@ -268,7 +268,7 @@ static bool crl_speaks_for(X509_CRL *crl, X509 *issuer)
 
 struct revocation crl_look_up(const STACK_OF(X509_CRL) *crls, X509 *cert, X509 *issuer)
 {
-	struct revocation r = { .state = REVOCATION_UNKNOWN, .this_ms = INT64_MIN };
+	struct revocation r = { .state = REVOCATION_UNKNOWN, .list = -1, .this_ms = INT64_MIN };
 	X509_CRL *newest = NULL;
 	X509_REVOKED *entry = NULL;
 
@@ -278,6 +278,7 @@ struct revocation crl_look_up(const STACK_OF(X509_CRL) *crls, X509 *cert, X509 *
 
 		if (this_ms > r.this_ms && crl_speaks_for(crl, issuer)) {
 			newest = crl;
+			r.list = i;
 			r.this_ms = this_ms;
 		}
 	}

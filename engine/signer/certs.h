@@ -34,6 +34,7 @@ bool cert_has_algorithm(X509 *cert, enum algorithm a);
 enum revocation_state { REVOCATION_UNKNOWN, REVOCATION_GOOD, REVOCATION_REVOKED };
 struct revocation {
 	enum revocation_state state;
+	int list;			/* index of the list used; -1: none */
 	int64_t this_ms, next_ms;	/* of the list used; next = INT64_MAX when it names none */
 	int64_t revoked_ms;		/* REVOKED only */
 };

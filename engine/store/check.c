@@ -43,9 +43,35 @@ static unsigned long long at(const struct frame_record *rec)
 
 /* ---- records ---- */
 
+static const uint8_t nothing[SHA256_BYTES];
+
+/* What an evidence set names stands before it: every word of 64 hex digits is a layer. */
+static void set_check(struct check *c, struct slice set, const struct frame_record *rec)
+{
+	size_t begin = 0;
+
+	for (size_t i = 0; i < set.n; i++) {
+		struct slice word = { set.p + begin, i - begin };
+		uint8_t sha256[SHA256_BYTES];
+
+		if (set.p[i] > ' ')
+			continue;
+		begin = i + 1;
+		if (hex_read(sha256, SHA256_BYTES, word) &&
+		    layers_find(&c->home.layers, sha256) == 0)
+			found(c, "store: evidence at %llu names what is missing", at(rec));
+	}
+}
+
+static bool is_set(struct slice s)
+{
+	size_t n = sizeof(EVIDENCE_HEAD);	/* with the line's end for the NUL */
+
+	return s.n > n && memcmp(s.p, EVIDENCE_HEAD "\n", n) == 0;
+}
+
 static enum status layer_check(struct check *c, const struct frame_record *rec)
 {
-	static const uint8_t nothing[SHA256_BYTES] = { 0 };
 	struct stored_layer l;
 	uint8_t digest[SHA256_BYTES];
 
@@ -56,6 +82,8 @@ static enum status layer_check(struct check *c, const struct frame_record *rec)
 	sha256_once(l.bytes.p, l.bytes.n, digest);
 	if (memcmp(digest, l.sha256, sizeof(digest)) != 0)
 		found(c, "store: layer %u at %llu does not match its digest", l.id, at(rec));
+	if (is_set(l.bytes))
+		set_check(c, l.bytes, rec);
 	/* Behind damage some ids are missing: they stay without a place. */
 	while (c->home.layers.n + 1 < l.id)
 		if (layers_add(&c->home.layers, nothing, 0, 0) == 0)
@@ -68,6 +96,15 @@ static enum status layer_check(struct check *c, const struct frame_record *rec)
 	       ST_OK : ST_NOMEM;
 }
 
+static void evidence_check(struct check *c, const struct signature_view *s,
+			   const struct frame_record *rec)
+{
+	if (memcmp(s->evidence_sha256, nothing, SHA256_BYTES) != 0 &&
+	    (layers_find(&c->home.layers, s->evidence_sha256) == 0 ||
+	     layers_find(&c->home.layers, s->cert_sha256) == 0))
+		found(c, "store: the result at %llu names evidence that is missing", at(rec));
+}
+
 static enum status result_check(struct check *c, const struct frame_record *rec)
 {
 	struct stored_result *r = &c->reader.result;
@@ -75,13 +112,15 @@ static enum status result_check(struct check *c, const struct frame_record *rec)
 	enum status st;
 
 	c->results++;
-	if (stored_result_decode(r, rec->payload) != ST_OK) {
+	if (stored_result_decode(r, rec->version, rec->payload) != ST_OK) {
 		found(c, "store: result at %llu is malformed", at(rec));
 		return ST_OK;
 	}
 	if (case_digest(r->view.case_bytes, digest) != ST_OK ||
 	    memcmp(digest, r->view.case_digest, sizeof(digest)) != 0)
 		found(c, "store: case of the result at %llu does not match its digest", at(rec));
+	for (uint8_t i = 0; i < r->view.signatures_n; i++)
+		evidence_check(c, &r->view.signatures[i], rec);
 	st = reader_file(&c->reader, &c->file);
 	if (st == ST_NOMEM || st == ST_IO)
 		return st;

@@ -279,7 +279,8 @@ static const struct store_ops ops = {
 	.put = embedded_put, .link = embedded_link, .events = embedded_events,
 	.void_number = embedded_void, .marks = embedded_marks, .close = embedded_close,
 	.reader_open = embedded_reader_open, .reader_close = embedded_reader_close,
-	.get = embedded_get, .read = embedded_read, .list = embedded_list,
+	.get = embedded_get, .read = embedded_read,
+	.object = embedded_object, .list = embedded_list,
 	.find_case = embedded_find_case, .find_number = embedded_find_number,
 };
 

@@ -87,6 +87,8 @@ enum status embedded_get(struct store_reader *r, uint8_t lane, uint64_t sequence
 			 struct result_view *out);
 enum status embedded_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
 			  uint8_t *buf, size_t *n);
+enum status embedded_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],
+			    struct slice *out);
 enum status embedded_list(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
 			  uint32_t max, struct holding_view *out, uint32_t *n);
 enum status embedded_find_case(struct store_reader *r, struct slice unit, struct slice code,

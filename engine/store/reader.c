@@ -78,7 +78,7 @@ static enum status known_at(struct store_reader *r, uint64_t position)
 	if (st != ST_OK)
 		return st;
 	if (rec.type == STORED_RESULT)
-		return stored_result_decode(&r->result, rec.payload);
+		return stored_result_decode(&r->result, rec.version, rec.payload);
 	if (rec.type != STORED_VOID)
 		return ST_CORRUPT;
 	st = stored_void_decode(&gone, rec.version, rec.payload);
@@ -170,7 +170,8 @@ static enum status replaced_by(struct store_reader *r, struct result_view *v)
 	st = logreader_get(&r->log, hit.position, 0, &r->other, &rec);
 	if (st != ST_OK)
 		return st;
-	if (rec.type != STORED_RESULT || stored_result_decode(&newer, rec.payload) != ST_OK ||
+	if (rec.type != STORED_RESULT ||
+	    stored_result_decode(&newer, rec.version, rec.payload) != ST_OK ||
 	    memcmp(newer.view.replaces, v->result_id, sizeof(v->result_id)) != 0)
 		return ST_CORRUPT;
 	memcpy(v->replaced_by, newer.view.result_id, sizeof(v->replaced_by));
@@ -224,6 +225,28 @@ static enum status layer_append(struct store_reader *r, const struct stored_part
 		return ST_CORRUPT;
 	memcpy(to, l.bytes.p + p->offset, *n);
 	return ST_OK;
+}
+
+enum status embedded_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],
+			    struct slice *out)
+{
+	struct layer_entry known;
+	struct stored_layer l;
+	struct frame_record rec;
+	uint8_t digest[SHA256_BYTES];
+	enum status st;
+
+	if (!layers_get(&r->home->layers, layers_find(&r->home->layers, sha256), &known))
+		return ST_NOT_FOUND;
+	st = logreader_get(&r->log, known.position, known.size + FRAME_RECORD_BYTES + 36ull,
+			   &r->other, &rec);
+	if (st != ST_OK)
+		return st;
+	if (rec.type != STORED_LAYER || stored_layer_decode(&l, rec.payload) != ST_OK)
+		return ST_CORRUPT;
+	sha256_once(l.bytes.p, l.bytes.n, digest);
+	*out = l.bytes;
+	return memcmp(digest, sha256, sizeof(digest)) == 0 ? ST_OK : ST_CORRUPT;
 }
 
 static enum status body_read(struct store_reader *r, struct slice *body)
@@ -403,7 +426,7 @@ static enum status link_holding(struct store_reader *r, const struct frame_recor
 static enum status own_holding(struct store_reader *r, const struct frame_record *rec,
 			       const uint8_t key[16], struct holding_view *out)
 {
-	enum status st = stored_result_decode(&r->result, rec->payload);
+	enum status st = stored_result_decode(&r->result, rec->version, rec->payload);
 
 	for (uint8_t i = 0; st == ST_OK && i < r->result.holdings_n; i++) {
 		const struct stored_holding *h = &r->result.holdings[i];
@@ -536,7 +559,8 @@ enum status embedded_find_number(struct store_reader *r, struct slice unit,
 		return st;
 	if (rec.type == STORED_VOID)
 		return ST_NOT_FOUND;
-	if (rec.type != STORED_RESULT || stored_result_decode(&r->result, rec.payload) != ST_OK ||
+	if (rec.type != STORED_RESULT ||
+	    stored_result_decode(&r->result, rec.version, rec.payload) != ST_OK ||
 	    v->number != number || v->register_year != year || !slice_eq(v->unit, unit) ||
 	    !slice_eq(v->register_code, register_code))
 		return ST_CORRUPT;

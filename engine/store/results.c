@@ -111,6 +111,9 @@ static void view_of(struct result_view *v, const struct item *it, int64_t now_ms
 							    .signed_ms = plan->signed_ms,
 							    .subject = slice_str(plan->name) };
 		memcpy(v->signatures[i].cert_sha256, plan->cert_sha256, SHA256_BYTES);
+		if (plan->evidence != NULL)
+			memcpy(v->signatures[i].evidence_sha256, plan->evidence->set.sha256,
+			       SHA256_BYTES);
 	}
 }
 
@@ -155,6 +158,22 @@ static enum status parts_add(struct embedded *s, struct stored_result *r, const 
 	return st;
 }
 
+/* The set last: where it is known, all that it names is there. */
+static enum status evidence_add(struct embedded *s, const struct evidence *v, struct error *e)
+{
+	enum status st;
+	uint32_t id;
+
+	if (v == NULL)
+		return ST_OK;
+	st = layer_add(s, &v->certificate, &id, e);
+	if (st != ST_OK || layers_find(&s->layers, v->set.sha256) != 0)
+		return st;
+	for (uint8_t i = 0; i < v->members_n && st == ST_OK; i++)
+		st = layer_add(s, v->members[i], &id, e);
+	return st == ST_OK ? layer_add(s, &v->set, &id, e) : st;
+}
+
 static enum status body_add(struct embedded *s, struct stored_result *r, const struct item *it,
 			    struct error *e)
 {
@@ -180,6 +199,8 @@ static enum status result_add(struct embedded *s, const struct item *it, int64_t
 	view_of(&r.view, it, now_ms);
 	holdings(&r, it);
 	st = parts_add(s, &r, &it->doc, e);
+	for (uint8_t i = 0; i < it->slots_n && st == ST_OK; i++)
+		st = evidence_add(s, it->slots[i].plan.evidence, e);
 	if (st == ST_OK)
 		st = body_add(s, &r, it, e);
 	if (st == ST_OK)

@@ -53,12 +53,13 @@ static enum status number_row(struct record_rows *out, struct marks *m, struct s
 	return ST_OK;
 }
 
-static enum status result_rows(struct record_rows *out, struct slice payload, struct marks *m)
+static enum status result_rows(struct record_rows *out, const struct frame_record *rec,
+			       struct marks *m)
 {
 	static const uint8_t nobody[16] = { 0 };
 	struct stored_result r;
 	const struct result_view *v = &r.view;
-	enum status st = stored_result_decode(&r, payload);
+	enum status st = stored_result_decode(&r, rec->version, rec->payload);
 	uint8_t key[16];
 
 	if (st != ST_OK || v->unit.n > CODE_BYTES_MAX || v->kind.n > CODE_BYTES_MAX ||
@@ -111,7 +112,7 @@ enum status rows_of(struct record_rows *out, const struct frame_record *rec, str
 	*out = (struct record_rows){ 0 };
 	switch (rec->type) {
 	case STORED_RESULT:
-		return result_rows(out, rec->payload, m);
+		return result_rows(out, rec, m);
 	case STORED_LINK:
 		st = stored_link_decode(&l, rec->payload);
 		if (st != ST_OK)

@@ -2,9 +2,9 @@
  * store.h - citizen data stores: one small table of functions, two makers (embedded here,
  * PostgreSQL in its own file).
  *
- * put() is called by the store thread, link, events, void_number and marks by another one: the maker
- * serialises them; readers are opened per reading thread. Idempotent: the
- * first stored wins; a second result with the same (lane, sequence) is compared by case digest.
+ * put() is called by the store thread, link, events, void_number and marks by another one: the
+ * maker serialises them; readers are opened per reading thread. Idempotent: the first stored wins;
+ * a second result with the same (lane, sequence) is compared by case digest.
  * Only what put() has returned is ever shown (P4).
  */
 #ifndef TRIEN_STORE_H
@@ -94,6 +94,13 @@ struct store_ops {
 	 */
 	enum status (*read)(struct store_reader *r, uint8_t lane, uint64_t sequence,
 			    uint64_t offset, uint8_t *buf, size_t *n);
+	/*
+	 * Shared bytes by their SHA-256, checked: a signature's certificate, its evidence set and
+	 * what that names (document.h). Kept once, with the first result that rests on them.
+	 * Borrowed until the reader's next call. ST_NOT_FOUND, ST_CORRUPT.
+	 */
+	enum status (*object)(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],
+			      struct slice *out);
 	/* Newest first, at most max, with sequence < before (0: from the newest). */
 	enum status (*list)(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
 			    uint32_t max, struct holding_view *out, uint32_t *n);

@@ -73,10 +73,11 @@ static void put_view(struct writer *w, const struct result_view *v)
 		write_u64(w, (uint64_t)v->signatures[i].signed_ms);
 		write_bytes(w, v->signatures[i].cert_sha256, SHA256_BYTES);
 		put_long(w, v->signatures[i].subject);
+		write_bytes(w, v->signatures[i].evidence_sha256, SHA256_BYTES);
 	}
 }
 
-static void get_view(struct reader *r, struct result_view *v)
+static void get_view(struct reader *r, uint8_t version, struct result_view *v)
 {
 	*v = (struct result_view){ .state = STATE_STORED, .life = LIFE_VALID };
 	v->sequence = read_u64(r);
@@ -113,6 +114,8 @@ static void get_view(struct reader *r, struct result_view *v)
 		v->signatures[i].signed_ms = (int64_t)read_u64(r);
 		get_copy(r, v->signatures[i].cert_sha256, SHA256_BYTES);
 		v->signatures[i].subject = get_long(r);
+		if (version > 1)
+			get_copy(r, v->signatures[i].evidence_sha256, SHA256_BYTES);
 	}
 }
 
@@ -171,11 +174,11 @@ enum status stored_result_encode(const struct stored_result *r, struct writer *w
 	return w->bad ? ST_TOO_LARGE : ST_OK;
 }
 
-enum status stored_result_decode(struct stored_result *r, struct slice payload)
+enum status stored_result_decode(struct stored_result *r, uint8_t version, struct slice payload)
 {
 	struct reader in = reader_of(payload);
 
-	get_view(&in, &r->view);
+	get_view(&in, version, &r->view);
 	r->holdings_n = read_u8(&in);
 	if (in.bad || r->holdings_n > CASE_HOLDERS_MAX)
 		return ST_CORRUPT;

@@ -3,16 +3,17 @@
  * only.
  *
  * A record says all that the index needs, so that it can be made again without catalogue or keys.
- * Strings: u8 length + bytes; long ones (lstr) u16 length. Record version 1, VOID 2; what stands
- * behind a bar came with version 2 and is missing in records of version 1.
+ * Strings: u8 length + bytes; long ones (lstr) u16 length. Record version 1, RESULT and VOID 2:
+ * what stands behind a bar came with it and is missing in records of version 1.
  *
- *	LAYER	u32 id (rising from 1), sha256[32], bytes: shared bytes, stored once
+ *	LAYER	u32 id (rising from 1), sha256[32], bytes: shared bytes, stored once; evidence, too
  *	BODY	u64 sequence, bytes that only this document has
  *	RESULT	u64 sequence, u8 lane, result id[16], replaces[16],
  *		str unit, kind, case code, register, number text, u16 ordinal, revision,
  *		u32 year, u64 number, i64 accepted, issued, stored, u32 valid until,
  *		u64 file size, sha256[32] of file, case, template version, pins[48],
  *		u8 n, each signature: u8 role, i64 signed, certificate sha256[32], lstr subject,
+ *			│ sha256[32] of its evidence set (a LAYER) or zero,
  *		u8 n, each holding: key[16], u8 role, u32 from, to, u8 visibility,
  *		u64 position of its BODY, u32 body size,
  *		u8 n, each part: u32 layer id (0: body; top bit: the whole layer), else also
@@ -36,7 +37,7 @@ enum stored_type { STORED_LAYER = 1, STORED_BODY, STORED_RESULT, STORED_LINK, ST
 /* The version in which records of a type are written; those below it are read, too. */
 static inline uint8_t stored_version(uint8_t type)
 {
-	return type == STORED_VOID ? 2 : 1;
+	return type == STORED_RESULT || type == STORED_VOID ? 2 : 1;
 }
 
 #define STORED_RESULT_BYTES_MAX (CASE_BYTES_MAX + 8192)
@@ -60,7 +61,8 @@ struct stored_layer { uint32_t id; const uint8_t *sha256; struct slice bytes; };
  */
 enum status stored_result_encode(const struct stored_result *r, struct writer *w) must_use;
 /* Decode: ST_CORRUPT. */
-enum status stored_result_decode(struct stored_result *r, struct slice payload) must_use;
+enum status stored_result_decode(struct stored_result *r, uint8_t version,
+				 struct slice payload) must_use;
 enum status stored_link_encode(const struct holding_link *l, struct writer *w) must_use;
 enum status stored_link_decode(struct holding_link *l, struct slice payload) must_use;
 enum status stored_event_encode(const struct result_event *v, struct writer *w) must_use;

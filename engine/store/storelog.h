@@ -19,6 +19,7 @@
 #define STORE_FRAME_BYTES (16u * 1024 * 1024)	/* the largest body or layer; most batches */
 #define STORE_OPEN_FILES 16			/* of a reader */
 
+static_assert(STORE_FRAME_BYTES >= EVIDENCE_BYTES_MAX + 64 * 1024, "a revocation list fits one");
 static_assert(STORE_FRAME_BYTES >= DOC_BODY_BYTES_MAX + CASE_BYTES_MAX + 64 * 1024,
 	      "the largest document fits a frame");
 

@@ -49,6 +49,13 @@ def test_two_holders_see_one_result(shared, stubs):
     assert [h.role for h in shown] == [m.Holder.GUARDIAN]
 
 
+def test_a_result_names_what_its_certificates_rest_on(shared, stubs):
+    receipts = stubs.issuance.SubmitBatch(batch([case() for _ in range(3)]), timeout=20).receipts
+    stored = shared.wait_stored(stubs, [r.result_id for r in receipts]).values()
+    sets = {s.evidence_sha256 for r in stored for s in r.signatures}
+    assert len(sets) == 1 and len(sets.pop()) == 32, "one authority, one list, one set"
+
+
 def test_a_child_gets_its_number_later(shared, stubs):
     m = harness.modules()
     c = case()

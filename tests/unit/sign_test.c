@@ -228,6 +228,39 @@ static void rsa_is_the_same_every_time(void **state)
 	desk_close(&d);
 }
 
+/* What was known of the certificates travels with the signature; one authority, one set. */
+static void evidence_names_chain_and_lists(void **state)
+{
+	struct desk d = { 0 };
+	const struct evidence *v[2];
+	char want[400], hex[4][65] = { "" };
+	struct paper p;
+
+	assert_int_equal(desk_open(&d, ALG_P256), 0);
+	paper_open(&p, "u", "s", 2);
+	assert_int_equal(paper_sign(&p, d.worker, d.ring, d.vault, d.hand, d.keys.now_ms), ST_OK);
+	for (int i = 0; i < 2; i++) {
+		v[i] = p.item.slots[i].plan.evidence;
+		assert_memory_equal(v[i]->certificate.sha256, p.item.slots[i].plan.cert_sha256,
+				    SHA256_BYTES);
+	}
+	assert_memory_equal(v[0]->set.sha256, v[1]->set.sha256, SHA256_BYTES);
+	assert_int_equal(v[0]->members_n, 4);
+	for (int i = 0; i < 4; i++) {
+		uint8_t digest[SHA256_BYTES];
+
+		sha256_once(v[0]->members[i]->bytes, v[0]->members[i]->size, digest);
+		assert_memory_equal(digest, v[0]->members[i]->sha256, SHA256_BYTES);
+		hex_lower(hex[i], digest, SHA256_BYTES);
+	}
+	snprintf(want, sizeof(want),
+		 "trien evidence 1\nlist %s\ncertificate %s\nlist %s\ncertificate %s\n"
+		 "not revoked, known until ", hex[0], hex[1], hex[2], hex[3]);
+	assert_memory_equal(v[0]->set.bytes, want, strlen(want));
+	paper_close(&p);
+	desk_close(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +270,7 @@ int main(void)
 		cmocka_unit_test(sampling_checks_one_in_n),
 		cmocka_unit_test(holes_that_disagree_with_the_plan_are_refused),
 		cmocka_unit_test(rsa_is_the_same_every_time),
+		cmocka_unit_test(evidence_names_chain_and_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

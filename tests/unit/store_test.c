@@ -11,7 +11,7 @@
 #include <sqlite3.h>
 
 #include "shell.h"
-#include "store/store.h"
+#include "store/stored.h"
 #include "storecase.h"
 #include "tmpdir.h"
 
@@ -624,6 +624,142 @@ static void test_voided_result(void **state)
 	}
 }
 
+/* ---- evidence ---- */
+
+/* A set that names one list, and a certificate, all of made-up bytes. */
+struct proof { struct evidence v; struct layer list; char set[200]; };
+
+static void layer_fill(struct layer *l, const char *bytes)
+{
+	l->bytes = (const uint8_t *)bytes;
+	l->size = (uint32_t)strlen(bytes);
+	sha256_once(l->bytes, l->size, l->sha256);
+}
+
+static void proof_make(struct proof *p, const char *list)
+{
+	char hex[2 * SHA256_BYTES + 1] = "";
+
+	*p = (struct proof){ .v = { .members_n = 1, .members = { &p->list } } };
+	layer_fill(&p->v.certificate, "a certificate");
+	layer_fill(&p->list, list);
+	hex_lower(hex, p->list.sha256, SHA256_BYTES);
+	snprintf(p->set, sizeof(p->set), EVIDENCE_HEAD "\nlist %s\nnot revoked\n", hex);
+	layer_fill(&p->v.set, p->set);
+}
+
+static void put_with(struct fixture *f, uint32_t k, const struct proof *p)
+{
+	struct signature_slot *plan = &f->sc.b->items[0].slots[0].plan;
+
+	storecase_fill(&f->sc, k, 1);
+	plan->evidence = &p->v;
+	memcpy(plan->cert_sha256, p->v.certificate.sha256, SHA256_BYTES);
+	assert_int_equal(put_batch(f), ST_OK);
+}
+
+static void check_kept(struct fixture *f, const struct layer *l)
+{
+	struct slice s;
+
+	assert_int_equal(f->store->ops->object(f->reader, l->sha256, &s), ST_OK);
+	assert_true(slice_eq(s, slice_of(l->bytes, l->size)));
+}
+
+static void test_evidence_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t none[SHA256_BYTES];
+	struct error e = { 0 };
+	struct proof old, new;
+	struct result_view v;
+	struct slice s;
+	uint64_t results;
+
+	proof_make(&old, "the list of Monday");
+	proof_make(&new, "the list of Tuesday");
+	assert_int_equal(f->store->ops->object(f->reader, old.list.sha256, &s), ST_NOT_FOUND);
+	put_with(f, 0, &old);
+	put_with(f, 1, &old);
+	put_with(f, 2, &new);
+	for (int again = 0; again < 2; again++) {
+		check_kept(f, &old.v.certificate);
+		check_kept(f, &old.v.set);
+		check_kept(f, &old.list);
+		check_kept(f, &new.v.set);
+		check_kept(f, &new.list);
+		assert_int_equal(get(f, 1, &v), ST_OK);
+		assert_memory_equal(v.signatures[0].evidence_sha256, old.v.set.sha256, 32);
+		assert_memory_equal(v.signatures[1].evidence_sha256, none, 32);
+		assert_int_equal(get(f, 2, &v), ST_OK);
+		assert_memory_equal(v.signatures[0].evidence_sha256, new.v.set.sha256, 32);
+		close_store(f);
+		assert_int_equal(store_embedded_check(f->dir, NULL, NULL, &results, &e), ST_OK);
+		assert_int_equal(shell("rm %s/index.db*", f->dir), 0);
+		open_store(f);
+	}
+}
+
+static void take_line(void *ctx, const char *line)
+{
+	uint32_t *n = ctx;
+
+	*n += strstr(line, "evidence") != NULL;
+}
+
+/* A set that names what was never stored: fsck says so. */
+static void test_fsck_misses_evidence(void **state)
+{
+	struct fixture *f = *state;
+	struct error e = { 0 };
+	struct proof p;
+	uint64_t results;
+	uint32_t lines = 0;
+
+	proof_make(&p, "a list");
+	p.v.members_n = 0;
+	put_with(f, 0, &p);
+	close_store(f);
+	assert_int_equal(store_embedded_check(f->dir, take_line, &lines, &results, &e),
+			 ST_CORRUPT);
+	assert_int_equal(lines, 1);
+}
+
+/* ---- records of the version before ---- */
+
+static void test_version_1_is_read(void **state)
+{
+	static uint8_t bytes[4096], stretch[SHA256_BYTES];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct stored_result r = { .view = { .sequence = 9, .signatures_n = 1,
+					     .signatures = { { .subject = slice_str("Khóa") } } } };
+	struct void_entry gone = { .unit = slice_str("don-vi"), .number = 3, .sequence = 7,
+				   .actor = slice_str("ai"), .kind = slice_str("xac-nhan") };
+	size_t n, old_n;
+	uint8_t *at;
+
+	memset(stretch, 0xee, sizeof(stretch));
+	memcpy(r.view.signatures[0].evidence_sha256, stretch, sizeof(stretch));
+	assert_int_equal(stored_result_encode(&r, &w), ST_OK);
+	n = writer_size(&w);
+	at = memmem(bytes, n, stretch, sizeof(stretch));
+	memmove(at, at + sizeof(stretch), n - sizeof(stretch) - (size_t)(at - bytes));
+	n -= sizeof(stretch);
+	assert_int_equal(stored_result_decode(&r, 1, slice_of(bytes, n)), ST_OK);
+	assert_int_equal(r.view.sequence, 9);
+	assert_true(slice_eq(r.view.signatures[0].subject, slice_str("Khóa")));
+	assert_int_equal(r.view.signatures[0].evidence_sha256[0], 0);
+	assert_int_equal(stored_result_decode(&r, 2, slice_of(bytes, n)), ST_CORRUPT);
+	w = writer_of(bytes, sizeof(bytes));
+	assert_int_equal(stored_void_encode(&gone, &w), ST_OK);
+	old_n = writer_size(&w) - (1 + 1 + 16 + 1 + gone.kind.n + 1 + 1 + 2 + 2 + 8 + 8);
+	assert_int_equal(stored_void_decode(&gone, 1, slice_of(bytes, old_n)), ST_OK);
+	assert_int_equal(gone.number, 3);
+	assert_true(slice_eq(gone.actor, slice_str("ai")));
+	assert_int_equal(gone.kind.n, 0);
+	assert_int_equal(stored_void_decode(&gone, 2, slice_of(bytes, old_n)), ST_CORRUPT);
+}
+
 /* The data folder goes back in time, the witness does not. */
 static void test_witness_remembers(void **state)
 {
@@ -665,6 +801,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_void, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_voided_result, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_evidence_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fsck_misses_evidence, setup, teardown),
+		cmocka_unit_test(test_version_1_is_read),
 		cmocka_unit_test_setup_teardown(test_witness_remembers, setup, teardown),
 	};
 
