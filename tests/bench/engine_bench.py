@@ -2,9 +2,10 @@
 
     engine_bench.py [--json FILE] [--cases 1000,10000,100000] [--quick]
 
-rate = signatures per second ÷ what the same cores sign raw in the same run (before and after each measurement). CPU comes
-from /proc, memory is the sum of PSS of the engine's processes, growth compares the CPU cost per result
-of the last tenth with that of results 5,001–15,000. Requests are encoded before the clock starts.
+ratio = signatures per second ÷ what the same cores sign raw in the same run (before and after each
+measurement). CPU comes from /proc, memory is the sum of PSS of the engine's processes, growth
+compares the CPU cost per result of the last tenth with that of results 5,001–15,000. Requests are
+encoded before the clock starts.
 """
 import argparse
 import itertools
@@ -34,9 +35,10 @@ def raw_rate(algorithm, ms=1500):
 
 
 def requests(cases, mix, first=0):
-    """Encoded SubmitBatch requests, each case with a code of its own; `first` tells series apart."""
+    """Encoded SubmitBatch requests, each case with its own code; `first` tells series apart."""
     m = harness.modules()["issuance"]
-    base = [(c, c.code) for c in map(harness.as_case, harness.generated(min(cases, 1000), seed=7, mix=mix))]
+    lines = harness.generated(min(cases, 1000), seed=7, mix=mix)
+    base = [(c, c.code) for c in map(harness.as_case, lines)]
     out, results, request = [], 0, m.SubmitBatchRequest()
     for k in range(-(-cases // len(base))):
         for c in itertools.islice(harness.series(base, first + k), cases - k * len(base)):
@@ -104,8 +106,9 @@ class Watch:
 
 def store_bytes(engine):
     """Of the segments, without the room that is reserved ahead, and of the index."""
-    total = sum(p.stat().st_size for p in (engine.data / "store").glob("index*") if "shm" not in p.name)
-    for segment in (engine.data / "store").glob("*.seg"):
+    store = engine.data / "store"
+    total = sum(p.stat().st_size for p in store.glob("index*") if "shm" not in p.name)
+    for segment in store.glob("*.seg"):
         with segment.open("rb") as f:
             for at in range(0, segment.stat().st_size, 1 << 20):
                 block = f.read(1 << 20)
@@ -116,8 +119,8 @@ def store_bytes(engine):
 
 
 def measure(folder, algorithm, cases, check_one_in=1, mix="one-stop"):
-    engine = harness.Engine(folder, algorithm=algorithm, journal_slots="16", journal_segment_mb="64",
-                            check_one_in=str(check_one_in))
+    engine = harness.Engine(folder, algorithm=algorithm, journal_slots="16",
+                            journal_segment_mb="64", check_one_in=str(check_one_in))
     engine.prepare().start()
     try:
         # First some that are not counted: templates, layers and connections are made by them.
@@ -156,7 +159,8 @@ def measure(folder, algorithm, cases, check_one_in=1, mix="one-stop"):
 
 
 def status(stubs):
-    return stubs.operations.GetStatus(harness.modules()["operations"].GetStatusRequest(), timeout=20)
+    request = harness.modules()["operations"].GetStatusRequest()
+    return stubs.operations.GetStatus(request, timeout=20)
 
 
 def feed(submit, encoded):
@@ -186,11 +190,13 @@ def feed(submit, encoded):
 
 
 def show(name, row):
+    growth = row.get("growth", float("nan"))
     print(f"{name:<26} {row['cases']:>8} {row['results']:>8} {row['results_per_s']:>10.0f} "
           f"{row['signatures_per_s']:>10.0f} {row['raw_per_s']:>10.0f} {row['ratio']:>6.2f} "
-          f"{row['bytes_per_result']:>8.0f} {row['peak_memory_mb']:>7.0f} {row.get('growth', float('nan')):>7.2f}")
-    parts = ", ".join(f"{k} {v:.3f}" for k, v in row["cpu_ms_per_result"].items())
-    print(f"{'':<26} CPU seconds per 1,000 results: {parts}, client {row['client_ms_per_result']:.3f}")
+          f"{row['bytes_per_result']:>8.0f} {row['peak_memory_mb']:>7.0f} {growth:>7.2f}")
+    parts = {**row["cpu_ms_per_result"], "client": row["client_ms_per_result"]}
+    print(f"{'':<26} CPU seconds per 1,000 results: "
+          + ", ".join(f"{k} {v:.3f}" for k, v in parts.items()))
     sys.stdout.flush()
 
 
@@ -217,7 +223,8 @@ def main():
                     row = measure(folder / f"{key}-{cases}-{run}", algorithm, cases, one_in)
                     show(f"{algorithm}{' 1 in 64' if one_in > 1 else ''}", row)
                     rows.append(row)
-            middle = sorted((r for r in rows if r["cases"] == 10000) or rows, key=lambda r: r["ratio"])
+            middle = sorted([r for r in rows if r["cases"] == 10000] or rows,
+                            key=lambda r: r["ratio"])
             middle = middle[len(middle) // 2]
             out[key] = middle["ratio"]
             if one_in == 1:

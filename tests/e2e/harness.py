@@ -28,7 +28,8 @@ def load_protos(folder):
 
     folder.mkdir(parents=True, exist_ok=True)
     known = pathlib.Path(importlib.import_module("grpc_tools").__file__).parent / "_proto"
-    files = sorted(str(p.relative_to(ROOT / "proto")) for p in (ROOT / "proto/trien").rglob("*.proto"))
+    files = sorted(str(p.relative_to(ROOT / "proto"))
+                   for p in (ROOT / "proto/trien").rglob("*.proto"))
     files += ["google/rpc/status.proto", "google/rpc/error_details.proto"]
     code = protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"-I{known}", f"--python_out={folder}",
                         f"--grpc_python_out={folder}", *files])
@@ -76,7 +77,8 @@ class Engine:
         done = subprocess.run([str(TRIEN), *map(str, args)], capture_output=True, text=text,
                               timeout=timeout, **kw)
         if check:
-            assert done.returncode == 0, f"trien {args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == 0, \
+                f"trien {args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
     def prepare(self, *keys_args):
@@ -131,7 +133,8 @@ class Engine:
 
     def port(self, host="127.0.0.1"):
         """Of the newest life of the engine."""
-        return int(re.findall(rf"listening on {re.escape(host)}:\d+ \(port (\d+)\)", self.log())[-1])
+        ports = re.findall(rf"listening on {re.escape(host)}:\d+ \(port (\d+)\)", self.log())
+        return int(ports[-1])
 
     def wait_end(self, seconds=40):
         code = self.process.wait(seconds)
@@ -216,7 +219,8 @@ class Engine:
         m = modules()["operations"]
         rows, token = [], ""
         while True:
-            page = ops.ListRegisters(m.ListRegistersRequest(page_size=200, page_token=token), timeout=20)
+            page = ops.ListRegisters(m.ListRegistersRequest(page_size=200, page_token=token),
+                                     timeout=20)
             rows += page.registers
             token = page.next_page_token
             if not token:
@@ -278,7 +282,8 @@ def generated(count, seed=1, mix="one-stop", priority="normal", first=None):
             "--priority", priority]
     if first is not None:
         args += ["--first-code", str(first)]
-    return subprocess.run(args, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    done = subprocess.run(args, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.splitlines()
 
 
 def as_case(line):
@@ -302,7 +307,8 @@ def details(error):
     from google.rpc import error_details_pb2, status_pb2
 
     raw = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
-    out = {"code": error.code().name, "reason": None, "metadata": {}, "fields": [], "retry_ms": None}
+    out = {"code": error.code().name, "reason": None, "metadata": {}, "fields": [],
+           "retry_ms": None}
     if raw is None:
         return out
     for any_ in status_pb2.Status.FromString(raw).details:
@@ -311,7 +317,8 @@ def details(error):
             info = error_details_pb2.ErrorInfo.FromString(any_.value)
             out["reason"], out["metadata"] = info.reason, dict(info.metadata)
         elif name == "google.rpc.BadRequest":
-            out["fields"] = [v.field for v in error_details_pb2.BadRequest.FromString(any_.value).field_violations]
+            bad = error_details_pb2.BadRequest.FromString(any_.value)
+            out["fields"] = [v.field for v in bad.field_violations]
         elif name == "google.rpc.RetryInfo":
             d = error_details_pb2.RetryInfo.FromString(any_.value).retry_delay
             out["retry_ms"] = d.seconds * 1000 + d.nanos // 1000000

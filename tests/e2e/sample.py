@@ -16,7 +16,8 @@ def case(code=None, unit=UNITS[0], name="Trần Thị Bích Ngọc", number="001
     values = {
         "nguoi_yeu_cau": name, "ho_ten": name, "ngay_sinh": (1990, 3, 5), "gioi_tinh": "Nữ",
         "dan_toc": "Kinh", "quoc_tich": "Việt Nam",
-        "giay_to": "Căn cước công dân số 001099000001", "noi_cu_tru": "Số 7, đường Hoa Ban, phường Lạc Xuân",
+        "giay_to": "Căn cước công dân số 001099000001",
+        "noi_cu_tru": "Số 7, đường Hoa Ban, phường Lạc Xuân",
         "tinh_trang": "Chưa đăng ký kết hôn với ai", "muc_dich": "Làm thủ tục kết hôn", **changes,
     }
     for key, value in values.items():
@@ -36,3 +37,7 @@ def case(code=None, unit=UNITS[0], name="Trần Thị Bích Ngọc", number="001
 
 def batch(cases, **kw):
     return modules()["issuance"].SubmitBatchRequest(cases=cases, **kw)
+
+
+def send(stubs, cases, timeout=20, **kw):
+    return stubs.issuance.SubmitBatch(batch(cases, **kw), timeout=timeout)

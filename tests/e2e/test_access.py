@@ -8,15 +8,16 @@ import grpc
 import pytest
 
 import harness
-from sample import UNITS, batch, case
+from sample import UNITS, case, send
 
 
 def tls_channel(engine, client=None, port=None):
     tls = engine.data / "tls"
     read = lambda name: (tls / name).read_bytes()
-    creds = grpc.ssl_channel_credentials(
-        read("ca.pem"), *((read(f"client-{client}.key"), read(f"client-{client}.pem")) if client else ()))
-    c = grpc.secure_channel(f"localhost:{port}", creds, options=[("grpc.use_local_subchannel_pool", 1)])
+    own = (read(f"client-{client}.key"), read(f"client-{client}.pem")) if client else ()
+    creds = grpc.ssl_channel_credentials(read("ca.pem"), *own)
+    c = grpc.secure_channel(f"localhost:{port}", creds,
+                            options=[("grpc.use_local_subchannel_pool", 1)])
     engine.channels.append(c)
     return c
 
@@ -41,10 +42,9 @@ def test_mutual_tls_names_the_principal(tls):
         stubs.operations.OpenRegister(m.OpenRegisterRequest(unit=UNITS[0], code="XNTTHN", first=1,
                                                             reason="x"), timeout=20)
     assert harness.details(e.value)["reason"] == "ROLE_MISSING"
-    with pytest.raises(grpc.RpcError):
-        tls.stubs(tls_channel(tls, None, tls.port())).operations.GetStatus(m.GetStatusRequest(), timeout=5)
-    with pytest.raises(grpc.RpcError):
-        tls.stubs(tls.channel()).operations.GetStatus(m.GetStatusRequest(), timeout=5)
+    for nobody in (tls_channel(tls, None, tls.port()), tls.channel()):
+        with pytest.raises(grpc.RpcError):
+            tls.stubs(nobody).operations.GetStatus(m.GetStatusRequest(), timeout=5)
 
 
 def test_certificates_reload_without_a_restart(tls, tmp_path):
@@ -55,11 +55,13 @@ def test_certificates_reload_without_a_restart(tls, tmp_path):
     kept.operations.GetStatus(m.GetStatusRequest(), timeout=20)
     other = harness.Engine(tmp_path / "other")
     other.prepare()
-    for name in ("server.pem", "server.key", "ca.pem", "client-one-stop.pem", "client-one-stop.key"):
-        (tls.data / "tls" / name).write_bytes((other.data / "tls" / name).read_bytes())
+    new = other.data / "tls"
+    for name in ("server.pem", "server.key", "ca.pem", "client-one-stop.pem",
+                 "client-one-stop.key"):
+        (tls.data / "tls" / name).write_bytes((new / name).read_bytes())
     tls.hup()
     first = lambda pem: pem.split("-----END")[0].replace("\n", "")
-    harness.wait_for(lambda: first(served()) == first((other.data / "tls" / "server.pem").read_text()), 20)
+    harness.wait_for(lambda: first(served()) == first((new / "server.pem").read_text()), 20)
     assert first(served()) != first(old)
     kept.operations.GetStatus(m.GetStatusRequest(), timeout=20)
     stubs = tls.stubs(tls_channel(tls, "one-stop", tls.port()))
@@ -92,9 +94,10 @@ def test_another_unit_is_refused_by_name(restricted):
     restricted.start(registers=False)
     ops = restricted.stubs(restricted.channel(f"unix:{restricted.data}/engine.sock")).operations
     m = harness.modules()["operations"]
-    ops.OpenRegister(m.OpenRegisterRequest(unit=UNITS[0], code="XNTTHN", first=1, reason="x"), timeout=20)
+    ops.OpenRegister(m.OpenRegisterRequest(unit=UNITS[0], code="XNTTHN", first=1, reason="x"),
+                     timeout=20)
     stubs = restricted.stubs()
-    answer = stubs.issuance.SubmitBatch(batch([case(), case(unit=UNITS[1])]), timeout=20)
+    answer = send(stubs, [case(), case(unit=UNITS[1])])
     assert answer.accepted == 1
     assert (answer.rejects[0].reason, answer.rejects[0].field) == ("UNIT_DENIED", "results[0].unit")
     rows = ops.ListRegisters(m.ListRegistersRequest(), timeout=20).registers
@@ -107,14 +110,14 @@ def test_quota_says_when_to_come_again(restricted):
          "cases_per_s": 50, "burst": 100}])
     restricted.start()
     stubs = restricted.stubs()
-    stubs.issuance.SubmitBatch(batch([case() for _ in range(100)]), timeout=20)
+    send(stubs, [case() for _ in range(100)])
     with pytest.raises(grpc.RpcError) as e:
-        stubs.issuance.SubmitBatch(batch([case() for _ in range(100)]), timeout=20)
+        send(stubs, [case() for _ in range(100)])
     d = harness.details(e.value)
     assert d["code"] == "RESOURCE_EXHAUSTED" and d["reason"] == "QUOTA_EXCEEDED"
     assert 500 <= d["retry_ms"] <= 2100
     time.sleep(d["retry_ms"] / 1000 + 0.05)
-    assert stubs.issuance.SubmitBatch(batch([case() for _ in range(100)]), timeout=20).accepted == 100
+    assert send(stubs, [case() for _ in range(100)]).accepted == 100
 
 
 def test_principals_reload(restricted):
@@ -142,12 +145,13 @@ def test_anothers_result_is_read_with_a_purpose_that_is_kept(restricted):
     ops = harness.modules()["operations"]
     mine.operations.OpenRegister(ops.OpenRegisterRequest(unit=UNITS[0], code="XNTTHN", first=1,
                                                          reason="x"), timeout=20)
-    r = mine.issuance.SubmitBatch(batch([case()]), timeout=20).receipts[0]
+    r = send(mine, [case()]).receipts[0]
     pdf = b""
     restricted.wait_stored(mine, [r.result_id])
     m = harness.modules()["repository"]
     reader = restricted.stubs().repository
-    purpose = m.Purpose(purpose="Đăng ký kết hôn", legal_basis="NĐ 123/2015 Đ.10", case_code="H99.12-1")
+    purpose = m.Purpose(purpose="Đăng ký kết hôn", legal_basis="NĐ 123/2015 Đ.10",
+                        case_code="H99.12-1")
     for wrong in (None, m.Purpose(purpose="x", legal_basis="", case_code="y")):
         with pytest.raises(grpc.RpcError) as e:
             reader.GetResult(m.GetResultRequest(result_id=r.result_id, purpose=wrong), timeout=20)
@@ -155,11 +159,11 @@ def test_anothers_result_is_read_with_a_purpose_that_is_kept(restricted):
         assert (d["reason"], d["fields"]) == ("ARGUMENT_MISSING", ["purpose"])
     got = reader.GetResult(m.GetResultRequest(result_id=r.result_id, purpose=purpose), timeout=20)
     assert got.result_id == r.result_id and not got.HasField("facts")
-    many = reader.BatchGetResults(m.BatchGetResultsRequest(result_ids=[r.result_id], purpose=purpose),
-                                  timeout=20)
+    many = reader.BatchGetResults(
+        m.BatchGetResultsRequest(result_ids=[r.result_id], purpose=purpose), timeout=20)
     assert [x.result_id for x in many.results] == [r.result_id]
-    for part in reader.DownloadResult(m.DownloadResultRequest(result_id=r.result_id, purpose=purpose),
-                                      timeout=20):
+    for part in reader.DownloadResult(
+            m.DownloadResultRequest(result_id=r.result_id, purpose=purpose), timeout=20):
         pdf += part.chunk
     assert len(pdf) == got.file_size
     assert restricted.stop() == 0

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 
 import harness
 from harness import UNITS, modules
-from sample import batch
+from sample import send
 
 
 def sock(engine):
@@ -42,7 +42,7 @@ def test_submit_reads_cases_as_protobuf_does(shared, stubs, tmp_path):
     assert code == (1 if summary["rejects"] else 0) and summary["stored"] == summary["results"]
     for line in lines:
         c = harness.as_case(line)
-        answer = stubs.issuance.SubmitBatch(batch([c]), timeout=20)
+        answer = send(stubs, [c])
         assert all(r.duplicate for r in answer.receipts), c.code
         if c.code in taken:
             assert taken[c.code] in {r.result_id for r in answer.receipts}

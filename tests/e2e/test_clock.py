@@ -1,6 +1,7 @@
-"""Time as offices meet it: a new year, a clock that steps back, a case that is sent again a year later.
+"""Time as offices meet it: a new year, a clock that steps back, a case sent again a year later.
 
-The engine's wall clock is led by libfaketime through a file; where that is not installed these tests are skipped.
+The engine's wall clock is led by libfaketime through a file; where that is not installed these
+tests are skipped.
 """
 import datetime
 import glob
@@ -11,7 +12,7 @@ import shutil
 import pytest
 
 import harness
-from sample import SIGNER, UNITS, batch, case
+from sample import SIGNER, UNITS, case, send
 
 LIBRARY = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
 VIETNAM = datetime.timezone(datetime.timedelta(hours=7))
@@ -51,7 +52,7 @@ def in_vietnam(year, month, day, hour=0, minute=0, second=0):
 
 
 def one(stubs, c=None):
-    answer = stubs.issuance.SubmitBatch(batch([c or case()]), timeout=20)
+    answer = send(stubs, [c or case()])
     assert not answer.rejects, answer.rejects[0]
     return answer.receipts[0]
 
@@ -68,7 +69,8 @@ def test_numbers_begin_again_on_1_january_of_vietnam(led):
     clock.set(in_vietnam(2027, 1, 1, 0, 0, 1))
     first = one(stubs)
     assert (first.number, first.number_text) == (1, "01/XNTTHN-UBND")
-    assert first.issue_time.ToDatetime(datetime.timezone.utc).year == 2026     # still December in UTC
+    # In UTC it is still December.
+    assert first.issue_time.ToDatetime(datetime.timezone.utc).year == 2026
     rows = [r for r in engine.registers() if r.code == "XNTTHN" and r.unit == UNITS[0]]
     assert sorted((r.year, r.next) for r in rows) == [(2026, 5), (2027, 2)]
     got = engine.wait_stored(stubs, [last.result_id, first.result_id])
@@ -86,7 +88,7 @@ def test_a_clock_that_steps_back_stops_numbering(led):
     stubs = engine.stubs()
     first = one(stubs)
     clock.set(noon - datetime.timedelta(hours=1))
-    answer = stubs.issuance.SubmitBatch(batch([case()]), timeout=20)
+    answer = send(stubs, [case()])
     assert answer.rejects[0].reason == "CLOCK_STEP" and answer.rejects[0].retryable
     clock.set(noon + datetime.timedelta(minutes=1))
     second = one(stubs)
@@ -133,6 +135,6 @@ def test_a_year_later_the_same_receipt(led):
     assert [r.result_id for r in streamed.receipts] == [first.result_id]
     assert streamed.rejects[0].reject.reason == "SIGNER_UNKNOWN"
     changed = case(c.code, tinh_trang="Đã ly hôn")
-    answer = stubs.issuance.SubmitBatch(batch([changed]), timeout=20)
+    answer = send(stubs, [changed])
     assert answer.rejects[0].reason == "CASE_CONTENT_CONFLICT"
-    assert stubs.issuance.SubmitBatch(batch([case()]), timeout=20).rejects[0].reason == "SIGNER_UNKNOWN"
+    assert send(stubs, [case()]).rejects[0].reason == "SIGNER_UNKNOWN"

@@ -9,7 +9,7 @@ import time
 
 import harness
 from harness import UNITS
-from sample import batch, case
+from sample import case, send
 
 VOID, HELD, STORED = 10, 5, 6
 
@@ -48,7 +48,7 @@ def two_results(**changes):
 def submit(engine, cases, size=100):
     stubs, receipts = engine.stubs(), []
     for i in range(0, len(cases), size):
-        answer = stubs.issuance.SubmitBatch(batch(cases[i:i + size]), timeout=60)
+        answer = send(stubs, cases[i:i + size], timeout=60)
         assert not answer.rejects, answer.rejects[0]
         receipts += answer.receipts
     return receipts
@@ -157,7 +157,7 @@ def test_a_number_given_twice_in_one_case(engine):
     other.CopyFrom(c.results[0])
     other.ordinal = c.results[0].ordinal + 1
     engine.start()
-    answer = engine.stubs().issuance.SubmitBatch(batch([c]), timeout=20)
+    answer = send(engine.stubs(), [c])
     assert [r.reason for r in answer.rejects] == ["NUMBER_TAKEN"], answer
 
 
@@ -199,7 +199,7 @@ def test_a_full_journal_refuses_and_loses_nothing(tmp_path):
         while full < 3 and time.monotonic() < end:
             cases = [case() for _ in range(100)]
             codes.update({c.code: c for c in cases})
-            answer = stubs.issuance.SubmitBatch(batch(cases), timeout=60)
+            answer = send(stubs, cases, timeout=60)
             receipts.update({r.case_code: r for r in answer.receipts})
             full += any(r.reason == "JOURNAL_FULL" and r.retryable for r in answer.rejects)
             assert all(r.reason == "JOURNAL_FULL" for r in answer.rejects), answer.rejects[0]
@@ -220,7 +220,7 @@ def test_a_full_journal_refuses_and_loses_nothing(tmp_path):
 def submit_some(engine, rest, receipts):
     """What is still refused after one more try."""
     if rest:
-        answer = engine.stubs().issuance.SubmitBatch(batch(rest[:100]), timeout=60)
+        answer = send(engine.stubs(), rest[:100], timeout=60)
         receipts.update({r.case_code: r for r in answer.receipts})
         rest[:] = [c for c in rest if c.code not in receipts]
     return rest

@@ -8,12 +8,12 @@ import grpc
 import pytest
 
 import harness
-from sample import UNITS, batch, case
+from sample import UNITS, case, send
 
 
 def held(engine):
-    m = harness.modules()["operations"]
-    return list(engine.stubs().operations.ListHeld(m.ListHeldRequest(page_size=200), timeout=20).held)
+    request = harness.modules()["operations"].ListHeldRequest(page_size=200)
+    return list(engine.stubs().operations.ListHeld(request, timeout=20).held)
 
 
 def policy(engine):
@@ -37,8 +37,7 @@ def without_officer(engine):
 def test_held_then_retried(without_officer):
     engine, path, good = without_officer
     stubs = engine.stubs()
-    receipts = stubs.issuance.SubmitBatch(batch([case() for _ in range(5)] + [case(unit=UNITS[1])]),
-                                          timeout=20).receipts
+    receipts = send(stubs, [case() for _ in range(5)] + [case(unit=UNITS[1])]).receipts
     engine.wait_stored(stubs, [receipts[5].result_id])
     rows = harness.wait_for(lambda: [r for r in [held(engine)] if len(r) == 5])[0]
     assert {r.number_text for r in rows} == {r.number_text for r in receipts[:5]}
@@ -67,20 +66,20 @@ def test_held_then_void(without_officer):
     engine, path, good = without_officer
     stubs = engine.stubs()
     c = case()
-    r = stubs.issuance.SubmitBatch(batch([c, case()]), timeout=20).receipts[0]
+    r = send(stubs, [c, case()]).receipts[0]
     reason = harness.wait_for(lambda: [h for h in [held(engine)] if len(h) == 2])[0][0].reason
     sock = f"unix:{engine.data}/engine.sock"
     assert engine.trien("held", "void", r.result_id, "--connect", sock, check=False).returncode == 2
     engine.trien("held", "void", r.result_id, "--reason", "Cấp nhầm", "--connect", sock)
     assert [h.number for h in held(engine)] == [2]
-    again = stubs.issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
+    again = send(stubs, [c]).receipts[0]
     assert again.duplicate and again.state == 10 and again.number == 1
     check_void(engine, r, reason)
     row = next(x for x in engine.registers() if x.unit == UNITS[0] and x.code == "XNTTHN")
     assert (row.voided, row.next) == (1, 3)
     engine.kill()
     engine.start(registers=False)
-    again = engine.stubs().issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
+    again = send(engine.stubs(), [c]).receipts[0]
     assert again.state == 10
     check_void(engine, r, reason)
     path.write_text(good)
@@ -129,7 +128,7 @@ def test_a_stale_revocation_list_holds(engine):
     assert engine.process.poll() is None, engine.log()
     engine.open_registers()
     stubs = engine.stubs()
-    stubs.issuance.SubmitBatch(batch([case()]), timeout=20)
+    send(stubs, [case()])
     harness.wait_for(lambda: [h.reason for h in held(engine)] == ["CRL_STALE"])
 
 
@@ -138,7 +137,7 @@ def test_a_dead_signer_comes_back_and_nothing_is_held(engine):
     stubs = engine.stubs()
     receipts = []
     for _ in range(5):
-        receipts += stubs.issuance.SubmitBatch(batch([case() for _ in range(60)]), timeout=20).receipts
+        receipts += send(stubs, [case() for _ in range(60)]).receipts
         old = engine.children()["signer"]
         os.kill(old, signal.SIGKILL)
         harness.wait_for(lambda: engine.children().get("signer", old) != old, 20)

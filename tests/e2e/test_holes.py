@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 import harness
-from sample import batch, case
+from sample import case, send
 
 MIB = 1 << 20
 
@@ -43,12 +43,13 @@ class Peak:
 
 
 def raw_call(channel, body, compression=None, timeout=30):
-    return channel.unary_unary("/trien.v1.Issuance/SubmitBatch", request_serializer=None,
-                               response_deserializer=None)(body, timeout=timeout, compression=compression)
+    call = channel.unary_unary("/trien.v1.Issuance/SubmitBatch", request_serializer=None,
+                               response_deserializer=None)
+    return call(body, timeout=timeout, compression=compression)
 
 
 def still_works(shared):
-    answer = shared.stubs().issuance.SubmitBatch(batch([case()]), timeout=20)
+    answer = send(shared.stubs(), [case()])
     assert answer.accepted == 1
 
 
@@ -157,7 +158,7 @@ def test_a_slow_reader_costs_one_chunk(shared):
     """Downloads that nobody reads do not pile up in memory."""
     m = harness.modules()["repository"]
     stubs = shared.stubs()
-    r = stubs.issuance.SubmitBatch(batch([case()]), timeout=20).receipts[0]
+    r = send(stubs, [case()]).receipts[0]
     shared.wait_stored(stubs, [r.result_id])
     with Peak(shared.children()["engine"]) as p:
         calls = [stubs.repository.DownloadResult(m.DownloadResultRequest(result_id=r.result_id),

@@ -2,7 +2,7 @@
 import time
 
 import harness
-from sample import batch, case
+from sample import batch, case, send
 
 BULK = 100_000
 
@@ -33,7 +33,7 @@ def test_interactive_overtakes_bulk(tmp_path):
             c = case()
             c.priority = m["case"].PRIORITY_INTERACTIVE
             start = time.monotonic()
-            r = stubs.issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
+            r = send(stubs, [c]).receipts[0]
             for change in stubs.issuance.WatchResults(
                     m["issuance"].WatchResultsRequest(result_ids=[r.result_id]), timeout=20):
                 last = change.state

@@ -3,15 +3,16 @@ import grpc
 import pytest
 
 import harness
-from sample import UNITS, batch, case
+from sample import UNITS, case, send
 
 
 def listed(stubs, number, page_size=0, id_kind=1, **kw):
     m = harness.modules()["repository"]
     out, token, pages = [], "", 0
     while True:
-        page = stubs.repository.ListResults(m.ListResultsRequest(
-            id_kind=id_kind, number=number, page_size=page_size, page_token=token, **kw), timeout=20)
+        page = stubs.repository.ListResults(
+            m.ListResultsRequest(id_kind=id_kind, number=number, page_size=page_size,
+                                 page_token=token, **kw), timeout=20)
         out += page.holdings
         token, pages = page.next_page_token, pages + 1
         if not token:
@@ -22,7 +23,7 @@ def test_newest_first_by_pages(shared, stubs):
     number = "001099000777"
     ids = []
     for _ in range(3):
-        r = stubs.issuance.SubmitBatch(batch([case(number=number) for _ in range(9)]), timeout=20).receipts
+        r = send(stubs, [case(number=number) for _ in range(9)]).receipts
         ids += [x.result_id for x in r]
     shared.wait_stored(stubs, ids)
     holdings, pages = listed(stubs, number, page_size=10)
@@ -38,7 +39,7 @@ def test_two_holders_see_one_result(shared, stubs):
                   role=m.Holder.SPOUSE)
     c.holders.add(id_kind=m.Holder.CITIZEN, number="001099000803", name="Người Giám Hộ",
                   role=m.Holder.GUARDIAN, visibility=m.Holder.HIDDEN)
-    r = stubs.issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
+    r = send(stubs, [c]).receipts[0]
     shared.wait_stored(stubs, [r.result_id])
     mine, _ = listed(stubs, "001099000801")
     theirs, _ = listed(stubs, "21AB12345", id_kind=3, country="FR")
@@ -57,16 +58,17 @@ def test_a_result_names_what_its_certificates_rest_on(shared, stubs):
 
 
 def test_a_child_gets_its_number_later(shared, stubs):
-    m = harness.modules()
+    m = harness.modules()["issuance"]
+    Holder = harness.modules()["case"].Holder
     c = case()
     c.holders[0].id_kind = 0
     c.holders[0].number = ""
-    c.holders[0].role = m["case"].Holder.CHILD
-    r = stubs.issuance.SubmitBatch(batch([c]), timeout=20).receipts[0]
+    c.holders[0].role = Holder.CHILD
+    r = send(stubs, [c]).receipts[0]
     shared.wait_stored(stubs, [r.result_id])
-    holder = m["case"].Holder(id_kind=1, number="001125000001", name="Bé Ngọc", role=m["case"].Holder.CHILD)
-    request = m["issuance"].LinkHolderRequest(result_id=r.result_id, holder=holder,
-                                              reason="Cấp số định danh 24/11/2026")
+    holder = Holder(id_kind=1, number="001125000001", name="Bé Ngọc", role=Holder.CHILD)
+    request = m.LinkHolderRequest(result_id=r.result_id, holder=holder,
+                                  reason="Cấp số định danh 24/11/2026")
     assert stubs.issuance.LinkHolder(request, timeout=20).result_id == r.result_id
     harness.wait_for(lambda: listed(stubs, "001125000001")[0])
     assert listed(stubs, "001125000001")[0][0].result.result_id == r.result_id
@@ -80,7 +82,7 @@ def test_a_child_gets_its_number_later(shared, stubs):
 
 def test_many_at_once_names_the_missing(shared, stubs):
     m = harness.modules()["repository"]
-    ids = [r.result_id for r in stubs.issuance.SubmitBatch(batch([case() for _ in range(5)]), timeout=20).receipts]
+    ids = [r.result_id for r in send(stubs, [case() for _ in range(5)]).receipts]
     shared.wait_stored(stubs, ids)
     unknown = ["0" * 26, ids[0][:-1] + ("0" if ids[0][-1] != "0" else "1")]
     answer = stubs.repository.BatchGetResults(
@@ -97,7 +99,7 @@ def test_many_at_once_names_the_missing(shared, stubs):
 
 def test_an_id_in_small_letters_is_the_same(shared, stubs):
     m = harness.modules()["repository"]
-    r = stubs.issuance.SubmitBatch(batch([case(unit=UNITS[1])]), timeout=20).receipts[0]
+    r = send(stubs, [case(unit=UNITS[1])]).receipts[0]
     shared.wait_stored(stubs, [r.result_id])
     got = stubs.repository.GetResult(m.GetResultRequest(result_id=r.result_id.lower()), timeout=20)
     assert got.result_id == r.result_id and got.unit == UNITS[1]

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 import harness
-from sample import batch, case
+from sample import batch, case, send
 
 KILLS = int(os.environ.get("TRIEN_KILLS", "50"))
 
@@ -38,7 +38,7 @@ class Load:
             try:
                 with grpc.insecure_channel(f"unix:{self.engine.data}/engine.sock", options=[
                         ("grpc.use_local_subchannel_pool", 1)]) as channel:
-                    answer = self.engine.stubs(channel).issuance.SubmitBatch(batch(cases), timeout=5)
+                    answer = send(self.engine.stubs(channel), cases, timeout=5)
                 for r in answer.receipts:
                     self.keep(r)
                 if answer.rejects:
@@ -74,10 +74,11 @@ def accepted(stubs, cases, seconds=60):
     """Receipts of all of them, sent again as long as the engine says that it is full."""
     end = time.monotonic() + seconds
     while True:
-        answer = stubs.issuance.SubmitBatch(batch(cases), timeout=30)
+        answer = send(stubs, cases, timeout=30)
         if not answer.rejects:
             return answer.receipts
-        assert all(r.retryable for r in answer.rejects) and time.monotonic() < end, answer.rejects[0]
+        assert all(r.retryable for r in answer.rejects), answer.rejects
+        assert time.monotonic() < end, answer.rejects[0]
         time.sleep(0.1)
 
 
@@ -140,8 +141,7 @@ def test_kill_loop(engine):
 
 def issued(engine, n=40):
     stubs = engine.stubs()
-    ids = [r.result_id for r in stubs.issuance.SubmitBatch(
-        batch([case() for _ in range(n)]), timeout=20).receipts]
+    ids = [r.result_id for r in send(stubs, [case() for _ in range(n)]).receipts]
     engine.wait_stored(stubs, ids)
     return ids, {i: engine.download(stubs, i)[0] for i in ids}
 
@@ -151,7 +151,8 @@ def test_a_deleted_index_is_rebuilt(engine):
     ids, files = issued(engine)
     listed = [(r.unit, r.code, r.next) for r in engine.registers()]
     assert engine.stop() == 0
-    removed = [p for p in (engine.data / "store").iterdir() if p.suffix.startswith(".sqlite") or "index" in p.name]
+    removed = [p for p in (engine.data / "store").iterdir()
+               if p.suffix.startswith(".sqlite") or "index" in p.name]
     assert removed, list((engine.data / "store").iterdir())
     for p in removed:
         p.unlink()
@@ -183,7 +184,7 @@ def test_a_flipped_bit_is_found_and_never_served(engine):
     engine.start()
     ids, files = issued(engine, 10)
     assert engine.stop() == 0
-    segments = sorted(p for p in (engine.data / "store").rglob("*") if p.is_file() and "seg" in p.name)
+    segments = sorted((engine.data / "store").rglob("*.seg"))
     assert segments
     whole = bytearray(segments[0].read_bytes())
     at = whole.index("Bích Ngọc".encode())
@@ -241,7 +242,7 @@ def test_a_full_disk_loses_nothing(engine):
     receipts = []
     try:
         for k in range(0, 300, 50):
-            receipts += engine.stubs().issuance.SubmitBatch(batch(cases[k:k + 50]), timeout=20).receipts
+            receipts += send(engine.stubs(), cases[k:k + 50]).receipts
     except (grpc.RpcError, IndexError):
         pass
     time.sleep(1)
@@ -250,7 +251,7 @@ def test_a_full_disk_loses_nothing(engine):
     stubs = engine.stubs()
     answer = []
     for k in range(0, 300, 50):
-        answer += stubs.issuance.SubmitBatch(batch(cases[k:k + 50]), timeout=20).receipts
+        answer += send(stubs, cases[k:k + 50]).receipts
     again = {r.case_code: r for r in answer}
     assert all(again[r.case_code].result_id == r.result_id for r in receipts)
     stored = engine.wait_stored(stubs, [r.result_id for r in answer] + ids)
@@ -293,7 +294,7 @@ def test_the_plain_fallback_does_the_same(tmp_path):
 
 
 def test_the_key_folder_is_out_of_the_engines_reach(engine):
-    """The engine process has no way to open a private key (P6): it tries that itself at its start."""
+    """The engine process has no way to open a private key (P6): it tries that at its start."""
     engine.start(registers=False)
     assert "cannot open the key folder" in engine.log()
     pid = engine.children()["engine"]
@@ -319,7 +320,7 @@ def test_logs_hold_no_personal_data(engine):
     secret = case(name="Nguyễn Bí Mật", number="001099123456", tinh_trang="Đang có vợ là bà Kín")
     bad = case(name="Lê Lộ Liễu", number="001099654321", gioi_tinh="Không")
     stubs = engine.stubs()
-    answer = stubs.issuance.SubmitBatch(batch([secret, bad]), timeout=20)
+    answer = send(stubs, [secret, bad])
     engine.wait_stored(stubs, [answer.receipts[0].result_id])
     engine.stop()
     text = engine.log_path.read_text() + str(answer.rejects)

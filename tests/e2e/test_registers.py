@@ -5,26 +5,25 @@ import grpc
 import pytest
 
 import harness
-from sample import UNITS, batch, case
+from sample import UNITS, batch, case, send
 
 
 def test_a_paper_series_goes_on(engine):
     engine.start(registers=False)
-    sock = f"unix:{engine.data}/engine.sock"
     stubs = engine.stubs()
-    answer = stubs.issuance.SubmitBatch(batch([case()]), timeout=20)
+    answer = send(stubs, [case()])
     assert answer.rejects[0].reason == "REGISTER_NOT_OPEN"
-    engine.trien("register", "open", "--connect", sock, "--unit", UNITS[0], "--code", "XNTTHN",
-                 "--year", "2026", "--next", "4313", "--reason", "Tiếp sổ giấy")
-    again = engine.trien("register", "open", "--connect", sock, "--unit", UNITS[0], "--code", "XNTTHN",
-                         "--year", "2026", "--next", "1", "--reason", "x", check=False)
+    opening = ("register", "open", "--connect", f"unix:{engine.data}/engine.sock",
+               "--unit", UNITS[0], "--code", "XNTTHN", "--year", "2026")
+    engine.trien(*opening, "--next", "4313", "--reason", "Tiếp sổ giấy")
+    again = engine.trien(*opening, "--next", "1", "--reason", "x", check=False)
     assert again.returncode != 0 and "already open" in again.stderr
-    receipts = stubs.issuance.SubmitBatch(batch([case() for _ in range(3)]), timeout=20).receipts
+    receipts = send(stubs, [case() for _ in range(3)]).receipts
     assert [r.number for r in receipts] == [4313, 4314, 4315]
     assert receipts[0].number_text == "4313/XNTTHN-UBND"
     engine.kill()
     engine.start(registers=False)
-    r = engine.stubs().issuance.SubmitBatch(batch([case()]), timeout=20).receipts[0]
+    r = send(engine.stubs(), [case()]).receipts[0]
     assert r.number == 4316
     row = next(r for r in engine.registers() if r.code == "XNTTHN")
     assert (row.first, row.next) == (4313, 4317)
@@ -32,7 +31,7 @@ def test_a_paper_series_goes_on(engine):
 
 def test_small_numbers_have_two_digits(engine):
     engine.start()
-    r = engine.stubs().issuance.SubmitBatch(batch([case()]), timeout=20).receipts[0]
+    r = send(engine.stubs(), [case()]).receipts[0]
     assert r.number_text == "01/XNTTHN-UBND"
 
 
@@ -40,11 +39,11 @@ def test_a_closed_register_gives_no_more(engine):
     engine.start()
     stubs = engine.stubs()
     m = harness.modules()["operations"]
-    stubs.issuance.SubmitBatch(batch([case(), case()]), timeout=20)
+    send(stubs, [case(), case()])
     closed = stubs.operations.CloseRegister(m.CloseRegisterRequest(
         unit=UNITS[0], code="XNTTHN", reason="hết sổ"), timeout=20)
     assert closed.closed and closed.next == 3
-    assert stubs.issuance.SubmitBatch(batch([case()]), timeout=20).rejects[0].reason == "REGISTER_NOT_OPEN"
+    assert send(stubs, [case()]).rejects[0].reason == "REGISTER_NOT_OPEN"
     with pytest.raises(grpc.RpcError):
         stubs.operations.OpenRegister(m.OpenRegisterRequest(unit=UNITS[0], code="KHONG", first=1,
                                                             reason="x"), timeout=20)
@@ -65,15 +64,13 @@ def test_number_order_is_time_order(engine):
 def test_a_data_folder_older_than_the_store_is_refused(engine, tmp_path):
     engine.start()
     stubs = engine.stubs()
-    ids = [r.result_id for r in stubs.issuance.SubmitBatch(
-        batch([case() for _ in range(5)]), timeout=20).receipts]
+    ids = [r.result_id for r in send(stubs, [case() for _ in range(5)]).receipts]
     engine.wait_stored(stubs, ids)
     assert engine.stop() == 0
     engine.trien("backup", "--data", engine.data, tmp_path / "old")
     engine.start(registers=False)
     stubs = engine.stubs()
-    ids = [r.result_id for r in stubs.issuance.SubmitBatch(
-        batch([case() for _ in range(7)]), timeout=20).receipts]
+    ids = [r.result_id for r in send(stubs, [case() for _ in range(7)]).receipts]
     engine.wait_stored(stubs, ids)
     assert engine.stop() == 0
     kept = {name: (engine.data / name) for name in ("keys", "principals.json", "tls")}
@@ -84,8 +81,9 @@ def test_a_data_folder_older_than_the_store_is_refused(engine, tmp_path):
             (tmp_path / "newer" / name).rename(path)
     engine.start(ready=False)
     assert engine.wait_end() != 0
-    assert re.search(r"remembers number 12, .*goes on at 6 \(7 behind\)", engine.log()), engine.log()
+    log = engine.log()
+    assert re.search(r"remembers number 12, .*goes on at 6 \(7 behind\)", log), log
     engine.settings["accept_behind"] = "true"
     engine.start(registers=False)
-    r = engine.stubs().issuance.SubmitBatch(batch([case()]), timeout=20).receipts[0]
+    r = send(engine.stubs(), [case()]).receipts[0]
     assert r.number == 13

@@ -1,4 +1,4 @@
-"""`trien schema`: broken files told by file, line and reason; drafts drawn from a kind and a case."""
+"""`trien schema`: broken files told by file, line and reason; drafts of a kind and a case."""
 import json
 import shutil
 import subprocess
@@ -14,8 +14,8 @@ KIND = SCHEMAS / "results" / f"{sample.KIND}.json"
 
 
 def schema(*args):
-    return subprocess.run([str(harness.TRIEN), "schema", *map(str, args)], capture_output=True, text=True,
-                          timeout=60)
+    return subprocess.run([str(harness.TRIEN), "schema", *map(str, args)], capture_output=True,
+                          text=True, timeout=60)
 
 
 @pytest.fixture

@@ -1,14 +1,15 @@
 """Health and server reflection, as ordinary tools see them."""
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import proto_reflection_descriptor_database as descriptors
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from google.protobuf.descriptor_pool import DescriptorPool
 import pytest
 
 import harness
 
-SERVICES = {"trien.v1.Issuance", "trien.v1.Repository", "trien.v1.Operations", "grpc.health.v1.Health"}
+SERVICES = {"trien.v1.Issuance", "trien.v1.Repository", "trien.v1.Operations",
+            "grpc.health.v1.Health"}
 
 
 def test_health_check(shared):
@@ -36,7 +37,7 @@ def test_health_watch_tells_of_the_stop(engine):
 
 def test_reflection_describes_every_service(shared):
     channel = shared.channel()
-    db = ProtoReflectionDescriptorDatabase(channel)
+    db = descriptors.ProtoReflectionDescriptorDatabase(channel)
     assert set(db.get_services()) >= SERVICES
     pool = DescriptorPool(db)
     method = pool.FindServiceByName("trien.v1.Issuance").FindMethodByName("SubmitBatch")

@@ -5,7 +5,7 @@ import grpc
 import pytest
 
 import harness
-from sample import UNITS, batch, case
+from sample import UNITS, case, send
 
 
 def messages(groups, start=1, want_receipts=True):
@@ -70,7 +70,7 @@ def test_what_a_broken_stream_had_not_acknowledged_is_sent_again(shared, stubs):
     for answer in stubs.issuance.SubmitStream(messages(rest, acked + 1), timeout=30):
         receipts += answer.receipts
     assert {r.case_code for r in receipts} == {c.code for g in rest for c in g}
-    again = stubs.issuance.SubmitBatch(batch([c for g in groups for c in g]), timeout=30)
+    again = send(stubs, [c for g in groups for c in g], timeout=30)
     assert len(again.receipts) == 200 and all(r.duplicate for r in again.receipts)
     assert len({r.result_id for r in again.receipts}) == 200
 
@@ -80,7 +80,7 @@ def test_watch_by_case_ends_when_all_is_stored(stubs):
     c = case()
     c.results.add().CopyFrom(c.results[0])
     c.results[1].ordinal = 1
-    stubs.issuance.SubmitBatch(batch([c]), timeout=20)
+    send(stubs, [c])
     request = m.WatchResultsRequest(cases=[m.CaseName(unit=UNITS[0], code=c.code)])
     changes = list(stubs.issuance.WatchResults(request, timeout=30))
     assert {(x.ordinal, x.state) for x in changes} >= {(0, 6), (1, 6)}
@@ -92,7 +92,7 @@ def test_watch_by_case_ends_when_all_is_stored(stubs):
 
 def test_watch_by_id_and_unknown_ids(stubs):
     m = harness.modules()["issuance"]
-    receipts = stubs.issuance.SubmitBatch(batch([case() for _ in range(50)]), timeout=20).receipts
+    receipts = send(stubs, [case() for _ in range(50)]).receipts
     request = m.WatchResultsRequest(result_ids=[r.result_id for r in receipts])
     last = {}
     for change in stubs.issuance.WatchResults(request, timeout=30):
