@@ -5,35 +5,24 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "leaf.h"
-#include "render/press.h"
-
-struct bench { struct render *render; struct press *press; struct arena arena; struct leaf leaf; };
+#include "press_rig.h"
 
 static int setup(void **state)
 {
-	struct bench *b = calloc(1, sizeof(*b));
+	int failed = bench_open(state);
+	struct bench *b = *state;
 
-	b->render = leaf_render(true);
-	if (b->render == NULL || press_new(&b->press, b->render) != ST_OK ||
-	    arena_init(&b->arena, 8u << 20) != ST_OK)
-		return -1;
+	if (failed != 0)
+		return failed;
 	leaf_open(&b->leaf, 2);
 	leaf_plan(&b->leaf, 4000);
-	*state = b;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct bench *b = *state;
-
-	leaf_close(&b->leaf);
-	press_free(b->press);
-	render_close(b->render);
-	arena_free(&b->arena);
-	free(b);
-	return 0;
+	leaf_close(&((struct bench *)*state)->leaf);
+	return bench_close(state);
 }
 
 /* The embedded file, as a reader of JSON sees it. */

@@ -4,34 +4,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "leaf.h"
-#include "render/press.h"
+#include "press_rig.h"
 
 #define ROOM 4096
-
-struct bench { struct render *render; struct press *press; const struct encoding *e; };
-
-static int setup(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	b->render = leaf_render(false);
-	if (b->render == NULL || press_new(&b->press, b->render) != ST_OK)
-		return -1;
-	b->e = b->press->encoding;
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	press_free(b->press);
-	render_close(b->render);
-	free(b);
-	return 0;
-}
 
 static struct well well_of(uint8_t *bytes, size_t n, struct span *spans, uint32_t max)
 {
@@ -68,13 +43,13 @@ static void every_code_comes_back(void **state)
 
 		if (!codeset_has(render_coverage(b->render), cp))
 			continue;
-		encode(b->e, &w, slice_of(text, n), FACE_REGULAR, false);
+		encode(b->press->encoding, &w, slice_of(text, n), FACE_REGULAR, false);
 		assert_false(w.foreign || w.full);
 		assert_int_equal(w.n, 1);
-		decode(b->e, &w, back);
+		decode(b->press->encoding, &w, back);
 		assert_int_equal(strlen(back), n);
 		assert_memory_equal(back, text, n);
-		assert_int_equal(w.spans[0].wide, b->e->code[cp] >= CODE_WIDE);
+		assert_int_equal(w.spans[0].wide, b->press->encoding->code[cp] >= CODE_WIDE);
 	}
 }
 
@@ -88,10 +63,10 @@ static void vietnamese_takes_one_byte(void **state)
 	struct well w = well_of(bytes, sizeof(bytes), spans, 8);
 	char back[256];
 
-	encode(b->e, &w, slice_str(text), FACE_BOLD, false);
+	encode(b->press->encoding, &w, slice_str(text), FACE_BOLD, false);
 	assert_int_equal(w.n, 1);
 	assert_false(w.spans[0].wide);
-	decode(b->e, &w, back);
+	decode(b->press->encoding, &w, back);
 	assert_string_equal(back, text);
 }
 
@@ -107,13 +82,13 @@ static void no_word_of_pdf_can_be_spelt(void **state)
 		struct span spans[8];
 		struct well w = well_of(bytes, sizeof(bytes), spans, 8);
 
-		encode(b->e, &w, slice_str(words[i]), FACE_REGULAR, false);
+		encode(b->press->encoding, &w, slice_str(words[i]), FACE_REGULAR, false);
 		assert_int_equal(w.n, 1);
 		assert_null(memmem(w.spans[0].p, w.spans[0].n, words[i], strlen(words[i])));
 	}
 	for (uint32_t c = 0; c < CODE_WIDE; c++)
 		if (c == 0 || strchr("\n\r()\\", (int)c) != NULL)
-			assert_int_equal(b->e->cp[c], 0);
+			assert_int_equal(b->press->encoding->cp[c], 0);
 }
 
 static void rare_letters_are_spans_of_their_own(void **state)
@@ -124,9 +99,9 @@ static void rare_letters_are_spans_of_their_own(void **state)
 	struct well w = well_of(bytes, sizeof(bytes), spans, 8);
 	char back[64];
 
-	encode(b->e, &w, slice_str("Ñăm Łódź"), FACE_REGULAR, false);
+	encode(b->press->encoding, &w, slice_str("Ñăm Łódź"), FACE_REGULAR, false);
 	assert_true(w.n > 1 && w.spans[0].wide && !w.spans[1].wide);
-	decode(b->e, &w, back);
+	decode(b->press->encoding, &w, back);
 	assert_string_equal(back, "Ñăm Łódź");
 }
 
@@ -138,24 +113,24 @@ static void capitals(void **state)
 	struct well w = well_of(bytes, sizeof(bytes), spans, 8);
 	char back[128];
 
-	encode(b->e, &w, slice_str("nguyễn thị ở đặng ưu jm%x ñ"), FACE_BOLD, true);
-	decode(b->e, &w, back);
+	encode(b->press->encoding, &w, slice_str("nguyễn thị ở đặng ưu jm%x ñ"), FACE_BOLD, true);
+	decode(b->press->encoding, &w, back);
 	assert_string_equal(back, "NGUYỄN THỊ Ở ĐẶNG ƯU JM%X Ñ");
 }
 
 static void breaks_tabs_and_widths(void **state)
 {
 	struct bench *b = *state;
+	const uint16_t *width = b->press->encoding->width[FACE_REGULAR];
 	uint8_t bytes[ROOM];
 	struct span spans[8];
 	struct well w = well_of(bytes, sizeof(bytes), spans, 8);
 
-	encode(b->e, &w, slice_str("a\tb\n\nc"), FACE_REGULAR, false);
+	encode(b->press->encoding, &w, slice_str("a\tb\n\nc"), FACE_REGULAR, false);
 	assert_int_equal(w.n, 3);
 	assert_true(w.spans[0].ends && w.spans[1].ends && !w.spans[2].ends);
 	assert_int_equal(w.spans[0].n, 3);
-	assert_int_equal(w.spans[0].width, b->e->width[FACE_REGULAR]['a'] +
-			 b->e->width[FACE_REGULAR][' '] + b->e->width[FACE_REGULAR]['b']);
+	assert_int_equal(w.spans[0].width, width['a'] + width[' '] + width['b']);
 	assert_int_equal(w.spans[1].n, 0);
 }
 
@@ -170,7 +145,7 @@ static void what_it_cannot_show_is_told(void **state)
 		struct span spans[8];
 		struct well w = well_of(bytes, sizeof(bytes), spans, 8);
 
-		encode(b->e, &w, slice_str(foreign[i]), FACE_REGULAR, false);
+		encode(b->press->encoding, &w, slice_str(foreign[i]), FACE_REGULAR, false);
 		assert_true(w.foreign);
 	}
 }
@@ -182,11 +157,11 @@ static void bounds_hold(void **state)
 	struct span spans[2];
 	struct well w = well_of(bytes, sizeof(bytes), spans, 2);
 
-	encode(b->e, &w, slice_str("abcde"), FACE_REGULAR, false);
+	encode(b->press->encoding, &w, slice_str("abcde"), FACE_REGULAR, false);
 	assert_true(w.full);
 	assert_int_equal(w.n, 0);
 	w = well_of(bytes, sizeof(bytes), spans, 2);
-	encode(b->e, &w, slice_str("\n\n\n"), FACE_REGULAR, false);
+	encode(b->press->encoding, &w, slice_str("\n\n\n"), FACE_REGULAR, false);
 	assert_true(w.full);
 }
 
@@ -203,5 +178,5 @@ int main(void)
 		cmocka_unit_test(bounds_hold),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_open, bench_close);
 }

@@ -6,36 +6,12 @@
 #include <cmocka.h>
 
 #include <dirent.h>
-#include <errno.h>
 #include <unistd.h>
 
+#include "failing.h"
 #include "io/file.h"
 #include "journal/keyindex.h"
 #include "tmpdir.h"
-
-/* Linked with --wrap=fsync,--wrap=rename: the act with this number fails, from 1 on; 0: none. */
-static int fails_at, acts;
-
-int __real_fsync(int fd);
-int __wrap_fsync(int fd);
-int __real_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to);
-
-int __wrap_fsync(int fd)
-{
-	if (++acts != fails_at)
-		return __real_fsync(fd);
-	errno = EIO;
-	return -1;
-}
-
-int __wrap_rename(const char *from, const char *to)
-{
-	if (++acts != fails_at)
-		return __real_rename(from, to);
-	errno = EIO;
-	return -1;
-}
 
 struct bench {
 	struct tmpdir dir;

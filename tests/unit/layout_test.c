@@ -4,33 +4,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "leaf.h"
+#include "press_rig.h"
 #include "render/compose.h"
-
-struct bench { struct render *render; struct press *press; struct arena arena; struct leaf leaf; };
-
-static int open_suite(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	b->render = leaf_render(true);
-	if (b->render == NULL || press_new(&b->press, b->render) != ST_OK ||
-	    arena_init(&b->arena, 8u << 20) != ST_OK)
-		return -1;
-	*state = b;
-	return 0;
-}
-
-static int close_suite(void **state)
-{
-	struct bench *b = *state;
-
-	press_free(b->press);
-	render_close(b->render);
-	arena_free(&b->arena);
-	free(b);
-	return 0;
-}
 
 static int setup(void **state)
 {
@@ -380,5 +355,5 @@ int main(void)
 		TEST(without_signature_block), TEST(seal_over_handwriting),
 	};
 
-	return cmocka_run_group_tests(tests, open_suite, close_suite);
+	return cmocka_run_group_tests(tests, bench_open, bench_close);
 }

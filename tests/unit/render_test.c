@@ -5,37 +5,12 @@
 #include <cmocka.h>
 #include <openssl/pem.h>
 
-#include "leaf.h"
 #include "paper.h"
+#include "press_rig.h"
 #include "sign/cms.h"
 #include "verify/verify.h"
 
 #define GOLDEN SOURCE_DIR "/tests/golden/"
-
-struct bench { struct render *render; struct press *press; struct arena arena; struct leaf leaf; };
-
-static int open_suite(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	b->render = leaf_render(true);
-	if (b->render == NULL || press_new(&b->press, b->render) != ST_OK ||
-	    arena_init(&b->arena, 8u << 20) != ST_OK)
-		return -1;
-	*state = b;
-	return 0;
-}
-
-static int close_suite(void **state)
-{
-	struct bench *b = *state;
-
-	press_free(b->press);
-	render_close(b->render);
-	arena_free(&b->arena);
-	free(b);
-	return 0;
-}
 
 static void begin(struct bench *b, uint8_t signs_n)
 {
@@ -447,5 +422,5 @@ int main(void)
 		cmocka_unit_test(golden_bytes),
 	};
 
-	return cmocka_run_group_tests(tests, open_suite, close_suite);
+	return cmocka_run_group_tests(tests, bench_open, bench_close);
 }

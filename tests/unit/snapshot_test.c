@@ -5,38 +5,14 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
 #include <limits.h>
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "failing.h"
 #include "io/file.h"
 #include "journal/snapshot.h"
 #include "tmpdir.h"
-
-/* Linked with --wrap=fsync,--wrap=rename: the act with this number fails, from 1 on; 0: none. */
-static int fails_at, acts;
-
-int __real_fsync(int fd);
-int __wrap_fsync(int fd);
-int __real_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to);
-
-int __wrap_fsync(int fd)
-{
-	if (++acts != fails_at)
-		return __real_fsync(fd);
-	errno = EIO;
-	return -1;
-}
-
-int __wrap_rename(const char *from, const char *to)
-{
-	if (++acts != fails_at)
-		return __real_rename(from, to);
-	errno = EIO;
-	return -1;
-}
 
 static int setup(void **state)
 {

@@ -4,33 +4,10 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "leaf.h"
+#include "press_rig.h"
 #include "render/compose.h"
 
 #define FRAME(width, align) { 0, (width), 0, 130, (align) }
-
-struct bench { struct render *render; struct press *press; };
-
-static int setup(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	b->render = leaf_render(false);
-	if (b->render == NULL || press_new(&b->press, b->render) != ST_OK)
-		return -1;
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	press_free(b->press);
-	render_close(b->render);
-	free(b);
-	return 0;
-}
 
 static uint32_t wrap(struct press *p, const char *text, const struct frame *f)
 {
@@ -222,5 +199,5 @@ int main(void)
 		cmocka_unit_test(nothing_is_lost),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_open, bench_close);
 }
