@@ -117,6 +117,24 @@ enum status file_read(const char *path, size_t max, uint8_t **bytes, size_t *n, 
 	return ST_OK;
 }
 
+ssize_t file_read_at(int fd, void *buf, size_t n, uint64_t offset)
+{
+	size_t got = 0;
+
+	while (got < n) {
+		ssize_t rc = pread(fd, (uint8_t *)buf + got, n - got, (off_t)(offset + got));
+
+		if (rc < 0 && errno == EINTR)
+			continue;
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			break;
+		got += (size_t)rc;
+	}
+	return (ssize_t)got;
+}
+
 enum status dir_make(const char *path, mode_t mode, struct error *e)
 {
 	char part[PATH_MAX];

@@ -16,6 +16,8 @@ enum status file_replace(const char *path, struct slice bytes, mode_t mode,
 /* malloc'd, NUL-terminated beyond n. ST_NOT_FOUND, ST_TOO_LARGE beyond max. */
 enum status file_read(const char *path, size_t max, uint8_t **bytes, size_t *n,
 		      struct error *e) must_use;
+/* Bytes read: fewer than n only at the end of the file; -1 with errno. */
+ssize_t file_read_at(int fd, void *buf, size_t n, uint64_t offset);
 /* With parents; existing is fine. */
 enum status dir_make(const char *path, mode_t mode, struct error *e) must_use;
 enum status dir_sync(const char *path, struct error *e) must_use;

@@ -289,18 +289,10 @@ static enum status cursor_load(struct keyrun_cursor *c, uint64_t block, struct e
 {
 	const struct keyrun *r = c->run;
 	uint64_t n = r->blocks - block < CURSOR_BLOCKS ? r->blocks - block : CURSOR_BLOCKS;
-	size_t want = n * BLOCK_BYTES, got = 0;
+	ssize_t want = (ssize_t)(n * BLOCK_BYTES);
 
-	while (got < want) {
-		ssize_t rc = pread(r->fd, c->buf + got, want - got,
-				   (off_t)((1 + block) * BLOCK_BYTES + got));
-
-		if (rc < 0 && errno == EINTR)
-			continue;
-		if (rc <= 0)
-			return failed(e, "read", r->path);
-		got += (size_t)rc;
-	}
+	if (file_read_at(r->fd, c->buf, (size_t)want, (1 + block) * BLOCK_BYTES) != want)
+		return failed(e, "read", r->path);
 	for (uint64_t i = 0; i < n; i++)
 		if (u32_at(c->buf + i * BLOCK_BYTES + CRC_AT) !=
 		    block_crc(c->buf + i * BLOCK_BYTES, block + i))

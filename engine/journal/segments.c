@@ -317,20 +317,13 @@ uint64_t segments_newest(const struct segments *s)
 static enum status read_all(const struct segments *s, const struct slot *slot, uint32_t at,
 			    uint32_t n, struct error *e)
 {
-	uint32_t got = 0;
+	ssize_t got = file_read_at(slot->fd, s->window, n, at);
 
-	while (got < n) {
-		ssize_t rc = pread(slot->fd, s->window + got, n - got, (off_t)at + got);
-
-		if (rc < 0 && errno == EINTR)
-			continue;
-		if (rc == 0)
-			errno = EIO;
-		if (rc <= 0)
-			return failed(s, slot->index, "read", e);
-		got += (uint32_t)rc;
-	}
-	return ST_OK;
+	if (got == (ssize_t)n)
+		return ST_OK;
+	if (got >= 0)
+		errno = EIO;
+	return failed(s, slot->index, "read", e);
 }
 
 enum status segments_load(struct segments *s, const struct slot *slot, uint32_t offset, uint32_t n,

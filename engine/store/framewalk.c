@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "io/file.h"
+
 struct segfile {
 	char name[256];
 	uint64_t segno;			/* 0: no valid header */
@@ -35,25 +37,6 @@ static enum status failed(const struct framewalk *w, const char *name, struct er
 	return error_set(e, ST_IO, "%s/%s: %s", w->dir, name, strerrordesc_np(errno));
 }
 
-/* Fewer than n only at the end of the file; -1 with errno. */
-static ssize_t read_at(int fd, void *buf, size_t n, uint64_t offset)
-{
-	size_t got = 0;
-
-	while (got < n) {
-		ssize_t rc = pread(fd, (uint8_t *)buf + got, n - got, (off_t)(offset + got));
-
-		if (rc < 0 && errno == EINTR)
-			continue;
-		if (rc < 0)
-			return -1;
-		if (rc == 0)
-			break;
-		got += (size_t)rc;
-	}
-	return (ssize_t)got;
-}
-
 /* ---- which files there are ---- */
 
 static int file_open(const struct framewalk *w, const char *name)
@@ -74,7 +57,7 @@ static enum status file_add(struct framewalk *w, const char *name, struct error 
 
 	if (fd < 0)
 		return errno == ELOOP || errno == ENOENT ? ST_OK : failed(w, name, e);
-	got = read_at(fd, block, sizeof(block), 0);
+	got = file_read_at(fd, block, sizeof(block), 0);
 	close(fd);
 	if (got < 0)
 		return errno == EISDIR ? ST_OK : failed(w, name, e);
@@ -113,7 +96,7 @@ static void guess_bytes(struct framewalk *w, const char *name)
 
 	if (fd < 0)
 		return;
-	if (read_at(fd, head, sizeof(head), FRAME_BLOCK_BYTES) == sizeof(head)) {
+	if (file_read_at(fd, head, sizeof(head), FRAME_BLOCK_BYTES) == sizeof(head)) {
 		segno = read_u64(&r);
 		position = read_u64(&r);
 		if (segno != 0 && frame_length(head, segno, position) != 0)
@@ -208,7 +191,7 @@ static enum status enter(struct framewalk *w, uint64_t segno, struct error *e)
 	if (w->fd < 0)
 		return failed(w, f != NULL ? f->name : "(segment)", e);
 	/* Read again: a journal's slot may have been recycled since the listing. */
-	if (read_at(w->fd, w->header, sizeof(w->header), 0) != sizeof(w->header) ||
+	if (file_read_at(w->fd, w->header, sizeof(w->header), 0) != sizeof(w->header) ||
 	    segment_header_read(&h, w->header, w->purpose) != ST_OK || h.segno != segno)
 		return error_set(e, ST_AGAIN, "%s/%s: changed while it was read", w->dir, f->name);
 	memcpy(w->name, f->name, sizeof(w->name));
@@ -229,7 +212,7 @@ static enum status load(struct framewalk *w, int fd, uint64_t segno, uint64_t po
 	uint32_t length;
 
 	if (offset + FRAME_HEADER_BYTES > w->segment_bytes ||
-	    read_at(fd, head, sizeof(head), offset) != sizeof(head))
+	    file_read_at(fd, head, sizeof(head), offset) != sizeof(head))
 		return ST_NOT_FOUND;
 	length = frame_length(head, segno, position);
 	if (length == 0 || length > w->segment_bytes - offset)
@@ -242,7 +225,7 @@ static enum status load(struct framewalk *w, int fd, uint64_t segno, uint64_t po
 		w->buf = bigger;
 		w->buf_n = length;
 	}
-	if (read_at(fd, w->buf, length, offset) != (ssize_t)length ||
+	if (file_read_at(fd, w->buf, length, offset) != (ssize_t)length ||
 	    frame_check(v, slice_of(w->buf, length), segno, position) != ST_OK)
 		return ST_NOT_FOUND;
 	return ST_OK;

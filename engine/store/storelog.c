@@ -245,25 +245,6 @@ static bool room(struct logbuffer *b, uint64_t n)
 	return true;
 }
 
-/* Bytes read; short at the end of the file; -1 with errno. */
-static ssize_t read_at(int fd, uint8_t *buf, size_t n, uint64_t offset)
-{
-	size_t got = 0;
-
-	while (got < n) {
-		ssize_t rc = pread(fd, buf + got, n - got, (off_t)(offset + got));
-
-		if (rc < 0 && errno == EINTR)
-			continue;
-		if (rc < 0)
-			return -1;
-		if (rc == 0)
-			break;
-		got += (size_t)rc;
-	}
-	return (ssize_t)got;
-}
-
 enum status logreader_get(struct logreader *r, uint64_t position, uint64_t hint,
 			  struct logbuffer *buf, struct frame_record *out)
 {
@@ -278,7 +259,7 @@ enum status logreader_get(struct logreader *r, uint64_t position, uint64_t hint,
 		first = left;
 	if (!room(buf, first))
 		return ST_NOMEM;
-	got = read_at(fd, buf->p, first, offset);
+	got = file_read_at(fd, buf->p, first, offset);
 	if (got < (ssize_t)FRAME_RECORD_BYTES)
 		return got < 0 ? ST_IO : ST_CORRUPT;
 	size = frame_record_size(buf->p);
@@ -291,7 +272,7 @@ enum status logreader_get(struct logreader *r, uint64_t position, uint64_t hint,
 			return ST_CORRUPT;
 		if (!room(buf, size))
 			return ST_NOMEM;
-		rest = read_at(fd, buf->p + got, size - (uint64_t)got, offset + (uint64_t)got);
+		rest = file_read_at(fd, buf->p + got, size - (uint64_t)got, offset + (uint64_t)got);
 		if (rest < 0)
 			return ST_IO;
 		if ((uint64_t)(got + rest) < size)
