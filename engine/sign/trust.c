@@ -1,4 +1,3 @@
-#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include "sign/keyring.h"
@@ -97,25 +96,6 @@ enum reason trust_at(const struct signing_key *k, int64_t signed_ms)
 	return REASON_NONE;
 }
 
-static EVP_PKEY_CTX *verifier_new(const struct signing_key *k)
-{
-	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(X509_get0_pubkey(k->chain[0]), NULL);
-	bool ok = c != NULL && EVP_PKEY_verify_init(c) == 1;
-
-	if (ok && k->info->rsa)
-		ok = EVP_PKEY_CTX_set_rsa_padding(c, k->info->pss ? RSA_PKCS1_PSS_PADDING :
-						  RSA_PKCS1_PADDING) == 1;
-	if (ok)
-		ok = EVP_PKEY_CTX_set_signature_md(c, EVP_sha256()) == 1;
-	if (ok && k->info->pss)
-		ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(c, 32) == 1 &&
-			EVP_PKEY_CTX_set_rsa_mgf1_md(c, EVP_sha256()) == 1;
-	if (ok)
-		return c;
-	EVP_PKEY_CTX_free(c);
-	return NULL;
-}
-
 /* Contexts wander between workers, so that a reload needs no word with them and nothing is made
  * per document: at most one more a thread that verifies under this key at the same moment. */
 bool verifier_check(const struct signing_key *key, const uint8_t digest[SHA256_BYTES],
@@ -129,7 +109,7 @@ bool verifier_check(const struct signing_key *key, const uint8_t digest[SHA256_B
 		if (atomic_load_explicit(&k->verifiers[i], memory_order_relaxed) != NULL)
 			c = atomic_exchange(&k->verifiers[i], NULL);
 	if (c == NULL)
-		c = verifier_new(k);
+		c = algorithm_context(k->info, X509_get0_pubkey(k->chain[0]), false);
 	if (c == NULL)
 		return false;
 	good = EVP_PKEY_verify(c, value, size, digest, SHA256_BYTES) == 1;

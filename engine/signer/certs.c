@@ -5,6 +5,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -252,6 +253,25 @@ bool cert_has_algorithm(X509 *cert, enum algorithm a)
 	return EVP_PKEY_is_a(key, "EC") &&
 		EVP_PKEY_get_group_name(key, curve, sizeof(curve), &n) == 1 &&
 		strcmp(curve, "prime256v1") == 0;
+}
+
+EVP_PKEY_CTX *algorithm_context(const struct algorithm_info *info, EVP_PKEY *key, bool signing)
+{
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
+	bool ok = c != NULL && (signing ? EVP_PKEY_sign_init(c) : EVP_PKEY_verify_init(c)) == 1;
+
+	if (ok && info->rsa)
+		ok = EVP_PKEY_CTX_set_rsa_padding(c, info->pss ? RSA_PKCS1_PSS_PADDING :
+						  RSA_PKCS1_PADDING) == 1;
+	if (ok)
+		ok = EVP_PKEY_CTX_set_signature_md(c, EVP_sha256()) == 1;
+	if (ok && info->pss)
+		ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(c, 32) == 1 &&
+			EVP_PKEY_CTX_set_rsa_mgf1_md(c, EVP_sha256()) == 1;
+	if (ok)
+		return c;
+	EVP_PKEY_CTX_free(c);
+	return NULL;
 }
 
 static bool crl_speaks_for(X509_CRL *crl, X509 *issuer)

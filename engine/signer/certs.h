@@ -28,6 +28,8 @@ void cert_common_name(const X509 *cert, char *out, size_t n);
  * (keys/README.md). false: it names none.
  */
 bool cert_unit(X509 *cert, char *out, size_t n);
+/* A context that signs, or checks, SHA-256 digests under the algorithm; NULL: OpenSSL refuses. */
+EVP_PKEY_CTX *algorithm_context(const struct algorithm_info *info, EVP_PKEY *key, bool signing);
 /* Is the public key what the algorithm says (type, size, curve)? */
 bool cert_has_algorithm(X509 *cert, enum algorithm a);
 

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,25 +100,6 @@ static enum status read_key_file(EVP_PKEY **out, const char *path, struct passph
 	return error_set(e, ST_INVALID, "%s: no PEM private key: %s", path, openssl_reason());
 }
 
-static EVP_PKEY_CTX *prepare(EVP_PKEY *key, const struct algorithm_info *info, bool signing)
-{
-	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
-	int ok = c != NULL && (signing ? EVP_PKEY_sign_init(c) : EVP_PKEY_verify_init(c)) == 1;
-
-	if (ok && info->rsa)
-		ok = EVP_PKEY_CTX_set_rsa_padding(c, info->pss ? RSA_PKCS1_PSS_PADDING :
-						  RSA_PKCS1_PADDING) == 1;
-	if (ok)
-		ok = EVP_PKEY_CTX_set_signature_md(c, EVP_sha256()) == 1;
-	if (ok && info->pss)
-		ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(c, 32) == 1 &&
-			EVP_PKEY_CTX_set_rsa_mgf1_md(c, EVP_sha256()) == 1;
-	if (ok)
-		return c;
-	EVP_PKEY_CTX_free(c);
-	return NULL;
-}
-
 static enum status sign_once(EVP_PKEY_CTX *c, const struct algorithm_info *info,
 			     const uint8_t digest[32], uint8_t *out, uint16_t *size)
 {
@@ -140,8 +120,8 @@ static enum status sign_once(EVP_PKEY_CTX *c, const struct algorithm_info *info,
 static enum status probe(EVP_PKEY *key, X509 *cert, const struct key_policy *k, struct error *e)
 {
 	const struct algorithm_info *info = algorithm_info(k->algorithm);
-	EVP_PKEY_CTX *s = prepare(key, info, true);
-	EVP_PKEY_CTX *v = prepare(X509_get0_pubkey(cert), info, false);
+	EVP_PKEY_CTX *s = algorithm_context(info, key, true);
+	EVP_PKEY_CTX *v = algorithm_context(info, X509_get0_pubkey(cert), false);
 	uint8_t digest[32] = "probe of a key before its use", out[SIGNATURE_BYTES_MAX];
 	enum status st = ST_INTERNAL;
 	uint16_t n = 0;
@@ -313,11 +293,11 @@ enum status vault_hand_new(struct vault_hand **out, const struct vault *v)
 	h->vault = v;
 	h->contexts = calloc(v->keys_n, sizeof(*h->contexts));
 	for (uint32_t i = 0; h->contexts != NULL && i < v->keys_n; i++) {
+		const struct algorithm_info *info = algorithm_info(v->keys[i].policy->algorithm);
 		EVP_PKEY *own = EVP_PKEY_dup(v->keys[i].key);
 
 		if (own != NULL)
-			h->contexts[i] = prepare(own, algorithm_info(v->keys[i].policy->algorithm),
-						 true);
+			h->contexts[i] = algorithm_context(info, own, true);
 		EVP_PKEY_free(own);
 		if (h->contexts[i] == NULL) {
 			vault_hand_free(h);
