@@ -42,11 +42,16 @@ static void print_row(const Trien__V1__Register *r)
 	       r->closed ? "closed" : "open");
 }
 
-static int finish(const struct options *o, const ProtobufCMessage *m, const struct failure *f)
+/* Opens or closes one; prints what it is now. */
+static int change(const struct options *o, struct client *c, const char *method,
+		  const ProtobufCMessage *request)
 {
+	struct failure f;
+	ProtobufCMessage *m = client_call(c, method, request, &trien__v1__register__descriptor, &f);
+
 	if (m == NULL) {
-		failure_print("register", f);
-		return failure_exit(f);
+		failure_print("register", &f);
+		return failure_exit(&f);
 	}
 	if (o->json) {
 		json_print(protojson_write(m));
@@ -54,44 +59,31 @@ static int finish(const struct options *o, const ProtobufCMessage *m, const stru
 		print_head();
 		print_row((const Trien__V1__Register *)m);
 	}
+	protobuf_c_message_free_unpacked(m, NULL);
 	return 0;
 }
 
 static int open_one(const struct options *o, struct client *c)
 {
 	Trien__V1__OpenRegisterRequest q = TRIEN__V1__OPEN_REGISTER_REQUEST__INIT;
-	ProtobufCMessage *m;
-	struct failure f;
-	int code;
 
 	q.unit = (char *)o->unit;
 	q.code = (char *)o->code;
 	q.year = (uint32_t)o->year;
 	q.first = o->next;
 	q.reason = (char *)o->reason;
-	m = client_call(c, OPERATIONS "OpenRegister", &q.base, &trien__v1__register__descriptor,
-			&f);
-	code = finish(o, m, &f);
-	protobuf_c_message_free_unpacked(m, NULL);
-	return code;
+	return change(o, c, OPERATIONS "OpenRegister", &q.base);
 }
 
 static int close_one(const struct options *o, struct client *c)
 {
 	Trien__V1__CloseRegisterRequest q = TRIEN__V1__CLOSE_REGISTER_REQUEST__INIT;
-	ProtobufCMessage *m;
-	struct failure f;
-	int code;
 
 	q.unit = (char *)o->unit;
 	q.code = (char *)o->code;
 	q.year = (uint32_t)o->year;
 	q.reason = (char *)o->reason;
-	m = client_call(c, OPERATIONS "CloseRegister", &q.base, &trien__v1__register__descriptor,
-			&f);
-	code = finish(o, m, &f);
-	protobuf_c_message_free_unpacked(m, NULL);
-	return code;
+	return change(o, c, OPERATIONS "CloseRegister", &q.base);
 }
 
 static int list_all(const struct options *o, struct client *c)
