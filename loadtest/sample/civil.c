@@ -2,6 +2,17 @@
 
 #include "sample/kinds.h"
 
+static void set_subject(struct build *b, struct case_result *r)
+{
+	set_text(b, r, "ho_ten", b->who.name);
+	set_date(b, r, "ngay_sinh", b->who.birth);
+	set_text(b, r, "gioi_tinh", person_sex_word(&b->who));
+	set_text(b, r, "dan_toc", b->who.ethnicity);
+	set_text(b, r, "quoc_tich", b->who.nationality);
+	set_text(b, r, "giay_to", b->who.paper);
+	set_text(b, r, "noi_cu_tru", b->who.home);
+}
+
 static void set_parent(struct build *b, struct case_result *r, const char *const names[5],
 		       const struct person *p)
 {
@@ -77,13 +88,7 @@ void fill_death(struct build *b)
 		build_person(b, HOLDER_OWNER, &b->who);
 		build_person(b, HOLDER_OTHER, &b->kin);
 	}
-	set_text(b, r, "ho_ten", b->who.name);
-	set_date(b, r, "ngay_sinh", b->who.birth);
-	set_text(b, r, "gioi_tinh", person_sex_word(&b->who));
-	set_text(b, r, "dan_toc", b->who.ethnicity);
-	set_text(b, r, "quoc_tich", b->who.nationality);
-	set_text(b, r, "giay_to", b->who.paper);
-	set_text(b, r, "noi_cu_tru", b->who.home);
+	set_subject(b, r);
 	set_text(b, r, "gio_chet",
 		 build_text(b, "%02u giờ %02u phút", random_between(&b->random, 0, 23),
 			    random_between(&b->random, 0, 59)));
@@ -156,13 +161,7 @@ void fill_marital(struct build *b)
 
 	subject_holders(b);
 	set_text(b, r, "nguoi_yeu_cau", b->who.name);
-	set_text(b, r, "ho_ten", b->who.name);
-	set_date(b, r, "ngay_sinh", b->who.birth);
-	set_text(b, r, "gioi_tinh", person_sex_word(&b->who));
-	set_text(b, r, "dan_toc", b->who.ethnicity);
-	set_text(b, r, "quoc_tich", b->who.nationality);
-	set_text(b, r, "giay_to", b->who.paper);
-	set_text(b, r, "noi_cu_tru", b->who.home);
+	set_subject(b, r);
 	if (random_chance(&b->random, 300)) {
 		uint16_t from = (uint16_t)random_between(&b->random, 2012, 2020);
 
