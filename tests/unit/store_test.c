@@ -482,7 +482,8 @@ static void test_reads_together(void **state)
 	for (uint32_t i = 0; i < BATCH_GET_MAX; i++)
 		ev[i] = (struct result_event){ .lane = storecase_lane(i), .kind = EVENT_READ,
 					       .sequence = storecase_sequence(i), .at_ms = NOW_MS,
-					       .actor = slice_str("ai"), .detail = slice_str("gi") };
+					       .actor = slice_str("ai"),
+					       .detail = slice_str("gi") };
 	ev[900].sequence = storecase_sequence(5000);
 	assert_int_equal(f->store->ops->events(f->store, ev, BATCH_GET_MAX, &e), ST_NOT_FOUND);
 	ev[900].sequence = storecase_sequence(900);
