@@ -11,6 +11,9 @@ struct watched {
 	char unit[CODE_BYTES_MAX + 1], code[CASE_CODE_BYTES_MAX + 1];	/* of a case, or */
 	uint8_t id[16];							/* of a result */
 	bool is_case, ended;
+	/* Of a case: which results' ends the client has got, by the first bytes of their ids. */
+	uint8_t ends_n;
+	uint32_t ends[CASE_RESULTS_MAX];
 };
 
 /*
@@ -190,6 +193,20 @@ static void send(struct call *c, struct watching *w, const struct state_change *
 	call_send(c, slice_copied(&out));
 }
 
+static bool end_told(const struct watched *e, const uint8_t id[16])
+{
+	for (uint8_t i = 0; i < e->ends_n; i++)
+		if (memcmp(&e->ends[i], id, sizeof(e->ends[i])) == 0)
+			return true;
+	return false;
+}
+
+static void end_tell(struct watched *e, const struct state_change *s)
+{
+	if (at_end(s->state) && !end_told(e, s->result_id) && e->ends_n < CASE_RESULTS_MAX)
+		memcpy(&e->ends[e->ends_n++], s->result_id, sizeof(e->ends[0]));
+}
+
 /* The states of an entry as they stand; whether all of them are ends. */
 static enum status present(struct call *c, struct read_thread *r, const struct watched *e,
 			   struct state_change out[CASE_RESULTS_MAX], uint32_t *n, bool *ended)
@@ -244,7 +261,10 @@ static struct watched *entry_of(struct watching *w, const struct state_change *s
 	return NULL;
 }
 
-/* An end of one result is the entry's end when its other results are at theirs. */
+/*
+ * An end of one result is the entry's end when its other results are at theirs, and the client knows: a
+ * result may be stored already whose change is still to be taken.
+ */
 static enum status note_end(struct call *c, struct read_thread *r, struct watching *w,
 			    const struct state_change *s)
 {
@@ -259,8 +279,12 @@ static enum status note_end(struct call *c, struct read_thread *r, struct watchi
 		from = (uint32_t)(e - w->entries) + 1;
 		if (e->ended)
 			continue;
-		if (e->is_case)
+		if (e->is_case) {
+			end_tell(e, s);
 			st = present(c, r, e, now, &n, &ended);
+			for (uint32_t i = 0; ended && i < n; i++)
+				ended = end_told(e, now[i].result_id);
+		}
 		e->ended = ended;
 		w->left -= ended;
 	}
@@ -279,6 +303,8 @@ static enum status next(struct call *c, struct read_thread *r, struct watching *
 
 		w->next_change = 0;
 		st = present(c, r, e, w->changes, &w->changes_n, &ended);
+		for (uint32_t i = 0; i < w->changes_n && e->is_case; i++)
+			end_tell(e, &w->changes[i]);
 		if (ended && !e->ended) {
 			e->ended = true;
 			w->left--;
