@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -96,7 +97,12 @@ static int serve(int argc, char **argv)
 	bool json = flag_take(&argc, argv, "--json");
 	static struct config c;		/* to the end of the process, as its strings */
 	struct error e = { 0 };
+	sigset_t hup;
 
+	/* Until the supervisor listens for it, a reload that comes early waits. */
+	sigemptyset(&hup);
+	sigaddset(&hup, SIGHUP);
+	sigprocmask(SIG_BLOCK, &hup, NULL);
 	if (config_load(&c, argc, argv, &e) != ST_OK) {
 		fprintf(stderr, "trien serve: %s\n", e.text);
 		return EX_CONFIG;

@@ -262,8 +262,8 @@ static struct watched *entry_of(struct watching *w, const struct state_change *s
 }
 
 /*
- * An end of one result is the entry's end when its other results are at theirs, and the client knows: a
- * result may be stored already whose change is still to be taken.
+ * An end of one result is the entry's end when its other results are at theirs, and the client
+ * knows: a result may be stored already whose change is still to be taken.
  */
 static enum status note_end(struct call *c, struct read_thread *r, struct watching *w,
 			    const struct state_change *s)

@@ -30,7 +30,7 @@ static void check(struct bench *b, enum status st, const char *what)
 {
 	if (st == ST_OK)
 		return;
-	fprintf(stderr, "keyindex_bench: %s: %s %s\n", what, status_name(st), b->e.text);
+	fprintf(stderr, "keyindex.bench: %s: %s %s\n", what, status_name(st), b->e.text);
 	exit(1);
 }
 
@@ -135,12 +135,12 @@ static void report(const struct bench *b, double miss, double live, double hit, 
 	printf("%-44s %9.0f ns\n", "all merges, per key (background)", merge_key);
 	if (json == NULL)
 		return;
-	o = json_pack("{s:f,s:f,s:f,s:f,s:f,s:f}", "keyindex_put_ns", put_one,
-		      "keyindex_get_new_ns", miss, "keyindex_get_live_ns", live,
-		      "keyindex_get_run_ns", hit, "keyindex_seal_ms", seal_ms,
-		      "keyindex_merge_key_ns", merge_key);
+	o = json_pack("{s:f,s:f,s:f,s:f,s:f,s:f}", "keyindex.put_ns", put_one,
+		      "keyindex.get_new_ns", miss, "keyindex.get_live_ns", live,
+		      "keyindex.get_run_ns", hit, "keyindex.seal_ms", seal_ms,
+		      "keyindex.merge_key_ns", merge_key);
 	if (o == NULL || json_dump_file(o, json, JSON_INDENT(2)) != 0)
-		fprintf(stderr, "keyindex_bench: cannot write %s\n", json);
+		fprintf(stderr, "keyindex.bench: cannot write %s\n", json);
 	json_decref(o);
 }
 
@@ -155,7 +155,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "--json") == 0)
 		json = argv[2];
 	if (tmpdir_make(&dir) != 0) {
-		fprintf(stderr, "keyindex_bench: cannot create a temporary folder\n");
+		fprintf(stderr, "keyindex.bench: cannot create a temporary folder\n");
 		return 1;
 	}
 	check(&b, keyindex_open(&b.k, dir.path, &b.e), "open");
