@@ -51,7 +51,7 @@ def test_two_holders_see_one_result(shared, stubs):
 
 
 def test_a_result_names_what_its_certificates_rest_on(shared, stubs):
-    receipts = stubs.issuance.SubmitBatch(batch([case() for _ in range(3)]), timeout=20).receipts
+    receipts = send(stubs, [case() for _ in range(3)]).receipts
     stored = shared.wait_stored(stubs, [r.result_id for r in receipts]).values()
     sets = {s.evidence_sha256 for r in stored for s in r.signatures}
     assert len(sets) == 1 and len(sets.pop()) == 32, "one authority, one list, one set"

@@ -2,11 +2,10 @@
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import proto_reflection_descriptor_database as descriptors
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 import pytest
 
-import harness
 
 SERVICES = {"trien.v1.Issuance", "trien.v1.Repository", "trien.v1.Operations",
             "grpc.health.v1.Health"}
