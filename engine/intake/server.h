@@ -32,6 +32,9 @@ struct call;
 struct noting;
 struct read_thread;
 
+/* Where a call stands with the readers: its work() runs on one of them at a time. */
+enum turn { TURN_NONE, TURN_QUEUED, TURN_RUNNING, TURN_AGAIN };
+
 /* What a completion queue gives back. */
 struct tag {
 	void (*done)(struct tag *t, bool ok);
@@ -85,7 +88,7 @@ struct call {
 	struct tag on_request, on_message, on_sent, on_finished, on_closed;
 	int cancelled_out;
 	atomic_bool cancelled;
-	atomic_bool queued;
+	atomic_int turn;		/* enum turn */
 	atomic_uint refs;
 	bool headers_sent;
 	struct principals *principals;
@@ -163,7 +166,8 @@ void call_ref(struct call *c);
 /* For calls found on the live list: false, it is being freed. Under intake.lock. */
 bool call_try_ref(struct call *c);
 void call_unref(struct call *c);
-/* Gives the call to the readers; m->work follows. Many times, runs at least once after the last. */
+/* Gives the call to the readers; m->work follows. Many times, runs at least once after the last,
+ * never on two readers at the same time. */
 void call_queue(struct call *c);
 /* Has the client's deadline passed? */
 bool call_late(const struct call *c);
