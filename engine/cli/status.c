@@ -32,18 +32,34 @@ static bool is_well(const Trien__V1__Status *s)
 	return s->numbering && s->signer_up && s->store_up;
 }
 
-static Trien__V1__Status *ask_until_well(struct client *c, uint64_t seconds, struct failure *f)
+/*
+ * A connection of its own for each question: one that was made while the engine was starting may
+ * answer late.
+ */
+static enum status ask_until_well(const struct client_options *o, uint64_t seconds,
+				  Trien__V1__Status **out, struct failure *f, struct error *e)
 {
 	int64_t end_ms = progress_now_ms() + (int64_t)seconds * 1000;
-	Trien__V1__Status *s;
+	struct client_options hurried = *o;
 
-	while (((s = ask(c, f)) == NULL ? failure_passing(f) : !is_well(s)) &&
-	       progress_now_ms() < end_ms) {
-		if (s != NULL)
-			trien__v1__status__free_unpacked(s, NULL);
+	if (seconds > 0)
+		hurried.timeout_s = 1;
+	for (;;) {
+		struct client *c = NULL;
+		enum status st = client_open(&c, &hurried, e);
+		bool again;
+
+		if (st != ST_OK)
+			return st;
+		*out = ask(c, f);
+		client_close(c);
+		again = *out == NULL ? failure_passing(f) : !is_well(*out);
+		if (!again || progress_now_ms() >= end_ms)
+			return ST_OK;
+		if (*out != NULL)
+			trien__v1__status__free_unpacked(*out, NULL);
 		usleep(POLL_MS * 1000);
 	}
-	return s;
 }
 
 static void row(const char *label, uint64_t n)
@@ -86,19 +102,16 @@ int cli_status(int argc, char **argv)
 		CLIENT_OPTION_ROWS(engine),
 	};
 	int code = options_read(usage, &argc, argv, rows, ARRAY_LEN(rows));
-	struct client *c = NULL;
 	struct error e = { 0 };
-	Trien__V1__Status *s;
+	Trien__V1__Status *s = NULL;
 	struct failure f;
 
 	if (code >= 0)
 		return code;
 	if (argc != 1)
 		return options_wrong(usage, "status takes flags only");
-	if (client_open(&c, &engine, &e) != ST_OK)
+	if (ask_until_well(&engine, wait_s, &s, &f, &e) != ST_OK)
 		return error_exit("status", &e);
-	s = ask_until_well(c, wait_s, &f);
-	client_close(c);
 	if (s == NULL) {
 		failure_print("status", &f);
 		return failure_exit(&f);
