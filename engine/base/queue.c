@@ -73,7 +73,7 @@ static void ring_bell(struct queue *q)
 
 enum status queue_push(struct queue *q, void *item)
 {
-	bool bell = false;
+	bool bell = false, wake = false;
 	enum status st = ST_OK;
 
 	pthread_mutex_lock(&q->lock);
@@ -85,10 +85,12 @@ enum status queue_push(struct queue *q, void *item)
 		q->slots[q->tail++ & q->mask] = item;
 		bell = q->armed;
 		q->armed = false;
-		if (q->waiters > 0)
-			pthread_cond_signal(&q->filled);
+		wake = q->waiters > 0;
 	}
 	pthread_mutex_unlock(&q->lock);
+	/* Behind the lock: who wakes would only run into it. */
+	if (wake)
+		pthread_cond_signal(&q->filled);
 	if (bell)
 		ring_bell(q);
 	return st;
