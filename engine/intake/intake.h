@@ -5,7 +5,7 @@
  * store; one thread accepts on the unix socket. None touches disk, database or keys by itself:
  * everything goes through engine_ops. "Accepted" promises nothing before intake_answer().
  *
- *	gRPC thread ─ submission ─▶ engine_ops.submit ─▶ spine ─▶ intake_answer (starts the reply)
+ *	gRPC thread ─ submission ─▶ engine_ops.submit ─▶ spine ─▶ intake_answer ─▶ gRPC thread
  *
  * Bounds (P7): REQUESTS_IN_FLIGHT_MAX submissions, message, stream and connection limits, a memory
  * quota for gRPC; beyond them RESOURCE_EXHAUSTED with RetryInfo, nothing is lost.
@@ -53,8 +53,8 @@ enum status intake_start(struct intake **out, const struct intake_config *cfg,
 uint16_t intake_port(const struct intake *in, uint32_t i);
 
 /*
- * The submission is decided: every case has its refusal or its receipts, and all is durable. Starts
- * the reply and takes the submission back. Any one thread at a time (the spine).
+ * The submission is decided: every case has its refusal or its receipts, and all is durable. Takes
+ * it back; the gRPC thread that received it replies. Any one thread at a time (the spine).
  */
 void intake_answer(struct submission *s);
 

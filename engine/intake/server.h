@@ -2,9 +2,9 @@
  * server.h - what the files of intake share: the server, its threads, and one gRPC call.
  *
  * A call is owned by one thread at a time: the gRPC thread that received it, a reader thread it was
- * queued to, or whoever answers it (the spine). Beside the owner only two things hold a reference:
- * "closed" (how core tells that the call is over) and a message being sent. Streams, where
- * receiving and sending overlap, lock their own state.
+ * queued to, or the spine, which gives it back to its gRPC thread to be answered. Beside the owner
+ * only two things hold a reference: "closed" (how core tells that the call is over) and a message
+ * being sent. Streams, where receiving and sending overlap, lock their own state.
  */
 #ifndef TRIEN_INTAKE_SERVER_H
 #define TRIEN_INTAKE_SERVER_H
@@ -34,12 +34,6 @@ struct read_thread;
 
 /* Where a call stands with the readers: its work() runs on one of them at a time. */
 enum turn { TURN_NONE, TURN_QUEUED, TURN_RUNNING, TURN_AGAIN };
-
-/* What a completion queue gives back. */
-struct tag {
-	void (*done)(struct tag *t, bool ok);
-	struct call *call;
-};
 
 /* A gRPC thread. */
 struct worker {
@@ -152,6 +146,8 @@ extern const uint32_t methods_n;
 enum status calls_arm(struct intake *in, struct worker *w) must_use;
 /* Starts receiving one message into c->request; m->message, run or work follows. */
 void call_receive(struct call *c);
+/* t->done on the call's gRPC thread, soon. Any thread that holds a reference. */
+void call_post(struct call *c, struct tag *t);
 /* The request as one slice: borrowed from the call, or gathered in a. False: larger than a. */
 bool call_request(struct call *c, struct arena *a, struct slice *out);
 /* Answers a unary call. Takes the reply. Any thread, once. */

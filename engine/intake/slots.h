@@ -15,9 +15,16 @@
 #define SLOT_LARGE_BYTES (8 * 1024 * 1024)
 #define SLOT_SMALL_BYTES (1024 * 1024)
 
+/* What a completion queue gives back. */
+struct tag {
+	void (*done)(struct tag *t, bool ok);
+	struct call *call;
+};
+
 struct slots;
 struct slot {
 	struct submission submission;	/* arena ready and empty, everything else zero */
+	struct tag on_answer;		/* of the call that has it */
 	uint16_t index;
 	bool large;
 };
