@@ -168,3 +168,19 @@ def test_a_slow_reader_costs_one_chunk(shared):
             c.cancel()
     assert all(f.file_size for f in first) and p.grown < 64 * MIB
     still_works(shared)
+
+
+def test_a_flood_of_large_requests_stays_within_the_quota(shared):
+    """Requests of 2 MB on many connections at once: refused or answered, never piled up."""
+    body = b"\x0a\x00" * (MIB - 8)
+    channels = [shared.channel(options=[("grpc.max_send_message_length", -1),
+                                        ("grpc.use_local_subchannel_pool", 1)])
+                for _ in range(8)]
+    with Peak(shared.children()["engine"]) as p:
+        calls = [c.unary_unary("/trien.v1.Issuance/SubmitBatch").future(body, timeout=60)
+                 for c in channels for _ in range(40)]
+        codes = {c.code() for c in calls}
+    assert codes <= {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED,
+                     grpc.StatusCode.UNAVAILABLE}
+    assert p.grown < 2 * 128 * MIB and p.before + p.grown < 512 * MIB
+    still_works(shared)
