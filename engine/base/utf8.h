@@ -19,6 +19,8 @@ int32_t utf8_next(struct slice *s);
 /* Writes 1–4 bytes, returns the count. */
 size_t utf8_put(uint8_t out[4], uint32_t cp);
 bool utf8_valid(struct slice s);
+/* Valid, and no NUL in it. Short ASCII, the usual case of codes and names of systems, is quick. */
+bool utf8_string(struct slice s);
 
 /*
  * NFC of s. *out is s itself when it already is NFC, else a copy in a. ST_INVALID: not UTF-8;

@@ -33,6 +33,7 @@ struct column_def { const char *name, *label; uint32_t width_permille; bool numb
 
 struct field_def {
 	const char *name;		/* [a-z][a-z0-9_]*, ≤ FIELD_NAME_BYTES_MAX */
+	uint8_t name_n;
 	const char *label_vi, *label_en;
 	enum field_type type;
 	bool required;

@@ -16,9 +16,12 @@ int kind_field(const struct kind *k, struct slice name)
 {
 	uint32_t i = index_hash(name) & k->field_slots_mask;
 
-	for (; k->field_slots[i] != 0; i = (i + 1) & k->field_slots_mask)
-		if (slice_eq(slice_str(k->fields[k->field_slots[i] - 1].name), name))
+	for (; k->field_slots[i] != 0; i = (i + 1) & k->field_slots_mask) {
+		const struct field_def *f = &k->fields[k->field_slots[i] - 1];
+
+		if (f->name_n == name.n && memcmp(f->name, name.p, name.n) == 0)
 			return k->field_slots[i] - 1;
+	}
 	return -1;
 }
 
@@ -184,6 +187,7 @@ static void read_field(struct form *f, const json_t *v, struct field_def *d)
 	if (!form_keys(f, v, type_keys[d->type]))
 		return;
 	d->name = read_name(f, v);
+	d->name_n = d->name != NULL ? (uint8_t)strlen(d->name) : 0;
 	read_names(f, v, "label", &d->label_vi, &d->label_en);
 	d->required = form_bool(f, v, "required", true);
 	if (d->type == FIELD_TEXT || d->type == FIELD_TABLE) {

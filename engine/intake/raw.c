@@ -285,8 +285,7 @@ static enum status check_side_text(struct raw_ctx *x, const ProtobufCMessageDesc
 			      max);
 	if (fd->type == PROTOBUF_C_TYPE_BYTES && s.n != 0 && s.n != SHA256_BYTES)
 		return refuse(x->why, REASON_FIELD_VALUE, name, "%s: 32 bytes or none", fd->name);
-	if (fd->type == PROTOBUF_C_TYPE_STRING &&
-	    (!utf8_valid(s) || memchr(s.p, 0, s.n) != NULL))
+	if (fd->type == PROTOBUF_C_TYPE_STRING && !utf8_string(s))
 		return refuse(x->why, REASON_UTF8_INVALID, name, "%s", fd->name);
 	return ST_OK;
 }

@@ -106,6 +106,25 @@ static void only_what_is_shown(void **state)
 	assert_false(plain((const uint8_t *)"a", 1, &some));
 }
 
+/* A font that lacks one letter of Vietnamese lacks it wherever it stands. */
+static void one_letter_is_missing(void **state)
+{
+	static struct codeset but_one;
+	uint8_t text[40];
+
+	but_one = all;
+	for (uint32_t cp = 0xc0; cp < 0x1f00; cp++) {
+		size_t before = cp % 19, n;
+
+		memset(text, 'x', sizeof(text));
+		n = before + utf8_put(text + before, cp);
+		n += 1 + cp % 3;
+		but_one.bits[cp / 32] &= ~(1u << cp % 32);
+		assert_false(plain(text, n, &but_one));
+		codeset_add(&but_one, cp);
+	}
+}
+
 #define HARMLESS 9		/* so many of the likely ones */
 
 static void random_texts(void **state)
@@ -158,11 +177,37 @@ static void composition(void **state)
 	assert_int_equal(utf8_nfc(slice_str("Vie\xcc\xa3\xcc\x82t Nam"), &a, &nfc), ST_TOO_LARGE);
 }
 
+/* Every length, every place, what may and what may not stand there. */
+static void strings_have_no_nul(void **state)
+{
+	static const struct { const char *piece; size_t n; bool good; } pieces[] = {
+		{ "a", 1, true }, { "\x01", 1, true }, { "\x7f", 1, true }, { "ế", 3, true },
+		{ "\0", 1, false }, { "\x80", 1, false }, { "\xc3", 1, false },
+		{ "\xff", 1, false },
+	};
+
+	for (size_t n = 0; n < 40; n++)
+		for (size_t at = 0; at <= n; at++)
+			for (size_t k = 0; k < ARRAY_LEN(pieces); k++) {
+				size_t whole = n + pieces[k].n;
+				uint8_t *p = malloc(whole);
+
+				assert_non_null(p);
+				memset(p, 'x', whole);
+				memcpy(p + at, pieces[k].piece, pieces[k].n);
+				assert_int_equal(utf8_string(slice_of(p, whole)), pieces[k].good);
+				free(p);
+			}
+	assert_true(utf8_string(slice_of("", 0)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(strings_have_no_nul),
 		cmocka_unit_test(vietnamese_is_plain), cmocka_unit_test(every_code_point),
-		cmocka_unit_test(only_what_is_shown), cmocka_unit_test(random_texts),
+		cmocka_unit_test(only_what_is_shown), cmocka_unit_test(one_letter_is_missing),
+		cmocka_unit_test(random_texts),
 		cmocka_unit_test(composition),
 	};
 
