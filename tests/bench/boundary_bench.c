@@ -344,7 +344,7 @@ int main(int argc, char **argv)
 		{ .name = MIX, .key = "mix.batch250.", .corpus = &mix, .batch = 250 },
 	};
 	const char *json = NULL;
-	uint32_t rounds = 7;
+	uint32_t rounds = 15;
 	struct bench b = { 0 };
 	struct devca_config cfg = { .algorithm = ALG_P256, .now_ms = (int64_t)time(NULL) * 1000,
 				    .crl_days = 1 };
