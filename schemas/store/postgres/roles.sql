@@ -1,0 +1,32 @@
+-- Who may do what. `trien store init` runs this file where it may create roles, and else prints it for an
+-- administrator. It may be run again at any time. The roles cannot log in: give them to users that do,
+-- as in GRANT trien_writer TO engine1.
+
+DO $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['trien_writer', 'trien_reader', 'trien_auditor'] LOOP
+		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+			EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+		END IF;
+	END LOOP;
+END
+$$;
+
+REVOKE ALL ON FUNCTION trien_months(date, int) FROM PUBLIC;
+
+-- The engine.
+GRANT SELECT, INSERT ON result, holding, locator, voided, event, number_register, counter, layer TO trien_writer;
+GRANT UPDATE (state, at, record) ON number_register TO trien_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON unit_owner TO trien_writer;
+GRANT SELECT ON trien_schema TO trien_writer;
+GRANT EXECUTE ON FUNCTION trien_months(date, int) TO trien_writer;
+
+-- The engine's readers, a portal: what citizens may see, and nothing can be changed.
+GRANT SELECT ON result, holding, locator, voided, event, number_register, layer, unit_owner, trien_schema
+	TO trien_reader;
+
+-- Auditors: books, statistics and what happened; no files and no cases.
+GRANT SELECT (lane, sequence, unit, kind, issued, case_digest) ON result TO trien_auditor;
+GRANT SELECT ON voided, event, number_register, counter, unit_owner, trien_schema TO trien_auditor;

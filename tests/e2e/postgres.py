@@ -1,0 +1,214 @@
+"""A private PostgreSQL: its own cluster in a temporary folder, on a unix socket only.
+
+The server refuses to run as root; there it runs as an unprivileged user that exists already, in a
+folder of that user. One cluster serves a session and a database serves a test.
+"""
+import atexit
+import functools
+import itertools
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import harness
+
+SETTINGS = {
+    "listen_addresses": "''", "max_connections": "80", "shared_buffers": "'128MB'",
+    "max_wal_size": "'1GB'", "timezone": "'UTC'", "log_min_messages": "'warning'",
+    # Errors are what the tests provoke; their rows stand in the log otherwise.
+    "log_error_verbosity": "'terse'", "log_line_prefix": "'%d %p %v %x '",
+}
+# Nothing that a killed server would need: for tests that do not kill it.
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_names = itertools.count(1)
+
+
+def programs():
+    """Folder of the newest server that is installed, or None."""
+    found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"),
+                   key=lambda p: int(p.parts[-3]) if p.parts[-3].isdigit() else 0)
+    if found:
+        return found[-1].parent
+    one = shutil.which("initdb")
+    return pathlib.Path(one).resolve().parent if one else None
+
+
+def unprivileged():
+    """Who runs the server: None, or a user's row where we are root."""
+    if os.getuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    return None
+
+
+def missing():
+    """Why no server can be started here; empty: it can."""
+    if programs() is None:
+        return "no PostgreSQL server is installed"
+    if os.getuid() == 0 and unprivileged() is None:
+        return "no unprivileged user to run PostgreSQL as"
+    return ""
+
+
+class Cluster:
+    """Made by start(), gone after remove(). durable: what it says is on the disk is there."""
+
+    def __init__(self, durable=False, **settings):
+        self.bin = programs()
+        self.who = unprivileged()
+        # Short: a socket's path has a bound.
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="trien-pg-", dir="/tmp"))
+        self.data = self.folder / "data"
+        self.log_path = self.folder / "log"
+        self.settings = {**SETTINGS, **({} if durable else FAST), **settings}
+        self.settings["unix_socket_directories"] = f"'{self.folder}'"
+        if self.who:
+            os.chown(self.folder, self.who.pw_uid, self.who.pw_gid)
+        # The socket is for the tests' own user; the data folder stays 0700.
+        self.folder.chmod(0o711)
+
+    def run(self, program, *args, check=True, timeout=60):
+        words = [str(self.bin / program), *map(str, args)]
+        if self.who:
+            words = ["setpriv", f"--reuid={self.who.pw_uid}", f"--regid={self.who.pw_gid}",
+                     "--clear-groups", *words]
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.STDOUT, timeout=timeout, cwd=self.folder)
+        assert not check or done.returncode == 0, f"{program}: {done.stdout}"
+        return done
+
+    def start(self):
+        if not self.data.exists():
+            self.run("initdb", "-D", self.data, "-U", "trien", "-A", "trust", "-E", "UTF8",
+                     "--locale=C.UTF-8", "-N")
+            conf = self.data / "postgresql.conf"
+            with conf.open("a") as f:
+                f.writelines(f"{k} = {v}\n" for k, v in self.settings.items())
+        # Not through our pipe: the server would hold it open.
+        self.run("pg_ctl", "-D", self.data, "-l", self.log_path, "-w", "-t", "50", "start")
+        return self
+
+    def running(self):
+        return self.run("pg_ctl", "-D", self.data, "status", check=False).returncode == 0
+
+    def stop(self, mode="fast"):
+        """immediate: as if it crashed; fast: sessions are cut off, transactions undone."""
+        if self.running():
+            self.run("pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "50", "stop")
+
+    def restart(self, mode="fast"):
+        self.stop(mode)
+        return self.start()
+
+    def remove(self):
+        if self.data.exists():
+            self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def pids(self):
+        """The server's processes, the postmaster first."""
+        head = int((self.data / "postmaster.pid").read_text().split()[0])
+        out = [head]
+        for entry in pathlib.Path("/proc").iterdir():
+            try:
+                if int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == head:
+                    out.append(int(entry.name))
+            except (OSError, ValueError, IndexError):
+                continue
+        return out
+
+    def freeze(self):
+        """It neither answers nor closes anything, until thaw()."""
+        self.frozen = self.pids()
+        for pid in self.frozen:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in self.frozen:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                continue
+
+    # ---- databases ----
+
+    def conninfo(self, database):
+        return f"host={self.folder} dbname={database} user=trien"
+
+    def sql(self, database, text, check=True):
+        """Rows as lists of texts; several statements are one transaction each."""
+        done = subprocess.run([str(self.bin / "psql"), "-X", "-q", "-A", "-t", "-F", "\t", "-v",
+                               "ON_ERROR_STOP=1", "-d", self.conninfo(database), "-f", "-"],
+                              input=text, capture_output=True, text=True, timeout=60)
+        assert not check or done.returncode == 0, done.stderr
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def database(self):
+        """A new one, empty; its conninfo in .conninfo(name)."""
+        name = f"t{os.getpid()}_{next(_names)}"
+        self.sql("postgres", f"CREATE DATABASE {name}")
+        return name
+
+    def drop(self, name):
+        self.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def cut(self, name):
+        """Ends all sessions of a database."""
+        self.sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                             f"WHERE datname = '{name}'")
+
+    def read_only(self, name, on=True):
+        """As a server that has become a standby: it takes no writes."""
+        self.sql("postgres", f"ALTER DATABASE {name} SET default_transaction_read_only = "
+                             f"{'on' if on else 'off'}")
+        self.cut(name)
+
+
+@functools.cache
+def session():
+    """The cluster that a session's tests share; none of them may stop it."""
+    cluster = Cluster().start()
+    atexit.register(cluster.remove)
+    return cluster
+
+
+class Store:
+    """A fresh database of a cluster for the store's tables; or several, with the lanes spread."""
+
+    def __init__(self, cluster=None, servers=1):
+        self.cluster = cluster or session()
+        self.names = [self.cluster.database() for _ in range(servers)]
+        lanes = 64 // servers
+        self.conninfos = [
+            (f"lanes={i * lanes}-{i * lanes + lanes - 1} " if servers > 1 else "") +
+            self.cluster.conninfo(n) for i, n in enumerate(self.names)]
+
+    def settings(self):
+        return {"store": "postgres", "postgres": self.conninfos}
+
+    def init(self, check=True, **kw):
+        words = [str(harness.TRIEN), "store", "init"]
+        for c in self.conninfos:
+            words += ["--postgres", c]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, **kw)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def sql(self, text, server=0, check=True):
+        return self.cluster.sql(self.names[server], text, check)
+
+    def count(self, table):
+        return sum(int(self.sql(f"SELECT count(*) FROM {table}", i)[0][0])
+                   for i in range(len(self.names)))
+
+    def remove(self):
+        for n in self.names:
+            self.cluster.drop(n)
