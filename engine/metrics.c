@@ -53,7 +53,7 @@ static size_t page_fill(struct spine *s, char *buf)
 	COUNT("signatures", "Signatures received from the signer.", c->signatures);
 	COUNT("batches", "Batches sealed.", c->batches);
 	GAUGE("store_up", "1: the store took the last batch.",
-	      pipeline_store_up(s->pipeline, &retries));
+	      s->store->ops->up(s->store, &retries));
 	COUNT("store_retries", "Batches that the store was asked to take again.", retries);
 	GAUGE("signer_up", "1: the signer process answers.", g->signer_up);
 	GAUGE("numbering", "1: new cases get numbers.", g->numbering);

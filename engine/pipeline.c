@@ -4,13 +4,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "base/log.h"
 #include "base/queue.h"
-
-#define RETRY_MS_MIN 20
-#define RETRY_MS_MAX 1000
 
 struct worker {
 	pthread_t thread;
@@ -22,13 +17,8 @@ struct worker {
 struct pipeline {
 	struct pipeline_config cfg;
 	struct queue *ranges;		/* struct batch_range, to the workers */
-	struct queue *batches;		/* struct batch, to the store thread */
 	uint32_t workers_n;
 	struct worker *workers;
-	pthread_t store_thread;
-	bool store_started;
-	atomic_bool stopping, store_up;
-	_Atomic uint64_t store_retries;
 };
 
 static void hold(struct item *item, enum reason why, const char *detail)
@@ -122,56 +112,6 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static void pause_ms(uint32_t ms)
-{
-	struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
-
-	nanosleep(&t, NULL);
-}
-
-/*
- * A store that is away or full keeps its batch: nothing is lost, the backlog grows in the journal.
- * False: it failed for good, or we stop.
- */
-static bool store_batch(struct pipeline *p, struct batch *b)
-{
-	uint32_t wait_ms = RETRY_MS_MIN;
-
-	for (;;) {
-		struct error e = { 0 };
-		enum status st = p->cfg.store->ops->put(p->cfg.store, b,
-							p->cfg.now_ms(p->cfg.ctx), &e);
-
-		if (st == ST_OK) {
-			atomic_store(&p->store_up, true);
-			return true;
-		}
-		if (st == ST_IO || st == ST_DAMAGED) {
-			p->cfg.store_failed(p->cfg.ctx, &e);
-			return false;
-		}
-		if (atomic_exchange(&p->store_up, false))
-			log_error("store", "%s: %s; trying again", status_name(st), e.text);
-		atomic_fetch_add(&p->store_retries, 1);
-		if (atomic_load(&p->stopping))
-			return false;
-		pause_ms(wait_ms);
-		wait_ms = wait_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : wait_ms * 2;
-	}
-}
-
-static void *store_main(void *arg)
-{
-	struct pipeline *p = arg;
-	struct batch *b;
-
-	while ((b = queue_wait(p->batches, -1)) != NULL) {
-		if (store_batch(p, b))
-			p->cfg.done(p->cfg.ctx, b);
-	}
-	return NULL;
-}
-
 static enum status worker_start(struct pipeline *p, struct worker *w, struct error *e)
 {
 	enum status st;
@@ -199,18 +139,11 @@ enum status pipeline_new(struct pipeline **out, const struct pipeline_config *cf
 	if (p == NULL)
 		return ST_NOMEM;
 	p->cfg = *cfg;
-	atomic_init(&p->store_up, true);
 	p->workers = calloc(cfg->workers, sizeof(*p->workers));
 	st = p->workers == NULL ? ST_NOMEM :
 		queue_new(&p->ranges, BATCHES_IN_FLIGHT_MAX * BATCH_RANGES_MAX);
-	if (st == ST_OK)
-		st = queue_new(&p->batches, BATCHES_IN_FLIGHT_MAX);
 	for (uint32_t i = 0; st == ST_OK && i < cfg->workers; i++)
 		st = worker_start(p, &p->workers[i], e);
-	if (st == ST_OK) {
-		p->store_started = pthread_create(&p->store_thread, NULL, store_main, p) == 0;
-		st = p->store_started ? ST_OK : ST_NOMEM;
-	}
 	if (st != ST_OK) {
 		pipeline_free(p);
 		return st;
@@ -223,20 +156,14 @@ void pipeline_free(struct pipeline *p)
 {
 	if (p == NULL)
 		return;
-	atomic_store(&p->stopping, true);
 	if (p->ranges != NULL)
 		queue_close(p->ranges);
-	if (p->batches != NULL)
-		queue_close(p->batches);
 	for (uint32_t i = 0; i < p->workers_n; i++) {
 		pthread_join(p->workers[i].thread, NULL);
 		press_free(p->workers[i].press);
 		sign_worker_free(p->workers[i].sign);
 	}
-	if (p->store_started)
-		pthread_join(p->store_thread, NULL);
 	queue_free(p->ranges);
-	queue_free(p->batches);
 	free(p->workers);
 	free(p);
 }
@@ -246,18 +173,12 @@ void pipeline_push(struct pipeline *p, struct batch *b)
 	enum status st = ST_OK;
 
 	if (b->stage == BATCH_STORING) {
-		st = queue_push(p->batches, b);
+		p->cfg.store->ops->take(p->cfg.store, b);
 	} else {
 		atomic_store(&b->left, b->ranges_n);
 		for (uint8_t i = 0; i < b->ranges_n && st == ST_OK; i++)
 			st = queue_push(p->ranges, &b->ranges[i]);
 	}
-	/* The queues hold every batch and range there can be. */
+	/* The queue holds every range there can be. */
 	assert(st == ST_OK);
-}
-
-bool pipeline_store_up(const struct pipeline *p, uint64_t *retries)
-{
-	*retries = atomic_load(&p->store_retries);
-	return atomic_load(&p->store_up);
 }

@@ -5,9 +5,9 @@
  *	press   workers       decode, plan keys, render, hash: one digest an item
  *	sign    signer        (spine sends and receives)
  *	bind    workers       splice, check, next digest or the file's hash
- *	store   store thread  one transaction a batch
+ *	store   the store's   handed over here; it comes back through the store's sink (store.h)
  *
- * A batch goes in through pipeline_push() and comes back through `done`, on the thread that
+ * A batch goes in through pipeline_push() and comes back through `done`, on the worker that
  * finished it; back edges do not exist.
  */
 #ifndef TRIEN_PIPELINE_H
@@ -24,11 +24,8 @@ struct pipeline_config {
 	uint32_t workers;
 	struct render *render;
 	struct store *store;
-	/* Worker or store thread: the batch is the caller's again. */
+	/* Worker: the batch is the caller's again. */
 	void (*done)(void *ctx, struct batch *b);
-	/* Store thread: a write failed for good. No batch comes back from the store any more. */
-	void (*store_failed)(void *ctx, const struct error *e);
-	int64_t (*now_ms)(void *ctx);
 	void *ctx;
 };
 
@@ -38,7 +35,5 @@ enum status pipeline_new(struct pipeline **p, const struct pipeline_config *cfg,
 void pipeline_free(struct pipeline *p);
 /* b->stage says which: BATCH_PRESS, BATCH_BINDING or BATCH_STORING. */
 void pipeline_push(struct pipeline *p, struct batch *b);
-/* How often the store had to be asked again, and whether it answers now. Any thread. */
-bool pipeline_store_up(const struct pipeline *p, uint64_t *retries);
 
 #endif

@@ -186,7 +186,7 @@ static void status_act(struct spine *s, struct act *a)
 	v->numbering = s->numbering && !s->stopping;
 	snprintf(v->why, sizeof(v->why), "%s", s->stopping ? "stopping" : "");
 	v->signer_up = s->signer.ready;
-	v->store_up = pipeline_store_up(s->pipeline, &retries);
+	v->store_up = s->store->ops->up(s->store, &retries);
 	a->status = ST_OK;
 	a->done(a);
 }

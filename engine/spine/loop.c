@@ -38,7 +38,7 @@ enum status spine_post(struct spine *s, enum note kind, void *p)
 	return queue_push(s->inbox, (void *)(v | kind));
 }
 
-/* Workers and the store thread give a batch back. */
+/* Workers and the store give a batch back. */
 static void batch_back(void *ctx, struct batch *b)
 {
 	struct spine *s = ctx;
@@ -59,6 +59,12 @@ static void store_failed(void *ctx, const struct error *e)
 static int64_t wall_now(void *ctx)
 {
 	return io_wall_ms();
+}
+
+struct store_sink spine_sink(struct spine *s)
+{
+	return (struct store_sink){ .ctx = s, .done = batch_back, .failed = store_failed,
+				    .now_ms = wall_now };
 }
 
 static enum io_kind io_kind_of(const char *name)
@@ -167,9 +173,7 @@ void spine_free(struct spine *s)
 enum status spine_start(struct spine *s, struct error *e)
 {
 	struct pipeline_config cfg = { .workers = s->config->workers, .render = s->render,
-				       .store = s->store, .done = batch_back,
-				       .store_failed = store_failed,
-				       .now_ms = wall_now, .ctx = s };
+				       .store = s->store, .done = batch_back, .ctx = s };
 	enum status st = pipeline_new(&s->pipeline, &cfg, e);
 
 	if (st == ST_OK)

@@ -558,7 +558,8 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 				     .segment_bytes = c->journal_segment_mb * 1024 * 1024,
 				     .slots = c->journal_slots, .depth = JOURNAL_DEPTH_MAX,
 				     .locked = true };
-	struct store_config sc = { .dir = path, .witness = c->witness };
+	struct store_config sc = { .sink = spine_sink(s), .dir = path,
+				   .witness = c->witness };
 	/* First: opening the other folders already tidies them. */
 	enum status st = journal_lock(below(s, "journal", path), &s->data_lock, e);
 

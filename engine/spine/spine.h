@@ -4,10 +4,10 @@
  * Glue between stages (with pipeline.c the only code that knows several). Everything in struct
  * spine belongs to the spine thread, except where a field says otherwise. Other threads talk to it
  * through `inbox`, whose pointers carry their kind in the low bits; the spine talks to them through
- * the workers', the store thread's and the janitor's queues.
+ * the workers', the store's and the janitor's queues.
  *
  *	intake ─submission─▶ inbox ─▶ number ─▶ journal ─▶ answer (durable) ─▶ backlog
- *	backlog ─seal─▶ batch ─▶ workers ─▶ signer ─▶ workers ─▶ store thread ─▶ done
+ *	backlog ─seal─▶ batch ─▶ workers ─▶ signer ─▶ workers ─▶ store ─▶ done
  */
 #ifndef TRIEN_SPINE_SPINE_H
 #define TRIEN_SPINE_SPINE_H
@@ -173,7 +173,7 @@ struct spine {
 
 	bool numbering, stopping;
 	struct error failure;		/* status not ST_OK: the engine stops */
-	struct error store_failure;	/* the store thread's, valid once store_dead is set */
+	struct error store_failure;	/* the store's, valid once store_dead is set */
 	atomic_bool store_dead;
 	int64_t started_ms;
 	uint64_t drain_until_ns;
@@ -192,7 +192,9 @@ void spine_sources(const struct spine *s, struct catalogue_config *cc, struct ke
 enum status spine_new(struct spine **out, const struct config *c, int control_fd,
 		      struct error *e) must_use;
 void spine_free(struct spine *s);
-/* Threads that the spine feeds: workers, store thread, janitor. After recovery. */
+/* What the store tells the spine, on the store's thread. */
+struct store_sink spine_sink(struct spine *s);
+/* Threads that the spine feeds: workers, janitor. After recovery. */
 enum status spine_start(struct spine *s, struct error *e) must_use;
 /*
  * Runs until stop is set and everything accepted is settled or drain_ms passed. ST_OK: a clean end.

@@ -256,11 +256,22 @@ static enum status embedded_marks(struct store *store, void (*cb)(void *ctx,
 	return ST_OK;
 }
 
+static void embedded_take(struct store *store, struct batch *b)
+{
+	batchwriter_take(((struct embedded *)store)->batches, b);
+}
+
+static bool embedded_up(const struct store *store, uint64_t *retries)
+{
+	return batchwriter_up(((const struct embedded *)store)->batches, retries);
+}
+
 static void embedded_close(struct store *store)
 {
 	struct embedded *s = (struct embedded *)store;
 	struct error e = { 0 };
 
+	batchwriter_free(s->batches);
 	/* Not needed for safety: it spares the next start the reading. */
 	if (s->index != NULL && s->log.dir[0] != '\0' && flush(s, &e) != ST_OK)
 		log_warn("store", "%s", e.text);
@@ -276,8 +287,9 @@ static void embedded_close(struct store *store)
 
 static const struct store_ops ops = {
 	.name = "embedded",
-	.put = embedded_put, .link = embedded_link, .events = embedded_events,
-	.void_number = embedded_void, .marks = embedded_marks, .close = embedded_close,
+	.take = embedded_take, .up = embedded_up,
+	.link = embedded_link, .events = embedded_events, .void_number = embedded_void,
+	.marks = embedded_marks, .close = embedded_close,
 	.reader_open = embedded_reader_open, .reader_close = embedded_reader_close,
 	.get = embedded_get, .read = embedded_read,
 	.object = embedded_object, .list = embedded_list,
@@ -313,6 +325,8 @@ enum status store_embedded_open(struct store **out, const struct store_config *c
 		st = marks_witness(&s->marks, cfg->witness, e);
 	if (st == ST_OK)
 		st = reader_new(s, &s->self, e);
+	if (st == ST_OK && cfg->sink.done != NULL)
+		st = batchwriter_new(&s->batches, &s->store, embedded_put, &cfg->sink);
 	if (st != ST_OK) {
 		embedded_close(&s->store);
 		return st == ST_NOMEM ? error_set(e, st, "%s: no memory", cfg->dir) : st;

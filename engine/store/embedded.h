@@ -11,11 +11,13 @@
 #ifndef TRIEN_STORE_EMBEDDED_H
 #define TRIEN_STORE_EMBEDDED_H
 
+#include "store/batchwriter.h"
 #include "store/rows.h"
 #include "store/storelog.h"
 
 struct embedded {
 	struct store store;		/* first */
+	struct batchwriter *batches;	/* calls put; NULL: nothing is taken */
 	char dir[PATH_MAX];
 	pthread_mutex_t writer;		/* put, link, events, void_number, marks */
 	struct storelog log;
@@ -61,7 +63,10 @@ void embedded_drop(struct embedded *s);
 /* Room in memory for that many records; flushes the index if not. */
 enum status embedded_room(struct embedded *s, uint32_t records, struct error *e) must_use;
 
-/* results.c */
+/*
+ * results.c: one transaction, durable on return; sets each item's `stored`. ST_IO, ST_DAMAGED: for
+ * good; others may be tried again.
+ */
 enum status embedded_put(struct store *store, struct batch *b, int64_t now_ms, struct error *e);
 
 /* acts.c */

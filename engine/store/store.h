@@ -1,11 +1,12 @@
 /*
  * store.h - citizen data stores: one small table of functions, two makers (embedded here,
- * PostgreSQL in its own file).
+ * PostgreSQL in its own folder).
  *
- * put() is called by the store thread, link, events, void_number and marks by another one: the
- * maker serialises them; readers are opened per reading thread. Idempotent: the first stored wins;
- * a second result with the same (lane, sequence) is compared by case digest.
- * Only what put() has returned is ever shown (P4).
+ * Batches are handed over with take() and come back through the sink, from a thread of the
+ * store's own; link, events, void_number and marks are called by another one: the maker serialises
+ * them; readers are opened per reading thread. Idempotent: the first stored wins; a second result
+ * with the same (lane, sequence) is compared by case digest.
+ * Only what came back through done() is ever shown (P4).
  */
 #ifndef TRIEN_STORE_H
 #define TRIEN_STORE_H
@@ -15,7 +16,18 @@
 struct store;
 struct store_reader;
 
+/* Whom the store tells. On the store's own thread, one call at a time. */
+struct store_sink {
+	void *ctx;
+	/* b is the caller's again: every live item stands durable, each `stored` is set. */
+	void (*done)(void *ctx, struct batch *b);
+	/* It failed for good; no batch comes back any more, those taken stay taken. */
+	void (*failed)(void *ctx, const struct error *e);
+	int64_t (*now_ms)(void *ctx);	/* Unix, UTC: when a result is stored */
+};
+
 struct store_config {
+	struct store_sink sink;		/* done NULL: nothing will be taken */
 	const char *dir;		/* embedded: DATA/store */
 	uint32_t segment_bytes;		/* embedded: of a new store; 0: the default */
 	const char *witness;		/* a small file outside DATA/store and DATA/journal that
@@ -62,11 +74,14 @@ struct register_mark { char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
 struct store_ops {
 	const char *name;
 	/*
-	 * Stores items[0 … items_n) of b whose held == REASON_NONE: layers first, then results,
-	 * holdings, locators, register rows, counters, events, in one transaction. Sets each
-	 * item's `stored`. Durable on return. Writer thread.
+	 * Takes items[0 … items_n) of b whose held == REASON_NONE to be stored, in batches' order:
+	 * layers first, then results, holdings, locators, register rows, counters. Never blocks;
+	 * at most BATCHES_IN_FLIGHT_MAX are out. A store that is away or full keeps them and asks
+	 * again; what it refuses for ever of one item is that item's `held` (P8). Any one thread.
 	 */
-	enum status (*put)(struct store *s, struct batch *b, int64_t now_ms, struct error *e);
+	void (*take)(struct store *s, struct batch *b);
+	/* It answers now; how often it had to be asked again. Any thread. */
+	bool (*up)(const struct store *s, uint64_t *retries);
 	enum status (*link)(struct store *s, const struct holding_link *l, struct error *e);
 	/*
 	 * n events, at most BATCH_GET_MAX, durable with one write. ST_NOT_FOUND: one of the results
@@ -78,6 +93,7 @@ struct store_ops {
 	/* Highest number per register ever stored; walks with cb. Any time after open. */
 	enum status (*marks)(struct store *s, void (*cb)(void *ctx, const struct register_mark *m),
 			     void *ctx, struct error *e);
+	/* Nothing may be out that somebody still waits for. */
 	void (*close)(struct store *s);
 
 	enum status (*reader_open)(struct store *s, struct store_reader **r, struct error *e);

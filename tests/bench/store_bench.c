@@ -1,5 +1,5 @@
 /*
- * store_bench - the embedded store's put() against SQLite with the bytes in its tables.
+ * store_bench - what the embedded store takes, against SQLite with the bytes in its tables.
  *
  * The same results, columns, keys and durability: WAL, synchronous = FULL, one transaction a
  * batch of 128. Both in turns, on files that grow; medians over the rounds. Reads are measured on
@@ -17,6 +17,7 @@
 #include "store/framewalk.h"
 #include "store/store.h"
 #include "storecase.h"
+#include "storewait.h"
 #include "tmpdir.h"
 
 #define BATCH 128u
@@ -210,6 +211,7 @@ struct bench {
 	struct tmpdir tmp;
 	struct storecase sc;
 	struct store *store;
+	struct storewait wait;
 	struct plain plain;
 	uint32_t rounds, per_round;
 	struct cost ours[ROUNDS_MAX], theirs[ROUNDS_MAX];
@@ -223,12 +225,11 @@ static void round_run(struct bench *b, uint32_t round)
 
 	for (uint32_t k = first; k < first + b->per_round; k += BATCH) {
 		int64_t now_ms = STORECASE_BASE_MS + k;
-		struct error e = { 0 };
 		struct cost from;
 
 		storecase_fill(&b->sc, k, BATCH);
 		from = now();
-		must(b->store->ops->put(b->store, b->sc.b, now_ms, &e) == ST_OK, e.text);
+		must(storewait_put(&b->wait, b->store, b->sc.b) == ST_OK, b->wait.error.text);
 		add_since(&b->ours[round], from);
 		from = now();
 		plain_put(&b->plain, b->sc.b, now_ms);
@@ -390,6 +391,7 @@ int main(int argc, char **argv)
 	snprintf(dir, sizeof(dir), "%s/store", b.tmp.path);
 	snprintf(witness, sizeof(witness), "%s/witness", b.tmp.path);
 	snprintf(plain, sizeof(plain), "%s/plain.db", b.tmp.path);
+	cfg.sink = storewait_sink(&b.wait, STORECASE_BASE_MS);
 	cfg.dir = dir;
 	cfg.witness = witness;
 	must(store_embedded_open(&b.store, &cfg, &e) == ST_OK, e.text);

@@ -23,6 +23,7 @@
 #include "shell.h"
 #include "store/store.h"
 #include "storecase.h"
+#include "storewait.h"
 #include "tmpdir.h"
 
 #define SEGMENT_BYTES (256 * 1024)
@@ -35,6 +36,7 @@ struct fixture {
 	struct io *io;
 	struct journal *j;
 	struct store *s;
+	struct storewait wait;
 	uint32_t newest, stored;	/* what the journal says at replay */
 	atomic_uint done, stop;
 };
@@ -56,7 +58,8 @@ static void open_data(struct fixture *f, const char *data)
 {
 	struct journal_config jc = { .dir = f->journal, .segment_bytes = SEGMENT_BYTES,
 				     .slots = SLOTS, .depth = 2 };
-	struct store_config sc = { .dir = f->store, .segment_bytes = 1024 * 1024 };
+	struct store_config sc = { .sink = storewait_sink(&f->wait, STORECASE_BASE_MS),
+				   .dir = f->store, .segment_bytes = 1024 * 1024 };
 	struct error e = { 0 };
 
 	snprintf(f->journal, sizeof(f->journal), "%s/journal", data);
@@ -95,11 +98,9 @@ static void note(struct fixture *f, uint8_t type, uint32_t k, size_t n)
 /* Result k: durable in the journal, then in the store, and now and then the journal says so. */
 static void issue(struct fixture *f, uint32_t k)
 {
-	struct error e = { 0 };
-
 	note(f, RECORD_ACCEPTED, k, 1200);
 	storecase_fill(&f->sc, k, 1);
-	assert_int_equal(f->s->ops->put(f->s, f->sc.b, STORECASE_BASE_MS, &e), ST_OK);
+	assert_int_equal(storewait_put(&f->wait, f->s, f->sc.b), ST_OK);
 	if (k % 4 == 0)
 		note(f, RECORD_STORED_UP_TO, k, 4);
 }

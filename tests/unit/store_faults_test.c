@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "shell.h"
-#include "store/store.h"
+#include "store/embedded.h"
 #include "storecase.h"
 #include "tmpdir.h"
 
@@ -94,7 +94,7 @@ static enum status put_some(struct fixture *f, uint32_t first, uint32_t n)
 	struct error e = { 0 };
 
 	storecase_fill(&f->sc, first, n);
-	return f->store->ops->put(f->store, f->sc.b, NOW_MS, &e);
+	return embedded_put(f->store, f->sc.b, NOW_MS, &e);
 }
 
 static void put(struct fixture *f, uint32_t first, uint32_t n)

@@ -13,6 +13,7 @@
 #include "shell.h"
 #include "store/stored.h"
 #include "storecase.h"
+#include "storewait.h"
 #include "tmpdir.h"
 
 #define NOW_MS (STORECASE_BASE_MS + 1000000)
@@ -23,12 +24,13 @@ struct fixture {
 	struct storecase sc;
 	struct store *store;
 	struct store_reader *reader;
+	struct storewait wait;
 };
 
 static void open_store(struct fixture *f)
 {
-	struct store_config cfg = { .dir = f->dir, .witness = f->witness,
-				    .segment_bytes = 1024 * 1024 };
+	struct store_config cfg = { .sink = storewait_sink(&f->wait, NOW_MS), .dir = f->dir,
+				    .witness = f->witness, .segment_bytes = 1024 * 1024 };
 	struct error e = { 0 };
 
 	if (store_embedded_open(&f->store, &cfg, &e) != ST_OK)
@@ -71,9 +73,7 @@ static int teardown(void **state)
 
 static enum status put_batch(struct fixture *f)
 {
-	struct error e = { 0 };
-
-	return f->store->ops->put(f->store, f->sc.b, NOW_MS, &e);
+	return storewait_put(&f->wait, f->store, f->sc.b);
 }
 
 static void put(struct fixture *f, uint32_t first, uint32_t n)
