@@ -1,0 +1,50 @@
+/*
+ * servers.h - which PostgreSQL server holds which lanes, and how one connects to it. Inside
+ * store/postgres only, and for `trien store`.
+ *
+ * A server is one text of the setting `postgres`: libpq's connection string, and in front of it the
+ * lanes that lie there:
+ *
+ *	lanes=0-15,32-47 host=/run/postgresql dbname=trien user=trien
+ *
+ * Without `lanes` it is the only server and holds all. A server is a unix socket's folder or has a
+ * hostaddr: libpq resolves names while the caller waits.
+ */
+#ifndef TRIEN_STORE_POSTGRES_SERVERS_H
+#define TRIEN_STORE_POSTGRES_SERVERS_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "limits.h"
+
+#define PG_SERVERS_MAX 8
+#define PG_CONNINFO_BYTES_MAX 512
+
+struct pg_servers {
+	uint8_t n;
+	uint8_t of_lane[LANES];		/* server that holds it */
+	bool citus;			/* a transaction stays within a lane */
+	/* Holds passwords: never in a log or an error. */
+	char conninfo[PG_SERVERS_MAX][PG_CONNINFO_BYTES_MAX];
+	/* User of connections that only read; "": the same one. */
+	char reader[CODE_BYTES_MAX + 1];
+};
+
+/*
+ * ST_INVALID: a text is malformed, a lane has no server or two, a server is given by a name. The
+ * error names the server by its place in the list, from 1.
+ */
+enum status pg_servers_read(struct pg_servers *s, const char *const *texts, uint32_t n, bool citus,
+			    const char *reader, struct error *e) must_use;
+
+/*
+ * Begins to connect, as PQconnectStart(); NULL: memory. options: "-c name=value …" for the
+ * session. The caller drives it with PQconnectPoll() and ends it with PQfinish().
+ */
+PGconn *pg_server_start(const struct pg_servers *s, uint8_t server, bool reads,
+			const char *options);
+
+#endif

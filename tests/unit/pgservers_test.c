@@ -1,0 +1,98 @@
+/* Which texts say how lanes lie on servers, and which are refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "store/postgres/servers.h"
+
+static struct pg_servers s;
+static struct error e;
+
+static enum status read_all(const char *const *texts, uint32_t n)
+{
+	e = (struct error){ 0 };
+	return pg_servers_read(&s, texts, n, false, "", &e);
+}
+
+static enum status read_one(const char *text)
+{
+	return read_all(&text, 1);
+}
+
+static void test_one_holds_all(void **state)
+{
+	assert_int_equal(read_one("host=/run/postgresql dbname=trien"), ST_OK);
+	assert_int_equal(s.n, 1);
+	for (uint32_t lane = 0; lane < LANES; lane++)
+		assert_int_equal(s.of_lane[lane], 0);
+	assert_string_equal(s.conninfo[0], "host=/run/postgresql dbname=trien");
+	assert_int_equal(read_one("lanes=0-63 host=/run/postgresql"), ST_OK);
+	assert_int_equal(read_one("postgresql://trien@/trien?host=/run/postgresql"), ST_OK);
+	assert_int_equal(read_one("hostaddr=192.0.2.1 host=db.example"), ST_OK);
+}
+
+static void test_lanes_are_spread(void **state)
+{
+	const char *const two[] = { "lanes=0-15,32,40-63 host=/a", "lanes=16-31,33-39 host=/b" };
+
+	assert_int_equal(read_all(two, 2), ST_OK);
+	assert_int_equal(s.of_lane[15], 0);
+	assert_int_equal(s.of_lane[16], 1);
+	assert_int_equal(s.of_lane[32], 0);
+	assert_int_equal(s.of_lane[39], 1);
+	assert_int_equal(s.of_lane[63], 0);
+	assert_string_equal(s.conninfo[1], "host=/b");
+}
+
+static void test_each_lane_once(void **state)
+{
+	const char *const missing[] = { "lanes=0-30 host=/a", "lanes=32-63 host=/b" };
+	const char *const twice[] = { "lanes=0-32 host=/a", "lanes=32-63 host=/b" };
+	const char *const silent[] = { "host=/a", "host=/b" };
+
+	assert_int_equal(read_all(missing, 2), ST_INVALID);
+	assert_non_null(strstr(e.text, "lane 31"));
+	assert_int_equal(read_all(twice, 2), ST_INVALID);
+	assert_non_null(strstr(e.text, "lane 32 is at servers 1 and 2"));
+	assert_int_equal(read_all(silent, 2), ST_INVALID);
+	assert_int_equal(read_all(NULL, 0), ST_INVALID);
+}
+
+static void test_refused(void **state)
+{
+	static const char *const bad[] = {
+		"lanes=0-64 host=/a", "lanes= host=/a", "lanes=5-3 host=/a", "lanes=0-63",
+		"lanes=0-63x host=/a", "lanes=0-63, host=/a", "lanes=-1 host=/a", "hast=/a",
+		"host=db.example", "host=/a options=-cfsync=off", "lanes=0-63 host='/a",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(read_one(bad[i]), ST_INVALID);
+		assert_true(e.text[0] != '\0');
+	}
+}
+
+static void test_no_password_in_errors(void **state)
+{
+	assert_int_equal(read_one("password=geheim host=db.example"), ST_INVALID);
+	assert_null(strstr(e.text, "geheim"));
+	assert_int_equal(read_one("password='geheim host=/a"), ST_INVALID);
+	assert_null(strstr(e.text, "geheim"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_holds_all),
+		cmocka_unit_test(test_lanes_are_spread),
+		cmocka_unit_test(test_each_lane_once),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_no_password_in_errors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
