@@ -413,14 +413,7 @@ static void on_closed(struct tag *t, bool ok)
 
 void call_queue(struct call *c)
 {
-	int turn = TURN_NONE;
-
-	/* While it runs somewhere, it is only noted: the reader that runs it looks afterwards. */
-	while (!atomic_compare_exchange_weak(&c->turn, &turn,
-					     turn == TURN_NONE ? TURN_QUEUED : TURN_AGAIN))
-		if (turn == TURN_QUEUED || turn == TURN_AGAIN)
-			return;
-	if (turn != TURN_NONE)
+	if (!turn_ask(&c->turn))
 		return;
 	call_ref(c);
 	/* Every live call stands in the queue once at most, and the queue holds as many. */

@@ -39,18 +39,11 @@ static void *read_main(void *arg)
 	struct call *c;
 
 	while ((c = queue_wait(r->in->jobs, -1)) != NULL) {
-		int turn = TURN_RUNNING;
-
-		atomic_store(&c->turn, TURN_RUNNING);
+		turn_begin(&c->turn);
 		arena_reset(&r->scratch);
 		c->m->work(c, r);
-		if (atomic_compare_exchange_strong(&c->turn, &turn, TURN_NONE)) {
-			call_unref(c);
-			continue;
-		}
-		/* It was queued meanwhile: once more, behind those who wait. */
-		atomic_store(&c->turn, TURN_QUEUED);
-		if (queue_push(r->in->jobs, c) != ST_OK)
+		/* Once more: behind those who wait. */
+		if (!turn_end(&c->turn) || queue_push(r->in->jobs, c) != ST_OK)
 			call_unref(c);
 	}
 	return NULL;

@@ -20,6 +20,7 @@
 #include "intake/intake.h"
 #include "intake/principals.h"
 #include "intake/slots.h"
+#include "intake/turn.h"
 
 #define CALLS_LIVE_MAX 4096		/* beyond: refused at once */
 #define INTAKE_THREADS_MAX 8
@@ -31,9 +32,6 @@
 struct call;
 struct noting;
 struct read_thread;
-
-/* Where a call stands with the readers: its work() runs on one of them at a time. */
-enum turn { TURN_NONE, TURN_QUEUED, TURN_RUNNING, TURN_AGAIN };
 
 /* A gRPC thread. */
 struct worker {
@@ -82,7 +80,7 @@ struct call {
 	struct tag on_request, on_message, on_sent, on_finished, on_closed;
 	int cancelled_out;
 	atomic_bool cancelled;
-	atomic_int turn;		/* enum turn */
+	struct turn turn;		/* of the readers */
 	atomic_uint refs;
 	bool headers_sent;
 	struct principals *principals;

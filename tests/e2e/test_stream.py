@@ -101,3 +101,20 @@ def test_watch_by_id_and_unknown_ids(stubs):
     with pytest.raises(grpc.RpcError) as e:
         list(stubs.issuance.WatchResults(m.WatchResultsRequest(), timeout=10))
     assert e.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_each_of_many_watches_gets_its_end(stubs):
+    """Readers are few, wakes are many: no change may fall between two of them."""
+    m = harness.modules()["issuance"]
+    for _ in range(12):
+        cases = [case() for _ in range(64)]
+        for c in cases:
+            c.results.add().CopyFrom(c.results[0])
+            c.results[1].ordinal = 1
+        watches = [stubs.issuance.WatchResults(m.WatchResultsRequest(
+            cases=[m.CaseName(unit=UNITS[0], code=c.code)]), timeout=30) for c in cases]
+        for i in range(0, 64, 4):
+            send(stubs, cases[i:i + 4])
+        for c, watch in zip(cases, watches):
+            assert {(x.case_code, x.ordinal) for x in watch if x.state == 6} == {
+                (c.code, 0), (c.code, 1)}
