@@ -33,6 +33,12 @@ struct store_config {
 	const char *witness;		/* a small file outside DATA/store and DATA/journal that
 					 * remembers the highest number per register, so that a
 					 * restored snapshot is noticed; NULL: none */
+	/* PostgreSQL: servers as the setting `postgres` names them (postgres/servers.h) */
+	const char *const *postgres;
+	uint32_t postgres_n;
+	uint32_t connections;		/* that write, a server */
+	bool citus;			/* no transaction over several lanes */
+	const char *reader;		/* user of connections that only read; "": the same */
 };
 
 /* A holding, most recent first. result.case_bytes is empty: get() has it. */
@@ -135,6 +141,12 @@ struct store_ops {
 struct store { const struct store_ops *ops; };	/* first member of each maker's struct */
 
 enum status store_embedded_open(struct store **s, const struct store_config *cfg,
+				struct error *e) must_use;
+/*
+ * ST_UNAVAILABLE: a server is away, nothing is known of what it holds; ST_PRECONDITION: its schema
+ * is not this program's.
+ */
+enum status store_postgres_open(struct store **s, const struct store_config *cfg,
 				struct error *e) must_use;
 
 /* Offline tools on an embedded store's folder (engine stopped). report: one line per finding. */

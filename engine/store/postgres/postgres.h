@@ -1,0 +1,88 @@
+/*
+ * postgres.h - what the files of the PostgreSQL store share. Inside store/postgres only.
+ *
+ *	take ──▶ inbox ──▶ driver thread: parts over N connections a server ──▶ done, failed
+ *	reader threads ──▶ connections of their own, blocking
+ *	janitor ──▶ link, events, void, marks: one connection a server, blocking, under a lock
+ *
+ * The driver has an io of its own (io_uring or posix) and polls its sockets there with one-shot
+ * polls. Not the spine's: encoding two megabytes of arrays must not hold up a journal write.
+ * Text of server errors may repeat a row's values: logs get the SQLSTATE and the statement's
+ * name, never more (P9).
+ */
+#ifndef TRIEN_STORE_POSTGRES_POSTGRES_H
+#define TRIEN_STORE_POSTGRES_POSTGRES_H
+
+#include "store/postgres/servers.h"
+#include "store/stored.h"
+
+struct pg_driver;		/* driver.h: what take() feeds */
+struct pg_acts;			/* acts.c */
+struct pg_layers;		/* layers.c: shared bytes by hash, for readers */
+
+struct postgres {
+	struct store store;	/* first */
+	struct pg_servers servers;
+	struct pg_driver *driver;	/* NULL: nothing is taken */
+	struct pg_acts *acts;
+	struct pg_layers *layers;
+};
+
+/* ---- keys.c: what writing and reading must agree on ---- */
+
+/* Lanes of rows that belong to no holder: SHA-256 of ('R', unit, register), of ('U', unit). */
+uint8_t pg_lane_register(struct slice unit, struct slice code);
+uint8_t pg_lane_unit(struct slice unit);
+/* The column `crc` of result, voided and event (layers empty for these two). */
+int32_t pg_crc(uint8_t lane, uint64_t sequence, struct slice layers, struct slice record);
+/* timestamptz in binary: microseconds since 2000-01-01. */
+static inline int64_t pg_time(int64_t unix_ms) { return (unix_ms - 946684800000LL) * 1000; }
+static inline int64_t pg_unix_ms(int64_t time) { return time / 1000 + 946684800000LL; }
+
+/* The class of an error decides what is done about it. */
+enum pg_failure {
+	PG_RETRY,		/* 08, 40, 53, 57, 25006, 55P03; or the connection was lost */
+	PG_PARTITION,		/* 23514: the month of a row is missing */
+	PG_ROW			/* of a row or of our making: asking again would not help */
+};
+enum pg_failure pg_failure_of(const char *sqlstate);	/* NULL, "": a lost connection's */
+
+/* ---- schema.c ---- */
+
+/*
+ * Is the server's schema the one that this program knows? Connects, blocking. ST_UNAVAILABLE: the
+ * server is away; ST_PRECONDITION: none, an older or a newer one; the error says what to do.
+ */
+enum status pg_schema_check(const struct pg_servers *s, uint8_t server, struct error *e) must_use;
+
+/* ---- acts.c: under a lock of their own; ST_UNAVAILABLE: a server is away, ask again ---- */
+
+enum status pg_acts_open(struct postgres *p, struct error *e) must_use;
+void pg_acts_close(struct postgres *p);	/* pg_acts_open() failed or was not called: nothing */
+enum status pg_link(struct store *store, const struct holding_link *l, struct error *e);
+enum status pg_events(struct store *store, const struct result_event *v, uint32_t n,
+		      struct error *e);
+enum status pg_void(struct store *store, const struct void_entry *v, struct error *e);
+enum status pg_marks(struct store *store, void (*cb)(void *ctx, const struct register_mark *m),
+		     void *ctx, struct error *e);
+
+/* ---- reader.c, layers.c ---- */
+
+enum status pg_layers_open(struct postgres *p, struct error *e) must_use;
+void pg_layers_close(struct postgres *p);	/* likewise */
+enum status pg_reader_open(struct store *store, struct store_reader **r, struct error *e);
+void pg_reader_close(struct store_reader *r);
+enum status pg_get(struct store_reader *r, uint8_t lane, uint64_t sequence,
+		   struct result_view *out);
+enum status pg_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
+		    uint8_t *buf, size_t *n);
+enum status pg_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],
+		      struct slice *out);
+enum status pg_list(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
+		    uint32_t max, struct holding_view *out, uint32_t *n);
+enum status pg_find_case(struct store_reader *r, struct slice unit, struct slice code,
+			 uint32_t max, uint8_t *lanes, uint64_t *sequences, uint32_t *n);
+enum status pg_find_number(struct store_reader *r, struct slice unit, struct slice register_code,
+			   uint32_t year, uint64_t number, uint8_t *lane, uint64_t *sequence);
+
+#endif
