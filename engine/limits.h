@@ -67,6 +67,8 @@
 
 /* ---- time ---- */
 #define CLOCK_STEP_MS_MAX 1000			/* a bigger step back stops numbering */
+#define ENDING_MS_MAX 2000			/* a killed engine may take so long to end */
+#define ENDING_STEP_MS 50
 #define SIGN_REPLAY_MS_MAX (10 * 60 * 1000)	/* older: a new signing time through the journal */
 
 /* ---- lanes and identities ---- */

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -48,18 +49,36 @@ enum status door_open(struct door **out, struct intake *in, struct error *e)
 	return ST_OK;
 }
 
-/* A socket file that nobody answers on is left over from a crash; one that answers is an engine. */
-static enum status clear_path(const struct sockaddr_un *addr, struct error *e)
+/* Does somebody listen? 1, 0, or -1: no socket can be made. */
+static int answered(const struct sockaddr_un *addr)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct stat st;
 	int rc;
 
 	if (fd < 0)
-		return error_set(e, ST_IO, "unix socket: %s", strerror(errno));
+		return -1;
 	rc = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
 	close(fd);
-	if (rc == 0)
+	return rc == 0;
+}
+
+/*
+ * A socket file that nobody answers on is left over from a crash; one that answers is an engine,
+ * but perhaps a killed one that has not quite ended.
+ */
+static enum status clear_path(const struct sockaddr_un *addr, struct error *e)
+{
+	const struct timespec pause = { .tv_nsec = ENDING_STEP_MS * 1000000 };
+	int rc = answered(addr);
+	struct stat st;
+
+	for (uint32_t ms = 0; rc == 1 && ms < ENDING_MS_MAX; ms += ENDING_STEP_MS) {
+		nanosleep(&pause, NULL);
+		rc = answered(addr);
+	}
+	if (rc < 0)
+		return error_set(e, ST_IO, "unix socket: %s", strerror(errno));
+	if (rc == 1)
 		return error_set(e, ST_UNAVAILABLE, "unix:%s: another engine listens here; stop it "
 				 "first", addr->sun_path);
 	if (lstat(addr->sun_path, &st) == 0 && !S_ISSOCK(st.st_mode))

@@ -1,8 +1,10 @@
 """Whatever dies: nothing acknowledged is lost, nothing is issued twice, no number changes."""
+import fcntl
 import os
 import random
 import shutil
 import signal
+import socket
 import threading
 import time
 
@@ -326,3 +328,21 @@ def test_logs_hold_no_personal_data(engine):
     text = engine.log_path.read_text() + str(answer.rejects)
     for word in ("Bí Mật", "001099123456", "Kín", "Lộ Liễu", "001099654321"):
         assert word not in text.replace(bad.code, "")
+
+
+def test_what_is_left_of_a_killed_engine_may_take_a_moment(engine):
+    """A killed process's last threads keep its socket and its lock a little longer than its pid."""
+    folder = engine.data / "journal"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / "lock").open("w") as lock, socket.socket(socket.AF_UNIX) as door:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        door.bind(str(engine.data / "engine.sock"))
+        door.listen()
+        engine.start(ready=False)
+        time.sleep(0.4)
+        door.close()
+        time.sleep(0.4)
+        assert "ready on" not in engine.log()
+    harness.wait_for(engine.is_ready, 40)
+    engine.open_registers()
+    assert send(engine.stubs(), [case()]).accepted == 1
