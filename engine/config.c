@@ -19,7 +19,7 @@ struct setting {
 	enum type type;
 	size_t offset;
 	const char *fallback;		/* "@x" = DATA/x, "^x" = DATAx */
-	uint32_t min, max;
+	uint32_t min, max;		/* LIST: min is the offset of its number of entries */
 	const char *help;
 };
 
@@ -32,7 +32,7 @@ static const struct setting settings[] = {
 	{ "certs", TEXT, AT(certs), "@certs", 0, 0, "certificates, CRLs, keys.json" },
 	{ "principals", TEXT, AT(principals), "@principals.json", 0, 0, "who may call" },
 	{ "passphrase_file", TEXT, AT(passphrase_file), "", 0, 0, "passphrase of encrypted keys" },
-	{ "listen", LIST, AT(listen), "@engine.sock", 0, 0, "unix:PATH or HOST:PORT" },
+	{ "listen", LIST, AT(listen), "@engine.sock", AT(listen_n), 0, "unix:PATH or HOST:PORT" },
 	{ "insecure_loopback", TEXT, AT(insecure_loopback), "", 0, 0,
 	  "principal of clear-text loopback callers" },
 	{ "tls_cert", TEXT, AT(tls_cert), "", 0, 0, "server certificate chain, PEM" },
@@ -48,7 +48,15 @@ static const struct setting settings[] = {
 	{ "font_italic", TEXT, AT(font_italic), "", 0, 0, "" },
 	{ "font_bold_italic", TEXT, AT(font_bold_italic), "", 0, 0, "" },
 	{ "log_level", TEXT, AT(log_level), "info", 0, 0, "debug, info, warn, error" },
-	{ "store", TEXT, AT(store), "embedded", 0, 0, "embedded" },
+	{ "store", TEXT, AT(store), "embedded", 0, 0, "embedded, postgres" },
+	{ "postgres", LIST, AT(postgres), "", AT(postgres_n), 0,
+	  "servers, as in lanes=0-31 host=/run/postgresql dbname=trien" },
+	{ "postgres_connections", COUNT, AT(postgres_connections), "2", 1, 16,
+	  "that write, a server" },
+	{ "postgres_distribution", TEXT, AT(postgres_distribution), "plain", 0, 0,
+	  "plain, citus" },
+	{ "postgres_reader", TEXT, AT(postgres_reader), "", 0, 0,
+	  "user of connections that only read; empty = the same" },
 	{ "io", TEXT, AT(io), "auto", 0, 0, "auto, uring, posix" },
 	{ "development", BOOL, AT(development), "false", 0, 0,
 	  "development CA: marked on each page" },
@@ -80,8 +88,7 @@ static const char *const origin_names[] = { "default", "file", "environment", "f
 /* The values before they are typed. */
 struct raw {
 	const char *text[SETTINGS];
-	const char *list[CONFIG_LIST_MAX];
-	uint32_t list_n;
+	struct { const char *of[CONFIG_LIST_MAX]; uint32_t n; } list[SETTINGS];	/* of LISTs */
 };
 
 static int setting_find(const char *name, size_t n)
@@ -141,9 +148,9 @@ static void raw_set(struct raw *raw, size_t i, const char *text, enum config_ori
 {
 	if (settings[i].type == LIST) {
 		if (origins[i] != origin)
-			raw->list_n = 0;
-		if (raw->list_n < CONFIG_LIST_MAX)
-			raw->list[raw->list_n++] = text;
+			raw->list[i].n = 0;
+		if (raw->list[i].n < CONFIG_LIST_MAX)
+			raw->list[i].of[raw->list[i].n++] = text;
 	} else {
 		raw->text[i] = text;
 	}
@@ -295,6 +302,19 @@ static const char *below_data(const struct config *c, const char *text, const ch
 	return path;
 }
 
+static void apply_list(struct config *c, const struct raw *raw, size_t i)
+{
+	const struct setting *s = &settings[i];
+	const char **out = (const char **)((char *)c + s->offset);
+	uint32_t *n = (uint32_t *)((char *)c + s->min);
+
+	*n = raw->list[i].n;
+	for (uint32_t k = 0; k < *n; k++)
+		out[k] = raw->list[i].of[k];
+	if (*n == 0 && s->fallback[0] != '\0')
+		out[(*n)++] = below_data(c, s->fallback, "unix:");
+}
+
 static enum status apply(struct config *c, const struct raw *raw, struct error *e)
 {
 	enum status st = ST_OK;
@@ -315,11 +335,7 @@ static enum status apply(struct config *c, const struct raw *raw, struct error *
 			st = parse_bool(s, text, at, e);
 			break;
 		case LIST:
-			c->listen_n = raw->list_n;
-			for (uint32_t k = 0; k < raw->list_n; k++)
-				c->listen[k] = raw->list[k];
-			if (c->listen_n == 0)
-				c->listen[c->listen_n++] = below_data(c, s->fallback, "unix:");
+			apply_list(c, raw, i);
 			break;
 		}
 	}
@@ -339,7 +355,8 @@ static enum status one_of(const char *name, const char *value, const char *const
 static enum status check(const struct config *c, struct error *e)
 {
 	static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
-	static const char *const stores[] = { "embedded", NULL };
+	static const char *const stores[] = { "embedded", "postgres", NULL };
+	static const char *const distributions[] = { "plain", "citus", NULL };
 	static const char *const ios[] = { "auto", "uring", "posix", NULL };
 	enum status st = one_of("log_level", c->log_level, levels, e);
 
@@ -347,6 +364,11 @@ static enum status check(const struct config *c, struct error *e)
 		st = one_of("store", c->store, stores, e);
 	if (st == ST_OK)
 		st = one_of("io", c->io, ios, e);
+	if (st == ST_OK)
+		st = one_of("postgres_distribution", c->postgres_distribution, distributions, e);
+	if (st == ST_OK && strcmp(c->store, "postgres") == 0 && c->postgres_n == 0)
+		st = error_set(e, ST_INVALID, "store = postgres: name a server, as in "
+			       "postgres = {\"host=/run/postgresql dbname=trien\"}");
 	if (st == ST_OK && (c->tls_cert[0] == '\0') != (c->tls_key[0] == '\0'))
 		st = error_set(e, ST_INVALID, "tls_cert and tls_key must be given together");
 	if (st == ST_OK && c->tls_cert[0] != '\0' && c->tls_client_ca[0] == '\0')
@@ -387,6 +409,23 @@ enum status config_load(struct config *c, int argc, char **argv, struct error *e
 	return st == ST_OK ? check(c, e) : st;
 }
 
+/* A connection string may hold a password, in one of two forms. */
+static const char *without_secret(const char *text)
+{
+	return strstr(text, "password") != NULL || strstr(text, "://") != NULL ? "..." : text;
+}
+
+static void print_list(const struct config *c, const struct setting *s, FILE *out, bool json)
+{
+	const char *const *at = (const char *const *)((const char *)c + s->offset);
+	uint32_t n = *(const uint32_t *)((const char *)c + s->min);
+
+	fputs(json ? "[" : "{", out);
+	for (uint32_t k = 0; k < n; k++)
+		fprintf(out, "%s\"%s\"", k > 0 ? ", " : "", without_secret(at[k]));
+	fputs(json ? "]" : "}", out);
+}
+
 static void print_value(const struct config *c, const struct setting *s, FILE *out, bool json)
 {
 	const void *at = (const char *)c + s->offset;
@@ -402,10 +441,7 @@ static void print_value(const struct config *c, const struct setting *s, FILE *o
 		fputs(*(const bool *)at ? "true" : "false", out);
 		break;
 	case LIST:
-		fputs(json ? "[" : "{", out);
-		for (uint32_t k = 0; k < c->listen_n; k++)
-			fprintf(out, "%s\"%s\"", k > 0 ? ", " : "", c->listen[k]);
-		fputs(json ? "]" : "}", out);
+		print_list(c, s, out, json);
 		break;
 	}
 }

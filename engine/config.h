@@ -35,7 +35,12 @@ struct config {
 	const char *verify_host;	/* permanent host in QR codes, "HTTPS://…" in capitals */
 	const char *font_regular, *font_bold, *font_italic, *font_bold_italic;
 	const char *log_level;
-	const char *store;		/* "embedded" */
+	const char *store;		/* "embedded", "postgres" */
+	const char *postgres[CONFIG_LIST_MAX];	/* servers: store/postgres/servers.h */
+	uint32_t postgres_n;
+	uint32_t postgres_connections;	/* that write, a server */
+	const char *postgres_distribution;	/* "plain", "citus" */
+	const char *postgres_reader;	/* user of connections that only read; "" = the same */
 	const char *io;			/* "auto", "uring", "posix" */
 	bool development;		/* development CA: every page says so */
 	uint32_t engine;		/* 0–255, part of every sequence */

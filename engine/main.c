@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "config.h"
 #include "signer/signer.h"
+#include "store/postgres/servers.h"
 #include "supervisor.h"
 
 static int serve(int argc, char **argv);
@@ -90,6 +91,18 @@ static bool flag_take(int *argc, char **argv, const char *flag)
 	return false;
 }
 
+/* What only the store can tell of its setting. */
+static enum status servers_check(const struct config *c, struct error *e)
+{
+	struct pg_servers servers;
+
+	if (strcmp(c->store, "postgres") != 0)
+		return ST_OK;
+	return pg_servers_read(&servers, c->postgres, c->postgres_n,
+			       strcmp(c->postgres_distribution, "citus") == 0, c->postgres_reader,
+			       e);
+}
+
 static int serve(int argc, char **argv)
 {
 	bool check = flag_take(&argc, argv, "--check-config");
@@ -103,7 +116,7 @@ static int serve(int argc, char **argv)
 	sigemptyset(&hup);
 	sigaddset(&hup, SIGHUP);
 	sigprocmask(SIG_BLOCK, &hup, NULL);
-	if (config_load(&c, argc, argv, &e) != ST_OK) {
+	if (config_load(&c, argc, argv, &e) != ST_OK || servers_check(&c, &e) != ST_OK) {
 		fprintf(stderr, "trien serve: %s\n", e.text);
 		return EX_CONFIG;
 	}
