@@ -260,6 +260,8 @@ static void unary_message(struct call *c, bool ok)
 		call_drop(c);
 	else if (c->request == NULL)
 		call_refuse(c, FAULT_MALFORMED, "", "there is no message");
+	else if (atomic_load(&c->in->stopping) && !c->m->anonymous)
+		call_refuse(c, FAULT_STOPPING, "", "%s", "");
 	else if (call_late(c))
 		call_refuse(c, FAULT_DEADLINE_PASSED, "", "%s", "");
 	else if (c->m->run != NULL)

@@ -97,9 +97,7 @@ void health_watch_run(struct call *c)
 		return;
 	}
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_mutex_lock(&c->in->lock);
 	c->state = h;
-	pthread_mutex_unlock(&c->in->lock);
 	advance(c);
 }
 

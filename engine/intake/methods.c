@@ -15,8 +15,9 @@ const struct method methods[] = {
 	{ ISSUANCE "SubmitStream", MAY_SUBMIT, 8, .begin = stream_begin, .message = stream_message,
 	  .work = stream_work, .sent = stream_sent, .closed = stream_closed, .stop = stream_stop,
 	  .free = stream_free },
-	{ ISSUANCE "WatchResults", MAY_SUBMIT | READERS, 8, .work = watch_work, .sent = watch_sent,
-	  .closed = watch_closed, .stop = watch_stop, .free = watch_free },
+	{ ISSUANCE "WatchResults", MAY_SUBMIT | READERS, 8, .run = watch_run,
+	  .work = watch_work, .sent = watch_sent, .closed = watch_closed, .stop = watch_stop,
+	  .free = watch_free },
 	{ ISSUANCE "LinkHolder", MAY_SUBMIT | MAY_REGISTRY, 4, .work = link_work,
 	  .free = operate_free },
 

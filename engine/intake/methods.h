@@ -23,6 +23,7 @@ void reflection_sent(struct call *c, bool ok);
 void reflection_stop(struct call *c);
 
 /* watch.c */
+void watch_run(struct call *c);
 void watch_work(struct call *c, struct read_thread *r);
 void watch_sent(struct call *c, bool ok);
 void watch_closed(struct call *c);

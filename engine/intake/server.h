@@ -86,7 +86,9 @@ struct call {
 	struct principals *principals;
 	struct principal *principal;
 	bool listed;
-	void *state;			/* the method's */
+	/* The method's. Where it has closed() or stop(), its gRPC thread sets it, once; they may
+	 * come earlier and find NULL. */
+	void *_Atomic state;
 	struct noting *noting;		/* reuse.c: the purpose of this read, noted; else NULL */
 	struct call *prev, *next;	/* live calls, under intake.lock */
 };

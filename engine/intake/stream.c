@@ -48,10 +48,10 @@ void stream_begin(struct call *c)
 	}
 	pthread_mutex_init(&s->lock, NULL);
 	s->receiving = true;
-	pthread_mutex_lock(&c->in->lock);
 	c->state = s;
-	pthread_mutex_unlock(&c->in->lock);
 	call_receive(c);
+	/* The engine's stop may have come before there was anything to tell it to. */
+	stream_stop(c);
 }
 
 void stream_free(struct call *c)

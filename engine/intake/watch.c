@@ -27,7 +27,7 @@ struct watching {
 	uint32_t next_present;		/* entries whose present state was not sent yet */
 	struct state_change changes[TAKE_MAX];
 	uint32_t changes_n, next_change;
-	bool cut;
+	bool begun, cut;
 	atomic_bool sending;
 };
 
@@ -143,7 +143,7 @@ static bool begin(struct call *c, struct read_thread *r)
 	const Trien__V1__WatchResultsRequest *q =
 		read_request(c, r, &trien__v1__watch_results_request__descriptor);
 	size_t n = q == NULL ? 0 : q->n_cases + q->n_result_ids;
-	struct watching *w;
+	struct watching *w = c->state;
 	enum status st;
 
 	if (q == NULL)
@@ -153,15 +153,11 @@ static bool begin(struct call *c, struct read_thread *r)
 			    "1 to %d entries", WATCH_ENTRIES_MAX);
 		return false;
 	}
-	w = calloc(1, sizeof(*w));
-	if (w != NULL)
-		w->entries = calloc(n, sizeof(*w->entries));
-	if (w == NULL || w->entries == NULL) {
-		free(w);
+	w->entries = calloc(n, sizeof(*w->entries));
+	if (w->entries == NULL) {
 		call_refuse(c, FAULT_BUSY, "", "no memory");
 		return false;
 	}
-	c->state = w;
 	if (!collect(c, r, w, q))
 		return false;
 	st = subscribe(c, r, w);
@@ -320,16 +316,30 @@ static enum status next(struct call *c, struct read_thread *r, struct watching *
 	return st;
 }
 
+void watch_run(struct call *c)
+{
+	struct watching *w = calloc(1, sizeof(*w));
+
+	if (w == NULL) {
+		call_refuse(c, FAULT_BUSY, "", "no memory");
+		return;
+	}
+	c->state = w;
+	call_queue(c);
+}
+
 void watch_work(struct call *c, struct read_thread *r)
 {
-	struct watching *w;
+	struct watching *w = c->state;
 	enum status st;
 	bool any;
 
-	if (c->state == NULL && !begin(c, r))
-		return;
-	w = c->state;
-	/* After the end there may be one more turn that was queued before it. */
+	if (!w->begun) {
+		w->begun = true;
+		if (!begin(c, r))
+			return;
+	}
+	/* After the end, or a refusal, there may be one more turn that was queued before it. */
 	if (w->watch == NULL || atomic_load(&w->sending))
 		return;
 	if (atomic_load(&c->cancelled)) {
@@ -361,12 +371,15 @@ void watch_sent(struct call *c, bool ok)
 	call_queue(c);
 }
 
+/* One whose request has not come yet is no watch: its call ends with what comes instead. */
 void watch_closed(struct call *c)
 {
-	call_queue(c);
+	if (c->state != NULL)
+		call_queue(c);
 }
 
 void watch_stop(struct call *c)
 {
-	call_queue(c);
+	if (c->state != NULL)
+		call_queue(c);
 }

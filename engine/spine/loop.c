@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "intake/intake.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 
@@ -156,9 +157,6 @@ void spine_free(struct spine *s)
 	batch_pool_free(s->batches);
 	inflight_free(s->inflight);
 	track_free(s->track);
-	/* What was still handed over after the last turn belongs to threads that are gone now. */
-	while (s->inbox != NULL && queue_pop(s->inbox) != NULL)
-		;
 	queue_free(s->inbox);
 	io_free(s->io);
 	pthread_mutex_destroy(&s->lock);
@@ -313,6 +311,14 @@ static uint32_t wait_ms(struct spine *s)
 	return age_ms >= s->config->batch_age_ms ? 1 : s->config->batch_age_ms - (uint32_t)age_ms;
 }
 
+static void submission_refuse(struct submission *sub)
+{
+	for (uint32_t i = 0; i < sub->cases_n; i++)
+		if (sub->cases[i].refusal.reason == REASON_NONE)
+			refuse(&sub->cases[i].refusal, REASON_STOPPING, "", "%s", "");
+	intake_answer(sub);
+}
+
 bool spine_settled(const struct spine *s)
 {
 	return s->number_first == NULL && s->answer_first == NULL && s->jobs_out == 0 &&
@@ -337,6 +343,22 @@ static bool ended(struct spine *s)
 	return spine_settled(s) || io_boot_ns() >= s->drain_until_ns;
 }
 
+/* Nothing more is taken, and who came behind the last turn is told: a call waits for it. */
+static void inbox_close(struct spine *s)
+{
+	void *note;
+
+	queue_close(s->inbox);
+	while ((note = queue_pop(s->inbox)) != NULL) {
+		void *p = (void *)((uintptr_t)note & ~(uintptr_t)NOTE_MASK);
+
+		if (((uintptr_t)note & NOTE_MASK) == NOTE_ACT)
+			act_run(s, p);
+		else
+			submission_refuse(p);
+	}
+}
+
 enum status spine_run(struct spine *s, struct error *e)
 {
 	while (!ended(s)) {
@@ -347,7 +369,9 @@ enum status spine_run(struct spine *s, struct error *e)
 		io_run(s->io, s->stopping && wait > 10 ? 10 : wait);
 	}
 	*e = s->failure;
-	if (s->failure.status == ST_OK && !spine_settled(s))
+	if (s->failure.status == ST_OK && spine_settled(s))
+		inbox_close(s);
+	else if (s->failure.status == ST_OK)
 		log_warn("spine", "%u cases wait in the journal for the next start",
 			 s->backlog.cases);
 	return s->failure.status;
