@@ -42,6 +42,8 @@ struct config {
 	const char *postgres_distribution;	/* "plain", "citus" */
 	const char *postgres_reader;	/* user of connections that only read; "" = the same */
 	const char *io;			/* "auto", "uring", "posix" */
+	const char *units;		/* "a,b": this engine's agencies; "" = all */
+	const char *address;		/* where callers reach it; "" = listen[0] */
 	bool development;		/* development CA: every page says so */
 	uint32_t engine;		/* 0–255, part of every sequence */
 	uint32_t workers;		/* press threads; 0 = one a core */

@@ -110,6 +110,9 @@
 	R(STORE_BEHIND, ST_UNAVAILABLE, \
 	  "Sổ chưa đối chiếu được với kho, tạm dừng cấp số", \
 	  "Registers are not reconciled with the store; numbering is stopped") \
+	R(UNIT_ELSEWHERE, ST_PRECONDITION, \
+	  "Cơ quan này thuộc một máy chủ ban hành khác", \
+	  "Another engine issues for this agency") \
 	R(KEY_MISSING, ST_PRECONDITION, \
 	  "Chưa có khóa ký cho người ký hoặc cơ quan", \
 	  "No signing key for this signer or agency") \

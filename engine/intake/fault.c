@@ -63,6 +63,7 @@ void fault_refusal(struct fault *f, const struct refusal *r, const char *prefix)
 	snprintf(f->detail, sizeof(f->detail), "%s", r->detail);
 	if (status_class(t->status) == CLASS_RETRY)
 		f->retry_ms = RETRY_MS;
+	f->owner = r->reason == REASON_UNIT_ELSEWHERE;
 	f->digests = r->reason == REASON_CASE_CONTENT_CONFLICT;
 	memcpy(f->digest_stored, r->digest_stored, SHA256_BYTES);
 	memcpy(f->digest_given, r->digest_given, SHA256_BYTES);
@@ -99,15 +100,21 @@ static void detail_end(struct writer *w, uint8_t *any, uint8_t *value)
 	put_end(w, any);
 }
 
-static void put_metadata(struct writer *w, const char *key, const uint8_t digest[SHA256_BYTES])
+static void put_metadata(struct writer *w, const char *key, struct slice value)
 {
 	uint8_t *entry = put_begin(w, 3);
+
+	put_text(w, 1, key);
+	put_slice(w, 2, value);
+	put_end(w, entry);
+}
+
+static void put_digest(struct writer *w, const char *key, const uint8_t digest[SHA256_BYTES])
+{
 	char hex[2 * SHA256_BYTES];
 
 	hex_lower(hex, digest, SHA256_BYTES);
-	put_text(w, 1, key);
-	put_slice(w, 2, slice_of(hex, sizeof(hex)));
-	put_end(w, entry);
+	put_metadata(w, key, slice_of(hex, sizeof(hex)));
 }
 
 static void encode_details(const struct fault *f, const char *message, struct writer *w)
@@ -117,9 +124,11 @@ static void encode_details(const struct fault *f, const char *message, struct wr
 	put_text(w, 1, f->reason);
 	put_text(w, 2, DOMAIN);
 	if (f->digests) {
-		put_metadata(w, "stored_sha256", f->digest_stored);
-		put_metadata(w, "given_sha256", f->digest_given);
+		put_digest(w, "stored_sha256", f->digest_stored);
+		put_digest(w, "given_sha256", f->digest_given);
 	}
+	if (f->owner)
+		put_metadata(w, "owner", slice_str(f->detail));
 	detail_end(w, any, value);
 	if (f->field[0] != '\0') {
 		any = detail_begin(w, "BadRequest", &value);

@@ -74,6 +74,7 @@ struct fault {
 	char field[160];		/* path in the request; "": none */
 	char detail[160];
 	uint32_t retry_ms;		/* 0: no RetryInfo */
+	bool owner;			/* UNIT_ELSEWHERE: `detail` stands in the metadata */
 	bool digests;			/* CASE_CONTENT_CONFLICT: both stand in the metadata */
 	uint8_t digest_stored[SHA256_BYTES], digest_given[SHA256_BYTES];
 };

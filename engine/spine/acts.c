@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "spine/spine.h"
 #include "spine/track.h"
+#include "spine/units.h"
 
 /*
  * Every answer goes out through the janitor's list, so that it waits for what is durable before it.
@@ -69,6 +70,17 @@ static void register_record(struct spine *s, struct act *a, enum record_type typ
 	answer_when_durable(s, a);
 }
 
+static bool refuse_elsewhere(struct spine *s, struct act *a)
+{
+	char owner[OWNER_TEXT_BYTES], text[OWNER_TEXT_BYTES + 64];
+
+	if (units_mine(s->units, a->unit, owner))
+		return false;
+	snprintf(text, sizeof(text), "another engine issues for this agency: %s", owner);
+	refuse_act(a, ST_PRECONDITION, text);
+	return true;
+}
+
 static bool kind_uses(const struct catalogue *c, struct slice code)
 {
 	const struct kind *k;
@@ -83,10 +95,14 @@ static void register_act_open(struct spine *s, struct act *a)
 {
 	uint32_t day = day_vietnam(io_wall_ms());
 	struct register_row row;
-	struct catalogue *c = spine_catalogue(s);
-	bool unit_known = catalogue_unit(c, a->unit, day) != NULL;
-	bool code_known = kind_uses(c, a->code);
+	struct catalogue *c;
+	bool unit_known, code_known;
 
+	if (refuse_elsewhere(s, a))
+		return;
+	c = spine_catalogue(s);
+	unit_known = catalogue_unit(c, a->unit, day) != NULL;
+	code_known = kind_uses(c, a->code);
 	catalogue_unref(c);
 	if (a->year == 0)
 		a->year = day / 10000;
@@ -108,6 +124,8 @@ static void register_act_close(struct spine *s, struct act *a)
 {
 	struct register_row row;
 
+	if (refuse_elsewhere(s, a))
+		return;
 	if (a->year == 0)
 		a->year = civil_vietnam(io_wall_ms()).year;
 	if (!register_find(s->registers, a->unit, a->code, a->year, &row))

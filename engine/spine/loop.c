@@ -9,6 +9,7 @@
 #include "intake/intake.h"
 #include "spine/spine.h"
 #include "spine/track.h"
+#include "spine/units.h"
 
 /* Every submission, act, batch and job there can be at once. */
 #define INBOX_MAX 4096
@@ -101,6 +102,8 @@ enum status spine_new(struct spine **out, const struct config *c, int control_fd
 	if (st == ST_OK)
 		st = track_new(&s->track);
 	if (st == ST_OK)
+		st = units_new(&s->units, c, e);
+	if (st == ST_OK)
 		st = notify_new(&s->notify);
 	if (st == ST_OK)
 		st = batch_pool_new(&s->batches, c->batches);
@@ -157,6 +160,7 @@ void spine_free(struct spine *s)
 	batch_pool_free(s->batches);
 	inflight_free(s->inflight);
 	track_free(s->track);
+	units_free(s->units);
 	queue_free(s->inbox);
 	io_free(s->io);
 	pthread_mutex_destroy(&s->lock);
@@ -291,6 +295,7 @@ static void turn(struct spine *s)
 	answer_run(s);
 	feed_run(s);
 	signing_tick(s);
+	units_tick(s);
 	gauges_set(s);
 }
 

@@ -5,6 +5,7 @@
 #include "intake/intake.h"
 #include "spine/spine.h"
 #include "spine/track.h"
+#include "spine/units.h"
 
 void number_push(struct spine *s, struct submission *sub)
 {
@@ -150,6 +151,21 @@ static bool refused_now(struct spine *s, struct submitted_case *c)
 	if (why != REASON_NONE)
 		refuse(&c->refusal, why, "", "%s", "");
 	return why != REASON_NONE;
+}
+
+/* Refused for good, though not for what is in it: another engine's case. */
+static bool elsewhere(struct spine *s, struct submitted_case *c)
+{
+	for (uint8_t i = 0; i < c->results_n; i++) {
+		char owner[OWNER_TEXT_BYTES], field[40];
+
+		if (units_mine(s->units, c->results[i].unit_code, owner))
+			continue;
+		snprintf(field, sizeof(field), "results[%u].unit", i);
+		refuse(&c->refusal, REASON_UNIT_ELSEWHERE, field, "%s", owner);
+		return true;
+	}
+	return false;
 }
 
 /* The numbers taken for one case, to be given back if it is not journaled. */
@@ -375,7 +391,7 @@ static bool number_case(struct spine *s, struct submission *sub, struct submitte
 		c->refusal = *c->unless_before;
 		return true;
 	}
-	if (refused_now(s, c))
+	if (elsewhere(s, c) || refused_now(s, c))
 		return true;
 	if (sub->validate_only) {
 		check_only(s, c);

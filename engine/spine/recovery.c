@@ -5,6 +5,7 @@
 #include "io/file.h"
 #include "spine/spine.h"
 #include "spine/track.h"
+#include "spine/units.h"
 
 #define PATH_BYTES 4096
 
@@ -477,7 +478,8 @@ static void mark_compare(void *ctx, const struct register_mark *m)
 	uint64_t pos;
 	bool known = register_find(s->registers, unit, code, m->year, &row);
 
-	if (cmp->status != ST_OK || (known && row.next > m->highest))
+	if (cmp->status != ST_OK || (known && row.next > m->highest) ||
+	    !units_mine(s->units, unit, NULL))
 		return;
 	if (!known && is_brought(s->catalogue, m->code))
 		return;
@@ -621,6 +623,8 @@ enum status spine_recover(struct spine *s, struct error *e)
 		st = s->store->ops->marks(s->store, mark_compare, &cmp, e);
 	if (st == ST_OK)
 		st = cmp.status;
+	if (st == ST_OK)
+		st = units_publish(s, e);
 	arena_free(&r.arena);
 	s->numbering = st == ST_OK;
 	return st;

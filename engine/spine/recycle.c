@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "spine/spine.h"
 #include "spine/track.h"
+#include "spine/units.h"
 
 #define STORED_STEP_BYTES (256 * 1024)	/* how often "stored up to" rides along */
 
@@ -155,6 +156,8 @@ static enum status job_run(struct spine *s, struct job *j)
 		return ST_OK;
 	case JOB_NOTE_READS:
 		return reads_note(s, j->act, &j->error);
+	case JOB_OWNERS:
+		return owners_load(&j->owners, s->store, &j->error);
 	case JOB_ANSWER:
 		return ST_OK;
 	}
@@ -316,6 +319,9 @@ void job_finished(struct spine *s, struct job *j)
 		break;
 	case JOB_PARK:
 		parked(s, j);
+		break;
+	case JOB_OWNERS:
+		units_seen(s, j);
 		break;
 	case JOB_FORGET:
 		if (j->status != ST_OK)

@@ -35,6 +35,7 @@
 
 struct intake;
 struct track;			/* track.h */
+struct units;			/* units.h */
 
 #define NO_TRACK UINT64_MAX
 
@@ -70,7 +71,7 @@ struct backlog {
 
 /* Work for the janitor: one blocking act at a time, away from the spine. */
 enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_FORGET, JOB_VOID, JOB_LINK,
-		JOB_HELD_LIST, JOB_HELD_FIND, JOB_NOTE_READS, JOB_ANSWER };
+		JOB_HELD_LIST, JOB_HELD_FIND, JOB_NOTE_READS, JOB_ANSWER, JOB_OWNERS };
 struct job {
 	enum job_type type;
 	struct keyindex_job *keys;
@@ -81,6 +82,7 @@ struct job {
 	size_t n;
 	struct record_result voided;	/* strings borrow from the act or from `bytes` */
 	struct record_link link;
+	struct owners *owners;		/* OWNERS: as the store has them now */
 	struct act *act;		/* answered when done; NULL: nobody waits */
 	struct pending *pending;	/* PARK: settled when done */
 	uint64_t after;			/* starts once the journal is durable up to here */
@@ -140,6 +142,7 @@ struct spine {
 	struct batch_pool *batches;
 	struct backlog backlog;
 	struct track *track;
+	struct units *units;
 
 	struct queue *inbox;
 	struct io_op inbox_op, control_op;

@@ -75,6 +75,12 @@ enum status embedded_events(struct store *store, const struct result_event *v, u
 			    struct error *e);
 enum status embedded_void(struct store *store, const struct void_entry *v, struct error *e);
 
+/* owners.c: DATA/store/owners, a line a unit: `<unit> <engine> <address>`. */
+enum status embedded_own(struct store *store, const struct unit_owner *units, uint32_t n,
+			 struct error *e);
+enum status embedded_owners(struct store *store, void (*cb)(void *, const struct unit_owner *),
+			    void *ctx, struct error *e);
+
 /* reader.c */
 enum status reader_new(struct embedded *s, struct store_reader **r, struct error *e) must_use;
 enum status embedded_reader_open(struct store *store, struct store_reader **r, struct error *e);

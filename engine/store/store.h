@@ -3,9 +3,9 @@
  * PostgreSQL in its own folder).
  *
  * Batches are handed over with take() and come back through the sink, from a thread of the
- * store's own; link, events, void_number and marks are called by another one: the maker serialises
- * them; readers are opened per reading thread. Idempotent: the first stored wins; a second result
- * with the same (lane, sequence) is compared by case digest.
+ * store's own; link, events, void_number, marks, own and owners are called by another one: the
+ * maker serialises them; readers are opened per reading thread. Idempotent: the first stored wins;
+ * a second result with the same (lane, sequence) is compared by case digest.
  * Only what came back through done() is ever shown (P4).
  */
 #ifndef TRIEN_STORE_H
@@ -77,6 +77,12 @@ struct void_entry { struct slice unit, register_code; uint32_t year; uint64_t nu
 struct register_mark { char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
 		       uint32_t year; uint64_t highest; };
 
+/* Which engine issues for a unit, and where it answers. unit "*": for all. */
+#define OWNER_ALL "*"
+#define OWNER_ADDRESS_BYTES_MAX 80
+struct unit_owner { char unit[CODE_BYTES_MAX + 1], address[OWNER_ADDRESS_BYTES_MAX + 1];
+		    uint32_t engine; };
+
 struct store_ops {
 	const char *name;
 	/*
@@ -99,6 +105,15 @@ struct store_ops {
 	/* Highest number per register ever stored; walks with cb. Any time after open. */
 	enum status (*marks)(struct store *s, void (*cb)(void *ctx, const struct register_mark *m),
 			     void *ctx, struct error *e);
+	/*
+	 * Publishes the n units of one engine in place of what it published before.
+	 * ST_CONFLICT: another engine has one of them; *e names it.
+	 */
+	enum status (*own)(struct store *s, const struct unit_owner *units, uint32_t n,
+			   struct error *e);
+	/* All units of all engines; walks with cb. */
+	enum status (*owners)(struct store *s, void (*cb)(void *ctx, const struct unit_owner *o),
+			      void *ctx, struct error *e);
 	/* Nothing may be out that somebody still waits for. */
 	void (*close)(struct store *s);
 
@@ -139,6 +154,10 @@ struct store_ops {
 };
 
 struct store { const struct store_ops *ops; };	/* first member of each maker's struct */
+
+/* ST_CONFLICT if one engine's units stand against what others own; for makers. */
+enum status owners_conflict(const struct unit_owner *others, uint32_t others_n,
+			    const struct unit_owner *units, uint32_t n, struct error *e) must_use;
 
 enum status store_embedded_open(struct store **s, const struct store_config *cfg,
 				struct error *e) must_use;

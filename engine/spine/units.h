@@ -1,0 +1,40 @@
+/*
+ * units.h - several engines: each unit belongs to one, and a case for another engine's unit is
+ * refused before numbering, naming the owner.
+ *
+ * Which units are ours says the configuration alone, and it never changes while we run. Who owns
+ * the others is only told to callers: the store publishes it, and is asked again now and then.
+ */
+#ifndef TRIEN_SPINE_UNITS_H
+#define TRIEN_SPINE_UNITS_H
+
+#include <stdbool.h>
+
+#include "base/bytes.h"
+#include "store/store.h"
+
+struct config;
+struct job;
+struct spine;
+struct units;
+struct owners;			/* all units of all engines, as of one look */
+
+/* "engine 255 at ADDRESS" */
+#define OWNER_TEXT_BYTES (OWNER_ADDRESS_BYTES_MAX + 24)
+
+/* ST_INVALID: a unit's code or the address is none. */
+enum status units_new(struct units **u, const struct config *c, struct error *e) must_use;
+void units_free(struct units *u);
+/* Spine. False: owner (may be NULL) says whose it is, as far as we know. */
+bool units_mine(const struct units *u, struct slice unit, char owner[OWNER_TEXT_BYTES]);
+/* At start: ours to the store, and the first look at the others'. ST_CONFLICT: not ours. */
+enum status units_publish(struct spine *s, struct error *e) must_use;
+
+/* Asks the store again when it is time. */
+void units_tick(struct spine *s);
+/* Janitor. */
+enum status owners_load(struct owners **out, struct store *store, struct error *e) must_use;
+/* Spine: a look is done. Frees j. */
+void units_seen(struct spine *s, struct job *j);
+
+#endif
