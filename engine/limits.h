@@ -65,6 +65,9 @@
 #define JOURNAL_SLOTS_DEFAULT 16
 #define JOURNAL_SLOTS_FREE_MIN 2		/* below: refuse before numbering */
 
+/* ---- store ---- */
+#define LAYER_CACHE_BYTES (32 * 1024 * 1024)	/* shared layers read from PostgreSQL */
+
 /* ---- time ---- */
 #define CLOCK_STEP_MS_MAX 1000			/* a bigger step back stops numbering */
 #define ENDING_MS_MAX 2000			/* a killed engine may take so long to end */

@@ -113,24 +113,6 @@ enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequenc
 
 /* ---- life ---- */
 
-/* How much a life says: a higher one hides the lower. */
-static int weight(uint8_t life)
-{
-	static const uint8_t order[] = { LIFE_VALID, LIFE_CORRECTED, LIFE_EXPIRED, LIFE_REPLACED,
-					 LIFE_REVOKED };
-
-	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		if (order[i] == life)
-			return (int)i;
-	return -1;
-}
-
-static void enter(struct result_view *v, uint8_t life)
-{
-	if (weight(life) > weight((uint8_t)v->life))
-		v->life = (enum life)life;
-}
-
 static enum status events_read(struct store_reader *r, struct result_view *v)
 {
 	struct row_hit hits[EVENTS_MAX];
@@ -149,7 +131,7 @@ static enum status events_read(struct store_reader *r, struct result_view *v)
 		if (st == ST_OK && ev.sequence != v->sequence)
 			st = ST_CORRUPT;
 		if (st == ST_OK)
-			enter(v, ev.kind);
+			stored_live(v, ev.kind);
 	}
 	return st;
 }
@@ -175,7 +157,7 @@ static enum status replaced_by(struct store_reader *r, struct result_view *v)
 	    memcmp(newer.view.replaces, v->result_id, sizeof(v->result_id)) != 0)
 		return ST_CORRUPT;
 	memcpy(v->replaced_by, newer.view.result_id, sizeof(v->replaced_by));
-	enter(v, LIFE_REPLACED);
+	stored_live(v, LIFE_REPLACED);
 	return ST_OK;
 }
 
@@ -184,7 +166,7 @@ static enum status life_read(struct store_reader *r, struct result_view *v)
 	enum status st;
 
 	if (v->valid_until != 0 && day_vietnam(io_wall_ms()) > v->valid_until)
-		enter(v, LIFE_EXPIRED);
+		stored_live(v, LIFE_EXPIRED);
 	st = replaced_by(r, v);
 	return st == ST_OK ? events_read(r, v) : st;
 }

@@ -4,35 +4,19 @@
 
 #include "base/calendar.h"
 
-/* What kind of key it is, and one or two names. */
-static void locator(uint8_t key[16], char what, struct slice unit, struct slice name)
+void locator_case(uint8_t key[16], struct slice unit, struct slice code)
 {
 	uint8_t buf[CODE_BYTES_MAX + CASE_CODE_BYTES_MAX + 8], digest[SHA256_BYTES];
 	struct writer w = writer_of(buf, sizeof(buf));
 	struct slice s;
 
-	write_u8(&w, (uint8_t)what);
+	write_u8(&w, 'C');
 	write_blob(&w, unit);
-	write_bytes(&w, name.p, name.n);
+	write_bytes(&w, code.p, code.n);
 	assert(!w.bad);
 	s = writer_slice(&w);
 	sha256_once(s.p, s.n, digest);
 	memcpy(key, digest, 16);
-}
-
-void locator_case(uint8_t key[16], struct slice unit, struct slice code)
-{
-	locator(key, 'C', unit, code);
-}
-
-void locator_register(uint8_t key[16], struct slice unit, struct slice code)
-{
-	locator(key, 'R', unit, code);
-}
-
-void locator_unit(uint8_t key[16], struct slice unit)
-{
-	locator(key, 'U', unit, (struct slice){ NULL, 0 });
 }
 
 void locator_replaced(uint8_t key[16], const uint8_t result_id[16])

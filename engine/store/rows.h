@@ -26,8 +26,5 @@ enum status rows_of(struct record_rows *out, const struct frame_record *rec,
 /* Locator keys: of a case, and of a result that another one replaces. */
 void locator_case(uint8_t key[16], struct slice unit, struct slice code);
 void locator_replaced(uint8_t key[16], const uint8_t result_id[16]);
-/* Where a register's numbers and a unit's counters lie: keys for their lane only. */
-void locator_register(uint8_t key[16], struct slice unit, struct slice code);
-void locator_unit(uint8_t key[16], struct slice unit);
 
 #endif

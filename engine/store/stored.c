@@ -328,6 +328,26 @@ void stored_void_view(const struct void_entry *v, struct result_view *out)
 	memcpy(out->result_id, v->result_id, sizeof(out->result_id));
 }
 
+/* ---- life ---- */
+
+/* How much a life says: a higher one hides the lower. */
+static int weight(uint8_t life)
+{
+	static const uint8_t order[] = { LIFE_VALID, LIFE_CORRECTED, LIFE_EXPIRED, LIFE_REPLACED,
+					 LIFE_REVOKED };
+
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		if (order[i] == life)
+			return (int)i;
+	return -1;
+}
+
+void stored_live(struct result_view *v, uint8_t life)
+{
+	if (weight(life) > weight((uint8_t)v->life))
+		v->life = (enum life)life;
+}
+
 /* ---- bytes ---- */
 
 enum status stored_layer_decode(struct stored_layer *l, struct slice payload)

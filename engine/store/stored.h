@@ -72,6 +72,8 @@ enum status stored_void_decode(struct void_entry *v, uint8_t version,
 			       struct slice payload) must_use;
 /* As readers see it; slices as those of v. */
 void stored_void_view(const struct void_entry *v, struct result_view *out);
+/* A life that says more hides one that says less: revoked, replaced, expired, corrected. */
+void stored_live(struct result_view *v, uint8_t life);
 enum status stored_layer_decode(struct stored_layer *l, struct slice payload) must_use;
 enum status stored_body_decode(uint64_t *sequence, struct slice *bytes,
 			       struct slice payload) must_use;

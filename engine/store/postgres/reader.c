@@ -1,0 +1,564 @@
+#include "store/postgres/reader.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/calendar.h"
+#include "base/log.h"
+#include "io/io.h"
+#include "store/rows.h"
+
+/* ---- opening, asking ---- */
+
+enum status pg_reader_open(struct store *store, struct store_reader **out, struct error *e)
+{
+	struct postgres *p = (struct postgres *)store;
+	struct store_reader *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return error_set(e, ST_NOMEM, "no memory for a reader");
+	r->home = p;
+	r->hash = sha256_new();
+	for (uint8_t i = 0; i < p->servers.n; i++)
+		pg_asking_init(&r->servers[i], &p->servers, i, PG_READS);
+	if (r->hash == NULL) {
+		free(r);
+		return error_set(e, ST_NOMEM, "no memory for a reader");
+	}
+	*out = r;
+	return ST_OK;
+}
+
+void pg_reader_close(struct store_reader *r)
+{
+	if (r == NULL)
+		return;
+	reader_begin(r);
+	for (uint8_t i = 0; i < r->home->servers.n; i++)
+		pg_asking_close(&r->servers[i]);
+	for (size_t i = 0; i < READER_FILES; i++)
+		free(r->files[i].bytes);
+	sha256_free(r->hash);
+	free(r->kept);
+	free(r);
+}
+
+void reader_begin(struct store_reader *r)
+{
+	while (r->kept_n > 0)
+		PQclear(r->kept[--r->kept_n]);
+}
+
+/* n questions, to be answered in one transaction. */
+static enum status ask_all(struct store_reader *r, uint8_t server, const struct pg_question *q,
+			   uint32_t n, PGresult **out)
+{
+	enum status st;
+
+	if (r->kept_n + n > r->kept_room) {
+		uint32_t room = 2 * (r->kept_n + n);
+		PGresult **bigger = realloc(r->kept, room * sizeof(*bigger));
+
+		if (bigger == NULL)
+			return ST_NOMEM;
+		r->kept = bigger;
+		r->kept_room = room;
+	}
+	st = pg_ask(&r->servers[server], q, n, out);
+	if (st != ST_OK)
+		return st;
+	memcpy(r->kept + r->kept_n, out, n * sizeof(*out));
+	r->kept_n += n;
+	return ST_OK;
+}
+
+enum status reader_ask(struct store_reader *r, uint8_t server, const struct pg_question *q,
+		       PGresult **out)
+{
+	return ask_all(r, server, q, 1, out);
+}
+
+/* Where a row is: what a look-up leads to. */
+struct place { uint8_t lane; uint64_t sequence; uint8_t key[16]; };
+
+static bool place_of(struct place *p, int64_t lane, int64_t sequence)
+{
+	*p = (struct place){ .lane = (uint8_t)lane, .sequence = (uint64_t)sequence };
+	return lane >= 0 && lane < LANES;
+}
+
+static void array_of(struct pg_question *q, struct writer *w, enum pg_statement which,
+		     const struct place *of, uint32_t n, uint8_t lane)
+{
+	bool keys = which == PG_REPLACED;
+	struct pg_array a = pg_array(w, keys ? PG_BYTEA : PG_INT8);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (of[i].lane == lane && keys)
+			pg_array_bytes(&a, slice_of(of[i].key, sizeof(of[i].key)));
+		else if (of[i].lane == lane)
+			pg_array_int8(&a, (int64_t)of[i].sequence);
+	pg_question(q, which);
+	pg_int2(q, lane);
+	pg_bytes(q, pg_array_end(&a));
+}
+
+static uint64_t lanes_named(const struct place *of, uint32_t n)
+{
+	uint64_t lanes = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		lanes |= 1ull << of[i].lane;
+	return lanes;
+}
+
+/*
+ * One statement a lane that is named, over all its places; answers[lane], NULL for the others. On
+ * Citus a lane has a transaction of its own.
+ */
+static enum status lanes_ask(struct store_reader *r, enum pg_statement which,
+			     const struct place *of, uint32_t n, PGresult *answers[LANES])
+{
+	const struct pg_servers *s = &r->home->servers;
+	uint64_t lanes = lanes_named(of, n);
+	size_t room = n * (sizeof(of->key) + 4) + LANES * PG_ARRAY_BYTES;
+	uint8_t *buf = malloc(room);
+	struct writer w = writer_of(buf, room);
+	enum status st = buf != NULL ? ST_OK : ST_NOMEM;
+
+	memset(answers, 0, LANES * sizeof(*answers));
+	for (uint8_t server = 0; server < s->n && st == ST_OK; server++) {
+		PGresult *out[LANES];
+		uint8_t asked[LANES];
+		uint32_t asked_n = 0;
+
+		for (uint8_t lane = 0; lane < LANES && st == ST_OK; lane++) {
+			if ((lanes >> lane & 1) == 0 || s->of_lane[lane] != server)
+				continue;
+			array_of(&r->questions[asked_n], &w, which, of, n, lane);
+			asked[asked_n++] = lane;
+			if (!s->citus)
+				continue;
+			st = ask_all(r, server, &r->questions[0], 1, &answers[lane]);
+			asked_n = 0;
+		}
+		if (asked_n == 0 || st != ST_OK)
+			continue;
+		st = ask_all(r, server, r->questions, asked_n, out);
+		for (uint32_t i = 0; i < asked_n && st == ST_OK; i++)
+			answers[asked[i]] = out[i];
+	}
+	assert(buf == NULL || !w.bad);
+	free(buf);
+	return st;
+}
+
+/* The row of an answer whose first column is that number; -1: none. */
+static int row_find(const PGresult *answer, uint64_t first)
+{
+	for (int i = 0; i < PQntuples(answer); i++)
+		if ((uint64_t)pg_number(answer, i, 0) == first)
+			return i;
+	return -1;
+}
+
+/* ---- one result ---- */
+
+enum status reader_row(const PGresult *answer, int row, int column, uint8_t lane, uint64_t sequence,
+		       struct stored_result *out)
+{
+	struct slice layers = pg_column(answer, row, column);
+	struct slice record = pg_column(answer, row, column + 1);
+
+	if (pg_number(answer, row, column + 2) != pg_crc(lane, sequence, layers, record) ||
+	    stored_result_decode(out, stored_version(STORED_RESULT), record) != ST_OK ||
+	    out->view.lane != lane || out->view.sequence != sequence)
+		return ST_CORRUPT;
+	return ST_OK;
+}
+
+/* Columns record, crc of a row without layers. */
+static bool record_good(const PGresult *answer, int row, int column, uint8_t lane,
+			uint64_t sequence, struct slice *record)
+{
+	*record = pg_column(answer, row, column);
+	return pg_number(answer, row, column + 1) ==
+	       pg_crc(lane, sequence, (struct slice){ NULL, 0 }, *record);
+}
+
+static enum status void_row(const PGresult *answer, int row, uint8_t lane, uint64_t sequence,
+			    struct result_view *out)
+{
+	struct slice record;
+	struct void_entry v;
+
+	if (!record_good(answer, row, 2, lane, sequence, &record) ||
+	    stored_void_decode(&v, stored_version(STORED_VOID), record) != ST_OK ||
+	    v.lane != lane || v.sequence != sequence)
+		return ST_CORRUPT;
+	stored_void_view(&v, out);
+	return ST_OK;
+}
+
+static enum status life_row(const PGresult *answer, int row, int column, struct result_view *v)
+{
+	struct slice record;
+	struct result_event ev;
+
+	if (!record_good(answer, row, column, v->lane, v->sequence, &record) ||
+	    stored_event_decode(&ev, record) != ST_OK || ev.sequence != v->sequence)
+		return ST_CORRUPT;
+	stored_live(v, ev.kind);
+	return ST_OK;
+}
+
+static void expire(struct result_view *v)
+{
+	if (v->valid_until != 0 && day_vietnam(io_wall_ms()) > v->valid_until)
+		stored_live(v, LIFE_EXPIRED);
+}
+
+static void replace(struct result_view *v, const struct result_view *by)
+{
+	memcpy(v->replaced_by, by->result_id, sizeof(v->replaced_by));
+	stored_live(v, LIFE_REPLACED);
+}
+
+static enum status get_ask(struct store_reader *r, uint8_t lane, uint64_t sequence, PGresult **out)
+{
+	struct pg_question *q = &r->questions[0];
+
+	if (lane >= LANES)
+		return ST_CORRUPT;
+	pg_question(q, PG_GET);
+	pg_int2(q, lane);
+	pg_int8(q, (int64_t)sequence);
+	return reader_ask(r, r->home->servers.of_lane[lane], q, out);
+}
+
+/*
+ * What is known of a sequence, in r->result, with what stands beside it: a stored result with the
+ * changes of its life, or a voided one. ST_NOT_FOUND, ST_CORRUPT.
+ */
+static enum status known(struct store_reader *r, uint8_t lane, uint64_t sequence)
+{
+	enum { RESULT = 1, VOIDED, LIFE };
+	PGresult *answer = NULL;
+	enum status st = get_ask(r, lane, sequence, &answer);
+	int row;
+
+	if (st != ST_OK)
+		return st;
+	row = row_find(answer, RESULT);
+	if (row < 0) {
+		row = row_find(answer, VOIDED);
+		r->result = (struct stored_result){ 0 };
+		return row < 0 ? ST_NOT_FOUND :
+		       void_row(answer, row, lane, sequence, &r->result.view);
+	}
+	st = reader_row(answer, row, 1, lane, sequence, &r->result);
+	if (st == ST_OK)
+		expire(&r->result.view);
+	row = row_find(answer, LIFE);
+	if (st == ST_OK && row >= 0)
+		st = life_row(answer, row, 2, &r->result.view);
+	return st;
+}
+
+static enum status locate(struct store_reader *r, const uint8_t key[16], uint32_t max,
+			  PGresult **out)
+{
+	struct pg_question *q = &r->questions[0];
+	uint8_t lane = lane_of_key(key);
+
+	pg_question(q, PG_LOCATE);
+	pg_int2(q, lane);
+	pg_bytes(q, slice_of(key, 16));
+	pg_int8(q, max);
+	return reader_ask(r, r->home->servers.of_lane[lane], q, out);
+}
+
+/* Whatever replaces r->result. A locator can stand before its result does, on another server. */
+static enum status replaced_by(struct store_reader *r)
+{
+	struct stored_result old = r->result;
+	PGresult *answer = NULL;
+	struct place by;
+	uint8_t key[16];
+	enum status st;
+
+	locator_replaced(key, old.view.result_id);
+	st = locate(r, key, 1, &answer);
+	if (st == ST_OK && PQntuples(answer) == 0)
+		return ST_OK;
+	if (st == ST_OK && !place_of(&by, pg_number(answer, 0, 1), pg_number(answer, 0, 0)))
+		st = ST_CORRUPT;
+	if (st == ST_OK)
+		st = known(r, by.lane, by.sequence);
+	if (st == ST_OK && r->result.view.state == STATE_STORED) {
+		if (memcmp(r->result.view.replaces, old.view.result_id, 16) == 0)
+			replace(&old.view, &r->result.view);
+		else
+			st = ST_CORRUPT;
+	}
+	r->result = old;
+	return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
+enum status pg_get(struct store_reader *r, uint8_t lane, uint64_t sequence, struct result_view *out)
+{
+	enum status st;
+
+	reader_begin(r);
+	st = known(r, lane, sequence);
+	if (st == ST_OK && r->result.view.state == STATE_STORED)
+		st = replaced_by(r);
+	if (st == ST_OK)
+		*out = r->result.view;
+	return st;
+}
+
+/* ---- lists ---- */
+
+/* What a list's rows need, fetched for all of them at once. */
+struct listed {
+	uint32_t n;
+	struct place *of;		/* results, as the holder's rows name them */
+	PGresult *holdings, *results[LANES], *lives[LANES];
+};
+
+static enum status holdings_ask(struct store_reader *r, const uint8_t key[16], uint64_t before,
+				uint32_t max, struct listed *l)
+{
+	struct pg_question *q = &r->questions[0];
+	uint8_t lane = lane_of_key(key);
+	enum status st;
+
+	pg_question(q, PG_HOLDINGS);
+	pg_int2(q, lane);
+	pg_bytes(q, slice_of(key, 16));
+	pg_int8(q, before == 0 || before > INT64_MAX ? INT64_MAX : (int64_t)before);
+	pg_int8(q, max);
+	st = reader_ask(r, r->home->servers.of_lane[lane], q, &l->holdings);
+	l->n = st == ST_OK ? (uint32_t)PQntuples(l->holdings) : 0;
+	for (uint32_t i = 0; i < l->n; i++)
+		if (!place_of(&l->of[i], pg_number(l->holdings, (int)i, 1),
+			      pg_number(l->holdings, (int)i, 0)))
+			return ST_CORRUPT;
+	if (l->n > 0)
+		st = lanes_ask(r, PG_RESULTS, l->of, l->n, l->results);
+	if (l->n > 0 && st == ST_OK)
+		st = lanes_ask(r, PG_LIVES, l->of, l->n, l->lives);
+	return st;
+}
+
+/* A first-hand holder's row says what the result's own record says; others are later links. */
+static bool holding_agrees(const struct stored_result *s, const uint8_t key[16],
+			   const struct holding_view *h)
+{
+	for (uint8_t i = 0; i < s->holdings_n; i++) {
+		const struct stored_holding *own = &s->holdings[i];
+
+		if (memcmp(own->key, key, sizeof(own->key)) == 0)
+			return own->role == h->role && own->visibility == h->visibility &&
+			       own->from == h->from && own->to == h->to;
+	}
+	return true;
+}
+
+/* ST_NOT_FOUND: the result does not stand yet. */
+static enum status holding_at(struct store_reader *r, const struct listed *l, uint32_t i,
+			      const uint8_t key[16], struct holding_view *out)
+{
+	const struct place *at = &l->of[i];
+	const PGresult *h = l->holdings, *lives = l->lives[at->lane];
+	int row = row_find(l->results[at->lane], at->sequence);
+	enum status st;
+
+	if (row < 0)
+		return ST_NOT_FOUND;
+	st = reader_row(l->results[at->lane], row, 1, at->lane, at->sequence, &r->result);
+	if (st != ST_OK)
+		return st;
+	*out = (struct holding_view){ .result = r->result.view,
+				      .role = (uint8_t)pg_number(h, (int)i, 2),
+				      .visibility = (uint8_t)pg_number(h, (int)i, 3),
+				      .from = (uint32_t)pg_number(h, (int)i, 4),
+				      .to = (uint32_t)pg_number(h, (int)i, 5) };
+	out->result.case_bytes = (struct slice){ NULL, 0 };
+	if (!holding_agrees(&r->result, key, out))
+		return ST_CORRUPT;
+	expire(&out->result);
+	for (int k = 0; k < PQntuples(lives) && st == ST_OK; k++)
+		if ((uint64_t)pg_number(lives, k, 0) == at->sequence)
+			st = life_row(lives, k, 1, &out->result);
+	return st;
+}
+
+/* The newest result that says it replaces this one. */
+static int replacer_find(PGresult *const found[LANES], const struct place *old)
+{
+	const PGresult *answer = found[old->lane];
+
+	for (int i = 0; answer != NULL && i < PQntuples(answer); i++)
+		if (slice_eq(pg_column(answer, i, 0), slice_of(old->key, sizeof(old->key))))
+			return i;
+	return -1;
+}
+
+/* What replaces the n results of a list. */
+static enum status lists_replaced(struct store_reader *r, struct holding_view *rows, uint32_t n)
+{
+	struct place *old = calloc(2 * (size_t)n + 1, sizeof(*old)), *by = old + n;
+	PGresult *found[LANES], *results[LANES];
+	uint32_t *whose = calloc((size_t)n + 1, sizeof(*whose)), by_n = 0;
+	enum status st = old != NULL && whose != NULL ? ST_OK : ST_NOMEM;
+
+	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
+		locator_replaced(old[i].key, rows[i].result.result_id);
+		old[i].lane = lane_of_key(old[i].key);
+	}
+	if (st == ST_OK && n > 0)
+		st = lanes_ask(r, PG_REPLACED, old, n, found);
+	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
+		int row = replacer_find(found, &old[i]);
+
+		if (row < 0)
+			continue;
+		if (!place_of(&by[by_n], pg_number(found[old[i].lane], row, 2),
+			      pg_number(found[old[i].lane], row, 1)))
+			st = ST_CORRUPT;
+		whose[by_n++] = i;
+	}
+	if (st == ST_OK && by_n > 0)
+		st = lanes_ask(r, PG_RESULTS, by, by_n, results);
+	for (uint32_t i = 0; i < by_n && st == ST_OK; i++) {
+		struct result_view *v = &rows[whose[i]].result;
+		int row = row_find(results[by[i].lane], by[i].sequence);
+
+		if (row < 0)
+			continue;
+		st = reader_row(results[by[i].lane], row, 1, by[i].lane, by[i].sequence,
+				&r->result);
+		if (st == ST_OK && memcmp(r->result.view.replaces, v->result_id, 16) == 0) {
+			replace(v, &r->result.view);
+			continue;
+		}
+		/* What replaces it cannot be read: still it is not valid any more. */
+		log_error("store", "damaged: result %llu, which replaces another",
+			  (unsigned long long)by[i].sequence);
+		stored_live(v, LIFE_REPLACED);
+		st = ST_OK;
+	}
+	free(old);
+	free(whose);
+	return st;
+}
+
+enum status pg_list(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
+		    uint32_t max, struct holding_view *out, uint32_t *n)
+{
+	struct listed l = { .of = calloc((size_t)max + 1, sizeof(*l.of)) };
+	enum status st = l.of != NULL ? ST_OK : ST_NOMEM;
+
+	reader_begin(r);
+	*n = 0;
+	while (*n < max && st == ST_OK) {
+		st = holdings_ask(r, holder_key, before, max - *n, &l);
+		if (st != ST_OK || l.n == 0)
+			break;
+		for (uint32_t i = 0; i < l.n && st == ST_OK; i++) {
+			st = holding_at(r, &l, i, holder_key, &out[*n]);
+			*n += st == ST_OK;
+			/* One damaged row does not hide a person's other papers. */
+			if (st == ST_CORRUPT)
+				log_error("store", "damaged: result %llu of a holder's list",
+					  (unsigned long long)l.of[i].sequence);
+			if (st == ST_CORRUPT || st == ST_NOT_FOUND)
+				st = ST_OK;
+		}
+		before = l.of[l.n - 1].sequence;
+		if (before == 0)
+			break;
+	}
+	free(l.of);
+	return st == ST_OK ? lists_replaced(r, out, *n) : st;
+}
+
+/* ---- locators ---- */
+
+enum status pg_find_case(struct store_reader *r, struct slice unit, struct slice code, uint32_t max,
+			 uint8_t *lanes, uint64_t *sequences, uint32_t *n)
+{
+	const struct result_view *v = &r->result.view;
+	PGresult *answer = NULL;
+	uint8_t key[16];
+	enum status st;
+
+	*n = 0;
+	reader_begin(r);
+	if (unit.n > CODE_BYTES_MAX || code.n > CASE_CODE_BYTES_MAX)
+		return ST_NOT_FOUND;
+	locator_case(key, unit, code);
+	st = locate(r, key, max, &answer);
+	for (int i = 0; st == ST_OK && i < PQntuples(answer); i++) {
+		struct place at;
+
+		if (!place_of(&at, pg_number(answer, i, 1), pg_number(answer, i, 0)))
+			return ST_CORRUPT;
+		st = known(r, at.lane, at.sequence);
+		if (st == ST_NOT_FOUND) {
+			st = ST_OK;
+			continue;
+		}
+		if (st == ST_OK && (!slice_eq(v->unit, unit) || !slice_eq(v->case_code, code)))
+			st = ST_CORRUPT;
+		if (st != ST_OK)
+			break;
+		lanes[*n] = at.lane;
+		sequences[(*n)++] = at.sequence;
+	}
+	return st == ST_OK && *n == 0 ? ST_NOT_FOUND : st;
+}
+
+enum status pg_find_number(struct store_reader *r, struct slice unit, struct slice register_code,
+			   uint32_t year, uint64_t number, uint8_t *lane, uint64_t *sequence)
+{
+	enum { ISSUED = 1 };
+	const struct result_view *v = &r->result.view;
+	struct pg_question *q = &r->questions[0];
+	PGresult *answer = NULL;
+	struct place at;
+	uint8_t own;
+	enum status st;
+
+	reader_begin(r);
+	if (unit.n > CODE_BYTES_MAX || register_code.n > CODE_BYTES_MAX || year > INT32_MAX ||
+	    number > INT64_MAX)
+		return ST_NOT_FOUND;
+	own = pg_lane_register(unit, register_code);
+	pg_question(q, PG_NUMBER);
+	pg_int2(q, own);
+	pg_bytes(q, unit);
+	pg_bytes(q, register_code);
+	pg_int4(q, (int32_t)year);
+	pg_int8(q, (int64_t)number);
+	st = reader_ask(r, r->home->servers.of_lane[own], q, &answer);
+	if (st != ST_OK)
+		return st;
+	if (PQntuples(answer) == 0 || pg_number(answer, 0, 2) != ISSUED)
+		return ST_NOT_FOUND;
+	if (!place_of(&at, pg_number(answer, 0, 1), pg_number(answer, 0, 0)))
+		return ST_CORRUPT;
+	/* A number stands in the book before its result stands. */
+	st = known(r, at.lane, at.sequence);
+	if (st == ST_OK && v->state != STATE_STORED)
+		return ST_NOT_FOUND;
+	if (st == ST_OK && (v->number != number || v->register_year != year ||
+			    !slice_eq(v->unit, unit) ||
+			    !slice_eq(v->register_code, register_code)))
+		return ST_CORRUPT;
+	*lane = at.lane;
+	*sequence = at.sequence;
+	return st;
+}

@@ -1,0 +1,51 @@
+/*
+ * statements.h - every statement that the store can send to PostgreSQL once it runs, in one table,
+ * so that the rules of schemas/store/README.md can be checked over all of them. Inside
+ * store/postgres only.
+ *
+ * Columns and their meaning: schemas/store/postgres/001.sql.
+ */
+#ifndef TRIEN_STORE_POSTGRES_STATEMENTS_H
+#define TRIEN_STORE_POSTGRES_STATEMENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PG_SCHEMA_VERSION 1	/* of schemas/store/postgres, that these speak to */
+
+enum pg_statement {
+	PG_GET,			/* lane, sequence: what, layers, record, crc */
+	PG_FILE,		/* lane, sequence: layers, record, crc, body */
+	PG_RESULTS,		/* lane, sequences: sequence, layers, record, crc */
+	PG_LIVES,		/* lane, sequences: sequence, record, crc */
+	PG_HOLDINGS,		/* lane, holder, before, max: sequence, result's lane, role,
+				 * visibility, from, to; newest first */
+	PG_LOCATE,		/* lane, key, max: sequence, result's lane; newest first */
+	PG_REPLACED,		/* lane, keys: key, sequence, result's lane; newest first */
+	PG_NUMBER,		/* lane, unit, register, year, number: sequence, result's lane,
+				 * state */
+	PG_LAYER,		/* hash: bytes */
+	PG_STORED,		/* lane, sequences: sequence */
+	PG_MARKS,		/* lane: unit, register, year, highest number */
+	PG_EVENTS_ADD,		/* lane; sequences, ns, kinds, ats, crcs, records */
+	PG_HOLDING_ADD,		/* a row */
+	PG_LOCATOR_ADD,		/* a row */
+	PG_NUMBER_ADD,		/* a row: number, if it is new */
+	PG_NUMBER_VOID,		/* a number that stands for a result which never came */
+	PG_VOIDED_ADD,		/* a row */
+	PG_MONTHS,		/* first day, how many */
+	PG_STATEMENTS
+};
+
+/* Who sends it: prepared when the connection is made. */
+enum pg_use { PG_READS = 1, PG_ACTS = 2 };
+
+struct pg_statement_row {
+	const char *name, *sql;
+	uint8_t uses;		/* of pg_use */
+	bool lane;		/* false: it is about no lane (shared layers, months) */
+};
+
+extern const struct pg_statement_row pg_statements[PG_STATEMENTS];
+
+#endif
