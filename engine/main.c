@@ -37,6 +37,8 @@ static const struct command {
 	{ "backup", cli_backup, "--data DIR TARGET", "copy a data folder" },
 	{ "restore", cli_restore, "SOURCE --data DIR", "put a backup back" },
 	{ "fsck", cli_fsck, "--data DIR", "check every byte of a data folder" },
+	{ "store", cli_store, "init|check [CONNECTION…] [--data DIR]",
+	  "the tables of a store on PostgreSQL" },
 	{ "help", help, "[COMMAND]", "this text" },
 };
 

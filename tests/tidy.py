@@ -57,7 +57,7 @@ INCLUDES = {
     "register/*": STAGE,
     "render/*": STAGE,
     "sign/*": STAGE | {"signer"},
-    "store/*": STAGE | {"store_schema.h"},
+    "store/*": STAGE | {"store_schema.h", "postgres_schema.h"},
     "verify/*": STAGE | {"signer"},
     "notify/*": STAGE,
     "intake/*": STAGE | GENERATED | {"submission.h"},

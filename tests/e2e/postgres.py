@@ -197,7 +197,7 @@ class Store:
     def init(self, check=True, **kw):
         words = [str(harness.TRIEN), "store", "init"]
         for c in self.conninfos:
-            words += ["--postgres", c]
+            words.append(c)
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, **kw)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done

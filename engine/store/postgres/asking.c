@@ -89,8 +89,9 @@ static enum status lost(struct pg_asking *a, const char *why)
 	return ST_UNAVAILABLE;
 }
 
-static bool reach(PGconn *c, uint64_t end_ns)
+bool pg_reach(PGconn *c, uint32_t ms_max)
 {
+	uint64_t end_ns = deadline_ns(ms_max);
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
 	if (PQstatus(c) == CONNECTION_BAD)
@@ -101,7 +102,7 @@ static bool reach(PGconn *c, uint64_t end_ns)
 			return false;
 		state = PQconnectPoll(c);
 	}
-	return PQsetnonblocking(c, 1) == 0 && PQenterPipelineMode(c) == 1;
+	return true;
 }
 
 static bool prepare(struct pg_asking *a, uint64_t end_ns)
@@ -132,7 +133,6 @@ static bool prepare(struct pg_asking *a, uint64_t end_ns)
 
 static enum status connect_now(struct pg_asking *a)
 {
-	uint64_t end_ns = deadline_ns(CONNECT_MS_MAX);
 	bool reads = a->use == PG_READS;
 
 	if (io_boot_ns() < a->again_ns)
@@ -140,11 +140,12 @@ static enum status connect_now(struct pg_asking *a)
 	a->conn = pg_server_start(a->servers, a->server, reads, reads ? session_reads : session);
 	if (a->conn == NULL)
 		return ST_NOMEM;
-	if (!reach(a->conn, end_ns))
+	if (!pg_reach(a->conn, CONNECT_MS_MAX))
 		return lost(a, PQstatus(a->conn) == CONNECTION_BAD ? PQerrorMessage(a->conn) :
 			       "no answer in time");
 	/* Tables that are missing show here; what to do about them is said at start. */
-	if (!prepare(a, end_ns))
+	if (PQsetnonblocking(a->conn, 1) != 0 || PQenterPipelineMode(a->conn) != 1 ||
+	    !prepare(a, deadline_ns(CONNECT_MS_MAX)))
 		return lost(a, "its tables are not those of this version, or it hangs");
 	if (a->away)
 		log_info("store", "server %u is back", a->server + 1u);

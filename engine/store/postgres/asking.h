@@ -21,6 +21,9 @@ struct pg_asking {
 	uint32_t pause_ms;
 };
 
+/* Waits until a connection that was begun stands. false: it failed, or the time is over. */
+bool pg_reach(PGconn *c, uint32_t ms_max);
+
 /* servers: as long as it is used. */
 void pg_asking_init(struct pg_asking *a, const struct pg_servers *servers, uint8_t server,
 		    enum pg_use use);

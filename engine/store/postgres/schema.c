@@ -1,0 +1,217 @@
+#include "store/postgres/schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "postgres_schema.h"
+#include "store/postgres/asking.h"
+#include "store/postgres/postgres.h"
+
+#define REACH_MS_MAX 5000
+#define SERVER_VERSION_MIN 150000
+
+static const char *const migrations[] = { POSTGRES_MIGRATIONS };
+
+static_assert(ARRAY_LEN(migrations) == PG_SCHEMA_VERSION, "the statements speak to the last file");
+
+const char *pg_schema_roles(void)
+{
+	return POSTGRES_ROLES;
+}
+
+/* One word from one row; "" without a row. The SQLSTATE of a refusal in state, else "". */
+static void word(PGconn *c, const char *sql, char *out, size_t size, char state[6])
+{
+	PGresult *r = PQexec(c, sql);
+	const char *why = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+	snprintf(state, 6, "%s", why != NULL ? why : "");
+	snprintf(out, size, "%s", PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1 ?
+		 PQgetvalue(r, 0, 0) : "");
+	PQclear(r);
+}
+
+static enum status refused(PGconn *c, uint8_t server, const PGresult *r, const char *act,
+			   struct error *e)
+{
+	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	enum status st = ST_INVALID;
+
+	if (PQstatus(c) == CONNECTION_BAD || state == NULL)
+		return error_set(e, ST_UNAVAILABLE, "postgres, server %u: lost while it was to %s",
+				 server + 1u, act);
+	if (strcmp(state, "42501") == 0)
+		st = ST_DENIED;
+	return error_set(e, st, "postgres, server %u: cannot %s: %s (SQLSTATE %s)", server + 1u,
+			 act, text != NULL ? text : "no reason given", state);
+}
+
+static enum status run(PGconn *c, uint8_t server, const char *sql, const char *act, struct error *e)
+{
+	PGresult *r = PQexec(c, sql);
+	ExecStatusType what = PQresultStatus(r);
+	enum status st = ST_OK;
+
+	if (what != PGRES_COMMAND_OK && what != PGRES_TUPLES_OK)
+		st = refused(c, server, r, act, e);
+	PQclear(r);
+	return st;
+}
+
+static enum status reach(const struct pg_servers *s, uint8_t server, PGconn **out, struct error *e)
+{
+	PGconn *c = pg_server_start(s, server, false,
+				    "-c client_min_messages=warning -c search_path=public");
+	enum status st = ST_OK;
+
+	if (c == NULL)
+		return error_set(e, ST_NOMEM, "no memory for a connection");
+	if (!pg_reach(c, REACH_MS_MAX)) {
+		st = error_set(e, ST_UNAVAILABLE, "postgres, server %u: %.300s", server + 1u,
+			       PQstatus(c) == CONNECTION_BAD ? PQerrorMessage(c) :
+			       "no answer in time");
+		PQfinish(c);
+		return st;
+	}
+	if (PQserverVersion(c) < SERVER_VERSION_MIN)
+		st = error_set(e, ST_PRECONDITION,
+			       "postgres, server %u: PostgreSQL %d is too old; it takes 15",
+			       server + 1u, PQserverVersion(c) / 10000);
+	*out = c;
+	return st;
+}
+
+/* 0: there are no tables. */
+static enum status version_of(PGconn *c, uint8_t server, uint32_t *version, struct error *e)
+{
+	char text[32], state[6];
+
+	word(c, "SELECT coalesce(max(version), 0) FROM trien_schema", text, sizeof(text), state);
+	*version = (uint32_t)strtoul(text, NULL, 10);
+	if (strcmp(state, "42P01") == 0 || text[0] != '\0')
+		return ST_OK;
+	if (strcmp(state, "42501") == 0)
+		return error_set(e, ST_PRECONDITION,
+				 "postgres, server %u: this user may not read the store's tables; "
+				 "an owner has to say: GRANT trien_writer TO <user>", server + 1u);
+	return error_set(e, ST_UNAVAILABLE, "postgres, server %u: cannot tell which tables it has",
+			 server + 1u);
+}
+
+static enum status version_fits(uint32_t version, uint8_t server, struct error *e)
+{
+	if (version == 0)
+		return error_set(e, ST_PRECONDITION,
+				 "postgres, server %u: the store's tables are not there; make them "
+				 "with: trien store init", server + 1u);
+	if (version < PG_SCHEMA_VERSION)
+		return error_set(e, ST_PRECONDITION,
+				 "postgres, server %u: the tables are of version %u, this program "
+				 "needs %d; update them with: trien store init", server + 1u,
+				 version, PG_SCHEMA_VERSION);
+	if (version > PG_SCHEMA_VERSION)
+		return error_set(e, ST_PRECONDITION,
+				 "postgres, server %u: the tables are of version %u, newer than "
+				 "this program knows (%d); start the program that made them",
+				 server + 1u, version, PG_SCHEMA_VERSION);
+	return ST_OK;
+}
+
+static const char *risk_of(PGconn *c)
+{
+	char text[32], state[6];
+
+	word(c, "SHOW fsync", text, sizeof(text), state);
+	if (strcmp(text, "off") == 0)
+		return "fsync = off";
+	word(c, "SHOW synchronous_commit", text, sizeof(text), state);
+	return strcmp(text, "off") == 0 ? "synchronous_commit = off" : NULL;
+}
+
+enum status pg_schema_look(const struct pg_servers *s, uint8_t server, struct pg_schema_report *out,
+			   struct error *e)
+{
+	PGconn *c = NULL;
+	enum status st = reach(s, server, &c, e);
+
+	*out = (struct pg_schema_report){ .roles = true };
+	if (st == ST_OK)
+		st = version_of(c, server, &out->from, e);
+	if (st == ST_OK)
+		st = version_fits(out->from, server, e);
+	out->upto = out->from;
+	if (st == ST_OK)
+		out->risk = risk_of(c);
+	PQfinish(c);
+	return st;
+}
+
+enum status pg_schema_check(const struct pg_servers *s, uint8_t server, struct error *e)
+{
+	struct pg_schema_report ignored;
+
+	return pg_schema_look(s, server, &ignored, e);
+}
+
+/* ---- making them ---- */
+
+static enum status migrate(PGconn *c, const struct pg_servers *s, uint8_t server, uint32_t version,
+			   struct error *e)
+{
+	char told[100];
+	enum status st = run(c, server, "BEGIN", "begin", e);
+
+	snprintf(told, sizeof(told), "INSERT INTO trien_schema VALUES (%u, now())", version);
+	if (st == ST_OK)
+		st = run(c, server, migrations[version - 1], "make the tables", e);
+	if (st == ST_OK && version == 1 && s->citus)
+		st = run(c, server, POSTGRES_CITUS, "distribute the tables", e);
+	if (st == ST_OK)
+		st = run(c, server, told, "note the version", e);
+	if (st == ST_OK)
+		return run(c, server, "COMMIT", "commit", e);
+	PQclear(PQexec(c, "ROLLBACK"));
+	return st;
+}
+
+/* In one transaction; false: it takes another user. */
+static enum status roles(PGconn *c, uint8_t server, bool *done, struct error *e)
+{
+	enum status st = run(c, server, "BEGIN", "begin", e);
+
+	if (st == ST_OK)
+		st = run(c, server, POSTGRES_ROLES, "make the roles", e);
+	*done = st == ST_OK;
+	if (st == ST_OK)
+		return run(c, server, "COMMIT", "commit", e);
+	PQclear(PQexec(c, "ROLLBACK"));
+	return st == ST_DENIED ? ST_OK : st;
+}
+
+enum status pg_schema_init(const struct pg_servers *s, uint8_t server, struct pg_schema_report *out,
+			   struct error *e)
+{
+	PGconn *c = NULL;
+	enum status st = reach(s, server, &c, e);
+
+	*out = (struct pg_schema_report){ 0 };
+	if (st == ST_OK)
+		st = version_of(c, server, &out->from, e);
+	out->upto = out->from;
+	while (st == ST_OK && out->upto < PG_SCHEMA_VERSION) {
+		st = migrate(c, s, server, out->upto + 1, e);
+		out->upto += st == ST_OK;
+	}
+	if (st == ST_OK)
+		st = version_fits(out->upto, server, e);
+	if (st == ST_OK)
+		st = run(c, server, "SELECT trien_months(current_date, 3)", "make the months", e);
+	if (st == ST_OK)
+		st = roles(c, server, &out->roles, e);
+	if (st == ST_OK)
+		out->risk = risk_of(c);
+	PQfinish(c);
+	return st;
+}

@@ -1,0 +1,153 @@
+"""`trien store`: the tables of a PostgreSQL store, their versions, and who may do what."""
+import json
+import subprocess
+
+import pytest
+
+import harness
+import postgres
+
+pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+
+TABLES = {"trien_schema", "result", "holding", "locator", "voided", "event", "number_register",
+          "counter", "layer", "unit_owner"}
+MONTHLY = ("result", "holding", "locator", "voided", "event")
+
+
+@pytest.fixture
+def store():
+    s = postgres.Store()
+    yield s
+    s.remove()
+
+
+def run(*words):
+    return subprocess.run([str(harness.TRIEN), "store", *words], capture_output=True, text=True,
+                          timeout=60)
+
+
+def tables(store):
+    return {r[0] for r in store.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+
+def test_init_makes_everything_once(store):
+    assert not tables(store)
+    told = store.init().stdout
+    assert "from version 0 to 1" in told
+    have = tables(store)
+    assert TABLES <= have - {t for t in have if t[-6:].isdigit()}
+    # This month and the next two, of each table that grows.
+    for parent in MONTHLY:
+        assert sum(t.startswith(parent + "_") for t in have) == 3, parent
+    again = store.init()
+    assert "are there, version 1" in again.stdout
+    assert tables(store) == have
+    assert store.sql("SELECT version FROM trien_schema") == [["1"]]
+    checked = run("check", store.conninfos[0], "--json")
+    assert checked.returncode == 0
+    row = json.loads(checked.stdout)["servers"][0]
+    assert row["version"] == 1 and row["server"] == 1
+    # The tests' own server is a fast one, and that is told.
+    assert row["risk"] == "fsync = off"
+
+
+def test_months_meet_and_a_sequence_finds_its_own(store):
+    store.init()
+    store.sql("SELECT trien_months('2026-02-28', 12); SELECT trien_months('2026-07-01', 1)")
+    # 2026-03-01T00:00Z and one millisecond before it.
+    first = (1772323200000 - 1577836800000) << 22
+    for sequence in (first, first - 1):
+        store.sql("INSERT INTO locator VALUES (0, '\\x00', %d, 0)" % sequence)
+    rows = store.sql("SELECT tableoid::regclass, sequence FROM locator ORDER BY sequence")
+    assert rows == [["locator_202602", str(first - 1)], ["locator_202603", str(first)]]
+
+
+def test_check_says_what_to_do(store):
+    missing = run("check", store.conninfos[0])
+    assert missing.returncode == 78 and "trien store init" in missing.stderr
+    store.init()
+    store.sql("INSERT INTO trien_schema VALUES (2, now())")
+    for words in ("check", "init"):
+        newer = run(words, store.conninfos[0])
+        assert newer.returncode == 78, newer.stderr
+        assert "version 2, newer than this program knows (1)" in newer.stderr
+    store.sql("DELETE FROM trien_schema")
+    older = run("check", store.conninfos[0])
+    assert older.returncode == 78 and "trien store init" in older.stderr
+
+
+def test_a_server_that_is_away(tmp_path):
+    away = run("check", f"host={tmp_path} dbname=none")
+    assert away.returncode == 75 and "server 1" in away.stderr
+    named = run("init", "host=db.example dbname=trien password=geheim")
+    assert named.returncode == 78 and "hostaddr" in named.stderr
+    assert "geheim" not in named.stderr
+    assert run("init").returncode == 2
+    assert run("drop", "host=/tmp").returncode == 2
+
+
+def test_servers_come_from_the_settings(tmp_path):
+    store = postgres.Store(servers=2)
+    conf = tmp_path / "trien.conf"
+    conf.write_text('store = postgres\npostgres = {"%s", "%s"}\n' % tuple(store.conninfos))
+    assert run("check", "--data", str(tmp_path)).returncode == 78
+    done = run("init", "--data", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "server 2" in done.stdout
+    assert run("check", "--config", str(conf)).returncode == 0
+    store.remove()
+
+
+def as_user(store, name, text):
+    """Whether that user may run it."""
+    psql = store.cluster.bin / "psql"
+    done = subprocess.run([str(psql), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", text,
+                           f"host={store.cluster.folder} dbname={store.names[0]} user={name}"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 or "permission denied" in done.stderr or \
+        "must be owner" in done.stderr, done.stderr
+    return done.returncode == 0
+
+
+def test_roles_have_what_they_need_and_no_more(store):
+    store.init()
+    store.sql("DROP ROLE IF EXISTS w1, r1, a1; CREATE ROLE w1 LOGIN IN ROLE trien_writer;"
+              "CREATE ROLE r1 LOGIN IN ROLE trien_reader;"
+              "CREATE ROLE a1 LOGIN IN ROLE trien_auditor")
+    row = "INSERT INTO layer VALUES ('\\x%s', '\\x00')"
+    assert as_user(store, "w1", row % "01")
+    assert as_user(store, "w1", "SELECT trien_months('2031-05-01', 1)")
+    for denied in ("UPDATE result SET crc = 0", "DELETE FROM result", "TRUNCATE event",
+                   "UPDATE number_register SET number = 1", "DROP TABLE layer",
+                   "DELETE FROM number_register", "CREATE TABLE x (a int)"):
+        assert not as_user(store, "w1", denied), denied
+    assert as_user(store, "r1", "SELECT record, body FROM result")
+    for denied in (row % "02", "SELECT * FROM counter", "SELECT trien_months('2032-05-01', 1)",
+                   "DELETE FROM holding"):
+        assert not as_user(store, "r1", denied), denied
+    for allowed in ("SELECT * FROM number_register", "SELECT sum(results) FROM counter",
+                    "SELECT lane, sequence, case_digest FROM result", "SELECT * FROM event"):
+        assert as_user(store, "a1", allowed), allowed
+    for denied in ("SELECT record FROM result", "SELECT body FROM result",
+                   "SELECT * FROM holding", "SELECT * FROM layer"):
+        assert not as_user(store, "a1", denied), denied
+
+
+def test_without_the_right_to_make_roles_the_sql_is_printed():
+    """On a cluster of its own: roles belong to all databases."""
+    cluster = postgres.Cluster().start()
+    try:
+        store = postgres.Store(cluster)
+        store.sql("CREATE ROLE owner1 LOGIN; GRANT ALL ON DATABASE %s TO owner1;"
+                  "GRANT ALL ON SCHEMA public TO owner1" % store.names[0])
+        own = f"host={cluster.folder} dbname={store.names[0]} user=owner1"
+        done = run("init", own)
+        assert done.returncode == 3, done.stderr
+        assert "CREATE ROLE" in done.stdout and "GRANT" in done.stdout
+        sql = done.stdout[done.stdout.index("DO $$"):]
+        store.sql(sql)
+        assert store.sql("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'trien\\_%'") == [["3"]]
+        # Now the owner may go on alone.
+        assert run("init", own).returncode == 0
+    finally:
+        cluster.remove()
