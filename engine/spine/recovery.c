@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "io/file.h"
@@ -553,20 +552,6 @@ static enum status sources_open(struct spine *s, struct error *e)
 	return st == ST_OK ? render_open(&s->render, &rc, e) : st;
 }
 
-/* A killed engine may not quite have ended when the next one starts. */
-static enum status lock_take(struct spine *s, const char *dir, struct error *e)
-{
-	const struct timespec pause = { .tv_nsec = ENDING_STEP_MS * 1000000 };
-	enum status st = journal_lock(dir, &s->data_lock, e);
-
-	for (uint32_t ms = 0; st == ST_EXISTS && ms < ENDING_MS_MAX; ms += ENDING_STEP_MS) {
-		nanosleep(&pause, NULL);
-		*e = (struct error){ 0 };
-		st = journal_lock(dir, &s->data_lock, e);
-	}
-	return st;
-}
-
 static enum status folders_open(struct spine *s, struct replay *r, struct error *e)
 {
 	const struct config *c = s->config;
@@ -578,7 +563,7 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 	struct store_config sc = { .sink = spine_sink(s), .dir = path,
 				   .witness = c->witness };
 	/* First: opening the other folders already tidies them. */
-	enum status st = lock_take(s, below(s, "journal", path), e);
+	enum status st = journal_lock(below(s, "journal", path), &s->data_lock, e);
 
 	if (st == ST_OK)
 		st = identity_open(&s->identity, below(s, "identity", path), io_wall_ms(),
