@@ -67,6 +67,8 @@ static const struct setting settings[] = {
 	{ "engine", COUNT, AT(engine), "0", 0, ENGINES_MAX - 1, "number of this engine" },
 	{ "workers", COUNT, AT(workers), "0", 0, WORKERS_MAX, "press threads, 0 = one a core" },
 	{ "signer_threads", COUNT, AT(signer_threads), "0", 0, WORKERS_MAX, "0 = one a core" },
+	{ "signer_start_ms", COUNT, AT(signer_start_ms), "15000", 100, 600000,
+	  "milliseconds until a signer that is not ready is replaced; its successor gets twice" },
 	{ "intake_threads", COUNT, AT(intake_threads), "1", 1, 8, "gRPC threads" },
 	{ "reader_threads", COUNT, AT(reader_threads), "2", 1, 32, "threads that answer reads" },
 	{ "journal_slots", COUNT, AT(journal_slots), "8", 4, 1024, "journal segments" },

@@ -48,6 +48,7 @@ struct config {
 	uint32_t engine;		/* 0–255, part of every sequence */
 	uint32_t workers;		/* press threads; 0 = one a core */
 	uint32_t signer_threads;	/* 0 = one a core */
+	uint32_t signer_start_ms;	/* a signer that has not greeted by then is replaced */
 	uint32_t intake_threads;
 	uint32_t reader_threads;
 	uint32_t journal_slots, journal_segment_mb;

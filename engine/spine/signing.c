@@ -8,6 +8,7 @@
 #include "spine/spine.h"
 
 #define SIGNER_SILENT_NS (10 * 1000000000ull)
+#define GREETING_NS_MAX (600 * 1000000000ull)
 
 static void receive(struct spine *s);
 static void send_next(struct spine *s);
@@ -200,6 +201,11 @@ static enum status reply_take(struct spine *s, struct signer_reply *r)
 	return ST_OK;
 }
 
+static uint64_t greeting_ns(const struct spine *s)
+{
+	return s->config->signer_start_ms * 1000000ull;
+}
+
 static enum status greeting_take(struct spine *s, struct signer_reply *r)
 {
 	enum sign_answer a;
@@ -210,6 +216,7 @@ static enum status greeting_take(struct spine *s, struct signer_reply *r)
 		return st;
 	if (a == ANSWER_SIGNED) {
 		s->signer.ready = true;
+		s->signer.greeting_ns = greeting_ns(s);
 		log_info("signer", "ready");
 		send_next(s);
 	} else {
@@ -305,6 +312,7 @@ static void control_ready(struct io_op *op)
 	while ((fd = descriptor_receive(s->control)) >= 0) {
 		signer_lost(s, "replaced by the supervisor");
 		s->signer.fd = fd;
+		s->signer.linked_ns = io_boot_ns();
 	}
 	if (fd == -2) {
 		/* Without its supervisor the engine ends in good order. */
@@ -320,6 +328,7 @@ static void control_ready(struct io_op *op)
 enum status signing_start(struct spine *s)
 {
 	s->signer.fd = -1;
+	s->signer.greeting_ns = greeting_ns(s);
 	s->signer.out = malloc(SIGNER_REQUEST_BYTES_MAX);
 	s->signer.in = malloc(4 + SIGNER_REPLY_BYTES_MAX);
 	if (s->signer.out == NULL || s->signer.in == NULL)
@@ -338,17 +347,30 @@ void signing_stop(struct spine *s)
 	free(s->signer.in);
 }
 
+static void signer_ask_new(struct spine *s, const char *why, uint64_t after_ns)
+{
+	log_error("signer", "%s for %llu ms; asking the supervisor for a new one", why,
+		  (unsigned long long)(after_ns / 1000000));
+	if (send(s->control, "R", 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
+		log_error("signer", "the supervisor cannot be reached: %s", strerror(errno));
+}
+
 void signing_tick(struct spine *s)
 {
 	struct signer_link *l = &s->signer;
+	uint64_t now = io_boot_ns();
 
 	/* A signer with a broken receive in flight is armed again once that has come back. */
 	receive(s);
-	if (l->waiting == NULL || io_boot_ns() - l->asked_ns < SIGNER_SILENT_NS)
-		return;
-	l->asked_ns = io_boot_ns();
-	log_error("signer", "no answer for %llu s; asking the supervisor for a new one",
-		  (unsigned long long)(SIGNER_SILENT_NS / 1000000000));
-	if (send(s->control, "R", 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
-		log_error("signer", "the supervisor cannot be reached: %s", strerror(errno));
+	/* One that is only slow gets the time it needs in the end. */
+	if (l->fd >= 0 && !l->ready && now - l->linked_ns >= l->greeting_ns) {
+		signer_ask_new(s, "not ready", l->greeting_ns);
+		l->linked_ns = now;
+		l->greeting_ns = l->greeting_ns < GREETING_NS_MAX / 2 ? 2 * l->greeting_ns :
+				 GREETING_NS_MAX;
+	}
+	if (l->waiting != NULL && now - l->asked_ns >= SIGNER_SILENT_NS) {
+		signer_ask_new(s, "no answer", SIGNER_SILENT_NS);
+		l->asked_ns = now;
+	}
 }

@@ -107,6 +107,8 @@ struct signer_link {
 	size_t in_used;
 	struct batch *to_send, *waiting;	/* lists by batch.next */
 	uint64_t asked_ns;		/* of the oldest unanswered request */
+	uint64_t linked_ns;		/* since when it may greet, and */
+	uint64_t greeting_ns;		/* how long; doubles from one that does not to the next */
 };
 
 /* Only rise; read by the metrics thread without a lock. */

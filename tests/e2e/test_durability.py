@@ -81,6 +81,26 @@ def test_one_result_of_a_case_is_stored_and_the_other_not_yet_held(engine):
     engine.trien("fsck", "--data", engine.data)
 
 
+def test_a_signer_that_hangs_at_its_start_is_replaced(engine, tmp_path):
+    """It waits for ever for its passphrase: each successor gets more time, one gets ready."""
+    secret = tmp_path / "passphrase"
+    os.mkfifo(secret)
+    engine.settings.update(passphrase_file=secret, signer_start_ms="300")
+    engine.start()
+    first = engine.children()["signer"]
+    r = submit(engine, [case()])[0]
+    harness.wait_for(lambda: engine.log().count("asking the supervisor for a new one") >= 2)
+    assert "not ready for 300 ms" in engine.log() and "not ready for 600 ms" in engine.log()
+    harness.wait_for(lambda: engine.children().get("signer", first) != first)
+    assert states(engine, [r.result_id])[r.result_id] != STORED
+    secret.unlink()
+    secret.write_text("not needed\n")
+    engine.wait_stored(engine.stubs(), [r.result_id])
+    time.sleep(1.5)
+    assert engine.log().count("asking the supervisor") < 5 and "ended by signal" not in engine.log()
+    assert engine.stop() == 0
+
+
 def test_a_void_number_stays_void_over_a_crash(engine):
     """Although the journal's place of its case was not passed yet."""
     officer_expires(engine)
