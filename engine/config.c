@@ -244,13 +244,13 @@ static enum status load_flags(struct raw *raw, int argc, char **argv, const char
 		int i;
 
 		if (strncmp(arg, "--", 2) != 0)
-			return error_set(e, ST_INVALID, "'%s': settings are given as --name VALUE",
-					 arg);
+			return error_set(e, ST_UNSUPPORTED,
+					 "'%s': settings are given as --name VALUE", arg);
 		n = value != NULL ? (size_t)(value - arg - 2) : strlen(arg + 2);
 		i = setting_find(arg + 2, n);
-		if (i < 0 && strncmp(arg + 2, "config", n) != 0)
-			return error_set(e, ST_INVALID, "unknown flag %s (did you mean --%s?)", arg,
-					 nearest(arg + 2));
+		if (i < 0 && (n != strlen("config") || strncmp(arg + 2, "config", n) != 0))
+			return error_set(e, ST_UNSUPPORTED, "unknown flag %s (did you mean --%s?)",
+					 arg, nearest(arg + 2));
 		if (value != NULL)
 			value++;
 		else if (i >= 0 && settings[i].type == BOOL &&
@@ -259,7 +259,7 @@ static enum status load_flags(struct raw *raw, int argc, char **argv, const char
 		else if (k + 1 < argc)
 			value = argv[++k];
 		else
-			return error_set(e, ST_INVALID, "%s needs a value", arg);
+			return error_set(e, ST_UNSUPPORTED, "%s needs a value", arg);
 		if (i < 0)
 			*file = value;
 		else if (raw != NULL)

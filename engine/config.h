@@ -64,7 +64,8 @@ struct config {
 
 /*
  * argv[0] is the subcommand. On ST_OK *c is filled; strings live until the process ends.
- * --config FILE names the file (default DATA/trien.conf where it exists).
+ * --config FILE names the file (default DATA/trien.conf where it exists). ST_UNSUPPORTED: an
+ * argument that is none, what the command line calls wrong usage; ST_INVALID: a wrong value.
  */
 enum status config_load(struct config *c, int argc, char **argv, struct error *e) must_use;
 /* name = value  # origin */

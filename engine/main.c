@@ -112,13 +112,21 @@ static int serve(int argc, char **argv)
 	bool json = flag_take(&argc, argv, "--json");
 	static struct config c;		/* to the end of the process, as its strings */
 	struct error e = { 0 };
+	enum status st;
 	sigset_t hup;
 
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+		return help(2, (char *[]){ "help", "serve" });
 	/* Until the supervisor listens for it, a reload that comes early waits. */
 	sigemptyset(&hup);
 	sigaddset(&hup, SIGHUP);
 	sigprocmask(SIG_BLOCK, &hup, NULL);
-	if (config_load(&c, argc, argv, &e) != ST_OK || servers_check(&c, &e) != ST_OK) {
+	st = config_load(&c, argc, argv, &e);
+	if (st == ST_UNSUPPORTED) {
+		fprintf(stderr, "trien serve: %s; see trien help serve\n", e.text);
+		return 2;
+	}
+	if (st != ST_OK || servers_check(&c, &e) != ST_OK) {
 		fprintf(stderr, "trien serve: %s\n", e.text);
 		return EX_CONFIG;
 	}

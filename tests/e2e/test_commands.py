@@ -148,7 +148,31 @@ def test_broken_config(tmp_path, line, said):
         done = trien("serve", "--data", tmp_path, *more, code=78)
         assert all(s in done.stderr for s in said), done.stderr
     trien("serve", "--data", tmp_path / "other", "--config", tmp_path / "nothing.conf", code=78)
-    trien("serve", "--data", tmp_path / "other", "--wrokers", "2", code=78)
+    trien("serve", "--data", tmp_path / "other", "--workers", "many", code=78)
+
+
+@pytest.mark.parametrize("words", [
+    "serve --wrokers 2", "serve --", "serve --c x", "serve --conf=x", "serve word",
+    "serve --data D --workers", "serve --no-such-flag", "keys", "keys word", "keys dev",
+    "keys list word", "keys dev --data D --no-such-flag", "schema", "schema check", "schema word",
+    "schema preview one", "schema check --no-such-flag", "register", "register word",
+    "register open", "register list word", "register list --no-such-flag", "submit",
+    "submit one two", "submit one --no-such-flag", "get", "get --no-such-flag", "get x --output",
+    "list", "list --no-such-flag", "list --id-kind", "held", "held word", "held list word",
+    "held retry one two", "held void", "held void x", "held list --no-such-flag", "status word",
+    "status --no-such-flag", "status --connect", "verify", "verify --no-such-flag", "backup",
+    "backup --data D", "backup one two --data D", "backup --no-such-flag", "restore",
+    "restore one", "restore --no-such-flag", "fsck", "fsck word", "fsck --no-such-flag",
+    "help word", "no-such-command", "--no-such-flag", ""])
+def test_wrong_usage_is_exit_code_2_and_does_nothing(tmp_path, words):
+    done = trien(*words.split(), code=2, cwd=tmp_path)
+    assert (done.stderr or words == "") and list(tmp_path.iterdir()) == []
+
+
+def test_help_of_serve_names_its_settings(tmp_path):
+    done = trien("serve", "--help", cwd=tmp_path)
+    assert "journal_segment_mb" in done.stdout and done.stderr == ""
+    assert done.stdout == trien("help", "serve").stdout
 
 
 # ---- keys, schema ----
