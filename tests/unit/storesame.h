@@ -1,0 +1,71 @@
+/*
+ * storesame.h - what every store does alike, whoever made it: the tests of store.h's contract, run
+ * over the embedded store and over PostgreSQL.
+ */
+#ifndef TESTS_STORESAME_H
+#define TESTS_STORESAME_H
+
+#include "storecase.h"
+#include "storewait.h"
+
+#define SAME_NOW_MS (STORECASE_BASE_MS + 1000000)
+
+struct storesame {
+	struct storecase sc;
+	struct storewait wait;
+	struct store *store;
+	struct store_reader *reader;
+	/* Closes and opens the store and its reader: nothing may hang on what is in memory. */
+	void (*reopen)(struct storesame *f);
+	int (*event_rows)(struct storesame *f);
+};
+
+enum status same_put_batch(struct storesame *f);
+/* Results first … first + n, all of them new. */
+void same_put(struct storesame *f, uint32_t first, uint32_t n);
+enum status same_get(struct storesame *f, uint32_t k, struct result_view *v);
+void same_check_all(struct storesame *f, uint32_t first, uint32_t n);
+/* The mark of the first unit's register. */
+uint64_t same_highest(struct storesame *f);
+
+/* A set that names one list, and a certificate, all of made-up bytes. */
+struct proof { struct evidence v; struct layer list; char set[200]; };
+
+void same_proof(struct proof *p, const char *list);
+void same_put_with(struct storesame *f, uint32_t k, const struct proof *p);
+
+/* The tests; their state is a struct storesame. */
+void same_stored_as_given(void **state);
+void same_offsets(void **state);
+void same_first_stored_wins(void **state);
+void same_number_taken(void **state);
+void same_held_items_stay_out(void **state);
+void same_list_pages(void **state);
+void same_find_case(void **state);
+void same_holders(void **state);
+void same_validity(void **state);
+void same_life(void **state);
+void same_reads_together(void **state);
+void same_link(void **state);
+void same_void(void **state);
+void same_voided_result(void **state);
+void same_evidence_is_kept(void **state);
+
+#define SAME_TESTS(setup, teardown) \
+	cmocka_unit_test_setup_teardown(same_stored_as_given, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_offsets, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_first_stored_wins, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_number_taken, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_held_items_stay_out, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_list_pages, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_find_case, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_holders, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_validity, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_life, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_reads_together, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_link, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_void, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_voided_result, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_evidence_is_kept, setup, teardown)
+
+#endif
