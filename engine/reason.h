@@ -143,7 +143,10 @@
 	  "The document could not be rendered") \
 	R(STORE_CONFLICT, ST_DAMAGED, \
 	  "Kho đã có kết quả khác với cùng mã", \
-	  "The store holds another result under the same id")
+	  "The store holds another result under the same id") \
+	R(STORE_REFUSED, ST_INTERNAL, \
+	  "Kho từ chối ghi kết quả này", \
+	  "The store refuses to take this result")
 
 enum reason {
 #define REASON_ENUM(name, status, vi, en) REASON_##name,

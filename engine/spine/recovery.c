@@ -552,6 +552,21 @@ static enum status sources_open(struct spine *s, struct error *e)
 	return st == ST_OK ? render_open(&s->render, &rc, e) : st;
 }
 
+static enum status store_open(struct spine *s, struct error *e)
+{
+	const struct config *c = s->config;
+	char path[PATH_BYTES];
+	struct store_config sc = { .sink = spine_sink(s), .dir = path, .witness = c->witness,
+				   .postgres = c->postgres, .postgres_n = c->postgres_n,
+				   .connections = c->postgres_connections,
+				   .citus = strcmp(c->postgres_distribution, "citus") == 0,
+				   .reader = c->postgres_reader };
+
+	below(s, "store", path);
+	return strcmp(c->store, "postgres") == 0 ? store_postgres_open(&s->store, &sc, e) :
+						   store_embedded_open(&s->store, &sc, e);
+}
+
 static enum status folders_open(struct spine *s, struct replay *r, struct error *e)
 {
 	const struct config *c = s->config;
@@ -560,8 +575,6 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 				     .segment_bytes = c->journal_segment_mb * 1024 * 1024,
 				     .slots = c->journal_slots, .depth = JOURNAL_DEPTH_MAX,
 				     .locked = true };
-	struct store_config sc = { .sink = spine_sink(s), .dir = path,
-				   .witness = c->witness };
 	/* First: opening the other folders already tidies them. */
 	enum status st = journal_lock(below(s, "journal", path), &s->data_lock, e);
 
@@ -575,7 +588,7 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 	if (st == ST_OK)
 		st = waiting_open(&s->waiting, below(s, "waiting", path), e);
 	if (st == ST_OK)
-		st = store_embedded_open(&s->store, (below(s, "store", path), &sc), e);
+		st = store_open(s, e);
 	if (st == ST_OK)
 		st = snapshot_take(s, r, e);
 	if (st != ST_OK)

@@ -103,7 +103,8 @@ class Engine:
             args += ["--listen", one]
         for name, value in self.settings.items():
             if name != "listen":
-                args += [f"--{name.replace('_', '-')}", str(value)]
+                for one in value if isinstance(value, list) else [value]:
+                    args += [f"--{name.replace('_', '-')}", str(one)]
         return args
 
     def start(self, ready=True, limits=None, registers=True):

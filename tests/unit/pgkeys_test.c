@@ -52,9 +52,10 @@ static void test_time(void **state)
 static void test_failures(void **state)
 {
 	static const char *const again[] = { NULL, "", "08006", "40001", "40P01", "53100", "53300",
-					     "57014", "57P01", "57P03", "25006", "55P03" };
-	static const char *const row[] = { "22003", "22021", "23502", "23505", "42501", "42P01",
-					   "54000", "XX000", "25001", "55000" };
+					     "57014", "57P01", "57P03", "25006", "55P03", "42501",
+					     "42P01", "0A000", "26000", "58030" };
+	static const char *const row[] = { "22003", "22021", "23502", "23505", "54000",
+					   "XX000", "XX002", "55000" };
 
 	for (size_t i = 0; i < ARRAY_LEN(again); i++)
 		assert_int_equal(pg_failure_of(again[i]), PG_RETRY);

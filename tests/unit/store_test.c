@@ -25,7 +25,8 @@ struct fixture {
 static void open_store(struct fixture *f)
 {
 	struct store_config cfg = { .sink = storewait_sink(&f->same.wait, SAME_NOW_MS),
-				    .dir = f->dir, .witness = f->witness, .segment_bytes = 1024 * 1024 };
+				    .dir = f->dir, .witness = f->witness,
+				    .segment_bytes = 1024 * 1024 };
 	struct error e = { 0 };
 
 	if (store_embedded_open(&f->same.store, &cfg, &e) != ST_OK)

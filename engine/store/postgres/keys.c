@@ -47,7 +47,13 @@ int32_t pg_crc(uint8_t lane, uint64_t sequence, struct slice layers, struct slic
 
 enum pg_failure pg_failure_of(const char *sqlstate)
 {
-	static const char *const again[] = { "08", "40", "53", "57", "25006", "55P03" };
+	/*
+	 * 08 connection, 40 transaction undone, 53 resources, 57 operator, 55P03 lock, 58 disk: the
+	 * server's state. 0A, 25, 26 plan or session gone, 42 table or right missing: the server
+	 * must be set right first, no row is to blame.
+	 */
+	static const char *const again[] = { "08", "40", "53", "57", "55P03", "58", "0A", "25",
+					     "26", "42" };
 
 	/* Lost connections have none. */
 	if (sqlstate == NULL || sqlstate[0] == '\0')

@@ -41,7 +41,7 @@ static inline int64_t pg_unix_ms(int64_t time) { return time / 1000 + 9466848000
 
 /* The class of an error decides what is done about it. */
 enum pg_failure {
-	PG_RETRY,		/* 08, 40, 53, 57, 25006, 55P03; or the connection was lost */
+	PG_RETRY,		/* the server's state; or the connection was lost */
 	PG_PARTITION,		/* 23514: the month of a row is missing */
 	PG_ROW			/* of a row or of our making: asking again would not help */
 };
@@ -65,6 +65,13 @@ enum status pg_events(struct store *store, const struct result_event *v, uint32_
 enum status pg_void(struct store *store, const struct void_entry *v, struct error *e);
 enum status pg_marks(struct store *store, void (*cb)(void *ctx, const struct register_mark *m),
 		     void *ctx, struct error *e);
+
+/* ---- ownership.c: as acts ---- */
+
+enum status pg_own(struct store *store, const struct unit_owner *units, uint32_t n,
+		   struct error *e);
+enum status pg_owners(struct store *store, void (*cb)(void *ctx, const struct unit_owner *o),
+		      void *ctx, struct error *e);
 
 /* ---- reader.c, layers.c ---- */
 

@@ -31,7 +31,8 @@ void pg_bytes(struct pg_question *q, struct slice s);
 
 /* An array of one dimension, written into w: begun, one element after the other, ended. */
 struct pg_array { struct writer *w; uint8_t *head; uint32_t n; };
-enum pg_type { PG_BYTEA = 17, PG_INT8 = 20, PG_INT2 = 21, PG_INT4 = 23, PG_TIME = 1184 };
+enum pg_type { PG_BYTEA = 17, PG_INT8 = 20, PG_INT2 = 21, PG_INT4 = 23, PG_TEXT = 25,
+	       PG_TIME = 1184 };
 #define PG_ARRAY_BYTES 20	/* before its elements; each has 4 bytes before it */
 
 struct pg_array pg_array(struct writer *w, enum pg_type type);

@@ -91,4 +91,11 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		" ON CONFLICT (lane, sequence) DO NOTHING", PG_ACTS, true },
 	[PG_MONTHS] = { "months",
 		"SELECT trien_months($1::date, $2::int4)", PG_ACTS, false },
+	[PG_OWNERS] = { "owners", "SELECT unit, engine, address FROM unit_owner ORDER BY unit",
+			PG_ACTS, false },
+	[PG_OWNERS_DROP] = { "owners_drop", "DELETE FROM unit_owner WHERE engine = $1::int2",
+			     PG_ACTS, false },
+	[PG_OWNERS_ADD] = { "owners_add",
+		"INSERT INTO unit_owner (unit, engine, address) SELECT unit, $2::int2, address"
+		" FROM unnest($1::text[], $3::text[]) AS row(unit, address)", PG_ACTS, false },
 };

@@ -34,6 +34,9 @@ enum pg_statement {
 	PG_NUMBER_VOID,		/* a number that stands for a result which never came */
 	PG_VOIDED_ADD,		/* a row */
 	PG_MONTHS,		/* first day, how many */
+	PG_OWNERS,		/* : unit, engine, address */
+	PG_OWNERS_DROP,		/* engine */
+	PG_OWNERS_ADD,		/* units, engine, addresses */
 	PG_STATEMENTS
 };
 

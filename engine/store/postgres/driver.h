@@ -1,0 +1,36 @@
+/*
+ * driver.h - the thread that writes batches into PostgreSQL over several connections at once.
+ * Inside store/postgres only.
+ *
+ *	inbox ─▶ work ─▶ parts ─▶ queue of their server ─▶ connections, first in first out
+ *
+ * A part is what stands between two Syncs of libpq's pipeline mode: one implicit transaction. A
+ * connection has parts of at most 2 MB on their way. Where one is lost, or the server says that it
+ * cannot now (SQLSTATE 08, 40, 53, 57 …), its parts go back to the head of the queue and are sent
+ * again, after 20 ms, 40 ms … 1 s: statements leave what is there, so a part that had been
+ * committed changes nothing. What the server refuses of a part for ever is found by halving it:
+ * that item is held (REASON_STORE_REFUSED), the others go on (P8).
+ */
+#ifndef TRIEN_STORE_POSTGRES_DRIVER_H
+#define TRIEN_STORE_POSTGRES_DRIVER_H
+
+#include "store/postgres/postgres.h"
+
+struct pg_driver_config {
+	const struct pg_servers *servers;	/* outlives the driver */
+	uint32_t connections;			/* a server, 1 … PG_CONNECTIONS_MAX */
+	struct store_sink sink;
+};
+
+#define PG_CONNECTIONS_MAX 16
+
+enum status pg_driver_new(struct pg_driver **out, const struct pg_driver_config *cfg,
+			  struct error *e) must_use;
+/* Stops and joins; batches that are out stay out. NULL is allowed. */
+void pg_driver_free(struct pg_driver *d);
+/* Any one thread. */
+void pg_driver_take(struct pg_driver *d, struct batch *b);
+/* Any thread. NULL: nothing is taken, so nothing fails. */
+bool pg_driver_up(const struct pg_driver *d, uint64_t *retries);
+
+#endif

@@ -1,0 +1,64 @@
+#include "store/postgres/postgres.h"
+
+#include <stdlib.h>
+
+#include "store/postgres/driver.h"
+
+static void postgres_take(struct store *store, struct batch *b)
+{
+	pg_driver_take(((struct postgres *)store)->driver, b);
+}
+
+static bool postgres_up(const struct store *store, uint64_t *retries)
+{
+	return pg_driver_up(((const struct postgres *)store)->driver, retries);
+}
+
+static void postgres_close(struct store *store)
+{
+	struct postgres *p = (struct postgres *)store;
+
+	pg_driver_free(p->driver);
+	pg_acts_close(p);
+	pg_layers_close(p);
+	free(p);
+}
+
+static const struct store_ops ops = {
+	.name = "postgres",
+	.take = postgres_take, .up = postgres_up,
+	.link = pg_link, .events = pg_events, .void_number = pg_void, .marks = pg_marks,
+	.own = pg_own, .owners = pg_owners,
+	.close = postgres_close,
+	.reader_open = pg_reader_open, .reader_close = pg_reader_close,
+	.get = pg_get, .read = pg_read, .object = pg_object, .list = pg_list,
+	.find_case = pg_find_case, .find_number = pg_find_number,
+};
+
+enum status store_postgres_open(struct store **out, const struct store_config *cfg, struct error *e)
+{
+	struct postgres *p = calloc(1, sizeof(*p));
+	struct pg_driver_config dc = { .connections = cfg->connections, .sink = cfg->sink };
+	enum status st;
+
+	if (p == NULL)
+		return error_set(e, ST_NOMEM, "no memory for the store");
+	p->store.ops = &ops;
+	dc.servers = &p->servers;
+	st = pg_servers_read(&p->servers, cfg->postgres, cfg->postgres_n, cfg->citus, cfg->reader,
+			     e);
+	for (uint8_t i = 0; i < p->servers.n && st == ST_OK; i++)
+		st = pg_schema_check(&p->servers, i, e);
+	if (st == ST_OK)
+		st = pg_layers_open(p, e);
+	if (st == ST_OK)
+		st = pg_acts_open(p, e);
+	if (st == ST_OK && cfg->sink.done != NULL)
+		st = pg_driver_new(&p->driver, &dc, e);
+	if (st != ST_OK) {
+		postgres_close(&p->store);
+		return st;
+	}
+	*out = &p->store;
+	return ST_OK;
+}

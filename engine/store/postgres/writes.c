@@ -1,0 +1,81 @@
+#include "store/postgres/work.h"
+
+/*
+ * Rows go in as arrays, one a column; what is there already stays. The engine sees from the number
+ * of rows that went in whether it must look closer.
+ */
+static const struct pg_write_text texts[] = {
+	[PGW_LAYERS] = { "layers",
+		"INSERT INTO layer (hash, bytes) SELECT * FROM unnest($1::bytea[], $2::bytea[])"
+		" ON CONFLICT (hash) DO NOTHING" },
+	[PGW_NUMBERS] = { "numbers",
+		"INSERT INTO number_register (lane, unit, register, year, number, sequence,"
+		" result_lane, state, at)"
+		" SELECT l, u, r, y, n, s, rl, 1, a FROM unnest($1::smallint[], $2::text[],"
+		" $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::smallint[],"
+		" $8::timestamptz[]) AS v(l, u, r, y, n, s, rl, a)"
+		" ON CONFLICT (lane, unit, register, year, number) DO NOTHING" },
+	/*
+	 * Counted are the rows that went in, in the same transaction. A delta lies in the lane of
+	 * one of its results, so that it lies on their server.
+	 */
+	[PGW_RESULTS] = { "results",
+		"WITH stored AS ("
+		"INSERT INTO result (lane, sequence, unit, kind, issued, case_digest, crc, layers,"
+		" record, body)"
+		" SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[],"
+		" $5::timestamptz[], $6::bytea[], $7::int[], $8::bytea[], $9::bytea[],"
+		" $10::bytea[])"
+		" ON CONFLICT (lane, sequence) DO NOTHING"
+		" RETURNING lane, sequence, unit, kind, issued"
+		"), counted AS ("
+		"INSERT INTO counter (lane, unit, kind, day, engine, watermark, results)"
+		" SELECT lane, unit, kind, to_char(day, 'YYYYMMDD')::int, engine, watermark,"
+		" results FROM (SELECT min(lane) AS lane, unit, kind,"
+		" (issued AT TIME ZONE 'UTC' + interval '7 hours')::date AS day,"
+		" (sequence >> 14 & 255)::smallint AS engine, max(sequence) AS watermark,"
+		" count(*) AS results FROM stored GROUP BY unit, kind, 4, 5) AS delta"
+		") SELECT count(*) FROM stored" },
+	[PGW_HOLDINGS] = { "holdings",
+		"INSERT INTO holding (lane, holder, sequence, result_lane, role, visibility,"
+		" valid_from, valid_to)"
+		" SELECT * FROM unnest($1::smallint[], $2::bytea[], $3::bigint[], $4::smallint[],"
+		" $5::smallint[], $6::smallint[], $7::int[], $8::int[])"
+		" ON CONFLICT (lane, holder, sequence) DO NOTHING" },
+	[PGW_LOCATORS] = { "locators",
+		"INSERT INTO locator (lane, key, sequence, result_lane)"
+		" SELECT * FROM unnest($1::smallint[], $2::bytea[], $3::bigint[], $4::smallint[])"
+		" ON CONFLICT (lane, key, sequence) DO NOTHING" },
+	[PGW_NUMBERS_THERE] = { "numbers_there",
+		"SELECT i, b.sequence, b.state FROM unnest($1::smallint[], $2::text[], $3::text[],"
+		" $4::int[], $5::bigint[], $6::int[]) AS v(l, u, r, y, n, i)"
+		" JOIN number_register b ON b.lane = l AND b.unit = u AND b.register = r"
+		" AND b.year = y AND b.number = n" },
+	[PGW_RESULTS_THERE] = { "results_there",
+		"SELECT i, b.case_digest FROM unnest($1::smallint[], $2::bigint[], $3::int[])"
+		" AS v(l, s, i) JOIN result b ON b.lane = l AND b.sequence = s" },
+	[PGW_MONTHS] = { "months", "SELECT trien_months($1::date, $2::int)" },
+	[PGW_NEWEST] = { "newest",
+		"SELECT coalesce(max(newest), 0)::bigint FROM (SELECT (SELECT max(sequence)"
+		" FROM result WHERE lane = l) AS newest FROM generate_series(0, 63) AS l) AS v" },
+};
+
+const struct pg_write_text *pg_write_text(enum pg_write s)
+{
+	return &texts[s];
+}
+
+uint32_t pg_writes_of(enum pg_part_kind kind, enum pg_write out[4])
+{
+	static const struct { uint32_t n; enum pg_write of[4]; } all[] = {
+		[PART_BEFORE] = { 3, { PGW_LAYERS, PGW_NUMBERS, PGW_RESULTS_THERE } },
+		[PART_ROWS] = { 3, { PGW_RESULTS, PGW_HOLDINGS, PGW_LOCATORS } },
+		[PART_NUMBERS_THERE] = { 1, { PGW_NUMBERS_THERE } },
+		[PART_RESULTS_THERE] = { 1, { PGW_RESULTS_THERE } },
+		[PART_MONTHS] = { 1, { PGW_MONTHS } },
+		[PART_NEWEST] = { 1, { PGW_NEWEST } },
+	};
+
+	memcpy(out, all[kind].of, sizeof(all[kind].of));
+	return all[kind].n;
+}
