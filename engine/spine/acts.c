@@ -389,7 +389,7 @@ static void void_found(struct spine *s, struct job *j)
 		free(j);
 		return;
 	}
-	register_voided(s->registers, j->voided.unit, j->voided.register_code, j->voided.year);
+	register_void(s, &j->voided);
 	void_keys(s, &j->voided, pos);
 	/* From here on nobody retries it or voids it once more. */
 	inflight_set(s->inflight, j->row.sequence, STATE_VOID, (enum reason)j->row.reason,
@@ -399,6 +399,13 @@ static void void_found(struct spine *s, struct job *j)
 	j->type = JOB_VOID;
 	j->after = s->appended;
 	job_push(s, j);
+}
+
+void register_void(struct spine *s, const struct record_result *r)
+{
+	/* In the register the number stays what another's entry says. */
+	if (r->reason != REASON_STORE_CONFLICT)
+		register_voided(s->registers, r->unit, r->register_code, r->year);
 }
 
 void void_keys(struct spine *s, const struct record_result *r, uint64_t pos)

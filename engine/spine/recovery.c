@@ -281,7 +281,7 @@ static enum status replay_result(struct replay *r, uint64_t pos, uint8_t type, s
 		if (o != NULL)
 			o->pending->settled |= (uint8_t)(1u << o->index);
 		if (pos >= r->snapshot_pos)
-			register_voided(r->s->registers, rec.unit, rec.register_code, rec.year);
+			register_void(r->s, &rec);
 		if (pos >= r->covered)
 			void_keys(r->s, &rec, pos);
 		return replay_act(r, pos, type, payload);
@@ -348,6 +348,17 @@ static enum status acts_project(struct replay *r, struct error *e)
 	return st;
 }
 
+/* In the store, with this content: the place of one that is in dispute is another's. */
+static bool is_stored(struct spine *s, struct store_reader *reader, uint8_t lane, uint64_t sequence,
+		      const uint8_t digest[SHA256_BYTES])
+{
+	struct result_view view;
+
+	return s->store->ops->get(reader, lane, sequence, &view) == ST_OK &&
+	       (view.state == STATE_VOID ||
+		memcmp(view.case_digest, digest, SHA256_BYTES) == 0);
+}
+
 /* Held rows: those that were stored before the row could go are forgotten, the others are shown. */
 static enum status held_show(struct spine *s, struct store_reader *reader, struct error *e)
 {
@@ -361,23 +372,24 @@ static enum status held_show(struct spine *s, struct store_reader *reader, struc
 		return st;
 	}
 	for (uint32_t i = 0; st == ST_OK && waiting_at(s->waiting, i, &row);) {
-		struct result_view view;
 		struct record_numbered rec;
 		struct case_view c;
 		struct state_change change;
-		uint8_t k = 0;
+		uint8_t digest[SHA256_BYTES], k = 0;
 		size_t n;
 
-		if (s->store->ops->get(reader, row.lane, row.sequence, &view) == ST_OK) {
-			st = waiting_remove(s->waiting, row.sequence, e);
-			continue;
-		}
 		arena_reset(&arena);
 		st = waiting_read(s->waiting, row.sequence, buf, JOURNAL_RECORD_BYTES_MAX, &n, e);
 		if (st == ST_OK)
 			st = record_numbered_decode(&rec, slice_of(buf, n));
 		if (st == ST_OK)
 			st = case_decode(&c, rec.case_bytes, &arena);
+		if (st == ST_OK)
+			st = case_digest(rec.case_bytes, digest);
+		if (st == ST_OK && is_stored(s, reader, row.lane, row.sequence, digest)) {
+			st = waiting_remove(s->waiting, row.sequence, e);
+			continue;
+		}
 		while (st == ST_OK && k < rec.results_n && rec.results[k].sequence != row.sequence)
 			k++;
 		if (st != ST_OK || k == rec.results_n)
@@ -402,14 +414,13 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader)
 
 	for (size_t i = r->open_first; i < r->open_n && st == ST_OK; i++) {
 		struct open_result *o = &r->open[i];
-		struct result_view view;
 		struct waiting_row row;
 
 		if (o->pending != last)
 			st = track_open(s->track, o->pending->pos, &o->pending->track);
 		last = o->pending;
 		if (o->pending->settled >> o->index & 1 ||
-		    s->store->ops->get(reader, o->lane, o->sequence, &view) == ST_OK ||
+		    is_stored(s, reader, o->lane, o->sequence, o->pending->digest) ||
 		    waiting_find(s->waiting, o->sequence, &row)) {
 			o->pending->settled |= (uint8_t)(1u << o->index);
 			done++;

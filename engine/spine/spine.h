@@ -256,7 +256,8 @@ void act_run(struct spine *s, struct act *a);
 void act_finished(struct spine *s, struct job *j);
 /* Held results back into the pipeline, as it has room. */
 void retry_run(struct spine *s);
-/* A VOID record at pos: a repeated submission is answered with it. */
+/* A VOID record: counted in its register; and, at pos, what a repeated submission is answered. */
+void register_void(struct spine *s, const struct record_result *r);
 void void_keys(struct spine *s, const struct record_result *r, uint64_t pos);
 
 /* recycle.c: stored-up-to, snapshots, key runs, freed segments; the janitor */

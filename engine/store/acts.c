@@ -138,36 +138,68 @@ enum status embedded_events(struct store *store, const struct result_event *v, u
 	return st;
 }
 
-static enum status void_locked(struct embedded *s, const struct void_entry *v, struct error *e)
+/* The register's entry of this number. ST_OK: it says this already; ST_EXISTS: it is another's. */
+static enum status number_there(struct embedded *s, const struct void_entry *v, struct error *e)
 {
-	struct writer w = writer_of(s->record, STORED_RESULT_BYTES_MAX);
 	uint32_t id = marks_find(&s->marks, v->unit, v->register_code, v->year);
 	struct row_hit hit;
 	struct frame_record rec;
 	enum status st = ST_NOT_FOUND;
 
-	if (v->unit.n > CODE_BYTES_MAX || v->register_code.n > CODE_BYTES_MAX ||
-	    v->case_code.n > CASE_CODE_BYTES_MAX)
-		return error_set(e, ST_INVALID, "unit, register or case code too long");
 	if (id != 0)
 		st = find_one(s, ROW_NUMBER, row_key_number(id, v->number), 0, &hit);
-	if (st == ST_OK) {
-		st = logreader_get(&s->self->log, hit.position, 0, &s->self->other, &rec);
-		if (st != ST_OK)
-			return error_set(e, st, "the register's entry cannot be read");
-		if (rec.type == STORED_VOID && hit.sequence == v->sequence)
-			return ST_OK;
-		return error_set(e, ST_CONFLICT, "number %llu is in the register already",
-				 (unsigned long long)v->number);
-	}
-	if (st != ST_NOT_FOUND)
+	if (st != ST_OK)
 		return st;
-	st = stored_void_encode(v, &w);
+	st = logreader_get(&s->self->log, hit.position, 0, &s->self->other, &rec);
+	if (st != ST_OK)
+		return error_set(e, st, "the register's entry cannot be read");
+	return rec.type == STORED_VOID && hit.sequence == v->sequence ? ST_OK : ST_EXISTS;
+}
+
+static enum status void_add(struct embedded *s, const struct void_entry *v, struct error *e)
+{
+	struct writer w = writer_of(s->record, STORED_RESULT_BYTES_MAX);
+	enum status st = stored_void_encode(v, &w);
+
 	if (st == ST_OK)
 		st = act_add(s, STORED_VOID, &w, e);
 	if (st == ST_OK)
 		st = marks_write(&s->marks, e);
 	return st == ST_OK ? marks_wait(&s->marks, e) : st;
+}
+
+/* What is another's goes out of *v. ST_OK: nothing is left to be told; ST_NOT_FOUND: *v is. */
+static enum status void_dispute(struct embedded *s, struct void_entry *v, struct error *e)
+{
+	enum status st = v->sequence == 0 ? ST_NOT_FOUND : reader_known(s->self, v->lane,
+									v->sequence);
+
+	if (st == ST_OK && s->self->result.view.state == STATE_VOID)
+		return ST_OK;
+	if (st == ST_OK)
+		v->sequence = 0;
+	else if (st != ST_NOT_FOUND)
+		return error_set(e, st, "the result cannot be read: %s", status_name(st));
+	st = number_there(s, v, e);
+	if (st != ST_EXISTS)
+		return st;
+	v->number = 0;
+	return v->sequence == 0 ? ST_OK : ST_NOT_FOUND;
+}
+
+static enum status void_locked(struct embedded *s, const struct void_entry *v, struct error *e)
+{
+	struct void_entry left = *v;
+	enum status st;
+
+	if (v->unit.n > CODE_BYTES_MAX || v->register_code.n > CODE_BYTES_MAX ||
+	    v->case_code.n > CASE_CODE_BYTES_MAX)
+		return error_set(e, ST_INVALID, "unit, register or case code too long");
+	st = v->held == REASON_STORE_CONFLICT ? void_dispute(s, &left, e) : number_there(s, v, e);
+	if (st == ST_EXISTS)
+		return error_set(e, ST_CONFLICT, "number %llu is in the register already",
+				 (unsigned long long)v->number);
+	return st == ST_NOT_FOUND ? void_add(s, &left, e) : st;
 }
 
 enum status embedded_void(struct store *store, const struct void_entry *v, struct error *e)

@@ -100,7 +100,8 @@ static enum status void_rows(struct record_rows *out, const struct frame_record 
 		locator_case(key, v.unit, v.case_code);
 		row(out, ROW_LOCATOR, row_key_bytes(key));
 	}
-	return number_row(out, m, v.unit, v.register_code, v.year, v.number);
+	return v.number == 0 ? ST_OK : number_row(out, m, v.unit, v.register_code, v.year,
+						  v.number);
 }
 
 enum status rows_of(struct record_rows *out, const struct frame_record *rec, struct marks *m)

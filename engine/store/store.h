@@ -66,7 +66,8 @@ struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_
 /*
  * A number that will never be issued here. sequence 0: it never had a result (used outside);
  * otherwise get() and find_case() answer for that result with STATE_VOID. held: enum reason, why it
- * could not be signed.
+ * could not be signed. With REASON_STORE_CONFLICT its number or its sequence may be another's, who
+ * keeps it: what is left to be told is told, and number 0 is no entry in the register.
  */
 struct void_entry { struct slice unit, register_code; uint32_t year; uint64_t number, sequence;
 		    int64_t at_ms; struct slice reason, actor; bool used_outside;

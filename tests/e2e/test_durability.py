@@ -3,6 +3,7 @@ import concurrent.futures
 import datetime
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -179,6 +180,45 @@ def test_a_number_given_twice_in_one_case(engine):
     engine.start()
     answer = send(engine.stubs(), [c])
     assert [r.reason for r in answer.rejects] == ["NUMBER_TAKEN"], answer
+
+
+def test_of_two_results_with_one_number_the_held_one_can_be_voided(engine):
+    """The engine forgot a number that a case brought, the store did not: the first one keeps it."""
+    line = next(x for x in harness.generated(400, seed=5) if "ho-kinh-doanh" in x)
+
+    def bringing(code):
+        c = harness.as_case(line)
+        c.code = f"H99.11-261124-{code:06d}"
+        c.results[0].given_number = 77
+        return c
+
+    engine.start(registers=False)
+    first = submit(engine, [bringing(5)])[0]
+    engine.wait_stored(engine.stubs(), [first.result_id])
+    assert engine.stop() == 0
+    for name in ("journal", "keys-index", "counters"):
+        shutil.rmtree(engine.data / name)
+    engine.start(registers=False)
+    second = submit(engine, [bringing(6)])[0]
+    assert second.number == first.number == 77
+    row = harness.wait_for(lambda: held(engine))[0]
+    assert row.reason == "STORE_CONFLICT"
+    engine.kill()
+    engine.start(registers=False)
+    harness.wait_for(lambda: [h.sequence for h in held(engine)] == [row.sequence])
+    void = ("held", "void", second.result_id, "--reason", "Trùng số",
+            "--connect", f"unix:{engine.data}/engine.sock")
+    # A start tries what is held once more; meanwhile it is on its way.
+    harness.wait_for(lambda: engine.trien(*void, check=False).returncode == 0)
+    for _ in range(2):
+        assert held(engine) == []
+        assert states(engine, [first.result_id, second.result_id]) == {
+            first.result_id: STORED, second.result_id: VOID}
+        assert submit(engine, [bringing(6)])[0].state == VOID
+        engine.kill()
+        engine.start(registers=False)
+    assert engine.stop() == 0
+    engine.trien("fsck", "--data", engine.data)
 
 
 def test_many_held_results_come_back_at_a_start(engine):

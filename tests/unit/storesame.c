@@ -543,6 +543,60 @@ void same_voided_result(void **state)
 	}
 }
 
+/* ---- what was held because the store has another ---- */
+
+static struct void_entry disputed(uint64_t number, uint32_t k)
+{
+	return (struct void_entry){ .unit = slice_str("don-vi-0"), .register_code = slice_str("XN"),
+				    .year = 2026, .number = number, .lane = storecase_lane(k),
+				    .sequence = storecase_sequence(k), .at_ms = SAME_NOW_MS,
+				    .held = REASON_STORE_CONFLICT, .kind = slice_str("xac-nhan"),
+				    .case_code = slice_str("H29.15-261124-999999"),
+				    .number_text = slice_str("1/XN"), .reason = slice_str("trùng"),
+				    .actor = slice_str("ai"), .result_id = { 1, 2, 3 } };
+}
+
+/* Told twice, as a restart does: number 1 stays result 0's, and that stays as it is. */
+static void dispute(struct storesame *f, const struct void_entry *v)
+{
+	struct error e = { 0 };
+	uint64_t sequence = 0;
+	struct result_view view;
+	uint8_t lane;
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(f->store->ops->void_number(f->store, v, &e), ST_OK);
+		f->reopen(f);
+	}
+	assert_int_equal(f->store->ops->find_number(f->reader, v->unit, v->register_code, 2026, 1,
+						    &lane, &sequence), ST_OK);
+	assert_int_equal(sequence, storecase_sequence(0));
+	assert_int_equal(f->store->ops->find_number(f->reader, v->unit, v->register_code, 2026, 7,
+						    &lane, &sequence), ST_NOT_FOUND);
+	assert_int_equal(same_get(f, 0, &view), ST_OK);
+	assert_int_equal(view.state, STATE_STORED);
+	assert_int_equal(view.number, 1);
+}
+
+void same_disputed(void **state)
+{
+	struct storesame *f = *state;
+	struct void_entry number = disputed(1, 6), sequence = disputed(7, 0), both = disputed(1, 0);
+	struct result_view view;
+
+	same_put(f, 0, 6);
+	assert_int_equal(same_highest(f), 2);
+	dispute(f, &number);
+	assert_int_equal(same_get(f, 6, &view), ST_OK);
+	assert_int_equal(view.state, STATE_VOID);
+	assert_int_equal(view.held, REASON_STORE_CONFLICT);
+	assert_true(slice_eq(view.number_text, number.number_text));
+	dispute(f, &both);
+	assert_int_equal(same_highest(f), 2);
+	dispute(f, &sequence);
+	assert_int_equal(same_highest(f), 7);
+}
+
 /* ---- evidence ---- */
 
 static void check_kept(struct storesame *f, const struct layer *l)

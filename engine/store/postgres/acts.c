@@ -432,7 +432,9 @@ static enum status number_there(struct postgres *p, uint8_t lane, const struct v
 		if (st == ST_OK && rows == 1)
 			return ST_OK;
 	}
-	return st != ST_OK ? failed(st, e) :
+	if (st != ST_OK)
+		return failed(st, e);
+	return v->held == REASON_STORE_CONFLICT ? ST_EXISTS :
 	       error_set(e, ST_CONFLICT, "number %llu is in the register already",
 			 (unsigned long long)v->number);
 }
@@ -485,24 +487,49 @@ static enum status voided_tell(struct postgres *p, const struct void_entry *v, s
 	return st == ST_OK ? ST_OK : failed(st, e);
 }
 
+static enum status void_tell(struct postgres *p, struct void_entry *v, struct error *e)
+{
+	struct writer w = writer_of(p->acts->record, sizeof(p->acts->record));
+	enum status st = stored_void_encode(v, &w);
+
+	if (st != ST_OK)
+		return error_set(e, st, "the words of a voided number are too long");
+	st = number_tell(p, v, writer_slice(&w), e);
+	if (st == ST_EXISTS) {
+		v->number = 0;
+		w = writer_of(p->acts->record, sizeof(p->acts->record));
+		st = stored_void_encode(v, &w);
+	}
+	return st == ST_OK && v->sequence != 0 ? voided_tell(p, v, writer_slice(&w), e) : st;
+}
+
+/* A sequence that is another result's goes out of *v. */
+static enum status void_dispute(struct postgres *p, struct void_entry *v, struct error *e)
+{
+	const struct result_event about = { .lane = v->lane, .sequence = v->sequence };
+	uint8_t room[PG_ARRAY_BYTES + 16];
+	struct writer small = writer_of(room, sizeof(room));
+	enum status st = v->held != REASON_STORE_CONFLICT || v->sequence == 0 ? ST_NOT_FOUND :
+			 all_stored(p, &about, 1, v->lane, &small);
+
+	if (st == ST_OK)
+		v->sequence = 0;
+	return st == ST_OK || st == ST_NOT_FOUND ? ST_OK : failed(st, e);
+}
+
 enum status pg_void(struct store *store, const struct void_entry *v, struct error *e)
 {
 	struct postgres *p = (struct postgres *)store;
-	struct writer w;
+	struct void_entry left = *v;
 	enum status st;
 
 	if (v->unit.n > CODE_BYTES_MAX || v->register_code.n > CODE_BYTES_MAX ||
 	    v->case_code.n > CASE_CODE_BYTES_MAX || v->lane >= LANES)
 		return error_set(e, ST_INVALID, "unit, register or case code too long");
 	pthread_mutex_lock(&p->acts->lock);
-	w = writer_of(p->acts->record, sizeof(p->acts->record));
-	st = stored_void_encode(v, &w);
-	if (st != ST_OK)
-		error_set(e, st, "the words of a voided number are too long");
-	else
-		st = number_tell(p, v, writer_slice(&w), e);
-	if (st == ST_OK && v->sequence != 0)
-		st = voided_tell(p, v, writer_slice(&w), e);
+	st = void_dispute(p, &left, e);
+	if (st == ST_OK)
+		st = void_tell(p, &left, e);
 	pthread_mutex_unlock(&p->acts->lock);
 	return st;
 }
