@@ -13,7 +13,7 @@ from harness import TRIEN, UNITS
 
 NO_ID = "0" * 26
 COMMANDS = ("serve", "keys", "schema", "register", "submit", "get", "list", "held", "status",
-            "verify", "backup", "restore", "fsck", "help")
+            "verify", "backup", "restore", "fsck", "store", "help")
 WRONG = f"""
 nothing
 help nothing
