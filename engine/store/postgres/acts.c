@@ -321,13 +321,11 @@ static size_t events_bytes(const struct result_event *v, uint32_t n)
 	return bytes;
 }
 
-static enum status events_check(const struct result_event *v, uint32_t n, uint64_t *lanes,
-				struct error *e)
+static enum status lanes_of(const struct result_event *v, uint32_t n, uint64_t *lanes,
+			    struct error *e)
 {
 	*lanes = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		if (v[i].kind < EVENT_READ || v[i].kind > EVENT_REVOKED)
-			return error_set(e, ST_INVALID, "no such kind of event: %u", v[i].kind);
 		if (v[i].lane >= LANES)
 			return error_set(e, ST_NOT_FOUND, "no such result is stored");
 		*lanes |= 1ull << v[i].lane;
@@ -353,6 +351,9 @@ static enum status events_locked(struct postgres *p, const struct result_event *
 		error_set(e, st, "no such result is stored");
 	else if (st != ST_OK)
 		failed(st, e);
+	for (uint32_t i = 0; i < n && st == ST_OK; i++)
+		if (v[i].kind < EVENT_READ || v[i].kind > EVENT_REVOKED)
+			st = error_set(e, ST_INVALID, "no such kind of event: %u", v[i].kind);
 	for (uint8_t lane = 0; lane < LANES && st == ST_OK; lane++) {
 		struct writer w = writer_of(buf, room);
 
@@ -376,7 +377,7 @@ enum status pg_events(struct store *store, const struct result_event *v, uint32_
 {
 	struct postgres *p = (struct postgres *)store;
 	uint64_t lanes;
-	enum status st = events_check(v, n, &lanes, e);
+	enum status st = lanes_of(v, n, &lanes, e);
 
 	assert(n <= BATCH_GET_MAX);
 	if (st != ST_OK)

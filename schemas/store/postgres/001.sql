@@ -104,7 +104,7 @@ CREATE TABLE number_register (
 -- Results stored, as deltas: only inserted, counted from the rows that a transaction really inserted,
 -- summed on reading.
 CREATE TABLE counter (
-	lane smallint NOT NULL,			-- of the key of unit
+	lane smallint NOT NULL,			-- of one of the results that the delta counts
 	unit text COLLATE "C" NOT NULL,
 	kind text COLLATE "C" NOT NULL,
 	day int NOT NULL,			-- yyyymmdd of issue in Vietnam

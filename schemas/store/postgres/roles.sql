@@ -14,6 +14,7 @@ BEGIN
 END
 $$;
 
+GRANT USAGE ON SCHEMA public TO trien_writer, trien_reader, trien_auditor;
 REVOKE ALL ON FUNCTION trien_months(date, int) FROM PUBLIC;
 
 -- The engine.

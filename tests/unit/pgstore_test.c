@@ -1,0 +1,326 @@
+/*
+ * The store on PostgreSQL keeps the contract as the embedded one does: on one server, on four with
+ * the lanes spread, and with every transaction kept within a lane, as for Citus. Run by
+ * with_postgres.py.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libpq-fe.h>
+
+#include "store/postgres/schema.h"
+#include "storesame.h"
+
+#define SERVERS 4
+
+struct fixture {
+	struct storesame same;		/* first */
+	uint32_t servers;
+	bool citus;
+	const char *reader;
+	char texts[SERVERS][300];
+};
+
+/* ---- the servers ---- */
+
+/* Database t1 is the one named in TRIEN_POSTGRES; t2 to t4 stand beside it. */
+static void connection(char *out, size_t size, uint32_t server)
+{
+	const char *first = getenv("TRIEN_POSTGRES"), *name = strstr(first, "dbname=t1");
+
+	snprintf(out, size, "%.*sdbname=t%u%s", (int)(name - first), first, server + 1,
+		 name + strlen("dbname=t1"));
+}
+
+/* Runs it at once; the number of rows, or of rows changed. */
+static int sql(uint32_t server, const char *text)
+{
+	char conninfo[300];
+	PGconn *c;
+	PGresult *r;
+	int n;
+
+	connection(conninfo, sizeof(conninfo), server);
+	c = PQconnectdb(conninfo);
+	PQclear(PQexec(c, "SET client_min_messages = warning"));
+	r = PQexec(c, text);
+	if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
+		fail_msg("%s: %s", text, PQerrorMessage(c));
+	n = PQresultStatus(r) == PGRES_TUPLES_OK ? PQntuples(r) : atoi(PQcmdTuples(r));
+	PQclear(r);
+	PQfinish(c);
+	return n;
+}
+
+static int all(const struct fixture *f, const char *text)
+{
+	int n = 0;
+
+	for (uint32_t i = 0; i < f->servers; i++)
+		n += sql(i, text);
+	return n;
+}
+
+static void open_store(struct fixture *f)
+{
+	struct store_config cfg = { .sink = storewait_sink(&f->same.wait, SAME_NOW_MS),
+				    .postgres_n = f->servers, .citus = f->citus,
+				    .reader = f->reader, .connections = 2 };
+	const char *texts[SERVERS];
+	struct error e = { 0 };
+
+	for (uint32_t i = 0; i < f->servers; i++)
+		texts[i] = f->texts[i];
+	cfg.postgres = texts;
+	if (store_postgres_open(&f->same.store, &cfg, &e) != ST_OK)
+		fail_msg("%s", e.text);
+	assert_int_equal(f->same.store->ops->reader_open(f->same.store, &f->same.reader, &e),
+			 ST_OK);
+}
+
+static void close_store(struct fixture *f)
+{
+	if (f->same.store == NULL)
+		return;
+	f->same.store->ops->reader_close(f->same.reader);
+	f->same.store->ops->close(f->same.store);
+	f->same.store = NULL;
+}
+
+static void reopen(struct storesame *same)
+{
+	close_store((struct fixture *)same);
+	open_store((struct fixture *)same);
+}
+
+static int event_rows(struct storesame *same)
+{
+	return all((struct fixture *)same, "SELECT FROM event");
+}
+
+static void tables_make(struct fixture *f)
+{
+	struct pg_servers servers;
+	struct pg_schema_report report;
+	const char *texts[SERVERS];
+	struct error e = { 0 };
+
+	all(f, "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+	       "GRANT USAGE ON SCHEMA public TO PUBLIC");
+	for (uint32_t i = 0; i < f->servers; i++)
+		texts[i] = f->texts[i];
+	/* Without the extension: only that transactions stay within a lane. */
+	assert_int_equal(pg_servers_read(&servers, texts, f->servers, false, "", &e), ST_OK);
+	for (uint8_t i = 0; i < servers.n; i++)
+		if (pg_schema_init(&servers, i, &report, &e) != ST_OK)
+			fail_msg("%s", e.text);
+}
+
+static int setup(void **state, uint32_t servers, bool citus)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	*state = f;
+	if (f == NULL || storecase_open(&f->same.sc, 3, 20, 3000, 900) != 0)
+		return -1;
+	f->servers = servers;
+	f->citus = citus;
+	f->reader = "";
+	f->same.reopen = reopen;
+	f->same.event_rows = event_rows;
+	for (uint32_t i = 0; i < servers; i++) {
+		uint32_t lanes = LANES / servers;
+		int n = snprintf(f->texts[i], sizeof(f->texts[i]), "lanes=%u-%u ", i * lanes,
+				 i * lanes + lanes - 1);
+
+		connection(f->texts[i] + n, sizeof(f->texts[i]) - (size_t)n, i);
+	}
+	tables_make(f);
+	open_store(f);
+	return 0;
+}
+
+static int setup_one(void **state) { return setup(state, 1, false); }
+static int setup_four(void **state) { return setup(state, SERVERS, false); }
+static int setup_lanes(void **state) { return setup(state, 1, true); }
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	close_store(f);
+	storecase_close(&f->same.sc);
+	free(f);
+	return 0;
+}
+
+/* ---- what is damaged is never served ---- */
+
+static enum status read_some(struct fixture *f, uint32_t k)
+{
+	uint8_t buf[16];
+	size_t n = sizeof(buf);
+
+	return f->same.store->ops->read(f->same.reader, storecase_lane(k), storecase_sequence(k),
+					0, buf, &n);
+}
+
+static void flip(struct fixture *f, const char *table, const char *column, uint32_t k)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "UPDATE %s SET %s = set_byte(%s, 20, get_byte(%s, 20) # 1) "
+		 "WHERE sequence = %llu", table, column, column, column,
+		 (unsigned long long)storecase_sequence(k));
+	assert_int_equal(all(f, text), 1);
+}
+
+static void test_a_flipped_bit(void **state)
+{
+	struct fixture *f = *state;
+	struct holding_view rows[8];
+	struct result_view v;
+	uint8_t key[16];
+	uint32_t n, all_of_them;
+
+	same_put(&f->same, 0, 6);
+	holder_key_of_id(key, ID_CITIZEN, slice_str("VN"),
+			 f->same.sc.b->items[3].c.holders[0].number);
+	assert_int_equal(f->same.store->ops->list(f->same.reader, key, 0, 8, rows, &all_of_them),
+			 ST_OK);
+	assert_true(all_of_them > 0);
+	for (uint32_t k = 0; k < 6; k++)
+		assert_int_equal(read_some(f, k), ST_OK);
+	flip(f, "result", "record", 3);
+	flip(f, "result", "layers", 4);
+	flip(f, "result", "body", 5);
+	assert_int_equal(same_get(&f->same, 3, &v), ST_CORRUPT);
+	assert_int_equal(same_get(&f->same, 4, &v), ST_CORRUPT);
+	assert_int_equal(same_get(&f->same, 5, &v), ST_OK);
+	for (uint32_t k = 0; k < 6; k++)
+		assert_int_equal(read_some(f, k), k < 3 ? ST_OK : ST_CORRUPT);
+	/* The holder's other papers are still shown. */
+	assert_int_equal(f->same.store->ops->list(f->same.reader, key, 0, 8, rows, &n), ST_OK);
+	assert_int_equal(n, all_of_them - 1);
+}
+
+static void test_a_row_of_another(void **state)
+{
+	struct fixture *f = *state;
+	struct result_view v;
+	char text[400];
+
+	same_put(&f->same, 0, 2);
+	/* A whole row, checksum and all, in another's place. */
+	snprintf(text, sizeof(text), "UPDATE result SET (crc, layers, record, body) = "
+		 "(SELECT crc, layers, record, body FROM result WHERE sequence = %llu) "
+		 "WHERE sequence = %llu", (unsigned long long)storecase_sequence(0),
+		 (unsigned long long)storecase_sequence(1));
+	assert_int_equal(sql(0, text), 1);
+	assert_int_equal(same_get(&f->same, 1, &v), ST_CORRUPT);
+	assert_int_equal(read_some(f, 1), ST_CORRUPT);
+}
+
+static void test_damaged_layers(void **state)
+{
+	struct fixture *f = *state;
+
+	same_put(&f->same, 0, 2);
+	assert_int_equal(read_some(f, 0), ST_OK);
+	assert_true(sql(0, "UPDATE layer SET bytes = set_byte(bytes, 50, get_byte(bytes, 50) # 1)")
+		    > 0);
+	/* What was read before is kept, and good. */
+	assert_int_equal(read_some(f, 1), ST_OK);
+	reopen(&f->same);
+	assert_int_equal(read_some(f, 1), ST_CORRUPT);
+	assert_true(sql(0, "DELETE FROM layer") > 0);
+	assert_int_equal(read_some(f, 1), ST_CORRUPT);
+}
+
+static void test_damaged_acts(void **state)
+{
+	struct fixture *f = *state;
+	struct result_event ev = { .lane = storecase_lane(1), .sequence = storecase_sequence(1),
+				   .kind = EVENT_REVOKED, .at_ms = SAME_NOW_MS,
+				   .actor = slice_str("ai"), .detail = slice_str("ly do") };
+	struct void_entry gone = { .unit = slice_str("don-vi-0"), .register_code = slice_str("XN"),
+				   .year = 2026, .number = 900, .lane = 7,
+				   .sequence = storecase_sequence(70), .at_ms = SAME_NOW_MS,
+				   .reason = slice_str("hỏng"), .actor = slice_str("ai") };
+	struct result_view v;
+	struct error e = { 0 };
+
+	same_put(&f->same, 0, 2);
+	assert_int_equal(f->same.store->ops->events(f->same.store, &ev, 1, &e), ST_OK);
+	assert_int_equal(f->same.store->ops->void_number(f->same.store, &gone, &e), ST_OK);
+	assert_int_equal(f->same.store->ops->get(f->same.reader, 7, gone.sequence, &v), ST_OK);
+	flip(f, "event", "record", 1);
+	flip(f, "voided", "record", 70);
+	assert_int_equal(same_get(&f->same, 1, &v), ST_CORRUPT);
+	assert_int_equal(f->same.store->ops->get(f->same.reader, 7, gone.sequence, &v),
+			 ST_CORRUPT);
+	assert_int_equal(same_get(&f->same, 0, &v), ST_OK);
+}
+
+/* ---- connections ---- */
+
+static void test_cut_off(void **state)
+{
+	struct fixture *f = *state;
+	struct result_view v;
+
+	same_put(&f->same, 0, 6);
+	for (int again = 0; again < 3; again++) {
+		assert_int_equal(same_get(&f->same, 2, &v), ST_OK);
+		assert_true(sql(0, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+				   "datname = current_database() AND pid <> pg_backend_pid()") > 0);
+		/* The same call notices, connects again and answers. */
+		assert_int_equal(same_get(&f->same, 2, &v), ST_OK);
+		assert_int_equal(same_highest(&f->same), 2);
+	}
+}
+
+static void test_readers_have_a_user_of_their_own(void **state)
+{
+	struct fixture *f = *state;
+	struct result_view v;
+
+	same_put(&f->same, 0, 1);
+	close_store(f);
+	sql(0, "DROP ROLE IF EXISTS reader1; CREATE ROLE reader1 LOGIN IN ROLE trien_reader");
+	f->reader = "reader1";
+	open_store(f);
+	same_put(&f->same, 1, 1);
+	assert_int_equal(same_get(&f->same, 1, &v), ST_OK);
+	assert_int_equal(sql(0, "SELECT FROM pg_stat_activity WHERE usename = 'reader1' AND "
+				"datname = current_database()"), 1);
+	/* Nor could it, whatever it is asked. */
+	assert_int_equal(sql(0, "SELECT WHERE has_table_privilege('reader1', 'result', 'INSERT')"),
+			 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SAME_TESTS(setup_one, teardown),
+		SAME_TESTS(setup_four, teardown),
+		SAME_TESTS(setup_lanes, teardown),
+		cmocka_unit_test_setup_teardown(test_a_flipped_bit, setup_one, teardown),
+		cmocka_unit_test_setup_teardown(test_a_row_of_another, setup_one, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_layers, setup_one, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_acts, setup_one, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_off, setup_one, teardown),
+		cmocka_unit_test_setup_teardown(test_readers_have_a_user_of_their_own, setup_one,
+						teardown),
+	};
+
+	if (getenv("TRIEN_POSTGRES") == NULL)
+		return 77;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,32 @@
+"""with_postgres.py PROGRAM - runs a test program with a private server that ends with it.
+
+TRIEN_POSTGRES is the connection to its first database; t1 to t4 are there as well. Exit code 77
+(skipped) where no server is installed.
+"""
+import os
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import postgres  # noqa: E402
+
+
+def main():
+    why = postgres.missing()
+    if why:
+        print("skipped:", why)
+        return 77
+    cluster = postgres.Cluster()
+    try:
+        cluster.start()
+        for i in range(1, 5):
+            cluster.sql("postgres", f"CREATE DATABASE t{i}")
+        return subprocess.run(sys.argv[1:], env={**os.environ,
+                                                 "TRIEN_POSTGRES": cluster.conninfo("t1")},
+                              timeout=280).returncode
+    finally:
+        cluster.remove()
+
+
+sys.exit(main())
