@@ -281,7 +281,7 @@ static void up_set(struct pg_driver *d)
 
 static void away(struct pg_driver *d, uint8_t server, const char *why, const char *where)
 {
-	if (!d->servers[server].away)
+	if (!d->servers[server].away && !atomic_load(&d->stopping))
 		log_error("store", "server %u: %s%s%s; trying again", server + 1u, why,
 			  where[0] != '\0' ? " at " : "", where);
 	d->servers[server].away = true;
