@@ -64,6 +64,8 @@
 #define JOURNAL_SEGMENT_BYTES (64u * 1024 * 1024)
 #define JOURNAL_SLOTS_DEFAULT 16
 #define JOURNAL_SLOTS_FREE_MIN 2		/* below: refuse before numbering */
+/* below, of so many slots: what is oldest goes first, every second batch */
+#define JOURNAL_SLOTS_FREE_LOW(slots) (JOURNAL_SLOTS_FREE_MIN + (slots) / 4)
 
 /* ---- store ---- */
 #define LAYER_CACHE_BYTES (32 * 1024 * 1024)	/* shared layers read from PostgreSQL */

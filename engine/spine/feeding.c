@@ -8,6 +8,14 @@
 /* A record beyond this is likely to need a batch's whole memory. */
 #define LARGE_BYTES (64 * 1024)
 
+static void counted(struct backlog *b, const struct pending *p)
+{
+	if (b->cases++ == 0)
+		b->oldest_ns = io_boot_ns();
+	if (p->payload != NULL)
+		b->bytes += p->size;
+}
+
 void backlog_add(struct spine *s, struct pending *p)
 {
 	struct backlog *b = &s->backlog;
@@ -19,10 +27,18 @@ void backlog_add(struct spine *s, struct pending *p)
 	else
 		b->first[p->priority] = p;
 	b->last[p->priority] = p;
-	if (b->cases++ == 0)
-		b->oldest_ns = io_boot_ns();
-	if (p->payload != NULL)
-		b->bytes += p->size;
+	counted(b, p);
+}
+
+static void backlog_put_back(struct spine *s, struct pending *p)
+{
+	struct backlog *b = &s->backlog;
+
+	p->next = b->first[p->priority];
+	b->first[p->priority] = p;
+	if (b->last[p->priority] == NULL)
+		b->last[p->priority] = p;
+	counted(b, p);
 }
 
 static void backlog_pop(struct spine *s, uint8_t priority)
@@ -36,12 +52,31 @@ static void backlog_pop(struct spine *s, uint8_t priority)
 	b->oldest_ns = io_boot_ns();
 }
 
-static struct pending *backlog_first(const struct spine *s, uint8_t *priority)
+/* Within a priority the journal's order holds; those from the waiting room stand at 0. */
+static struct pending *backlog_first(const struct spine *s, bool oldest, uint8_t *priority)
 {
-	for (*priority = 0; *priority < PRIORITY_COUNT; (*priority)++)
-		if (s->backlog.first[*priority] != NULL)
-			return s->backlog.first[*priority];
-	return NULL;
+	struct pending *first = NULL;
+
+	*priority = 0;
+	for (uint8_t i = 0; i < PRIORITY_COUNT && (first == NULL || oldest); i++) {
+		struct pending *p = s->backlog.first[i];
+
+		if (p == NULL || (first != NULL && p->pos > first->pos))
+			continue;
+		first = p;
+		*priority = i;
+	}
+	return first;
+}
+
+/*
+ * A case that others overtake again and again holds its segment, and all behind it, in the journal:
+ * before that makes us refuse the others, every second batch begins with what is oldest.
+ */
+static bool oldest_first(const struct spine *s)
+{
+	return journal_slots_free(s->journal) < JOURNAL_SLOTS_FREE_LOW(s->config->journal_slots) &&
+	       atomic_load(&s->counters.batches) % 2 == 1;
 }
 
 static void payload_drop(struct spine *s, struct pending *p)
@@ -171,9 +206,11 @@ static bool fill_case(struct spine *s, struct batch *b, struct pending *p, uint8
 static void fill(struct spine *s, struct batch *b)
 {
 	struct pending *p;
+	bool oldest = oldest_first(s);
 	uint8_t priority;
 
-	while ((p = backlog_first(s, &priority)) != NULL && b->items_n < BATCH_ITEMS_MAX) {
+	while ((p = backlog_first(s, oldest, &priority)) != NULL &&
+	       b->items_n < BATCH_ITEMS_MAX) {
 		/* Nothing is signed that a crash could take back: the store never knows more. */
 		if (p->pos >= journal_durable(s->journal) && !p->waiting)
 			return;
@@ -252,7 +289,7 @@ static void seal_alone(struct spine *s, struct item *it)
 	p->large = true;
 	p->waiting = it->from_waiting;
 	memcpy(p->digest, it->case_digest, SHA256_BYTES);
-	backlog_add(s, p);
+	backlog_put_back(s, p);
 }
 
 static bool slot_wanted(const struct batch *b)

@@ -1,4 +1,6 @@
 """With a mountain of bulk cases queued, the one at the counter is done within a second."""
+import os
+import signal
 import time
 
 import harness
@@ -43,3 +45,44 @@ def test_interactive_overtakes_bulk(tmp_path):
         assert max(waits) < 1.0, waits
     finally:
         engine.kill()
+
+
+def sent_while(engine, priority, more):
+    """Cases of this priority, until more() says no; ids of their results."""
+    stubs, ids = engine.stubs(), []
+    while more(len(ids)):
+        cases = [case(muc_dich="Làm thủ tục " * 20) for _ in range(100)]
+        for c in cases:
+            c.priority = priority
+        answer = send(stubs, cases, timeout=60)
+        assert not answer.rejects, answer.rejects[0]
+        ids += [r.result_id for r in answer.receipts]
+    return ids
+
+
+def overtaken(engine, until_free):
+    """How much of the interactive work is stored before the last of 100 bulk cases, which lie in
+    the journal's oldest segment: all of that many segments is written while nothing is signed."""
+    m = harness.modules()
+    stubs = engine.stubs()
+    free = lambda: stubs.operations.GetStatus(m["operations"].GetStatusRequest(),
+                                              timeout=20).journal_slots_free
+    os.kill(engine.children()["signer"], signal.SIGSTOP)
+    first = sent_while(engine, m["case"].PRIORITY_INTERACTIVE, lambda n: n < 1000)
+    bulk = sent_while(engine, m["case"].PRIORITY_BULK, lambda n: n < 100)
+    more = sent_while(engine, m["case"].PRIORITY_INTERACTIVE, lambda n: free() > until_free)
+    os.kill(engine.children()["signer"], signal.SIGCONT)
+    stored = engine.wait_stored(stubs, first + bulk + more, 120)
+    when = {i: (r.store_time.seconds, r.store_time.nanos) for i, r in stored.items()}
+    last = max(when[i] for i in bulk)
+    assert len(more) > 2000
+    return sum(when[i] < last for i in more) / len(more)
+
+
+def test_bulk_does_not_hold_a_journal_that_gets_full(engine):
+    """While there is room the others overtake it; before they would be refused it goes on."""
+    engine.settings.update(journal_segment_mb="4", journal_slots="8")
+    engine.start()
+    assert overtaken(engine, 5) > 0.9
+    assert overtaken(engine, 3) < 0.4
+    assert engine.stop() == 0
