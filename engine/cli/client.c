@@ -30,13 +30,14 @@ struct unary {
 };
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+#define TARGET_BYTES (SOCKET_PATH_MAX + 64)
 
 struct client {
 	grpc_channel *channel;
 	grpc_completion_queue *queue;
 	struct unary *under_way;
 	uint64_t timeout_s;
-	char target[SOCKET_PATH_MAX + 64];
+	char target[TARGET_BYTES];
 };
 
 struct client_stream {
@@ -79,35 +80,36 @@ static bool is_loopback(const char *address)
 	       strncmp(address, "[::1]:", 6) == 0;
 }
 
-static enum status choose_target(struct client *c, const struct client_options *o, struct error *e)
+static enum status choose_target(char target[TARGET_BYTES], const struct client_options *o,
+				 struct error *e)
 {
 	const char *port;
 	int n;
 
 	if (o->connect == NULL)
-		n = snprintf(c->target, sizeof(c->target), "unix:%s/engine.sock", o->data);
+		n = snprintf(target, TARGET_BYTES, "unix:%s/engine.sock", o->data);
 	else
-		n = snprintf(c->target, sizeof(c->target), "%s", o->connect);
-	if ((size_t)n >= sizeof(c->target))
+		n = snprintf(target, TARGET_BYTES, "%s", o->connect);
+	if ((size_t)n >= TARGET_BYTES)
 		return error_set(e, ST_INVALID, "the address is too long");
-	if (strncmp(c->target, "unix:", 5) == 0) {
-		if (strlen(c->target + 5) > SOCKET_PATH_MAX)
+	if (strncmp(target, "unix:", 5) == 0) {
+		if (strlen(target + 5) > SOCKET_PATH_MAX)
 			return error_set(e, ST_INVALID, "%s: a socket's path has at most %zu bytes",
-					 c->target, SOCKET_PATH_MAX);
+					 target, SOCKET_PATH_MAX);
 		return ST_OK;
 	}
-	port = strrchr(c->target, ':');
-	if (port == NULL || port == c->target || port[1] == '\0' ||
-	    port[1 + strspn(port + 1, "0123456789")] != '\0' || strstr(c->target, "//") != NULL)
+	port = strrchr(target, ':');
+	if (port == NULL || port == target || port[1] == '\0' ||
+	    port[1 + strspn(port + 1, "0123456789")] != '\0' || strstr(target, "//") != NULL)
 		return error_set(e, ST_INVALID, "--connect %s: unix:PATH or HOST:PORT is needed",
-				 c->target);
-	if (o->tls_ca == NULL && !is_loopback(c->target))
+				 target);
+	if (o->tls_ca == NULL && !is_loopback(target))
 		return error_set(e, ST_INVALID, "--connect %s: clear text goes to loopback only; "
-				 "give --tls-ca, --tls-cert and --tls-key", c->target);
+				 "give --tls-ca, --tls-cert and --tls-key", target);
 	return ST_OK;
 }
 
-static enum status choose_credentials(grpc_channel_credentials **out, const struct client *c,
+static enum status choose_credentials(grpc_channel_credentials **out, const char *target,
 				      const struct client_options *o, struct error *e)
 {
 	char *ca = NULL, *cert = NULL, *key = NULL;
@@ -117,7 +119,7 @@ static enum status choose_credentials(grpc_channel_credentials **out, const stru
 		*out = grpc_insecure_credentials_create();
 		return ST_OK;
 	}
-	if (strncmp(c->target, "unix:", 5) == 0)
+	if (strncmp(target, "unix:", 5) == 0)
 		return error_set(e, ST_INVALID, "TLS files go with --connect HOST:PORT");
 	if (o->tls_ca == NULL || o->tls_cert == NULL || o->tls_key == NULL)
 		return error_set(e, ST_INVALID, "--tls-ca, --tls-cert and --tls-key go together");
@@ -142,7 +144,8 @@ static enum status choose_credentials(grpc_channel_credentials **out, const stru
 	return st;
 }
 
-enum status client_open(struct client **out, const struct client_options *o, struct error *e)
+static enum status channel_new(grpc_channel **out, char target[TARGET_BYTES],
+			       const struct client_options *o, bool apart, struct error *e)
 {
 	grpc_arg args[] = {
 		/* http_proxy is for the web. */
@@ -152,29 +155,51 @@ enum status client_open(struct client **out, const struct client_options *o, str
 		{ GRPC_ARG_INTEGER, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, { .integer = 100 } },
 		{ GRPC_ARG_INTEGER, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, { .integer = 500 } },
 		{ GRPC_ARG_INTEGER, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, { .integer = 2000 } },
+		{ GRPC_ARG_INTEGER, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, { .integer = apart } },
+		/* Those who call again do it themselves. */
+		{ GRPC_ARG_INTEGER, GRPC_ARG_ENABLE_RETRIES, { .integer = 0 } },
 	};
 	grpc_channel_args list = { ARRAY_LEN(args), args };
 	grpc_channel_credentials *creds = NULL;
+	enum status st;
+
+	/* Errors are told by us; names are looked up as everywhere else on this system. */
+	setenv("GRPC_VERBOSITY", "NONE", 0);
+	setenv("GRPC_DNS_RESOLVER", "native", 0);
+	grpc_init();
+	st = choose_target(target, o, e);
+	if (st == ST_OK)
+		st = choose_credentials(&creds, target, o, e);
+	if (st != ST_OK) {
+		grpc_shutdown();
+		return st;
+	}
+	*out = grpc_channel_create(target, creds, &list);
+	grpc_channel_credentials_release(creds);
+	return ST_OK;
+}
+
+enum status client_channel(struct grpc_channel **out, const struct client_options *o, bool apart,
+			   struct error *e)
+{
+	char target[TARGET_BYTES];
+
+	return channel_new(out, target, o, apart, e);
+}
+
+enum status client_open(struct client **out, const struct client_options *o, struct error *e)
+{
 	struct client *c = calloc(1, sizeof(*c));
 	enum status st;
 
 	if (c == NULL)
 		return error_set(e, ST_NOMEM, "out of memory");
-	/* Errors are told by us; names are looked up as everywhere else on this system. */
-	setenv("GRPC_VERBOSITY", "NONE", 0);
-	setenv("GRPC_DNS_RESOLVER", "native", 0);
-	grpc_init();
 	c->timeout_s = o->timeout_s;
-	st = choose_target(c, o, e);
-	if (st == ST_OK)
-		st = choose_credentials(&creds, c, o, e);
+	st = channel_new(&c->channel, c->target, o, false, e);
 	if (st != ST_OK) {
-		grpc_shutdown();
 		free(c);
 		return st;
 	}
-	c->channel = grpc_channel_create(c->target, creds, &list);
-	grpc_channel_credentials_release(creds);
 	c->queue = grpc_completion_queue_create_for_next(NULL);
 	*out = c;
 	return ST_OK;

@@ -43,6 +43,15 @@ struct client_options client_defaults(void);
 	"unix:PATH | HOST:PORT (TRIEN_CONNECT); beyond loopback with --tls-ca, --tls-cert and\n" \
 	"--tls-key FILE. --timeout SECONDS: of one call (60).\n"
 
+struct grpc_channel;
+
+/*
+ * A channel of the caller's own, for those who make calls by themselves; grpc_init() is done.
+ * apart: on connections that no other channel of this process shares. Errors as client_open().
+ */
+enum status client_channel(struct grpc_channel **out, const struct client_options *o, bool apart,
+			   struct error *e) must_use;
+
 /*
  * Connects with the first call. ST_INVALID: an address or a combination that cannot be;
  * ST_NOT_FOUND: a PEM file that cannot be read.
