@@ -1,0 +1,41 @@
+/*
+ * workload.h - a workload file: what an authority sends, how, and when.
+ *
+ * JSON, every member explained in loadtest/README.md; an unknown one is refused, so that a slip of
+ * the pen is no silent default.
+ */
+#ifndef LOAD_WORKLOAD_H
+#define LOAD_WORKLOAD_H
+
+#include "load/schedule.h"
+
+#define WORKLOAD_MIXES_MAX 8
+#define WORKLOAD_TEXT_MAX 200
+
+enum call_kind { CALL_BATCH, CALL_STREAM, CALL_CASE, CALL_KINDS };
+
+struct workload_mix {
+	char name[48];			/* as trien-cases has it: "one-stop", a kind's code */
+	double weight;
+};
+
+struct workload {
+	char name[64], title[WORKLOAD_TEXT_MAX], source[WORKLOAD_TEXT_MAX];
+	struct schedule_options schedule;	/* cases: all that are submitted */
+	uint64_t dossiers;
+	struct workload_mix mixes[WORKLOAD_MIXES_MAX];
+	uint32_t mixes_n;
+	double calls[CALL_KINDS];	/* shares, together 1 */
+	double lists, downloads;	/* of these, so many a case */
+	uint32_t connections, batch_cases, batch_wait_ms;
+	uint32_t window;		/* requests on the way, a connection */
+	double verify;			/* share of the files that the proof downloads */
+	double fail_ms;			/* RAMP: ends where a second's p99 is above; 0: never */
+	bool reissue;			/* every case comes again, replacing the first */
+	double half_peak_s;		/* then half the rate just reached, for so long; 0: not */
+};
+
+/* ST_NOT_FOUND: no such file; ST_INVALID: what is wrong, and where. */
+enum status workload_read(struct workload *w, const char *path, struct error *e) must_use;
+
+#endif
