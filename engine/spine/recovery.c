@@ -1,4 +1,6 @@
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "io/file.h"
@@ -7,6 +9,7 @@
 #include "spine/units.h"
 
 #define PATH_BYTES 4096
+#define STORE_WAIT_MS 500
 
 /* One result of a live NUMBERED record; sequences rise in the journal's order. */
 struct open_result {
@@ -563,6 +566,29 @@ static enum status sources_open(struct spine *s, struct error *e)
 	return st == ST_OK ? render_open(&s->render, &rc, e) : st;
 }
 
+/* Signals are blocked until the engine runs; the one that ends it is not waited through. */
+static bool ending(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) || sigismember(&set, SIGINT));
+}
+
+/* A store that is away tells nothing of registers: nothing is numbered until it is back. */
+static enum status postgres_wait(struct spine *s, const struct store_config *sc, struct error *e)
+{
+	enum status st;
+
+	for (bool told = false;; told = true) {
+		st = store_postgres_open(&s->store, sc, e);
+		if (st != ST_UNAVAILABLE || ending())
+			return st;
+		if (!told)
+			log_error("store", "%s; the engine waits for it", e->text);
+		usleep(STORE_WAIT_MS * 1000);
+	}
+}
+
 static enum status store_open(struct spine *s, struct error *e)
 {
 	const struct config *c = s->config;
@@ -574,7 +600,7 @@ static enum status store_open(struct spine *s, struct error *e)
 				   .reader = c->postgres_reader };
 
 	below(s, "store", path);
-	return strcmp(c->store, "postgres") == 0 ? store_postgres_open(&s->store, &sc, e) :
+	return strcmp(c->store, "postgres") == 0 ? postgres_wait(s, &sc, e) :
 						   store_embedded_open(&s->store, &sc, e);
 }
 

@@ -23,6 +23,7 @@ struct server {
 	struct store_layers layers;
 	struct pg_known known;
 	bool away;			/* it failed, and has taken nothing since */
+	char why[24];			/* what was told of it */
 };
 
 struct pg_driver {
@@ -281,10 +282,16 @@ static void up_set(struct pg_driver *d)
 
 static void away(struct pg_driver *d, uint8_t server, const char *why, const char *where)
 {
-	if (!d->servers[server].away && !atomic_load(&d->stopping))
+	struct server *s = &d->servers[server];
+	/* One that is cut off and then refuses says more than one that is cut off again. */
+	bool told = s->away && (where[0] == '\0' || strcmp(s->why, why) == 0);
+
+	if (!told && !atomic_load(&d->stopping)) {
 		log_error("store", "server %u: %s%s%s; trying again", server + 1u, why,
 			  where[0] != '\0' ? " at " : "", where);
-	d->servers[server].away = true;
+		snprintf(s->why, sizeof(s->why), "%s", why);
+	}
+	s->away = true;
 	up_set(d);
 }
 
@@ -395,7 +402,10 @@ static const struct pg_conn_events events = { .answered = on_answered, .row = on
 
 /* ---- the thread ---- */
 
-/* The one with the least on its way, if a part of that size fits there. */
+/*
+ * The one with the least on its way, if a part of that size fits there. Not behind bytes that are
+ * still to be sent: libpq moves all of them after each that the socket took.
+ */
 static struct pg_conn *conn_for(struct pg_driver *d, uint8_t server, uint32_t bytes)
 {
 	struct pg_conn *best = NULL;
@@ -403,7 +413,7 @@ static struct pg_conn *conn_for(struct pg_driver *d, uint8_t server, uint32_t by
 	for (uint32_t i = 0; i < d->conns_n; i++) {
 		struct pg_conn *c = &d->conns[i];
 
-		if (c->server != server || c->state != CONN_UP ||
+		if (c->server != server || c->state != CONN_UP || c->out_armed ||
 		    (c->first != NULL && c->bytes + bytes > IN_FLIGHT_BYTES))
 			continue;
 		if (best == NULL || c->bytes < best->bytes)

@@ -1,0 +1,326 @@
+"""The PostgreSQL store under what servers do: stops, crashes, locks, refusals.
+
+Whatever it is, nothing is lost, nothing is there twice, numbers have no gaps, and intake goes on
+until the journal is full. The server is this module's own: its tests break it.
+"""
+import subprocess
+import threading
+import time
+
+import pytest
+
+import harness
+import postgres
+from harness import UNITS
+from sample import case, send
+
+pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+
+STORED = 6
+
+
+@pytest.fixture(scope="module")
+def server():
+    c = postgres.Cluster(durable=True).start()
+    yield c
+    c.remove()
+
+
+@pytest.fixture
+def cluster(server):
+    """It runs; whatever a test did to it."""
+    if not server.running():
+        server.start()
+    return server
+
+
+def engine_on(tmp_path, store, **settings):
+    store.init()
+    return harness.Engine(tmp_path / "engine", **store.settings(), **settings).prepare().start()
+
+
+@pytest.fixture
+def store(cluster):
+    return postgres.Store(cluster)
+
+
+@pytest.fixture
+def engine(tmp_path, store):
+    e = engine_on(tmp_path, store)
+    yield e
+    e.kill()
+
+
+def status(engine):
+    m = harness.modules()["operations"]
+    return engine.stubs().operations.GetStatus(m.GetStatusRequest(), timeout=20)
+
+
+def submit(stubs, n, size=50, **kw):
+    receipts = []
+    for i in range(0, n, size):
+        answer = send(stubs, [case(**kw) for _ in range(min(size, n - i))])
+        assert not answer.rejects, answer.rejects[0]
+        receipts += answer.receipts
+    return receipts
+
+
+def whole(store, receipts):
+    """Each of them is in every table once, and the book has no gaps."""
+    n = len({r.result_id for r in receipts})
+    assert n == len(receipts)
+    for table in ("result", "holding", "locator", "number_register"):
+        assert store.count(table) == n, table
+    counted = [store.sql("SELECT coalesce(sum(results), 0) FROM counter", i)[0][0]
+               for i in range(len(store.names))]
+    assert sum(map(int, counted)) == n
+    numbers = sorted(int(row[0]) for i in range(len(store.names))
+                     for row in store.sql("SELECT number FROM number_register", i))
+    assert numbers == sorted(r.number for r in receipts)
+    assert numbers == list(range(1, n + 1))
+
+
+def test_server_stopped_and_started(engine, cluster, store):
+    stubs = engine.stubs()
+    before = submit(stubs, 100)
+    engine.wait_stored(stubs, [r.result_id for r in before])
+    cluster.stop()
+    away = submit(stubs, 600)
+    harness.wait_for(lambda: not status(engine).store_up)
+    # A first answer never waits for the store; accepted is on its way, not missing.
+    m = harness.modules()["repository"]
+    r = stubs.repository.BatchGetResults(
+        m.BatchGetResultsRequest(result_ids=[away[-1].result_id]), timeout=20)
+    assert not r.missing_ids and r.results[0].number_text == away[-1].number_text
+    assert r.results[0].state != STORED
+    cluster.start()
+    engine.wait_stored(stubs, [r.result_id for r in away])
+    assert status(engine).store_up
+    after = submit(stubs, 50)
+    engine.wait_stored(stubs, [r.result_id for r in after])
+    whole(store, before + away + after)
+    log = engine.log()
+    assert log.count("trying again") <= 2 and "takes results again" in log
+    assert engine.stop() == 0
+
+
+def disturbed(engine, disturb, seconds, pause):
+    """Cases all the time, and something done to the server again and again."""
+    stubs, receipts, end = engine.stubs(), [], time.monotonic() + seconds
+    stop = threading.Event()
+
+    def feed():
+        while not stop.is_set():
+            answer = send(stubs, [case() for _ in range(20)])
+            receipts.extend(answer.receipts)
+            # While the server is away the journal may fill up.
+            assert all(r.reason == "JOURNAL_FULL" for r in answer.rejects), answer.rejects[0]
+            time.sleep(0.01)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    times = 0
+    try:
+        while time.monotonic() < end:
+            time.sleep(pause)
+            disturb()
+            times += 1
+    finally:
+        stop.set()
+        feeder.join(60)
+    assert not feeder.is_alive() and times > 1
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    return receipts
+
+
+def test_backends_are_killed(engine, cluster, store):
+    receipts = disturbed(engine, lambda: cluster.cut(store.names[0]), 4, 0.15)
+    assert len(receipts) > 100
+    whole(store, receipts)
+
+
+def test_server_crashes_in_mid_commit(engine, cluster, store):
+    receipts = disturbed(engine, lambda: cluster.restart("immediate"), 6, 0.5)
+    assert len(receipts) > 100
+    whole(store, receipts)
+
+
+def test_killed_engine_and_crashed_server(engine, cluster, store):
+    stubs = engine.stubs()
+    receipts = submit(stubs, 400)
+    engine.kill()
+    cluster.restart("immediate")
+    engine.start(registers=False)
+    stubs = engine.stubs()
+    receipts += submit(stubs, 100)
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    whole(store, receipts)
+
+
+def test_engine_starts_while_the_server_is_away(engine, cluster, store):
+    """Nothing is numbered before the registers could be compared; then all goes on."""
+    receipts = submit(engine.stubs(), 300)
+    cluster.stop("immediate")
+    engine.kill()
+    engine.start(ready=False)
+    harness.wait_for(lambda: "the engine waits for it" in engine.log())
+    cluster.start()
+    harness.wait_for(engine.is_ready, 40)
+    engine.wait_stored(engine.stubs(), [r.result_id for r in receipts])
+    whole(store, receipts)
+    cluster.stop()
+    engine.kill()
+    engine.start(ready=False)
+    harness.wait_for(lambda: "the engine waits for it" in engine.log())
+    assert engine.stop() == 75
+    assert engine.log().count("the engine waits for it") == 1
+
+
+def test_read_only_server(engine, cluster, store):
+    stubs = engine.stubs()
+    receipts = submit(stubs, 20)
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    cluster.read_only(store.names[0])
+    receipts += submit(stubs, 200)
+    harness.wait_for(lambda: not status(engine).store_up)
+    harness.wait_for(lambda: "SQLSTATE 25006" in engine.log())
+    assert store.count("result") == 20
+    cluster.read_only(store.names[0], on=False)
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    whole(store, receipts)
+
+
+def test_locked_table(engine, store):
+    """Somebody holds a table: it is waited for, and intake does not notice."""
+    stubs = engine.stubs()
+    receipts = submit(stubs, 20)
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    locker = subprocess.Popen(
+        [str(postgres.programs() / "psql"), "-X", "-q", "-d", store.conninfos[0], "-c",
+         "BEGIN; LOCK TABLE holding IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3); COMMIT"],
+        stdout=subprocess.DEVNULL)
+    harness.wait_for(lambda: store.sql(
+        "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'")[0][0] != "0")
+    receipts += submit(stubs, 200)
+    assert store.count("result") == 20
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    assert locker.wait(20) == 0
+    whole(store, receipts)
+
+
+def test_frozen_server(engine, cluster, store):
+    stubs = engine.stubs()
+    receipts = submit(stubs, 20)
+    cluster.freeze()
+    try:
+        receipts += submit(stubs, 200)
+        time.sleep(1)
+    finally:
+        cluster.thaw()
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    whole(store, receipts)
+
+
+def test_one_refused_row_is_held_and_the_others_go_on(engine, store):
+    """Found by halving, told without its text, and stored once the server takes it."""
+    stubs = engine.stubs()
+    store.sql(f"ALTER TABLE result ADD CONSTRAINT refuses CHECK (unit <> '{UNITS[1]}')")
+    answer = send(stubs, [case(unit=UNITS[1 if i in (17, 40) else 0]) for i in range(60)])
+    assert not answer.rejects
+    bad = {r.sequence: r.result_id for r in answer.receipts if r.unit == UNITS[1]}
+    engine.wait_stored(stubs, [r.result_id for r in answer.receipts if r.unit == UNITS[0]])
+    m = harness.modules()["operations"]
+
+    def held():
+        return stubs.operations.ListHeld(m.ListHeldRequest(page_size=50), timeout=20).held
+
+    harness.wait_for(lambda: len(held()) == 2)
+    assert {h.sequence for h in held()} == set(bad) and len(bad) == 2
+    assert {h.reason for h in held()} == {"STORE_REFUSED"}
+    assert all("23514" in h.detail and "results" in h.detail for h in held())
+    assert engine.log().count("refuses one result: SQLSTATE 23514 at results") == 2
+    assert "Trần" not in engine.log()
+    assert status(engine).store_up
+    store.sql("ALTER TABLE result DROP CONSTRAINT refuses")
+    stubs.operations.RetryHeld(m.RetryHeldRequest(), timeout=20)
+    engine.wait_stored(stubs, bad.values())
+    assert store.count("result") == store.count("number_register") == 60
+
+
+def test_missing_month_is_made(engine, store):
+    stubs = engine.stubs()
+    receipts = submit(stubs, 20)
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    month = time.strftime("%Y%m", time.gmtime())
+    for table in ("result", "holding", "locator"):
+        store.sql(f"ALTER TABLE {table} DETACH PARTITION {table}_{month}; "
+                  f"DROP TABLE {table}_{month}")
+    more = submit(stubs, 300)
+    engine.wait_stored(stubs, [r.result_id for r in more])
+    assert store.count("result") == store.count("holding") == store.count("locator") == 300
+    assert "refuses" not in engine.log()
+
+
+def test_journal_full_refuses_before_numbering(tmp_path, store, cluster):
+    """Until the bound of the journal, then with a hint when to come again; it drains."""
+    with engine_on(tmp_path, store, journal_slots="4") as e:
+        stubs = e.stubs()
+        cluster.stop()
+        receipts, full = [], None
+        text = "Xin cấp bản sao. " * 28
+        for _ in range(600):
+            answer = send(stubs, [case(muc_dich=text) for _ in range(50)])
+            receipts += answer.receipts
+            if answer.rejects:
+                full = answer.rejects[0]
+                break
+        assert full is not None and full.reason == "JOURNAL_FULL" and full.retryable
+        assert len(receipts) > 500
+        cluster.start()
+        e.wait_stored(stubs, [r.result_id for r in receipts], 120)
+        harness.wait_for(lambda: not send(stubs, [case()]).rejects, 30, 0.5)
+        last = submit(stubs, 1)
+        e.wait_stored(stubs, [r.result_id for r in last])
+        numbers = [int(r[0]) for r in store.sql("SELECT number FROM number_register ORDER BY 1")]
+        assert numbers == list(range(1, len(numbers) + 1))
+        harness.wait_for(lambda: store.count("result") == len(receipts) + 2)
+
+
+def test_backlog_drains_in_order_while_more_comes(engine, cluster, store):
+    stubs = engine.stubs()
+    cluster.stop()
+    waiting = submit(stubs, 2500, 100)
+    urgent = submit(stubs, 5)
+    cluster.start()
+    more = submit(stubs, 500, 100)
+    engine.wait_stored(stubs, [r.result_id for r in waiting + urgent + more])
+    whole(store, waiting + urgent + more)
+    # Batches overtake each other by no more than are on their way at once.
+    rows = store.sql("SELECT sequence FROM result ORDER BY xmin::text::int8")
+    written = [int(r[0]) for r in rows]
+    place = {s: i for i, s in enumerate(sorted(written))}
+    assert max(abs(place[s] - i) for i, s in enumerate(written)) <= 8 * 128
+
+
+def test_lanes_over_servers_one_of_them_away(tmp_path, cluster):
+    """What lies on the others is stored; the results of the one that is away come later, whole."""
+    store = postgres.Store(cluster, servers=4)
+    with engine_on(tmp_path, store) as e:
+        stubs = e.stubs()
+        receipts = submit(stubs, 100, number="001099000001")
+        for i in range(100):
+            receipts += submit(stubs, 1, 1, number=f"0010990{i:05d}")
+        e.wait_stored(stubs, [r.result_id for r in receipts])
+        assert all(int(store.sql("SELECT count(*) FROM result", i)[0][0]) > 0 for i in range(4))
+        store.cluster.sql("postgres", f"ALTER DATABASE {store.names[1]} ALLOW_CONNECTIONS false")
+        cluster.cut(store.names[1])
+        for i in range(100):
+            receipts += submit(stubs, 1, 1, number=f"0010991{i:05d}")
+        harness.wait_for(lambda: not status(e).store_up)
+        store.cluster.sql("postgres", f"ALTER DATABASE {store.names[1]} ALLOW_CONNECTIONS true")
+        e.wait_stored(stubs, [r.result_id for r in receipts])
+        whole(store, receipts)
+        e.kill()
+        e.start(registers=False)
+        assert "0 go on" in e.log()
+    store.remove()
