@@ -15,11 +15,15 @@ import time
 
 import grpc
 
+import postgres
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TRIEN_BUILD", ROOT / "build"))
 TRIEN = BUILD / "engine" / "trien"
 CASES = BUILD / "loadtest" / "trien-cases"
 UNITS = ("ubnd-lac-xuan", "ubnd-suoi-may")
+# On how many PostgreSQL servers an engine has its store that a test gives none; 0: embedded.
+SERVERS = int(os.environ.get("TRIEN_SERVERS", "0"))
 
 
 def load_protos(folder):
@@ -67,6 +71,11 @@ class Engine:
         self.algorithm = algorithm
         self.settings = {"development": "true", "insecure_loopback": "tester",
                          "journal_segment_mb": "4", "journal_slots": "6", **settings}
+        self.store = None
+        if SERVERS and "store" not in settings:
+            self.store = postgres.Store(servers=SERVERS)
+            self.store.init()
+            self.settings.update(self.store.settings())
         self.environment = dict(os.environ)
         self.process = None
         self.channels = []
