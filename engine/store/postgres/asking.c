@@ -8,15 +8,17 @@
 #include "io/io.h"
 #include "store/postgres/postgres.h"
 
-#define CONNECT_MS_MAX 3000
-#define ANSWER_MS_MAX 12000
-#define STATEMENT_MS "10000"		/* the server gives up before we do */
+#define CONNECT_MS_MAX 2000
+/* Somebody waits for what is read. The server gives up before we do. */
+#define READ_MS_MAX 4000
+#define READ_STATEMENT_MS "3000"
+#define ACT_MS_MAX 12000
+#define ACT_STATEMENT_MS "10000"
 #define PAUSE_MS_MIN 20
 #define PAUSE_MS_MAX 1000
 
-static const char session[] = "-c statement_timeout=" STATEMENT_MS " -c lock_timeout=" STATEMENT_MS
-			      " -c idle_in_transaction_session_timeout=" STATEMENT_MS;
-static const char session_reads[] = "-c statement_timeout=" STATEMENT_MS
+static const char session[] = "-c statement_timeout=" ACT_STATEMENT_MS;
+static const char session_reads[] = "-c statement_timeout=" READ_STATEMENT_MS
 				    " -c default_transaction_read_only=on";
 
 void pg_asking_init(struct pg_asking *a, const struct pg_servers *servers, uint8_t server,
@@ -227,7 +229,7 @@ static enum status receive_all(struct pg_asking *a, const struct pg_question *q,
 static enum status ask_once(struct pg_asking *a, const struct pg_question *q, uint32_t n,
 			    PGresult **out)
 {
-	uint64_t end_ns = deadline_ns(ANSWER_MS_MAX);
+	uint64_t end_ns = deadline_ns(a->use == PG_READS ? READ_MS_MAX : ACT_MS_MAX);
 	enum status st = ST_UNAVAILABLE;
 
 	memset(out, 0, n * sizeof(*out));

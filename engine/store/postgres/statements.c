@@ -20,14 +20,14 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 	[PG_FILE] = { "file",
 		"SELECT layers, record, crc, body FROM result"
 		" WHERE lane = $1::int2 AND sequence = $2::int8", PG_READS, true },
-	[PG_RESULTS] = { "results",
+	[PG_RESULTS] = { "results_of",
 		"SELECT sequence, layers, record, crc FROM result"
 		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[])", PG_READS, true },
 	[PG_LIVES] = { "lives",
 		"SELECT sequence, record, crc FROM event"
 		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[]) AND kind BETWEEN 2 AND 4",
 		PG_READS, true },
-	[PG_HOLDINGS] = { "holdings",
+	[PG_HOLDINGS] = { "holdings_of",
 		"SELECT sequence, result_lane, role, visibility, valid_from, valid_to FROM holding"
 		" WHERE lane = $1::int2 AND holder = $2::bytea AND sequence < $3::int8"
 		" ORDER BY sequence DESC LIMIT $4::int8", PG_READS | PG_ACTS, true },

@@ -1,0 +1,176 @@
+/*
+ * What keeps the store fit for several servers and for Citus, checked over every statement that it
+ * can send: each names the lane of every table, none needs what only one server can give.
+ */
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "store/postgres/statements.h"
+#include "store/postgres/work.h"
+
+#define STATEMENTS (PG_STATEMENTS + PGW_COUNT)
+
+static const char *text_of(uint32_t i, const char **name)
+{
+	if (i < PG_STATEMENTS) {
+		*name = pg_statements[i].name;
+		return pg_statements[i].sql;
+	}
+	*name = pg_write_text((enum pg_write)(i - PG_STATEMENTS))->name;
+	return pg_write_text((enum pg_write)(i - PG_STATEMENTS))->sql;
+}
+
+/* Tables with a lane, and those that every server has for itself. */
+static const char *const laned[] = { "result", "holding", "locator", "voided", "event",
+				     "number_register", "counter" };
+static const char *const shared[] = { "layer", "unit_owner" };
+
+static bool word_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '_';
+}
+
+/* How often a whole word (or words) stands in it, in any case of letters. */
+static uint32_t count(const char *sql, const char *word)
+{
+	size_t n = strlen(word);
+	uint32_t found = 0;
+
+	for (const char *p = sql; (p = strcasestr(p, word)) != NULL; p++)
+		found += (p == sql || !word_char(p[-1]) || !word_char(word[0])) &&
+			 (!word_char(p[n]) || !word_char(word[n - 1]));
+	return found;
+}
+
+static uint32_t tables(const char *sql, const char *const *names, size_t n)
+{
+	static const char *const before[] = { "FROM", "JOIN", "INTO", "UPDATE" };
+	uint32_t found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < ARRAY_LEN(before); k++) {
+			char words[64];
+
+			snprintf(words, sizeof(words), "%s %s", before[k], names[i]);
+			found += count(sql, words);
+		}
+	return found;
+}
+
+/* In a condition, or first of the columns that are inserted. */
+static uint32_t lanes_named(const char *sql)
+{
+	return count(sql, "lane = $1") + count(sql, "lane = l") + count(sql, "(lane,") -
+	       count(sql, "ON CONFLICT (lane,");
+}
+
+static void test_every_table_has_its_lane(void **state)
+{
+	const char *name;
+
+	for (uint32_t i = 0; i < STATEMENTS; i++) {
+		const char *sql = text_of(i, &name);
+		uint32_t with = tables(sql, laned, ARRAY_LEN(laned));
+
+		if (with != lanes_named(sql))
+			fail_msg("%s: %u tables, %u lanes: %s", name, with, lanes_named(sql), sql);
+		/* Nothing else is asked: months are made by a function, the rest is shared. */
+		if (with == 0 && count(sql, "trien_months") == 0)
+			assert_true(tables(sql, shared, ARRAY_LEN(shared)) > 0);
+		if (i < PG_STATEMENTS)
+			assert_int_equal(pg_statements[i].lane, with > 0);
+	}
+}
+
+/* No statement at all but these: so none is SET, LOCK, LISTEN, CREATE, COPY or DECLARE. */
+static void test_only_plain_statements(void **state)
+{
+	static const char *const begin[] = { "SELECT ", "INSERT INTO ", "UPDATE ", "WITH ",
+					     "(SELECT ", "DELETE FROM unit_owner " };
+	static const char *const never[] = { "nextval", "currval", "lastval", "setval", "serial",
+					     "pg_advisory", "pg_try_advisory", "temp", "temporary",
+					     "pg_temp", "notify", "set_config", "lock", "trigger",
+					     "cursor", "for update", "for share", "now",
+					     "current_timestamp", "clock_timestamp", "current_date",
+					     "random", "gen_random_uuid", "pg_sleep" };
+	const char *name;
+
+	for (uint32_t i = 0; i < STATEMENTS; i++) {
+		const char *sql = text_of(i, &name);
+		bool plain = false;
+
+		for (size_t k = 0; k < ARRAY_LEN(begin); k++)
+			plain |= strncmp(sql, begin[k], strlen(begin[k])) == 0;
+		if (!plain)
+			fail_msg("%s begins otherwise: %s", name, sql);
+		for (size_t k = 0; k < ARRAY_LEN(never); k++)
+			if (count(sql, never[k]) > 0)
+				fail_msg("%s has '%s': %s", name, never[k], sql);
+		assert_null(strchr(sql, ';'));
+	}
+}
+
+/* Portable: a conflict's columns are named, rows are looked at by parameters. */
+static void test_conflicts_are_named(void **state)
+{
+	const char *name;
+
+	for (uint32_t i = 0; i < STATEMENTS; i++) {
+		const char *sql = text_of(i, &name);
+
+		if (count(sql, "ON CONFLICT") != count(sql, "ON CONFLICT (lane,") +
+		    count(sql, "ON CONFLICT (hash)") + count(sql, "ON CONFLICT (unit)"))
+			fail_msg("%s: %s", name, sql);
+		assert_int_equal(count(sql, "DO UPDATE"), 0);
+	}
+}
+
+static void test_names_are_their_own(void **state)
+{
+	const char *a, *b;
+
+	for (uint32_t i = 0; i < STATEMENTS; i++) {
+		text_of(i, &a);
+		assert_true(a[0] != '\0');
+		for (uint32_t k = i + 1; k < STATEMENTS; k++) {
+			text_of(k, &b);
+			/* Logs say only the name: it may not stand for two. */
+			if (strcmp(a, b) == 0 && strcmp(a, "months") != 0)
+				fail_msg("two are called %s", a);
+		}
+	}
+}
+
+/* Would it be noticed? */
+static void test_the_check_itself(void **state)
+{
+	assert_int_equal(tables("SELECT a FROM result WHERE lane = $1::int2", laned, 7), 1);
+	assert_int_equal(lanes_named("SELECT a FROM result WHERE lane = $1::int2"), 1);
+	assert_int_equal(lanes_named("SELECT a FROM result WHERE sequence = $1"), 0);
+	assert_int_equal(lanes_named("SELECT a FROM result WHERE result_lane = $1"), 0);
+	assert_int_equal(tables("SELECT a FROM results_x JOIN event", laned, 7), 1);
+	assert_int_equal(count("SELECT nextval('x')", "nextval"), 1);
+	assert_int_equal(count("SELECT known", "now"), 0);
+	assert_int_equal(lanes_named("INSERT INTO event (lane, a) SELECT 1 ON CONFLICT (lane, a) "
+				     "DO NOTHING"), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_table_has_its_lane),
+		cmocka_unit_test(test_only_plain_statements),
+		cmocka_unit_test(test_conflicts_are_named),
+		cmocka_unit_test(test_names_are_their_own),
+		cmocka_unit_test(test_the_check_itself),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
