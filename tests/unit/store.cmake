@@ -5,6 +5,8 @@ trien_test(store_faults_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c 
 trien_test(pgkeys_test LINK trien_store_postgres)
 trien_test(pgstatements_test LINK trien_store_postgres)
 trien_test(pgservers_test LINK trien_store_postgres)
+trien_test(pgparams_test LINK trien_store_postgres)
+trien_test(pgwork_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c LINK trien_store_postgres)
 # With a server of its own, where one is installed.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 trien_test(pgstore_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c

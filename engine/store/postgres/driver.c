@@ -227,17 +227,10 @@ static void months_first(struct pg_driver *d, struct pg_part *part)
 static void halve(struct pg_driver *d, struct pg_part *part)
 {
 	struct pg_part *rest = part_new(d, part->kind, part->server, part->work);
-	uint32_t half = part->n / 2;
 
 	if (rest == NULL)
 		return;
-	rest->lane = part->lane;
-	rest->months_made = part->months_made;
-	rest->n = part->n - half;
-	memcpy(rest->rows, part->rows + half, rest->n);
-	rest->bytes = part->bytes - part->bytes / 2;
-	part->n = half;
-	part->bytes /= 2;
+	pg_part_halve(part, rest);
 	queue_first(d, rest);
 	queue_first(d, part);
 }

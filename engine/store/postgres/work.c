@@ -424,6 +424,21 @@ uint32_t pg_fill(struct pg_params *out, enum pg_write what, const struct pg_part
 	}
 }
 
+/* ---- parts ---- */
+
+void pg_part_halve(struct pg_part *part, struct pg_part *rest)
+{
+	uint32_t half = part->n / 2;
+
+	rest->lane = part->lane;
+	rest->months_made = part->months_made;
+	rest->n = part->n - half;
+	memcpy(rest->rows, part->rows + half, rest->n);
+	rest->bytes = part->bytes - part->bytes / 2;
+	part->n = half;
+	part->bytes /= 2;
+}
+
 /* ---- months ---- */
 
 int32_t pg_day_of(int64_t unix_ms)

@@ -92,6 +92,8 @@ uint32_t pg_writes_of(enum pg_part_kind kind, enum pg_write out[4]);
 /* Has any of the row's rows a place on the server (and in the lane)? bytes: about how much. */
 bool pg_row_lies(const struct pg_row *row, enum pg_part_kind kind, uint8_t server, int16_t lane,
 		 const struct pg_servers *servers, uint32_t *bytes);
+/* Moves the second half of a part's items, at least one of two, into rest: else as the part. */
+void pg_part_halve(struct pg_part *part, struct pg_part *rest);
 /* Every layer that the part's items need is known from now on. False: memory. */
 bool pg_layers_known(const struct pg_part *part, const struct pg_servers *servers,
 		     struct store_layers *known);
