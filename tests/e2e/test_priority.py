@@ -60,18 +60,17 @@ def sent_while(engine, priority, more):
     return ids
 
 
-def overtaken(engine, until_free):
+def overtaken(engine, secret, until_free):
     """How much of the interactive work is stored before the last of 100 bulk cases, which lie in
-    the journal's oldest segment: all of that many segments is written while nothing is signed."""
+    the journal's oldest segment: all but so many segments are written before anything is signed."""
     m = harness.modules()
     stubs = engine.stubs()
     free = lambda: stubs.operations.GetStatus(m["operations"].GetStatusRequest(),
                                               timeout=20).journal_slots_free
-    os.kill(engine.children()["signer"], signal.SIGSTOP)
     first = sent_while(engine, m["case"].PRIORITY_INTERACTIVE, lambda n: n < 1000)
     bulk = sent_while(engine, m["case"].PRIORITY_BULK, lambda n: n < 100)
     more = sent_while(engine, m["case"].PRIORITY_INTERACTIVE, lambda n: free() > until_free)
-    os.kill(engine.children()["signer"], signal.SIGCONT)
+    secret.write_text("not needed\n")         # for which the signer waits
     stored = engine.wait_stored(stubs, first + bulk + more, 120)
     when = {i: (r.store_time.seconds, r.store_time.nanos) for i, r in stored.items()}
     last = max(when[i] for i in bulk)
@@ -79,10 +78,14 @@ def overtaken(engine, until_free):
     return sum(when[i] < last for i in more) / len(more)
 
 
-def test_bulk_does_not_hold_a_journal_that_gets_full(engine):
+def test_bulk_does_not_hold_a_journal_that_gets_full(engine, tmp_path):
     """While there is room the others overtake it; before they would be refused it goes on."""
-    engine.settings.update(journal_segment_mb="4", journal_slots="8")
+    secret = tmp_path / "passphrase"
+    os.mkfifo(secret)
+    engine.settings.update(journal_segment_mb="4", journal_slots="8", passphrase_file=secret,
+                           signer_start_ms="600000")
     engine.start()
-    assert overtaken(engine, 5) > 0.9
-    assert overtaken(engine, 3) < 0.4
+    assert overtaken(engine, secret, 5) > 0.9
+    os.kill(engine.children()["signer"], signal.SIGKILL)
+    assert overtaken(engine, secret, 3) < 0.4
     assert engine.stop() == 0
