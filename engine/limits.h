@@ -32,6 +32,7 @@
 #define PAGE_SIZE_DEFAULT 50
 #define BATCH_GET_MAX 1000
 #define DOWNLOAD_CHUNK_BYTES (64 * 1024)
+#define OBJECT_CHUNK_BYTES (1024 * 1024)	/* larger: each is looked up and checked anew */
 #define REQUESTS_IN_FLIGHT_MAX 256		/* decoded and waiting for the journal or a reply */
 
 /* ---- a document ---- */

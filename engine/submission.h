@@ -146,6 +146,8 @@ struct engine_ops {
 	enum status (*get)(void *reader, const uint8_t result_id[16], struct result_view *out);
 	enum status (*read)(void *reader, const uint8_t result_id[16], uint64_t offset,
 			    uint8_t *buf, size_t *n);
+	/* Borrowed until the reader's next call. */
+	enum status (*object)(void *reader, const uint8_t sha256[SHA256_BYTES], struct slice *out);
 	enum status (*list)(void *reader, const uint8_t holder_key[16], uint64_t before,
 			    uint32_t max, struct holding_view *out, uint32_t *n);
 	/* Current states of a case's results, in flight or stored. */

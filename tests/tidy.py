@@ -78,7 +78,7 @@ HOMES = {
     "microhttpd.h": ["metrics.c"],
     "nmmintrin.h": ["base/*"],
     "openssl/*": ["base/hash.c", "identity.c", "intake/tls.c", "sign/*", "signer/*", "verify/*",
-                  "cli/keys.c"],
+                  "cli/keys.c", "cli/evidence.c"],
     "protobuf-c/*": ["intake/*", "cli/*"],
     "qpdf/*": [],
     "seccomp.h": ["signer/sandbox.c"],

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/evidence.h"
 #include "cli/progress.h"
 #include "cli/protojson.h"
 #include "trien/v1/repository.pb-c.h"
@@ -17,19 +18,21 @@
 #define TRIES_MAX 5
 
 static const char usage[] =
-	"trien get RESULT_ID…|- [--output FILE|DIR] [--json]\n"
+	"trien get RESULT_ID…|- [--output FILE|DIR] [--evidence DIR] [--json]\n"
 	"          [--purpose TEXT --legal-basis TEXT --case CODE]\n"
 	"\n"
 	"Shows results; with --output downloads their PDFs, exactly the signed bytes, each\n"
 	"checked against its SHA-256: one to FILE (- is standard output), several to\n"
 	"DIR/RESULT_ID.pdf.\n"
+	"--evidence: why each signature was trusted, into DIR/RESULT_ID: person.pem, agency.pem\n"
+	"(certificate, then issuers up to the root), .crl.pem (revocation lists), .txt (which).\n"
 	"RESULT_ID -: ids from standard input, one a line. Who reads another agency's result says\n"
 	"why: --purpose and so on.\n"
 	CLIENT_OPTIONS_USAGE;
 
 struct get {
 	struct client_options engine;
-	const char *output, *purpose, *legal_basis, *case_code;
+	const char *output, *evidence, *purpose, *legal_basis, *case_code;
 	bool json;
 	struct client *client;
 	bool to_folder;
@@ -116,9 +119,11 @@ static void get_one(struct get *g, const char *id)
 		note(g, failure_exit(&f));
 		return;
 	}
-	if (g->json)
+	if (g->evidence != NULL)
+		note(g, evidence_save(g->client, g->engine.timeout_s, r, g->evidence));
+	if (g->output == NULL && g->json)
 		json_array_append_new(g->list, protojson_write(&r->base));
-	else
+	else if (g->output == NULL)
 		show(r);
 	trien__v1__result__free_unpacked(r, NULL);
 }
@@ -252,10 +257,11 @@ static void one(struct get *g, const char *id)
 					     "abcdefghjkmnpqrstvwxyz") != ID_BYTES) {
 		fprintf(stderr, "trien get: '%.40s' is no result id (26 characters)\n", id);
 		note(g, 2);
-	} else if (g->output != NULL) {
-		download_one(g, id);
 	} else {
-		get_one(g, id);
+		if (g->output == NULL || g->evidence != NULL)
+			get_one(g, id);
+		if (g->output != NULL)
+			download_one(g, id);
 	}
 }
 
@@ -299,6 +305,7 @@ int cli_get(int argc, char **argv)
 	struct get g = { .engine = client_defaults(), .progress = { .what = "files" } };
 	const struct option_row rows[] = {
 		{ "output", OPTION_TEXT, &g.output, 0, 0 },
+		{ "evidence", OPTION_TEXT, &g.evidence, 0, 0 },
 		{ "purpose", OPTION_TEXT, &g.purpose, 0, 0 },
 		{ "legal-basis", OPTION_TEXT, &g.legal_basis, 0, 0 },
 		{ "case", OPTION_TEXT, &g.case_code, 0, 0 },

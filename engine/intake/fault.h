@@ -37,6 +37,8 @@
 	  "Mã trang không hợp lệ", "the page token is not one of this list") \
 	F(RESULT_NOT_FOUND, NOT_FOUND, \
 	  "Không tìm thấy kết quả", "there is no such result") \
+	F(OBJECT_NOT_FOUND, NOT_FOUND, \
+	  "Kết quả không dựa trên dữ liệu này", "the result rests on no such object") \
 	F(RESULT_NOT_STORED, FAILED_PRECONDITION, \
 	  "Kết quả chưa được lưu vào kho", "the result is not in the store yet") \
 	F(HELD_NOT_FOUND, NOT_FOUND, \

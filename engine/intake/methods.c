@@ -27,6 +27,8 @@ const struct method methods[] = {
 	{ REPOSITORY "ListResults", READERS, 16, .work = list_work },
 	{ REPOSITORY "DownloadResult", MAY_REUSE | READERS, 16, .work = download_work,
 	  .sent = download_sent, .free = download_free },
+	{ REPOSITORY "DownloadObject", READERS, 4, .work = object_work, .sent = object_sent,
+	  .free = object_free },
 
 	{ OPERATIONS "OpenRegister", MAY_REGISTRY, 2, .work = register_open_work,
 	  .free = operate_free },

@@ -38,6 +38,10 @@ void list_work(struct call *c, struct read_thread *r);
 void download_work(struct call *c, struct read_thread *r);
 void download_sent(struct call *c, bool ok);
 void download_free(struct call *c);
+/* object.c */
+void object_work(struct call *c, struct read_thread *r);
+void object_sent(struct call *c, bool ok);
+void object_free(struct call *c);
 
 /* operate.c */
 void link_work(struct call *c, struct read_thread *r);

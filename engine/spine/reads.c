@@ -120,6 +120,13 @@ static enum status read_bytes_at(void *reader, const uint8_t result_id[16], uint
 	return r->spine->store->ops->read(r->store, lane, sequence, offset, buf, n);
 }
 
+static enum status object(void *reader, const uint8_t sha256[SHA256_BYTES], struct slice *out)
+{
+	struct reads *r = reader;
+
+	return r->spine->store->ops->object(r->store, sha256, out);
+}
+
 static enum status list(void *reader, const uint8_t holder[16], uint64_t before, uint32_t max,
 			struct holding_view *out, uint32_t *n)
 {
@@ -180,6 +187,6 @@ void reads_ops(struct spine *s, struct engine_ops *ops)
 				    .now_ms = now_ms, .watch = watch, .watch_take = notify_take,
 				    .unwatch = notify_unwatch, .reader_open = reader_open,
 				    .reader_close = reader_close, .get = get,
-				    .read = read_bytes_at, .list = list,
+				    .read = read_bytes_at, .object = object, .list = list,
 				    .find_case = find_case };
 }

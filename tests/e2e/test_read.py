@@ -1,4 +1,8 @@
 """Repository: a holder's results by pages, many at once, holders linked later."""
+import hashlib
+import ssl
+import subprocess
+
 import grpc
 import pytest
 
@@ -55,6 +59,86 @@ def test_a_result_names_what_its_certificates_rest_on(shared, stubs):
     stored = shared.wait_stored(stubs, [r.result_id for r in receipts]).values()
     sets = {s.evidence_sha256 for r in stored for s in r.signatures}
     assert len(sets) == 1 and len(sets.pop()) == 32, "one authority, one list, one set"
+
+
+def fetched(stubs, result_id, sha256):
+    """The object, from its pieces."""
+    m = harness.modules()["repository"]
+    parts = list(stubs.repository.DownloadObject(
+        m.DownloadObjectRequest(result_id=result_id, sha256=sha256), timeout=20))
+    body = b"".join(p.chunk for p in parts)
+    assert parts[0].size == len(body) and hashlib.sha256(body).digest() == sha256
+    return body
+
+
+def test_what_a_result_rests_on_can_be_fetched(shared, stubs):
+    r, other = (send(stubs, [case(unit=u)]).receipts[0] for u in UNITS)
+    stored = shared.wait_stored(stubs, [r.result_id, other.result_id])
+    for s in stored[r.result_id].signatures:
+        assert fetched(stubs, r.result_id, s.certificate_sha256)[:1] == b"\x30"
+        lines = fetched(stubs, r.result_id, s.evidence_sha256).decode().splitlines()
+        assert lines[0] == "trien evidence 1"
+        named = [bytes.fromhex(x.split()[1]) for x in lines
+                 if x.startswith(("list ", "certificate ")) and x.split()[1] != "none"]
+        assert len(named) == 4, "the authority and its root, a list of either"
+        for sha256 in named:
+            assert fetched(stubs, r.result_id, sha256)[:1] == b"\x30"
+    theirs = stored[other.result_id].signatures[0].certificate_sha256
+    for sha256, code, reason in (
+            (theirs, "NOT_FOUND", "OBJECT_NOT_FOUND"),
+            (stored[r.result_id].template_version, "NOT_FOUND", "OBJECT_NOT_FOUND"),
+            (bytes(32), "NOT_FOUND", "OBJECT_NOT_FOUND"),
+            (theirs[:31], "INVALID_ARGUMENT", "ARGUMENT_INVALID")):
+        with pytest.raises(grpc.RpcError) as e:
+            fetched(stubs, r.result_id, sha256)
+        d = harness.details(e.value)
+        assert (d["code"], d["reason"]) == (code, reason)
+    with pytest.raises(grpc.RpcError) as e:
+        fetched(stubs, "0" * 26, theirs)
+    assert harness.details(e.value)["reason"] == "RESULT_NOT_FOUND"
+
+
+def test_objects_of_a_result_that_one_may_not_read(tmp_path):
+    with harness.Engine(tmp_path) as engine:
+        engine.prepare()
+        engine.start()
+        r = send(engine.stubs(), [case(unit=UNITS[1])]).receipts[0]
+        sig = engine.wait_stored(engine.stubs(), [r.result_id])[r.result_id].signatures[0]
+        engine.principals([{"name": "tester", "roles": ["read"], "units": [UNITS[0]]}])
+        engine.hup()
+        with pytest.raises(grpc.RpcError) as e:
+            fetched(engine.stubs(), r.result_id, sig.certificate_sha256)
+        assert harness.details(e.value)["reason"] == "RESULT_NOT_FOUND"
+        engine.principals([{"name": "tester", "roles": ["submit"], "units": ["*"]}])
+        engine.hup()
+        with pytest.raises(grpc.RpcError) as e:
+            fetched(engine.stubs(), r.result_id, sig.certificate_sha256)
+        assert harness.details(e.value)["reason"] == "ROLE_MISSING"
+
+
+def test_the_tool_writes_what_a_result_rests_on(shared, stubs, tmp_path):
+    r = send(stubs, [case()]).receipts[0]
+    stored = shared.wait_stored(stubs, [r.result_id])[r.result_id]
+    sock = ("--connect", f"unix:{shared.data}/engine.sock")
+    shared.trien("get", r.result_id, "--evidence", tmp_path / "why", "--output", tmp_path / "a.pdf",
+                 *sock)
+    assert (tmp_path / "a.pdf").read_bytes()[:5] == b"%PDF-"
+    folder = tmp_path / "why" / r.result_id
+    assert {p.name for p in folder.iterdir()} == {
+        f"{role}{what}" for role in ("person", "agency") for what in (".pem", ".crl.pem", ".txt")}
+    for role, sig in (("person", stored.signatures[0]), ("agency", stored.signatures[1])):
+        chain = (folder / f"{role}.pem").read_text()
+        first, _, root = (x + "-----END CERTIFICATE-----\n"
+                          for x in chain.split("-----END CERTIFICATE-----\n")[:-1])
+        assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(first)).digest() == sig.certificate_sha256
+        (tmp_path / "root.pem").write_text(root)
+        subprocess.run(["openssl", "verify", "-crl_check_all", "-CAfile", tmp_path / "root.pem",
+                        "-untrusted", folder / f"{role}.pem", "-CRLfile",
+                        folder / f"{role}.crl.pem", folder / f"{role}.pem"],
+                       check=True, timeout=20, capture_output=True)
+        assert hashlib.sha256((folder / f"{role}.txt").read_bytes()).digest() == sig.evidence_sha256
+    done = shared.trien("get", "0" * 26, "--evidence", tmp_path / "none", *sock, check=False)
+    assert done.returncode == 1 and not (tmp_path / "none").exists()
 
 
 def test_a_child_gets_its_number_later(shared, stubs):
