@@ -1,0 +1,122 @@
+"""What lets lanes lie on other servers, checked from a server's own log: with
+postgres_distribution = citus a transaction touches one lane; on several servers each holds its own.
+
+No Citus is needed: these are the rules under which its tables need no two-phase commit.
+"""
+import collections
+import re
+
+import pytest
+
+import harness
+import postgres
+from sample import UNITS, case, send
+
+pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+
+LANED = ("result", "holding", "locator", "voided", "event", "number_register", "counter")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    c = postgres.Cluster(log_statement="'all'", log_parameter_max_length="4000",
+                         log_error_verbosity="'default'").start()
+    yield c
+    c.remove()
+
+
+def work(engine):
+    """Everything that writes or reads: results, a void, a link, a purpose, lists, downloads."""
+    stubs = engine.stubs()
+    m = harness.modules()
+    cases = [case(number=f"0010990{i:05d}", unit=UNITS[i % 2]) for i in range(60)]
+    cases[0].holders.add(id_kind=1, number="001099900001", name="Hai", role=2)
+    ids = [r.result_id for r in send(stubs, cases).receipts]
+    # Sent again together with new ones: some are there already.
+    more = [case(number=f"0010990{i:05d}") for i in range(10)]
+    ids += [r.result_id for r in send(stubs, cases[:10] + more).receipts[10:]]
+    got = engine.wait_stored(stubs, ids)
+    issuance, repository = m["issuance"], m["repository"]
+    stubs.issuance.LinkHolder(issuance.LinkHolderRequest(
+        result_id=ids[3], reason="test",
+        holder=m["case"].Holder(id_kind=1, number="001099900002", name="Ba", role=3)), timeout=20)
+    for i in ids[:5]:
+        assert len(engine.download(stubs, i)[0]) == got[i].file_size
+    for number in ("001099000000", "001099900001", "001099900002"):
+        page = stubs.repository.ListResults(repository.ListResultsRequest(
+            id_kind=1, number=number, page_size=50), timeout=20)
+        assert page.holdings, number
+    return ids
+
+
+def transactions(log):
+    """{virtual transaction: [(name, text, first parameter)]} of what was executed."""
+    out = collections.defaultdict(list)
+    pattern = re.compile(r"^(\S+) (\d+) (\d+/\d+) \d+ LOG:  execute (\S+): (.*?)"
+                         r"(?=^\S+ \d+ (?:\d+/\d+)? ?\d+ [A-Z]+:  )"
+                         r"(?:\S+ \d+ \d+/\d+ \d+ DETAIL:  parameters: \$1 = '([^']*)')?",
+                         re.M | re.S)
+    for m in pattern.finditer(log):
+        out[m[1], m[2], m[3]].append((m[4], m[5], m[6]))
+    return out
+
+
+def lanes_of(first):
+    assert first is not None
+    return {int(x) for x in re.findall(r"\d+", first.split("...")[0])}
+
+
+def check(log):
+    """Each transaction's lanes; those that are about none may not touch tables with lanes."""
+    seen = collections.Counter()
+    for where, statements in transactions(log).items():
+        lanes = set()
+        for name, text, first in statements:
+            touched = {t for t in LANED if re.search(rf"\b(?:FROM|INTO|JOIN|UPDATE) {t}\b", text)}
+            seen[name] += 1
+            if touched:
+                lanes |= lanes_of(first)
+        assert len(lanes) <= 1, f"{where}: lanes {lanes} in {[s[0] for s in statements]}"
+    # None of them was overlooked; the log's last one may be cut off.
+    assert sum(seen.values()) >= log.count(" LOG:  execute ") - 1 > 200, seen
+    return seen
+
+
+def test_a_transaction_stays_within_a_lane(tmp_path, cluster):
+    store = postgres.Store(cluster)
+    # The tables as on any server; the engine keeps to what Citus wants.
+    store.init()
+    with harness.Engine(tmp_path, postgres_distribution="citus", **store.settings()) as engine:
+        engine.prepare().start()
+        mark = cluster.log_path.stat().st_size
+        work(engine)
+        assert engine.stop() == 0
+        engine.start(registers=False)
+        assert engine.stop() == 0
+    with cluster.log_path.open() as f:
+        f.seek(mark)
+        log = f.read()
+    seen = check(log)
+    # It saw what it was to see.
+    assert {"numbers", "results", "holdings", "locators", "get", "file", "holdings_of", "results_of",
+            "lives", "replaced", "locate", "holding_add", "events_add", "stored"} <= set(seen), seen
+    # Nothing is begun or set by hand.
+    said = re.findall(r"LOG:  statement: (.*)", log)
+    assert all(s.startswith(("SELECT", "SHOW")) for s in said), said
+
+
+def test_each_server_has_its_lanes_only(tmp_path, cluster):
+    store = postgres.Store(cluster, servers=4)
+    store.init()
+    with harness.Engine(tmp_path, **store.settings()) as engine:
+        engine.prepare().start()
+        ids = work(engine)
+        assert store.count("result") == len(ids) == 70
+        for table in LANED:
+            for i in range(4):
+                strange = store.sql(f"SELECT count(*) FROM {table} WHERE lane NOT BETWEEN "
+                                    f"{16 * i} AND {16 * i + 15}", i)
+                assert strange == [["0"]], (table, i)
+        # Cases are spread evenly enough that each server has some.
+        assert all(int(store.sql("SELECT count(*) FROM result", i)[0][0]) > 0 for i in range(4))
+        assert engine.stop() == 0
