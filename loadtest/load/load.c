@@ -34,8 +34,7 @@ struct load {
 	struct roots *roots;
 	int64_t look_us, memory_us, shown_us;
 	bool complete, to_terminal, no_tick;
-	double cpu_begin_s, engine_begin_s;
-	uint64_t written_begin;
+	double cpu_begin_s;
 };
 
 static volatile int stop_now;
@@ -220,8 +219,8 @@ static int conclude(struct load *x, struct host *host)
 	cpu_s = own_cpu_s();
 	r.generator_s = cpu_s - x->cpu_begin_s - check_s;
 	r.engine_s = process_cpu_s(&x->watch, "trien") + process_cpu_s(&x->watch, "engine") +
-		     process_cpu_s(&x->watch, "signer") - x->engine_begin_s;
-	r.written = process_written(&x->watch) - x->written_begin;
+		     process_cpu_s(&x->watch, "signer");
+	r.written = process_written(&x->watch);
 	r.load_s = (double)((last->stored_us > 0 ? last->stored_us : last->answered_us) -
 			    d->phases[0].begin_us) / 1e6;
 	if (d->fatal.code != 0) {
@@ -257,19 +256,16 @@ static enum status begin(struct load *x, struct error *e)
 	x->drive.tick_owner = x;
 	x->drive.stop = &stop_now;
 	if (x->server.pid > 0)
-		process_watch_root(&x->watch, x->server.pid, NULL);
+		process_watch_root(&x->watch, x->server.pid, NULL, false);
 	else if (x->set.engine_pid > 0)
-		process_watch_root(&x->watch, (pid_t)x->set.engine_pid, NULL);
+		process_watch_root(&x->watch, (pid_t)x->set.engine_pid, NULL, false);
 	x->fetch = (struct fetch){ .d = &x->drive, .proof = &x->proof, .roots = x->roots,
 				   .marks_n = STORED_MARKS };
 	x->fetch.stored_per_mark = calloc(STORED_MARKS, sizeof(uint32_t));
 	for (int i = 0; i < STAGES; i++)
 		x->fetch.stage[i] = calloc(1, sizeof(struct histogram));
 	st = fetch_registers(&x->fetch, false, e);
-	process_look(&x->watch, 0, true);
-	x->engine_begin_s = process_cpu_s(&x->watch, "trien") +
-		process_cpu_s(&x->watch, "engine") + process_cpu_s(&x->watch, "signer");
-	x->written_begin = process_written(&x->watch);
+	process_zero(&x->watch);
 	x->cpu_begin_s = own_cpu_s();
 	return st;
 }
@@ -301,7 +297,8 @@ static void set_up(struct load *x)
 				   .away_s = (double)s->away_s, .next_kill_us = INT64_MAX,
 				   .next_stop_us = INT64_MAX, .next_start_us = INT64_MAX };
 	if (s->process != NULL)
-		process_watch_root(&x->watch, s->process_pid, s->process_name);
+		process_watch_root(&x->watch, s->process_pid, s->process_name, false);
+	process_watch_root(&x->watch, getpid(), GENERATOR, true);
 	if (s->run == 0)
 		s->run = (uint64_t)time(NULL) % (STENCIL_RUN_MAX - 1) + 1;
 	x->to_terminal = !s->quiet && isatty(STDERR_FILENO);
@@ -348,7 +345,7 @@ int main(int argc, char **argv)
 		code = conclude(&x, &host);
 	} else {
 		fprintf(stderr, "trien-load: %s\n", e.text);
-		code = st == ST_INVALID || st == ST_NOT_FOUND ? EX_USAGE : EX_UNAVAILABLE;
+		code = st == ST_INVALID || st == ST_NOT_FOUND ? 2 : EX_UNAVAILABLE;
 	}
 	end(&x);
 	return code;

@@ -135,7 +135,8 @@ static void put_costs(struct measures *m, const struct run_report *r)
 		double sum = 0;
 
 		for (uint32_t k = 0; k < w->rows_n; k++)
-			sum += w->marks[i].pss_kb[k];
+			if (strcmp(w->rows[k].name, GENERATOR) != 0)
+				sum += w->marks[i].pss_kb[k];
 		peak_kb = fmax(peak_kb, sum);
 	}
 	put(m, peak_kb / 1024, "memory.peak_mb");

@@ -5,7 +5,7 @@
 #define WIDE 760
 #define HIGH 300
 #define LEFT 66
-#define RIGHT 12
+#define RIGHT 24
 #define TOP 50
 #define BOTTOM 40
 #define LOG_LEAST 0.1			/* what a logarithmic axis begins with at the least */

@@ -81,7 +81,8 @@ static struct process_known *known(struct process_watch *w, pid_t pid, uint64_t 
 }
 
 /* The process and all below it. */
-static void look_below(struct process_watch *w, pid_t pid, const char *name, bool memory)
+static void look_below(struct process_watch *w, pid_t pid, const char *name, bool alone,
+		       bool memory)
 {
 	struct process_known *k;
 	char buf[4096], path[64], *at = buf, *end;
@@ -91,26 +92,26 @@ static void look_below(struct process_watch *w, pid_t pid, const char *name, boo
 	if (!read_stat(pid, &cpu_s, &born) || (k = known(w, pid, born, name)) == NULL)
 		return;
 	k->alive = true;
-	k->cpu_s = cpu_s;
+	k->cpu_s = cpu_s - k->cpu_before_s;
 	if (read_proc(buf, sizeof(buf), pid, "io"))
-		k->written = number_after(buf, "\nwrite_bytes: ");
+		k->written = number_after(buf, "\nwrite_bytes: ") - k->written_before;
 	if (memory && read_proc(buf, sizeof(buf), pid, "smaps_rollup"))
 		k->pss_kb = number_after(buf, "\nPss:");
 	snprintf(path, sizeof(path), "task/%d/children", (int)pid);
-	if (!read_proc(buf, sizeof(buf), pid, path))
+	if (alone || !read_proc(buf, sizeof(buf), pid, path))
 		return;
 	for (long child; (child = strtol(at, &end, 10)) > 0 && end != at; at = end)
-		look_below(w, (pid_t)child, name, memory);
+		look_below(w, (pid_t)child, name, false, memory);
 }
 
-bool process_watch_root(struct process_watch *w, pid_t pid, const char *name)
+bool process_watch_root(struct process_watch *w, pid_t pid, const char *name, bool alone)
 {
 	struct process_root *r = &w->roots[w->roots_n];
 
 	if (w->roots_n == PROCESS_ROOTS_MAX)
 		return false;
 	w->roots_n++;
-	*r = (struct process_root){ .pid = pid };
+	*r = (struct process_root){ .pid = pid, .alone = alone };
 	if (name != NULL)
 		snprintf(r->name, sizeof(r->name), "%s", name);
 	if (w->marks == NULL) {
@@ -155,7 +156,7 @@ void process_look(struct process_watch *w, double at_s, bool memory)
 		w->known[i].alive = false;
 	for (uint32_t i = 0; i < w->roots_n; i++)
 		look_below(w, w->roots[i].pid, w->roots[i].name[0] != '\0' ? w->roots[i].name :
-			   NULL, memory);
+			   NULL, w->roots[i].alone, memory);
 	for (uint32_t i = 0; i < w->rows_n; i++)
 		w->rows[i].cpu_s = 0, w->rows[i].pss_kb = 0, w->rows[i].written = 0;
 	for (uint32_t i = 0; i < w->known_n; i++) {
@@ -171,6 +172,19 @@ void process_look(struct process_watch *w, double at_s, bool memory)
 	note_mark(w, at_s);
 }
 
+void process_zero(struct process_watch *w)
+{
+	process_look(w, 0, true);
+	for (uint32_t i = 0; i < w->known_n; i++) {
+		struct process_known *k = &w->known[i];
+
+		k->cpu_before_s += k->cpu_s;
+		k->written_before += k->written;
+	}
+	w->marks_n = 0;
+	process_look(w, 0, true);
+}
+
 double process_cpu_s(const struct process_watch *w, const char *name)
 {
 	double sum = 0;
@@ -181,21 +195,13 @@ double process_cpu_s(const struct process_watch *w, const char *name)
 	return sum;
 }
 
-uint64_t process_pss_kb(const struct process_watch *w)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < w->rows_n; i++)
-		sum += w->rows[i].pss_kb;
-	return sum;
-}
-
 uint64_t process_written(const struct process_watch *w)
 {
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < w->rows_n; i++)
-		sum += w->rows[i].written;
+		if (strcmp(w->rows[i].name, GENERATOR) != 0)
+			sum += w->rows[i].written;
 	return sum;
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define GENERATOR "generator"	/* the row of this process, apart from those under load */
 #define PROCESS_ROWS_MAX 8
 #define PROCESS_ROOTS_MAX 8
 #define PROCESS_KNOWN_MAX 512
@@ -38,9 +39,12 @@ struct process_known {
 	bool alive;
 	double cpu_s;
 	uint64_t pss_kb, written;
+	double cpu_before_s;		/* not counted */
+	uint64_t written_before;
 };
 
-struct process_root { pid_t pid; char name[32]; };	/* name "": each by its own */
+/* name "": each by its own */
+struct process_root { pid_t pid; char name[32]; bool alone; };
 
 struct process_watch {
 	struct process_row rows[PROCESS_ROWS_MAX];
@@ -54,15 +58,20 @@ struct process_watch {
 	double mark_s;			/* between two */
 };
 
-/* name NULL: each process is a row by its argv[0]; else all below the pid are that row. */
-bool process_watch_root(struct process_watch *w, pid_t pid, const char *name);
+/*
+ * name NULL: each process is a row by its argv[0]; else all below the pid are that row. alone: what
+ * it starts is not looked at.
+ */
+bool process_watch_root(struct process_watch *w, pid_t pid, const char *name, bool alone);
 /* A root that came again under another pid. */
 void process_new_root(struct process_watch *w, pid_t was, pid_t is);
 /* memory: look at PSS too, which costs the kernel a walk. */
 void process_look(struct process_watch *w, double at_s, bool memory);
+/* What was used up to now does not count. */
+void process_zero(struct process_watch *w);
 /* CPU seconds of all rows, or of one; 0 where there is none. */
 double process_cpu_s(const struct process_watch *w, const char *name);
-uint64_t process_pss_kb(const struct process_watch *w);
+/* Bytes by all but the generator. */
 uint64_t process_written(const struct process_watch *w);
 /* The first process below the root that goes by that name; 0: none. */
 pid_t process_find(const struct process_watch *w, const char *name);

@@ -77,7 +77,7 @@ static void costs_text(const struct run_report *r, const struct measures *m, FIL
 	for (uint32_t i = 0; i < w->rows_n; i++)
 		fprintf(f, "%-14s %12.2f %12.1f %14.1f\n", w->rows[i].name, w->rows[i].cpu_s,
 			(double)w->rows[i].pss_peak_kb / 1024, (double)w->rows[i].written / 1e6);
-	fprintf(f, "%-14s %12.2f   reading back %.2f, verifying files %.2f\n", "generator",
+	fprintf(f, "of the generator: load %.2f s, reading back %.2f s, verifying files %.2f s\n",
 		r->generator_s, r->proof_s, r->check_s);
 	if (r->engine_s > 0)
 		fprintf(f, "the generator took %.1f %% of the engine's CPU (at most 10 %%)\n",

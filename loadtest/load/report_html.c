@@ -170,8 +170,8 @@ static void latencies(const struct run_report *r, struct points *at, FILE *f)
 				  .y_name = "ms", .nines = true, .log_y = true };
 
 		snprintf(title, sizeof(title), "Latency of receipts: %s", ph->name);
-		percentiles(&p, at, "corrected: from when it was due", ph->corrected);
-		percentiles(&p, at, "raw: from when it was sent", ph->raw);
+		percentiles(&p, at, "from when due (corrected)", ph->corrected);
+		percentiles(&p, at, "from when sent (raw)", ph->raw);
 		percentiles(&p, at, "visible to the citizen", ph->visible);
 		plot_write(&p, f);
 	}

@@ -1,3 +1,5 @@
 trien_test(histogram_test LINK trien_load)
 trien_test(schedule_test LINK trien_load)
 trien_test(prove_test LINK trien_load)
+trien_test(stencil_test LINK trien_load)
+trien_test(workload_test LINK trien_load)

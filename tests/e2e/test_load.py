@@ -1,0 +1,105 @@
+"""The load test: it proves what it claims, through kills, and sees what is wrong."""
+import json
+import re
+import subprocess
+import threading
+
+import harness
+from sample import case, send
+
+LOAD = harness.BUILD / "loadtest" / "trien-load"
+SMALL_JOURNAL = ("--", "--journal-slots", "6", "--journal-segment-mb", "4")
+CALLS = ("calls.batch.cases", "calls.stream.cases", "calls.case.cases", "lists", "downloads")
+
+
+def load(folder, *args, workload="small", code=0):
+    """Runs it; returns what it printed and its JSON."""
+    report = folder / "report.json"
+    done = subprocess.run([str(LOAD), workload, "--json", str(report), "--quiet", *map(str, args)],
+                          capture_output=True, text=True, cwd=harness.ROOT, timeout=150)
+    assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout, json.loads(report.read_text()) if report.exists() else {}
+
+
+def left(folder):
+    """Processes of an engine in that folder."""
+    return subprocess.run(["pgrep", "-f", str(folder / "data")], capture_output=True,
+                          text=True).stdout.split()
+
+
+def test_kills_and_an_outage_and_the_proof_holds(tmp_path):
+    html, hgrm, svg = tmp_path / "r.html", tmp_path / "r", tmp_path / "t.svg"
+    said, r = load(tmp_path, "--start", "--data", tmp_path / "data", "--cases", 1200,
+                   "--seconds", 8, "--chaos", "--kills", 2, "--chaos-database",
+                   f"date +%s%N >{tmp_path}/away", f"date +%s%N >{tmp_path}/back", "--away", 1,
+                   "--verify", 0.1, "--html", html, "--hgrm", hgrm, "--svg", svg, *SMALL_JOURNAL)
+    assert "it holds: loss = duplicates = gaps = 0" in said
+    assert r["good"] == 1 and 1 <= r["chaos.kills"] <= 2 and r["chaos.database_outages"] == 1
+    assert r["proof.cases"] == r["cases"] == 1200
+    assert r["proof.stored"] == r["proof.results"] == r["results"] >= 1200
+    assert r["proof.numbers"] == r["proof.results"]
+    assert [r[f"proof.{x}"] for x in ("lost", "duplicates", "gaps", "differences", "undecided",
+                                      "rejected", "list_wrong", "files_bad",
+                                      "resent_differ")] == [0] * 9
+    assert all(r[k] > 0 for k in (*CALLS, "proof.listed", "proof.resent"))
+    assert r["proof.files"] >= 0.09 * r["results"] and r["proof.file_bytes"] > 10_000_000
+    assert r["receipt.p50_ms"] >= r["receipt.raw.p50_ms"] > 0
+    # Who had to wait for the engine's restart is seen in what is counted from the due time.
+    assert r["receipt.max_ms"] > 100
+    assert r["visible.n"] > 0 and r["visible.p50_ms"] > r["receipt.raw.p50_ms"]
+    assert r["cpu.engine_s"] > 0 and r["process.signer.cpu_s"] > 0 and r["written.bytes"] > 0
+    away, back = ((tmp_path / x).read_text() for x in ("away", "back"))
+    assert 0.9e9 < int(back) - int(away) < 20e9
+    check_files(html.read_text(), hgrm, svg.read_text(), r)
+    assert left(tmp_path) == []
+
+
+def check_files(page, hgrm, svg, r):
+    assert not re.search(r"<script|<link|src=|href=|url\(|@import", page)
+    titles = re.findall(r'<text class="t"[^>]*>([^<]+)', page)
+    assert {"Throughput", "Latency of receipts: small", "Time per stage", "Backlog", "CPU",
+            "Memory (PSS)", "Bytes written"} <= set(titles)
+    assert page.count("<polyline") > 15 and "trien-load small" in page
+    assert svg.startswith("<svg") and svg.count("<polyline") == 3
+    corrected = hgrm.with_suffix(".corrected.hgrm").read_text()
+    rows = re.findall(r"^ +([\d.]+) ([01]\.\d+) +(\d+)", corrected, re.M)
+    assert int(rows[-1][2]) == r["receipt.n"] == 1200
+    assert abs(float(rows[-1][0]) - r["receipt.max_ms"]) < 0.01
+    assert "#[Max     =" in hgrm.with_suffix(".raw.hgrm").read_text()
+
+
+def test_a_number_that_is_not_ours_is_a_gap(tmp_path, engine):
+    """Somebody else takes numbers meanwhile: to the proof they are missing."""
+    engine.start()
+    stubs = engine.stubs()
+    stop, sent = threading.Event(), []
+
+    def disturb():
+        while not stop.wait(0.3):
+            sent.append(send(stubs, [case()]).receipts[0])
+
+    other = threading.Thread(target=disturb)
+    other.start()
+    try:
+        said, r = load(tmp_path, "--data", engine.data, "--engine-pid", engine.process.pid,
+                       "--cases", 200, "--seconds", 3, code=1)
+    finally:
+        stop.set()
+        other.join()
+    assert "IT DOES NOT HOLD" in said and re.search(r"gap: ubnd-\S+ \S+ has", said)
+    assert 1 <= r["proof.gaps"] <= len(sent)
+    assert r["proof.lost"] == r["proof.duplicates"] == 0 and r["good"] == 0
+
+
+def test_a_merger_replaces_every_result_over_mtls(tmp_path):
+    _, r = load(tmp_path, "--start", "--door", "mtls", "--data", tmp_path / "data", "--cases",
+                150, "--seconds", 1, *SMALL_JOURNAL, workload="merger")
+    assert (r["cases"], r["reissue.cases"], r["proof.stored"]) == (150, 150, 300)
+    assert r["door"] == "mtls" and r["good"] == 1
+
+
+def test_wrong_words(tmp_path):
+    for args in (["--door", "window"], ["--cases", "none"], ["--chaos"], ["--chaos-database", "x"],
+                 ["--process", "7"]):
+        load(tmp_path, *args, code=2)
+    load(tmp_path, workload="nowhere", code=2)
