@@ -87,17 +87,29 @@ static void note_moment(struct drive *d, int64_t now_us)
 	}
 	d->moments[d->moments_n++] = (struct moment){
 		at_s, d->ledger.cases_n, d->ledger.accepted,
-		d->tally.refused_calls + d->tally.refused_cases, d->backlog, d->up };
+		d->tally.refused_calls + d->tally.refused_cases, d->results, d->backlog, d->up };
 }
 
-/* Has a ramp gone beyond what the engine can do? */
+/* How long the oldest result has been waiting to be stored. */
+static double backlog_age_ms(const struct drive *d, int64_t now_us)
+{
+	uint64_t stored = d->results > d->backlog ? d->results - d->backlog : 0;
+	uint32_t i = d->moments_n;
+
+	while (i > 0 && d->moments[i - 1].results > stored)
+		i--;
+	return i > 0 && d->backlog > 0 ? (double)now_us / 1e3 - d->moments[i - 1].at_s * 1e3 : 0;
+}
+
+/* Has a ramp gone beyond what the engine can do? Receipts or results wait too long. */
 static bool ramp_failed(struct drive *d, struct phase *p, int64_t now_us)
 {
 	bool bad;
 
 	if (d->w->fail_ms <= 0 || now_us < d->second_us + 1000000)
 		return false;
-	bad = histogram_at(d->second, 0.99) > d->w->fail_ms * 1000;
+	bad = histogram_at(d->second, 0.99) > d->w->fail_ms * 1000 ||
+	      backlog_age_ms(d, now_us) > d->w->fail_ms;
 	memset(d->second, 0, sizeof(*d->second));
 	d->second_us = now_us;
 	d->bad_seconds = bad ? d->bad_seconds + 1 : 0;

@@ -45,6 +45,7 @@ struct tally {
 struct moment {
 	double at_s;
 	uint64_t due, accepted, refused;	/* cases so far */
+	uint64_t results;		/* of those accepted */
 	uint64_t backlog;			/* results accepted and not stored; by the engine */
 	bool up;
 };
@@ -91,6 +92,7 @@ struct drive {
 	int64_t status_next_us, status_asked_us;
 	int64_t status_us;		/* of the last answer; 0: none yet */
 	uint64_t backlog;
+	uint64_t results;		/* accepted so far */
 
 	struct moment *moments;
 	uint32_t moments_n;

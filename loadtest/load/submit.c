@@ -175,6 +175,7 @@ static void decide(struct drive *d, uint32_t place, enum case_state state, int64
 	d->tally.cases[c->call]++;
 	p->cases++;
 	p->results += c->results;
+	d->results += c->results;
 	histogram_record(p->corrected, now_us - c->due_us);
 	histogram_record(p->raw, now_us - c->sent_us);
 	histogram_record(d->second, now_us - c->due_us);

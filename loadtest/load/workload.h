@@ -30,7 +30,7 @@ struct workload {
 	uint32_t connections, batch_cases, batch_wait_ms;
 	uint32_t window;		/* requests on the way, a connection */
 	double verify;			/* share of the files that the proof downloads */
-	double fail_ms;			/* RAMP: ends where a second's p99 is above; 0: never */
+	double fail_ms;			/* RAMP: ends where receipts or results wait longer */
 	bool reissue;			/* every case comes again, replacing the first */
 	double half_peak_s;		/* then half the rate just reached, for so long; 0: not */
 };
