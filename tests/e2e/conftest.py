@@ -1,6 +1,21 @@
 import pytest
 
 import harness
+import postgres
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "embedded: about the embedded store's own files")
+
+
+def pytest_collection_modifyitems(items):
+    """Where TRIEN_SERVERS puts all stores on PostgreSQL, what cannot be so is left out."""
+    why = harness.SERVERS and postgres.missing()
+    for item in items:
+        if why:
+            item.add_marker(pytest.mark.skip(reason=why))
+        elif harness.SERVERS and item.get_closest_marker("embedded"):
+            item.add_marker(pytest.mark.skip(reason="about the embedded store's own files"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -192,6 +192,13 @@ class Engine:
                         return True
         return False
 
+    def kept(self):
+        """The bytes of what the store noted, of a stopped engine."""
+        if self.store:
+            return b"".join(bytes.fromhex(row[0]) for i in range(len(self.store.names))
+                            for row in self.store.sql("SELECT encode(record, 'hex') FROM event", i))
+        return b"".join(p.read_bytes() for p in (self.data / "store").glob("*.seg"))
+
     # ---- its doors ----
 
     def channel(self, target=None, options=()):

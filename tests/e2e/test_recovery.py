@@ -148,6 +148,7 @@ def issued(engine, n=40):
     return ids, {i: engine.download(stubs, i)[0] for i in ids}
 
 
+@pytest.mark.embedded
 def test_a_deleted_index_is_rebuilt(engine):
     engine.start()
     ids, files = issued(engine)
@@ -168,6 +169,7 @@ def test_a_deleted_index_is_rebuilt(engine):
     assert listed == [(r.unit, r.code, r.next) for r in engine.registers()]
 
 
+@pytest.mark.embedded
 def test_a_damaged_index_is_not_believed(engine):
     engine.start()
     ids, files = issued(engine)
@@ -182,6 +184,7 @@ def test_a_damaged_index_is_not_believed(engine):
     assert files == {i: engine.download(stubs, i)[0] for i in ids}
 
 
+@pytest.mark.embedded
 def test_a_flipped_bit_is_found_and_never_served(engine):
     engine.start()
     ids, files = issued(engine, 10)
