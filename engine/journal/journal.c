@@ -7,56 +7,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/frame.h"
 #include "io/file.h"
-#include "io/io.h"
+#include "journal/inside.h"
 #include "journal/replay.h"
-#include "journal/segments.h"
 
-/* Answers come in any order, buffers become free in order: more of them than writes in flight. */
-#define WRITES_MAX (2 * JOURNAL_DEPTH_MAX)
 #define HUGE_BYTES (2u * 1024 * 1024)
 #define RELEASED_BYTES (FRAME_RECORD_BYTES + 8)
 /* What a frame can take of a record: it may also have to begin a segment. */
 #define OVERHEAD_BYTES (FRAME_HEADER_BYTES + RELEASED_BYTES + FRAME_RECORD_BYTES)
-
-enum write_state { WRITE_FREE, WRITE_FILLING, WRITE_SENT, WRITE_DONE };
-
-/* One frame on its way. Only the newest takes records. */
-struct write {
-	struct io_op op;
-	enum write_state state;
-	uint8_t *buf;			/* JOURNAL_BATCH_BYTES_MAX of the journal's buffers */
-	struct frame frame;
-	uint64_t segno;
-	uint32_t padded;		/* bytes sent */
-};
-
-struct journal {
-	struct io *io;
-	struct segments segments;
-	int lock;
-	uint32_t depth, record_bytes_max;
-
-	/* A ring; running numbers first ≤ unsent ≤ end: sent or done, filled, free. */
-	struct write writes[WRITES_MAX];
-	uint32_t writes_n, first, unsent, end;
-	uint32_t in_flight;		/* the header block included */
-
-	uint64_t segno;			/* of the newest frame; 0: none yet */
-	uint64_t position;		/* behind the newest frame, padded */
-	uint64_t durable;
-	uint64_t begun;			/* newest segment whose header is durable */
-	uint32_t prev, epoch;
-	struct io_op header_op;
-	uint8_t *header, *buffers;
-
-	uint64_t held;			/* released below, as asked */
-	uint64_t noted, noted_pos;	/* as in the newest record of a release, and where */
-	uint64_t freed;			/* as durable: what lies below may be overwritten */
-
-	struct error failure;
-};
 
 /* ---- failing ---- */
 
@@ -83,11 +41,6 @@ bool journal_failed(const struct journal *j, struct error *e)
 }
 
 /* ---- filling ---- */
-
-static struct write *write_at(struct journal *j, uint32_t number)
-{
-	return &j->writes[number % j->writes_n];
-}
 
 /* The frame that still takes records, or NULL. */
 static struct write *filling(struct journal *j)
@@ -171,7 +124,7 @@ enum status journal_append(struct journal *j, uint8_t type, struct slice payload
 	struct write *w = filling(j);
 	enum status st;
 
-	assert(type != RECORD_RELEASED);
+	assert(type != RECORD_RELEASED && !j->follow);
 	if (j->failure.status != ST_OK)
 		return ST_IO;
 	if (payload.n > j->record_bytes_max)
@@ -188,11 +141,6 @@ enum status journal_append(struct journal *j, uint8_t type, struct slice payload
 
 /* ---- writing ---- */
 
-static uint32_t offset_of(const struct journal *j, uint64_t position)
-{
-	return (uint32_t)(position % j->segments.bytes);
-}
-
 static void acknowledge(struct journal *j)
 {
 	while (j->first != j->unsent && write_at(j, j->first)->state == WRITE_DONE) {
@@ -200,6 +148,7 @@ static void acknowledge(struct journal *j)
 
 		w->state = WRITE_FREE;
 		j->durable = w->frame.position + w->padded;
+		j->durable_crc = w->frame.crc;
 	}
 	if (j->noted_pos < j->durable)
 		j->freed = j->noted;
@@ -230,15 +179,18 @@ static void header_done(struct io_op *op)
 		j->begun++;
 }
 
-static void header_send(struct journal *j, uint64_t segno)
+/* Before the first frame of its segment. */
+static void header_send(struct journal *j, const struct write *w)
 {
-	struct slot *slot = segments_find(&j->segments, segno);
+	struct slot *slot = segments_find(&j->segments, w->segno);
 	struct segment_header h = { .purpose = FRAME_JOURNAL, .segment_bytes = j->segments.bytes,
-				    .segno = segno, .first = segno * j->segments.bytes,
-				    .epoch = j->epoch, .prev = j->prev };
+				    .segno = w->segno, .first = w->segno * j->segments.bytes,
+				    .epoch = j->follow ? w->epoch : j->epoch, .prev = j->prev };
 
 	segment_header_write(j->header, &h);
 	slot->unreadable = false;
+	slot->prev = j->prev;
+	slot->epoch = h.epoch;
 	j->header_op = (struct io_op){ .done = header_done, .owner = j };
 	j->in_flight++;
 	io_write_durable(j->io, &j->header_op, slot->fd, j->header, FRAME_BLOCK_BYTES, 0);
@@ -248,7 +200,10 @@ static void frame_send(struct journal *j, struct write *w)
 {
 	int fd = segments_find(&j->segments, w->segno)->fd;
 
-	w->padded = frame_finish(&w->frame, w->segno, j->epoch, j->prev, j->durable);
+	if (j->follow)
+		j->epoch = w->epoch;
+	else
+		w->padded = frame_finish(&w->frame, w->segno, j->epoch, j->prev, j->durable);
 	w->state = WRITE_SENT;
 	w->op = (struct io_op){ .done = write_done, .owner = j };
 	j->prev = w->frame.crc;
@@ -290,7 +245,7 @@ void journal_pump(struct journal *j)
 		if (w->segno != j->begun) {
 			/* All of the segment before is durable first. */
 			if (j->in_flight == 0)
-				header_send(j, w->segno);
+				header_send(j, w);
 			return;
 		}
 		frame_send(j, w);
@@ -311,7 +266,7 @@ static void drain(struct journal *j)
 static void testify(struct journal *j)
 {
 	drain(j);
-	if (j->failure.status == ST_OK && frame_start(j, 0) == ST_OK)
+	if (!j->follow && j->failure.status == ST_OK && frame_start(j, 0) == ST_OK)
 		drain(j);
 }
 
@@ -319,7 +274,17 @@ static void testify(struct journal *j)
 
 uint64_t journal_durable(const struct journal *j)
 {
-	return j->durable;
+	return j->durable < j->limit ? j->durable : j->limit;
+}
+
+void journal_limit(struct journal *j, uint64_t pos)
+{
+	j->limit = pos;
+}
+
+uint32_t journal_epoch(const struct journal *j)
+{
+	return j->epoch;
 }
 
 uint64_t journal_end(const struct journal *j)
@@ -342,6 +307,9 @@ void journal_release(struct journal *j, uint64_t pos)
 		segno = j->segno;
 	if (segno * j->segments.bytes > j->held)
 		j->held = segno * j->segments.bytes;
+	/* What the frames say of it is the sender's. */
+	if (j->follow)
+		j->noted = j->freed = j->held;
 }
 
 uint32_t journal_slots_free(const struct journal *j)
@@ -463,13 +431,17 @@ enum status journal_lock(const char *dir, int *lock, struct error *e)
 	return dir_lock(path, lock, e);
 }
 
-static void resume(struct journal *j, const struct journal_end *end)
+static void resume(struct journal *j, const struct journal_config *cfg,
+		   const struct journal_end *end)
 {
 	j->segno = j->begun = end->segno;
 	j->position = j->durable = end->position;
 	j->held = j->noted = j->freed = end->held;
-	j->prev = end->prev;
-	j->epoch = end->epoch + 1;
+	j->asked = end->asked;
+	j->prev = j->durable_crc = end->prev;
+	j->epoch = cfg->follow ? end->epoch : end->epoch + 1;
+	if (cfg->new_term)
+		j->epoch = (journal_term(end->epoch) + 1) << JOURNAL_TERM_SHIFT;
 }
 
 static void journal_free(struct journal *j)
@@ -494,19 +466,21 @@ enum status journal_open(struct journal **out, struct io *io, const struct journ
 		return error_set(e, ST_NOMEM, "no memory for the journal");
 	j->io = io;
 	j->lock = -1;
+	j->follow = cfg->follow;
+	j->limit = UINT64_MAX;
 	st = buffers_new(j, cfg, e);
 	if (st == ST_OK && !cfg->locked)
 		st = journal_lock(cfg->dir, &j->lock, e);
 	if (st == ST_OK)
 		st = segments_open(&j->segments, cfg->dir, cfg->segment_bytes, cfg->slots, e);
 	if (st == ST_OK)
-		st = journal_replay(&j->segments, from, replay, ctx, &end, e);
+		st = journal_replay(&j->segments, from, cfg->follow, replay, ctx, &end, e);
 	if (st == ST_OK)
 		st = segments_allocate(&j->segments, e);
 	if (st == ST_OK)
 		st = segments_flush(&j->segments, e);
 	if (st == ST_OK) {
-		resume(j, &end);
+		resume(j, cfg, &end);
 		testify(j);
 		if (journal_failed(j, e))
 			st = j->failure.status;

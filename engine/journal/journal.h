@@ -32,6 +32,7 @@
 #include "base/status.h"
 #include "limits.h"
 
+struct frame_view;
 struct io;
 struct journal;
 
@@ -41,7 +42,19 @@ struct journal_config {
 	uint32_t slots;			/* JOURNAL_SLOTS_DEFAULT; at least 2 */
 	uint32_t depth;			/* writes in flight, 1 … JOURNAL_DEPTH_MAX */
 	bool locked;			/* the caller holds DATA's lock, longer than the journal */
+	bool follow;			/* frames come from elsewhere: journal_accept() */
+	bool new_term;			/* another one takes over: a new term begins */
 };
+
+/*
+ * An epoch is a term (upper 16 bits) and the starts in it. A take-over begins a new term; whoever
+ * goes on in an older one is fenced.
+ */
+#define JOURNAL_TERM_SHIFT 16
+static inline uint32_t journal_term(uint32_t epoch)
+{
+	return epoch >> JOURNAL_TERM_SHIFT;
+}
 
 /*
  * DATA's lock, for one who changes more of DATA than the journal: a second engine gets ST_EXISTS
@@ -62,6 +75,9 @@ typedef enum status (*journal_replay_fn)(void *ctx, uint64_t pos, uint8_t type,
  * with segment and offset), allocates and zeroes what the pool lacks (ST_NOSPACE says how many
  * bytes are needed), flushes, and testifies the start. ST_PRECONDITION: segments had another size
  * before; ST_UNSUPPORTED: a later version wrote it.
+ *
+ * follow: all that is there from `from` on is given, whatever it says is released, and nothing is
+ * testified.
  */
 enum status journal_open(struct journal **j, struct io *io, const struct journal_config *cfg,
 			 uint64_t from, journal_replay_fn replay, void *ctx,
@@ -82,8 +98,11 @@ enum status journal_append(struct journal *j, uint8_t type, struct slice payload
 			   uint64_t *pos) must_use;
 /* Starts writes for what has accumulated, as depth allows. Call after appends and completions. */
 void journal_pump(struct journal *j);
-/* Everything before this position is durable, in prefix order. */
+/* Everything before this position is durable, in prefix order; and so it is where else it must. */
 uint64_t journal_durable(const struct journal *j);
+/* A mirror has everything before pos; UINT64_MAX (at the start): none is asked for. */
+void journal_limit(struct journal *j, uint64_t pos);
+uint32_t journal_epoch(const struct journal *j);
 /* Position the next record will get at the earliest. */
 uint64_t journal_end(const struct journal *j);
 /* Nothing before pos is needed any more: whole segments below become free. The caller has
@@ -101,5 +120,31 @@ enum status journal_read(struct journal *j, uint64_t pos, uint8_t *type, uint8_t
 			 size_t *n, struct error *e) must_use;
 /* *e (may be NULL) gets the story of the first failure. */
 bool journal_failed(const struct journal *j, struct error *e);
+
+/* ---- the same frames elsewhere (mirrored.c) ---- */
+
+/* Between two frames; position 0: before the first one. */
+struct journal_cursor {
+	uint64_t position;		/* where the frame before ended, with its padding */
+	uint32_t prev;			/* its CRC */
+};
+/* Behind the newest frame that is durable here, whatever the limit is. */
+void journal_tail(const struct journal *j, struct journal_cursor *at);
+/*
+ * The next durable frame behind *at, exactly as written, without its padding; *at moves behind it.
+ * Borrowed until the next call to the journal. ST_AGAIN: none yet; ST_NOT_FOUND: released;
+ * ST_CONFLICT: this is another log, or *at lies beyond its end.
+ */
+enum status journal_frame(struct journal *j, struct journal_cursor *at, struct slice *frame,
+			  struct error *e) must_use;
+/*
+ * Follower: takes the next frame, to be written by journal_pump(). The first one of an empty
+ * journal may be that of any segment. ST_FULL: no buffer or no free slot yet, nothing was taken;
+ * ST_CONFLICT: it does not follow; ST_PRECONDITION: its epoch is older; ST_CORRUPT.
+ */
+enum status journal_accept(struct journal *j, struct slice bytes, struct frame_view *v,
+			   struct error *e) must_use;
+/* Follower: what the frames say is released. journal_release() frees it here. */
+uint64_t journal_asked(const struct journal *j);
 
 #endif

@@ -24,21 +24,27 @@ static enum status damaged(struct walk *w, uint64_t segno, uint32_t offset, cons
 			 (unsigned long long)segno, slot != NULL ? slot->index : 0, offset, what);
 }
 
-/* ST_CORRUPT: no valid frame lies here. */
-static enum status frame_at(struct walk *w, uint64_t segno, uint32_t offset, struct frame_view *v)
+enum status journal_frame_load(struct segments *s, const struct slot *slot, uint64_t segno,
+			       uint32_t offset, struct frame_view *v, struct error *e)
 {
-	uint64_t position = segno * w->s->bytes + offset;
+	uint64_t position = segno * s->bytes + offset;
 	const uint8_t *p;
 	uint32_t n;
-	enum status st = segments_load(w->s, w->slot, offset, FRAME_BLOCK_BYTES, true, &p, w->e);
+	enum status st = segments_load(s, slot, offset, FRAME_BLOCK_BYTES, true, &p, e);
 
 	if (st != ST_OK)
 		return st;
 	n = frame_length(p, segno, position);
-	if (n == 0 || n > w->s->bytes - offset || n > JOURNAL_BATCH_BYTES_MAX)
+	if (n == 0 || n > s->bytes - offset || n > JOURNAL_BATCH_BYTES_MAX)
 		return ST_CORRUPT;
-	st = segments_load(w->s, w->slot, offset, n, true, &p, w->e);
+	st = segments_load(s, slot, offset, n, true, &p, e);
 	return st == ST_OK ? frame_check(v, slice_of(p, n), segno, position) : st;
+}
+
+/* ST_CORRUPT: no valid frame lies here. */
+static enum status frame_at(struct walk *w, uint64_t segno, uint32_t offset, struct frame_view *v)
+{
+	return journal_frame_load(w->s, w->slot, segno, offset, v, w->e);
 }
 
 static enum status record_take(struct walk *w, const struct frame_record *r)
@@ -185,10 +191,21 @@ static enum status segments_walk(struct walk *w, uint64_t oldest, uint64_t newes
 	return st == ST_OK && found ? damaged(w, newest, w->offset, "no valid frame") : st;
 }
 
-enum status journal_replay(struct segments *s, uint64_t from, journal_replay_fn replay, void *ctx,
-			   struct journal_end *end, struct error *e)
+/* A follower frees its slots by what it has kept itself. */
+static uint64_t oldest_there(struct segments *s, uint64_t newest, uint64_t from)
 {
-	struct walk w = { .s = s, .from = from, .e = e };
+	uint64_t segno = newest;
+
+	while (segno > from / s->bytes && segments_find(s, segno - 1) != NULL)
+		segno--;
+	return segno;
+}
+
+enum status journal_replay(struct segments *s, uint64_t from, bool follow,
+			   journal_replay_fn replay, void *ctx, struct journal_end *end,
+			   struct error *e)
+{
+	struct walk w = { .s = s, .from = follow ? 0 : from, .e = e };
 	uint64_t newest = segments_newest(s);
 	enum status st = headers_check(&w, newest);
 
@@ -200,9 +217,12 @@ enum status journal_replay(struct segments *s, uint64_t from, journal_replay_fn 
 		return st;
 	if (w.released != 0)
 		end->held = w.released;
+	if (follow)
+		end->held = oldest_there(s, newest, from) * s->bytes;
 	w.replay = replay;
 	w.ctx = ctx;
 	st = segments_walk(&w, end->held / s->bytes, newest);
+	end->asked = w.released;
 	end->segno = newest;
 	end->position = w.first + w.offset;
 	end->prev = w.prev;

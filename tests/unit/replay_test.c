@@ -379,7 +379,7 @@ static void mutations(void **state)
 		st = segments_open(&s, r->dir.path, RIG_SEGMENT_BYTES, RIG_SLOTS, &r->e);
 		assert_int_equal(st, ST_OK);
 		r->seen_n = 0;
-		st = journal_replay(&s, 0, rig_seen, r, &end, &r->e);
+		st = journal_replay(&s, 0, false, rig_seen, r, &end, &r->e);
 		answers[st]++;
 		assert_int_equal(r->disorder, 0);
 		segments_close(&s);
