@@ -62,6 +62,16 @@ static const struct setting settings[] = {
 	  "agencies that this engine issues for, comma-separated; empty = all" },
 	{ "address", TEXT, AT(address), "", 0, 0,
 	  "where callers reach it, told by other engines; empty = the first of listen" },
+	{ "mirror", TEXT, AT(mirror), "", 0, 0,
+	  "HOST:PORT of the trien mirror that has each record too; empty = none" },
+	{ "mirror_policy", TEXT, AT(mirror_policy), "wait", 0, 0,
+	  "without its mirror: wait, degrade (go on alone)" },
+	{ "mirror_cert", TEXT, AT(mirror_cert), "", 0, 0,
+	  "certificate of this side of the mirror, PEM; empty = clear, loopback only" },
+	{ "mirror_key", TEXT, AT(mirror_key), "", 0, 0, "its key, PEM" },
+	{ "mirror_ca", TEXT, AT(mirror_ca), "", 0, 0, "the pair's own CA, PEM" },
+	{ "mirror_timeout_ms", COUNT, AT(mirror_timeout_ms), "5000", 100, 600000,
+	  "milliseconds without an answer" },
 	{ "development", BOOL, AT(development), "false", 0, 0,
 	  "development CA: marked on each page" },
 	{ "engine", COUNT, AT(engine), "0", 0, ENGINES_MAX - 1, "number of this engine" },
@@ -363,6 +373,7 @@ static enum status check(const struct config *c, struct error *e)
 	static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 	static const char *const stores[] = { "embedded", "postgres", NULL };
 	static const char *const distributions[] = { "plain", "citus", NULL };
+	static const char *const policies[] = { "wait", "degrade", NULL };
 	static const char *const ios[] = { "auto", "uring", "posix", NULL };
 	enum status st = one_of("log_level", c->log_level, levels, e);
 
@@ -375,6 +386,12 @@ static enum status check(const struct config *c, struct error *e)
 	if (st == ST_OK && strcmp(c->store, "postgres") == 0 && c->postgres_n == 0)
 		st = error_set(e, ST_INVALID, "store = postgres: name a server, as in "
 			       "postgres = {\"host=/run/postgresql dbname=trien\"}");
+	if (st == ST_OK)
+		st = one_of("mirror_policy", c->mirror_policy, policies, e);
+	if (st == ST_OK && ((c->mirror_cert[0] == '\0') != (c->mirror_key[0] == '\0') ||
+			    (c->mirror_cert[0] == '\0') != (c->mirror_ca[0] == '\0')))
+		st = error_set(e, ST_INVALID, "mirror_cert, mirror_key and mirror_ca must be given "
+			       "together");
 	if (st == ST_OK && (c->tls_cert[0] == '\0') != (c->tls_key[0] == '\0'))
 		st = error_set(e, ST_INVALID, "tls_cert and tls_key must be given together");
 	if (st == ST_OK && c->tls_cert[0] != '\0' && c->tls_client_ca[0] == '\0')

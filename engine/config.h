@@ -44,6 +44,10 @@ struct config {
 	const char *io;			/* "auto", "uring", "posix" */
 	const char *units;		/* "a,b": this engine's agencies; "" = all */
 	const char *address;		/* where callers reach it; "" = listen[0] */
+	const char *mirror;		/* "HOST:PORT"; "" = none */
+	const char *mirror_policy;	/* "wait", "degrade" */
+	const char *mirror_cert, *mirror_key, *mirror_ca;	/* "" = loopback, in the clear */
+	uint32_t mirror_timeout_ms;
 	bool development;		/* development CA: every page says so */
 	uint32_t engine;		/* 0–255, part of every sequence */
 	uint32_t workers;		/* press threads; 0 = one a core */

@@ -161,6 +161,9 @@ static void folders_name(struct paths *p, const struct config *c)
 	file_ro(p, c, c->tls_cert);
 	file_ro(p, c, c->tls_key);
 	file_ro(p, c, c->tls_client_ca);
+	file_ro(p, c, c->mirror_cert);
+	file_ro(p, c, c->mirror_key);
+	file_ro(p, c, c->mirror_ca);
 	file_ro(p, c, c->font_regular);
 	file_ro(p, c, c->font_bold);
 	file_ro(p, c, c->font_italic);
@@ -183,7 +186,7 @@ static enum status keys_out_of_reach(const struct config *c, struct error *e)
 			 c->keys);
 }
 
-static enum status sandbox(const struct config *c, struct error *e)
+enum status engine_sandbox(const struct config *c, struct error *e)
 {
 	struct paths *p = calloc(1, sizeof(*p));
 	struct landlock_paths l;
@@ -296,7 +299,7 @@ static enum status start(struct engine *g, struct error *e)
 	if (st == ST_OK)
 		st = intake_bind(g->sockets, c->listen, c->listen_n, e);
 	if (st == ST_OK)
-		st = sandbox(c, e);
+		st = engine_sandbox(c, e);
 	if (st == ST_OK)
 		st = recover(g, e);
 	if (st == ST_OK)

@@ -12,6 +12,8 @@
 #include "supervisor.h"
 
 static int serve(int argc, char **argv);
+static int mirror(int argc, char **argv);
+static int takeover(int argc, char **argv);
 static int help(int argc, char **argv);
 
 static const struct command {
@@ -40,6 +42,10 @@ static const struct command {
 	{ "fsck", cli_fsck, "--data DIR", "check every byte of a data folder" },
 	{ "store", cli_store, "init|check [CONNECTION…] [--data DIR]",
 	  "the tables of a store on PostgreSQL" },
+	{ "mirror", mirror, "--data DIR --listen HOST:PORT [--SETTING VALUE]…",
+	  "keep another engine's journal too" },
+	{ "takeover", takeover, "--data DIR [--SETTING VALUE]…",
+	  "go on from a dead engine's folder, or from its mirror's" },
 	{ "help", help, "[COMMAND]", "this text" },
 };
 
@@ -106,6 +112,38 @@ static enum status servers_check(const struct config *c, struct error *e)
 			       e);
 }
 
+/* For commands whose flags are settings: -1 to go on, else the exit code. */
+static int settings_read(const char *name, struct config *c, int argc, char **argv)
+{
+	struct error e = { 0 };
+	enum status st;
+
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+		return help(2, (char *[]){ "help", (char *)name });
+	st = config_load(c, argc, argv, &e);
+	if (st == ST_UNSUPPORTED)
+		fprintf(stderr, "trien %s: %s; see trien help %s\n", name, e.text, name);
+	else if (st != ST_OK)
+		fprintf(stderr, "trien %s: %s\n", name, e.text);
+	return st == ST_OK ? -1 : st == ST_UNSUPPORTED ? 2 : EX_CONFIG;
+}
+
+static int mirror(int argc, char **argv)
+{
+	static struct config c;		/* to the end of the process, as its strings */
+	int code = settings_read("mirror", &c, argc, argv);
+
+	return code >= 0 ? code : mirror_serve(&c);
+}
+
+static int takeover(int argc, char **argv)
+{
+	static struct config c;		/* to the end of the process, as its strings */
+	int code = settings_read("takeover", &c, argc, argv);
+
+	return code >= 0 ? code : takeover_run(&c);
+}
+
 static int serve(int argc, char **argv)
 {
 	bool check = flag_take(&argc, argv, "--check-config");
@@ -113,21 +151,17 @@ static int serve(int argc, char **argv)
 	bool json = flag_take(&argc, argv, "--json");
 	static struct config c;		/* to the end of the process, as its strings */
 	struct error e = { 0 };
-	enum status st;
 	sigset_t hup;
+	int code;
 
-	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-		return help(2, (char *[]){ "help", "serve" });
 	/* Until the supervisor listens for it, a reload that comes early waits. */
 	sigemptyset(&hup);
 	sigaddset(&hup, SIGHUP);
 	sigprocmask(SIG_BLOCK, &hup, NULL);
-	st = config_load(&c, argc, argv, &e);
-	if (st == ST_UNSUPPORTED) {
-		fprintf(stderr, "trien serve: %s; see trien help serve\n", e.text);
-		return 2;
-	}
-	if (st != ST_OK || servers_check(&c, &e) != ST_OK) {
+	code = settings_read("serve", &c, argc, argv);
+	if (code >= 0)
+		return code;
+	if (servers_check(&c, &e) != ST_OK) {
 		fprintf(stderr, "trien serve: %s\n", e.text);
 		return EX_CONFIG;
 	}

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "intake/intake.h"
+#include "spine/mirror.h"
 #include "spine/spine.h"
 
 #define PAGE_BYTES 16384
@@ -63,6 +64,9 @@ static size_t page_fill(struct spine *s, char *buf)
 	GAUGE("backlog_cases", "Cases waiting for a batch.", g->backlog);
 	GAUGE("batches_in_flight", "Batches between seal and store.", g->batches);
 	GAUGE("journal_segments_free", "Free journal segments.", g->slots_free);
+	GAUGE("mirror_behind_bytes", "Bytes of the journal that its mirror does not have yet.",
+	      mirror_behind(s));
+	GAUGE("mirror_up", "1: the mirror keeps up, or none is configured.", g->mirror_up);
 	GAUGE("journal_segments", "Journal segments.", s->config->journal_slots);
 	COUNT("calls", "gRPC calls.", in.calls);
 	COUNT("calls_refused", "gRPC calls refused.", in.calls_refused);

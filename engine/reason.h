@@ -104,6 +104,9 @@
 	R(BUSY, ST_FULL, \
 	  "Máy chủ đang quá tải, hãy gửi lại sau", \
 	  "The engine is at its limit; send again later") \
+	R(MIRROR_AWAY, ST_UNAVAILABLE, \
+	  "Bản sao nhật ký không trả lời, hãy gửi lại sau", \
+	  "The journal's mirror does not answer; send again later") \
 	R(STOPPING, ST_UNAVAILABLE, \
 	  "Máy chủ đang dừng, hãy gửi lại sau", \
 	  "The engine is stopping; send again later") \

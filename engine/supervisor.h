@@ -27,6 +27,11 @@ int supervisor_run(const struct config *c, int argc, char **argv);
 /* The children: `trien engine`, `trien signer`. */
 int engine_main(int argc, char **argv);
 int signer_main(int argc, char **argv);
+/* The commands `trien mirror` and `trien takeover`: the process's exit code. */
+int mirror_serve(const struct config *c);
+int takeover_run(const struct config *c);
+/* Makes DATA's folders; from then on the process reaches these and what it reads, nothing else. */
+enum status engine_sandbox(const struct config *c, struct error *e) must_use;
 /* The exit code that tells a script and the supervisor what kind of failure it was. */
 int exit_code_of(enum status st);
 

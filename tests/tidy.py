@@ -32,6 +32,8 @@ INCLUDES = {
     # These bring the stages together.
     "main.c": ANY,
     "engine.c": ANY,
+    "mirror.c": ANY,
+    "takeover.c": ANY,
     "supervisor.*": {"base", "io", "limits.h", "config.h", "signer"},
     "metrics.*": {"base", "io", "limits.h", "intake", "spine"},
     "pipeline.*": STAGE | {"render", "sign", "store"},
@@ -50,6 +52,7 @@ INCLUDES = {
     # Below the stages.
     "base/*": set(),
     "io/*": {"base", "limits.h"},
+    "mirror/*": {"base", "io", "limits.h"},
     "signer/*": {"base", "io", "limits.h"},
     "catalogue/*": {"base", "io", "case.h", "document.h", "limits.h", "reason.h"},
     # The stages.
@@ -77,8 +80,8 @@ HOMES = {
     "liburing.h": ["io/io_uring.c"],
     "microhttpd.h": ["metrics.c"],
     "nmmintrin.h": ["base/*"],
-    "openssl/*": ["base/hash.c", "identity.c", "intake/tls.c", "sign/*", "signer/*", "verify/*",
-                  "cli/keys.c", "cli/evidence.c"],
+    "openssl/*": ["base/hash.c", "identity.c", "intake/tls.c", "mirror/secure.c", "sign/*",
+                  "signer/*", "verify/*", "cli/keys.c", "cli/evidence.c"],
     "protobuf-c/*": ["intake/*", "cli/*"],
     "qpdf/*": [],
     "seccomp.h": ["signer/sandbox.c"],

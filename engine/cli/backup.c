@@ -30,12 +30,13 @@
 #define PAUSE_MS 100
 
 static const char backup_usage[] =
-	"trien backup --data DIR TARGET [--with-keys] [--json]\n"
+	"trien backup --data DIR TARGET [--with-keys] [--without-store] [--json]\n"
 	"\n"
 	"Copies a data folder, of a stopped or a running engine, into the new folder TARGET, and\n"
 	"lists every file there with its checksum. TARGET appears only when it is complete. The\n"
 	"private keys (DIR/keys, DIR/tls) stay out unless asked for; the secret behind the result\n"
-	"ids and everybody's results are in it: keep it as you keep the data folder.\n";
+	"ids and everybody's results are in it: keep it as you keep the data folder.\n"
+	"--without-store leaves the results out: that is how a journal's mirror begins.\n";
 
 static const char restore_usage[] =
 	"trien restore SOURCE --data DIR [--json]\n"
@@ -57,7 +58,7 @@ struct backup {
 	char tmp[PATH_MAX];
 	int lock;			/* held: the engine is stopped; -1: it runs */
 	uint64_t store_end;
-	bool with_keys, json;
+	bool with_keys, without_store, json;
 };
 
 static void pause_ms(long ms)
@@ -262,7 +263,7 @@ static enum status backup_run(struct backup *b, struct datacopy_total *t, struct
 	if (st != ST_OK)
 		return st;
 	st = moment(b, e);
-	if (st == ST_OK)
+	if (st == ST_OK && !b->without_store)
 		st = store_copy(b, e);
 	if (st == ST_OK)
 		st = copy_each(b, others, ARRAY_LEN(others), e);
@@ -307,6 +308,7 @@ int cli_backup(int argc, char **argv)
 	const struct option_row rows[] = {
 		{ "data", OPTION_TEXT, &b.data, 0, 0 },
 		{ "with-keys", OPTION_FLAG, &b.with_keys, 0, 0 },
+		{ "without-store", OPTION_FLAG, &b.without_store, 0, 0 },
 		{ "json", OPTION_FLAG, &b.json, 0, 0 },
 	};
 	int code = options_read(backup_usage, &argc, argv, rows, ARRAY_LEN(rows));

@@ -75,7 +75,8 @@ static void show(const Trien__V1__Status *s)
 
 	printf("running since        %s, store %s, io %s; you are %s\n",
 	       since != NULL ? json_string_value(since) : "?", s->store, s->io, s->principal);
-	printf("numbering            %s%s\n", s->numbering ? "yes" : "NO: ", s->numbering_reason);
+	printf("numbering            %s%s%s\n", s->numbering ? "yes" : "NO",
+	       s->numbering_reason[0] != '\0' ? ": " : "", s->numbering_reason);
 	printf("signer, store        %s, %s\n", s->signer_up ? "up" : "AWAY",
 	       s->store_up ? "up" : "AWAY");
 	row("accepted", s->accepted);

@@ -441,7 +441,7 @@ static void resume(struct journal *j, const struct journal_config *cfg,
 	j->prev = j->durable_crc = end->prev;
 	j->epoch = cfg->follow ? end->epoch : end->epoch + 1;
 	if (cfg->new_term)
-		j->epoch = (journal_term(end->epoch) + 1) << JOURNAL_TERM_SHIFT;
+		j->epoch = journal_next_term(end->epoch);
 }
 
 static void journal_free(struct journal *j)

@@ -55,6 +55,10 @@ static inline uint32_t journal_term(uint32_t epoch)
 {
 	return epoch >> JOURNAL_TERM_SHIFT;
 }
+static inline uint32_t journal_next_term(uint32_t epoch)
+{
+	return (journal_term(epoch) + 1) << JOURNAL_TERM_SHIFT;
+}
 
 /*
  * DATA's lock, for one who changes more of DATA than the journal: a second engine gets ST_EXISTS

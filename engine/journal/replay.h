@@ -19,8 +19,8 @@ struct journal_end {
 };
 
 /*
- * Reads the held segments in order; replay is not called for the journal's own records. follow: held
- * are all from the one of `from` on, as far as they are there without a gap.
+ * Reads the held segments in order; replay is not called for the journal's own records. follow:
+ * held are all from the one of `from` on, as far as they are there without a gap.
  */
 enum status journal_replay(struct segments *s, uint64_t from, bool follow,
 			   journal_replay_fn replay, void *ctx, struct journal_end *end,

@@ -2,6 +2,7 @@
 
 #include "base/calendar.h"
 #include "base/log.h"
+#include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 #include "spine/units.h"
@@ -201,8 +202,11 @@ static void status_act(struct spine *s, struct act *a)
 	v->backlog = s->backlog.cases;
 	v->journal_slots = s->config->journal_slots;
 	v->journal_slots_free = journal_slots_free(s->journal);
-	v->numbering = s->numbering && !s->stopping;
+	v->numbering = s->numbering && !s->stopping && !mirror_refuses(s);
 	snprintf(v->why, sizeof(v->why), "%s", s->stopping ? "stopping" : "");
+	if (!s->stopping && mirror_why(s)[0] != '\0')
+		snprintf(v->why, sizeof(v->why), "mirror %s: %s", s->config->mirror,
+			 mirror_why(s));
 	v->signer_up = s->signer.ready;
 	v->store_up = s->store->ops->up(s->store, &retries);
 	a->status = ST_OK;
@@ -219,11 +223,23 @@ static void job_act(struct spine *s, struct act *a, enum job_type type)
 	job_push(s, j);
 }
 
+/* Through the journal. */
+static bool writes(enum act_type type)
+{
+	return type == ACT_REGISTER_OPEN || type == ACT_REGISTER_CLOSE ||
+	       type == ACT_LINK_HOLDER || type == ACT_HELD_RETRY || type == ACT_HELD_VOID;
+}
+
 void act_run(struct spine *s, struct act *a)
 {
 	a->n = 0;
 	if (s->stopping && a->type != ACT_STATUS && a->type != ACT_REGISTER_LIST) {
 		refuse_act(a, ST_UNAVAILABLE, "the engine is stopping; call again later");
+		return;
+	}
+	if (mirror_refuses(s) && writes(a->type)) {
+		refuse_act(a, ST_UNAVAILABLE, "the journal's mirror does not answer; call again "
+			   "later");
 		return;
 	}
 	switch (a->type) {

@@ -361,9 +361,23 @@ static void park(struct spine *s, struct item *it)
 	job_push(s, j);
 }
 
+/* A mirror does not see when a row of its waiting room is done with; a start would find it. */
+static void forget_told(struct spine *s, const struct item *it)
+{
+	uint8_t bytes[512];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct record_result r = { .sequence = it->sequence, .lane = it->lane };
+	uint64_t pos;
+
+	if (s->mirror != NULL && record_result_encode(&r, &w) == ST_OK)
+		(void)append_record(s, RECORD_RESUMED, writer_slice(&w), &pos);
+}
+
 static void forget_parked(struct spine *s, const struct item *it)
 {
 	struct job *j = calloc(1, sizeof(*j));
+
+	forget_told(s, it);
 
 	/* Without it the next start finds the result stored, and forgets the row then. */
 	if (j == NULL)

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "intake/intake.h"
+#include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 #include "spine/units.h"
@@ -141,6 +142,7 @@ void spine_free(struct spine *s)
 		return;
 	janitor_stop(s);
 	/* First: it runs io until its writes are back; what else completes finds its owner. */
+	mirror_free(s);
 	journal_close(s->journal);
 	pipeline_free(s->pipeline);
 	signing_stop(s);
@@ -228,6 +230,7 @@ enum status spine_reload(struct spine *s, struct error *e)
 	s->catalogue = catalogue;
 	s->keyring = keyring;
 	pthread_mutex_unlock(&s->lock);
+	mirror_files_changed(s);
 	return ST_OK;
 }
 
@@ -273,7 +276,10 @@ static void gauges_set(struct spine *s)
 	atomic_store_explicit(&s->gauges.slots_free, journal_slots_free(s->journal),
 			      memory_order_relaxed);
 	atomic_store_explicit(&s->gauges.signer_up, s->signer.ready, memory_order_relaxed);
-	atomic_store_explicit(&s->gauges.numbering, s->numbering && !s->stopping,
+	atomic_store_explicit(&s->gauges.numbering,
+			      s->numbering && !s->stopping && !mirror_refuses(s),
+			      memory_order_relaxed);
+	atomic_store_explicit(&s->gauges.mirror_up, mirror_why(s)[0] == '\0',
 			      memory_order_relaxed);
 }
 
@@ -291,6 +297,7 @@ static void turn(struct spine *s)
 	number_run(s);
 	recycle_run(s);
 	journal_pump(s->journal);
+	mirror_run(s);
 	jobs_flush(s);
 	answer_run(s);
 	feed_run(s);

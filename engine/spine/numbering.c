@@ -3,6 +3,7 @@
 #include "base/calendar.h"
 #include "base/log.h"
 #include "intake/intake.h"
+#include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 #include "spine/units.h"
@@ -145,6 +146,8 @@ static bool refused_now(struct spine *s, struct submitted_case *c)
 		why = REASON_STORE_BEHIND;
 	else if (journal_slots_free(s->journal) < JOURNAL_SLOTS_FREE_MIN)
 		why = REASON_JOURNAL_FULL;
+	else if (mirror_refuses(s))
+		why = REASON_MIRROR_AWAY;
 	for (uint8_t i = 0; i < c->results_n && why == REASON_NONE; i++)
 		if (c->results[i].kind->numbered == NUMBERED_AT_APPROVAL)
 			why = REASON_KIND_NEEDS_APPROVAL;
@@ -427,6 +430,11 @@ static void answer_later(struct spine *s, struct submission *sub)
 	for (uint32_t i = 0; i < sub->cases_n; i++)
 		refused += sub->cases[i].refusal.reason != REASON_NONE;
 	atomic_fetch_add_explicit(&s->counters.refused, refused, memory_order_relaxed);
+	/* Nothing of it waits for the mirror, and the others may wait long. */
+	if (refused == sub->cases_n && mirror_refuses(s)) {
+		intake_answer(sub);
+		return;
+	}
 	/* A duplicate's first receipt may still be on its way to the disk: it waits as well. */
 	sub->durable_at = s->appended;
 	sub->next = NULL;

@@ -4,38 +4,15 @@
 
 #include "base/log.h"
 #include "io/file.h"
+#include "spine/mirror.h"
+#include "spine/replay.h"
+#include "spine/role.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 #include "spine/units.h"
 
 #define PATH_BYTES 4096
 #define STORE_WAIT_MS 500
-
-/* One result of a live NUMBERED record; sequences rise in the journal's order. */
-struct open_result {
-	uint64_t sequence;
-	struct pending *pending;
-	uint8_t lane, index;
-	struct state_change change;
-};
-
-/* An act whose projection into the store may be missing. */
-struct open_act {
-	uint64_t pos;
-	uint8_t type;
-	uint8_t *bytes;
-	size_t n;
-};
-
-struct replay {
-	struct spine *s;
-	uint64_t snapshot_pos, covered, records;
-	struct open_result *open;
-	size_t open_n, open_first, open_room;
-	struct open_act *acts;
-	size_t acts_n, acts_room;
-	struct arena arena;		/* one decoded case */
-};
 
 static const char *below(const struct spine *s, const char *name, char path[PATH_BYTES])
 {
@@ -50,277 +27,6 @@ void spine_sources(const struct spine *s, struct catalogue_config *cc, struct ke
 	*cc = (struct catalogue_config){ .schemas = c->schemas, .archive = s->archive };
 	*kc = (struct keyring_config){ .certs_dir = c->certs, .crl_age_hours_max = c->crl_hours_max,
 				       .check_one_in = c->check_one_in };
-}
-
-static void *grow(void *array, size_t n, size_t *room, size_t size)
-{
-	void *bigger;
-
-	if (n < *room)
-		return array;
-	bigger = realloc(array, (*room == 0 ? 1024 : *room * 2) * size);
-	if (bigger != NULL)
-		*room = *room == 0 ? 1024 : *room * 2;
-	return bigger;
-}
-
-/* ---- one record after the other ---- */
-
-static enum status keys_put(struct spine *s, const struct record_numbered *rec,
-			    const struct case_view *c, const uint8_t digest[SHA256_BYTES],
-			    uint64_t pos)
-{
-	enum status st = ST_OK;
-
-	for (uint8_t i = 0; i < rec->results_n && st == ST_OK; i++) {
-		const struct numbered_result *n = &rec->results[i];
-		const struct case_result *r = &c->results[i];
-		struct keyentry k = { .sequence = n->sequence, .number = n->number,
-				      .lane = n->lane };
-
-		memcpy(k.digest, digest, SHA256_BYTES);
-		memcpy(k.number_text, n->number_text.p, n->number_text.n);
-		result_key(k.key, r->unit, c->code, r->kind, r->ordinal, r->revision);
-		st = keyindex_put(s->keys, &k, pos);
-		if (st == ST_OK && r->given_number != 0) {
-			given_key(k.key, r->unit, n->register_code, n->year, n->number);
-			st = keyindex_put(s->keys, &k, pos);
-		}
-	}
-	return st;
-}
-
-static enum status registers_put(struct spine *s, const struct record_numbered *rec,
-				 const struct case_view *c, struct error *e)
-{
-	for (uint8_t i = 0; i < rec->results_n; i++) {
-		const struct numbered_result *n = &rec->results[i];
-		enum status st;
-
-		if (c->results[i].given_number != 0)
-			continue;
-		st = register_replay(s->registers, c->results[i].unit, n->register_code, n->year,
-				     n->number);
-		if (st != ST_OK)
-			return error_set(e, st,
-					 "register %.*s %.*s %u: number %llu does not follow what "
-					 "was replayed before; restore a backup or call for help",
-					 (int)c->results[i].unit.n,
-					 (const char *)c->results[i].unit.p,
-					 (int)n->register_code.n, (const char *)n->register_code.p,
-					 n->year, (unsigned long long)n->number);
-	}
-	return ST_OK;
-}
-
-static enum status pending_open(struct replay *r, const struct record_numbered *rec,
-				const struct case_view *c, const uint8_t digest[SHA256_BYTES],
-				uint64_t pos, struct slice payload)
-{
-	struct spine *s = r->s;
-	struct pending *p = calloc(1, sizeof(*p));
-
-	if (p == NULL)
-		return ST_NOMEM;
-	p->pos = pos;
-	p->priority = c->priority < PRIORITY_COUNT ? c->priority : PRIORITY_NORMAL;
-	p->end = p->left = rec->results_n;
-	p->size = (uint32_t)payload.n;
-	memcpy(p->digest, digest, SHA256_BYTES);
-	if (s->backlog.bytes + payload.n <= BACKLOG_CASE_BYTES_MAX)
-		p->payload = malloc(payload.n);
-	if (p->payload != NULL) {
-		memcpy(p->payload, payload.p, payload.n);
-		s->backlog.bytes += payload.n;
-	}
-	for (uint8_t i = 0; i < rec->results_n; i++) {
-		struct open_result *o;
-
-		r->open = grow(r->open, r->open_n, &r->open_room, sizeof(*r->open));
-		if (r->open == NULL)
-			return ST_NOMEM;
-		o = &r->open[r->open_n++];
-		*o = (struct open_result){ .sequence = rec->results[i].sequence, .pending = p,
-					   .lane = rec->results[i].lane, .index = i };
-		change_fill(s, &o->change, &rec->results[i], &c->results[i], c->code,
-			    STATE_NUMBERED, rec->accepted_ms);
-	}
-	return ST_OK;
-}
-
-static enum status replay_numbered(struct replay *r, uint64_t pos, struct slice payload,
-				   struct error *e)
-{
-	struct spine *s = r->s;
-	struct record_numbered rec;
-	struct case_view c;
-	uint8_t digest[SHA256_BYTES];
-	enum status st = record_numbered_decode(&rec, payload);
-
-	arena_reset(&r->arena);
-	if (st == ST_OK)
-		st = case_decode(&c, rec.case_bytes, &r->arena);
-	if (st == ST_OK)
-		st = case_digest(rec.case_bytes, digest);
-	if (st != ST_OK || c.results_n != rec.results_n)
-		return error_set(e, ST_DAMAGED, "journal: record at %llu is not a numbered case",
-				 (unsigned long long)pos);
-	if (pos >= r->snapshot_pos) {
-		uint64_t last = rec.results[rec.results_n - 1].sequence;
-
-		s->clock.last_ms = sequence_ms(last);
-		s->clock.counter = (uint16_t)(last & 0x3fff);
-		st = registers_put(s, &rec, &c, e);
-	}
-	if (st == ST_OK && pos >= r->covered)
-		st = keys_put(s, &rec, &c, digest, pos);
-	return st == ST_OK ? pending_open(r, &rec, &c, digest, pos, payload) : st;
-}
-
-static enum status replay_register(struct replay *r, uint64_t pos, uint8_t type,
-				   struct slice payload, struct error *e)
-{
-	struct registers *registers = r->s->registers;
-	struct record_register reg;
-	struct register_row row;
-	enum status st = record_register_decode(&reg, payload);
-
-	if (st != ST_OK || pos < r->snapshot_pos)
-		return st;
-	if (type == RECORD_REGISTER_CLOSED)
-		return register_close(registers, reg.unit, reg.code, reg.year);
-	st = register_open(registers, reg.unit, reg.code, reg.year, reg.first);
-	if (st != ST_EXISTS)
-		return st;
-	/* A person let it go on behind what the store remembers. */
-	while (register_find(registers, reg.unit, reg.code, reg.year, &row) && row.next < reg.first)
-		if (register_replay(registers, reg.unit, reg.code, reg.year, row.next) != ST_OK)
-			return error_set(e, ST_DAMAGED, "register %s %s %u cannot continue at %llu",
-					 row.unit, row.code, row.year,
-					 (unsigned long long)reg.first);
-	return ST_OK;
-}
-
-static struct open_result *open_find(const struct replay *r, uint64_t sequence)
-{
-	size_t low = r->open_first, high = r->open_n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (r->open[mid].sequence == sequence)
-			return &r->open[mid];
-		if (r->open[mid].sequence < sequence)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
-}
-
-static void replay_stored(struct replay *r, uint64_t upto)
-{
-	struct spine *s = r->s;
-	size_t kept = 0;
-
-	while (r->open_first < r->open_n && r->open[r->open_first].pending->pos < upto) {
-		struct pending *p = r->open[r->open_first++].pending;
-
-		if (--p->left > 0)
-			continue;
-		if (p->payload != NULL)
-			s->backlog.bytes -= p->size;
-		pending_free(s, p);
-	}
-	if (r->open_first > r->open_n / 2) {
-		memmove(r->open, r->open + r->open_first,
-			(r->open_n - r->open_first) * sizeof(*r->open));
-		r->open_n -= r->open_first;
-		r->open_first = 0;
-	}
-	for (size_t i = 0; i < r->acts_n; i++) {
-		if (r->acts[i].pos < upto)
-			free(r->acts[i].bytes);
-		else
-			r->acts[kept++] = r->acts[i];
-	}
-	r->acts_n = kept;
-	s->stored_up_to = upto;
-}
-
-static enum status replay_act(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
-{
-	struct open_act *a;
-
-	r->acts = grow(r->acts, r->acts_n, &r->acts_room, sizeof(*r->acts));
-	if (r->acts == NULL)
-		return ST_NOMEM;
-	a = &r->acts[r->acts_n];
-	*a = (struct open_act){ .pos = pos, .type = type, .bytes = malloc(payload.n),
-				.n = payload.n };
-	if (a->bytes == NULL)
-		return ST_NOMEM;
-	memcpy(a->bytes, payload.p, payload.n);
-	r->acts_n++;
-	return ST_OK;
-}
-
-static enum status replay_result(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
-{
-	struct record_result rec;
-	enum status st = record_result_decode(&rec, payload);
-
-	if (st != ST_OK)
-		return st;
-	if (type == RECORD_RESUMED) {
-		struct open_result *o = open_find(r, rec.sequence);
-
-		if (o != NULL)
-			o->pending->sign_ms = rec.at_ms;
-	} else if (type == RECORD_VOID) {
-		struct open_result *o = open_find(r, rec.sequence);
-
-		/* Its row in the waiting room goes: nothing else says that it is done with. */
-		if (o != NULL)
-			o->pending->settled |= (uint8_t)(1u << o->index);
-		if (pos >= r->snapshot_pos)
-			register_void(r->s, &rec);
-		if (pos >= r->covered)
-			void_keys(r->s, &rec, pos);
-		return replay_act(r, pos, type, payload);
-	}
-	return ST_OK;	/* PARKED: the waiting room itself says what it holds */
-}
-
-static enum status replay_record(void *ctx, uint64_t pos, uint8_t type, struct slice payload,
-				 struct error *e)
-{
-	struct replay *r = ctx;
-	struct reader in = reader_of(payload);
-
-	r->records++;
-	r->s->appended = pos + 1;
-	switch ((enum record_type)type) {
-	case RECORD_NUMBERED:
-		return replay_numbered(r, pos, payload, e);
-	case RECORD_REGISTER_OPENED:
-	case RECORD_REGISTER_CLOSED:
-		return replay_register(r, pos, type, payload, e);
-	case RECORD_PARKED:
-	case RECORD_RESUMED:
-	case RECORD_VOID:
-		return replay_result(r, pos, type, payload);
-	case RECORD_STATE_EVENT:
-		return replay_act(r, pos, type, payload);
-	case RECORD_STORED_UP_TO:
-		replay_stored(r, read_u64(&in));
-		return in.bad ? ST_DAMAGED : ST_OK;
-	default:
-		return error_set(e, ST_UNSUPPORTED,
-				 "journal: record of type %u at %llu is unknown to this version; "
-				 "start the version that wrote it",
-				 type, (unsigned long long)pos);
-	}
 }
 
 /* ---- afterwards: what is done already, what goes on ---- */
@@ -345,9 +51,7 @@ static enum status acts_project(struct replay *r, struct error *e)
 		}
 		if (status_class(st) == CLASS_REJECT)
 			st = ST_OK;
-		free(r->acts[i].bytes);
 	}
-	free(r->acts);
 	return st;
 }
 
@@ -450,7 +154,7 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader)
 	}
 	log_info("recovery", "%llu records replayed; %u results were finished, %u go on",
 		 (unsigned long long)r->records, done, left);
-	free(r->open);
+	r->open_n = 0;
 	return st;
 }
 
@@ -525,28 +229,6 @@ static void mark_compare(void *ctx, const struct register_mark *m)
 
 /* ---- the folders ---- */
 
-static enum status snapshot_take(struct spine *s, struct replay *r, struct error *e)
-{
-	struct snapshot snap = { 0 };
-	uint8_t *buffer = NULL;
-	enum status st = snapshot_load(s->counters_dir, &snap, &buffer, e);
-
-	if (st == ST_NOT_FOUND)
-		return ST_OK;
-	if (st == ST_OK && snap.engine != s->config->engine)
-		st = error_set(e, ST_PRECONDITION, "this data folder is engine %u's, not %u's",
-			       snap.engine, s->config->engine);
-	if (st == ST_OK)
-		st = registers_load(s->registers, snap.registers, e);
-	if (st == ST_OK) {
-		r->snapshot_pos = snap.position;
-		s->clock.last_ms = snap.clock_last_ms;
-		s->clock.counter = snap.clock_counter;
-	}
-	free(buffer);
-	return st;
-}
-
 static enum status sources_open(struct spine *s, struct error *e)
 {
 	const struct config *c = s->config;
@@ -612,9 +294,14 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 				     .segment_bytes = c->journal_segment_mb * 1024 * 1024,
 				     .slots = c->journal_slots, .depth = JOURNAL_DEPTH_MAX,
 				     .locked = true };
-	/* First: opening the other folders already tidies them. */
-	enum status st = journal_lock(below(s, "journal", path), &s->data_lock, e);
+	/* A mirror's process has the lock: that it is one says more. */
+	enum status st = role_serves(c->data, e);
 
+	/* First: opening the other folders already tidies them. */
+	if (st == ST_OK)
+		st = journal_lock(below(s, "journal", path), &s->data_lock, e);
+	if (st == ST_OK)
+		st = role_serves(c->data, e);
 	if (st == ST_OK)
 		st = identity_open(&s->identity, below(s, "identity", path), io_wall_ms(),
 				   true, e);
@@ -627,23 +314,23 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 	if (st == ST_OK)
 		st = store_open(s, e);
 	if (st == ST_OK)
-		st = snapshot_take(s, r, e);
-	if (st != ST_OK)
-		return st;
-	r->covered = keyindex_covered(s->keys);
+		st = replay_begin(r, e);
 	below(s, "journal", path);
-	return journal_open(&s->journal, s->io, &jc, 0, replay_record, r, e);
+	return st == ST_OK ? journal_open(&s->journal, s->io, &jc, 0, replay_record, r, e) : st;
 }
 
 enum status spine_recover(struct spine *s, struct error *e)
 {
-	struct replay r = { .s = s };
+	struct replay r;
 	struct comparison cmp = { .s = s, .e = e };
 	struct store_reader *reader = NULL;
-	enum status st = arena_init(&r.arena, 4 * CASE_BYTES_MAX);
+	enum status st = replay_init(&r, s);
 
 	if (st == ST_OK)
 		st = folders_open(s, &r, e);
+	/* Before anything that stands in the journal has an effect elsewhere. */
+	if (st == ST_OK)
+		st = mirror_meet(s, e);
 	if (st == ST_OK)
 		st = acts_project(&r, e);
 	if (st == ST_OK)
@@ -660,7 +347,7 @@ enum status spine_recover(struct spine *s, struct error *e)
 		st = cmp.status;
 	if (st == ST_OK)
 		st = units_publish(s, e);
-	arena_free(&r.arena);
+	replay_free(&r);
 	s->numbering = st == ST_OK;
 	return st;
 }

@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 #include "spine/units.h"
@@ -36,6 +37,11 @@ static enum status row_names(struct waiting_row *row, struct slice record)
 		snprintf(row->register_code, sizeof(row->register_code), "%.*s",
 			 (int)rec.results[i].register_code.n,
 			 (const char *)rec.results[i].register_code.p);
+		snprintf(row->number_text, sizeof(row->number_text), "%.*s",
+			 (int)rec.results[i].number_text.n,
+			 (const char *)rec.results[i].number_text.p);
+		row->number = rec.results[i].number;
+		row->year = rec.results[i].year;
 	}
 	arena_free(&arena);
 	return st;
@@ -262,6 +268,11 @@ static void parked(struct spine *s, struct job *j)
 		spine_fail(s, "waiting room: %s", j->error.text);
 		return;
 	}
+	if (j->pending == NULL) {
+		free(j->bytes);
+		free(j);
+		return;
+	}
 	if (parked_note(s, j))
 		return;
 	j->next = s->parked_first;
@@ -324,7 +335,7 @@ void job_finished(struct spine *s, struct job *j)
 		units_seen(s, j);
 		break;
 	case JOB_FORGET:
-		if (j->status != ST_OK)
+		if (j->status != ST_OK && j->status != ST_NOT_FOUND)
 			log_warn("waiting", "%s", j->error.text);
 		free(j);
 		break;
@@ -333,8 +344,8 @@ void job_finished(struct spine *s, struct job *j)
 	}
 }
 
-/* Key run first, snapshot second; only then may the segments below go. */
-static void recycle_start(struct spine *s, uint64_t upto)
+/* Key run first, snapshot second; only then may the segments go. */
+void recycle_start(struct spine *s, uint64_t upto)
 {
 	struct keyindex_job *keys = keyindex_seal(s->keys, upto);
 	struct job *run = keys != NULL ? calloc(1, sizeof(*run)) : NULL;
@@ -395,7 +406,8 @@ void recycle_run(struct spine *s)
 	if (stored > s->stored_up_to + STORED_STEP_BYTES ||
 	    (idle && stored == s->appended && s->noted != s->appended))
 		stored_note(s, stored);
-	upto = journal_segment_of(s->journal, stored) * segment;
+	upto = mirror_needs(s, journal_segment_of(s->journal, stored) * segment);
+	upto = journal_segment_of(s->journal, upto) * segment;
 	if (!s->recycling && upto > s->released && upto > 0)
 		recycle_start(s, upto);
 }

@@ -36,6 +36,7 @@
 struct intake;
 struct track;			/* track.h */
 struct units;			/* units.h */
+struct mirror;			/* mirror.h */
 
 #define NO_TRACK UINT64_MAX
 
@@ -84,7 +85,8 @@ struct job {
 	struct record_link link;
 	struct owners *owners;		/* OWNERS: as the store has them now */
 	struct act *act;		/* answered when done; NULL: nobody waits */
-	struct pending *pending;	/* PARK: settled when done */
+	struct pending *pending;	/* PARK: settled when done; NULL: a mirror's */
+	uint64_t record_pos;		/* PARK in a mirror: of `bytes`, if they are not there */
 	uint64_t after;			/* starts once the journal is durable up to here */
 	uint64_t track;
 	uint64_t upto;			/* KEYINDEX, SNAPSHOT: what becomes releasable */
@@ -119,7 +121,7 @@ struct counters {
 /* As of the last turn; likewise. */
 struct gauges {
 	_Atomic uint32_t backlog, batches, slots_free;
-	atomic_bool signer_up, numbering;
+	atomic_bool signer_up, numbering, mirror_up;
 };
 
 struct spine {
@@ -145,6 +147,7 @@ struct spine {
 	struct backlog backlog;
 	struct track *track;
 	struct units *units;
+	struct mirror *mirror;		/* NULL: none is configured */
 
 	struct queue *inbox;
 	struct io_op inbox_op, control_op;
@@ -266,6 +269,8 @@ void janitor_stop(struct spine *s);
 void job_push(struct spine *s, struct job *j);
 void job_finished(struct spine *s, struct job *j);
 void recycle_run(struct spine *s);
+/* What lies before upto, a segment's begin, is kept otherwise and released. Not while recycling. */
+void recycle_start(struct spine *s, uint64_t upto);
 /* Hands waiting jobs to the janitor as far as they are durable. */
 void jobs_flush(struct spine *s);
 

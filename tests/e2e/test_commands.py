@@ -13,7 +13,7 @@ from harness import TRIEN, UNITS
 
 NO_ID = "0" * 26
 COMMANDS = ("serve", "keys", "schema", "register", "submit", "get", "list", "held", "status",
-            "verify", "backup", "restore", "fsck", "store", "help")
+            "verify", "backup", "restore", "fsck", "store", "mirror", "takeover", "help")
 WRONG = f"""
 nothing
 help nothing
@@ -46,6 +46,10 @@ backup x
 restore x
 fsck
 fsck --data
+mirror word
+mirror --nothing x
+takeover word
+takeover --data
 """.splitlines()
 
 

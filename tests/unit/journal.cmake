@@ -1,7 +1,7 @@
 trien_test(frame_test LINK trien_base)
 trien_test(record_test LINK trien_journal)
 # A journal whose disk the test holds in its hands.
-foreach(test IN ITEMS journal_test replay_test)
+foreach(test IN ITEMS journal_test mirrored_test replay_test)
 	trien_test(${test} SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/journal_rig.c LINK trien_journal)
 	target_link_options(${test} PRIVATE
 		LINKER:--wrap=io_write_durable,--wrap=open,--wrap=fallocate)
