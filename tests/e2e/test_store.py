@@ -1,11 +1,14 @@
 """`trien store`: the tables of a PostgreSQL store, their versions, and who may do what."""
 import json
+import os
+import re
 import subprocess
 
 import pytest
 
 import harness
 import postgres
+from sample import case, send
 
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
@@ -151,3 +154,75 @@ def test_without_the_right_to_make_roles_the_sql_is_printed():
         assert run("init", own).returncode == 0
     finally:
         cluster.remove()
+
+
+def guide():
+    """The guide's commands for moving lanes, as it prints them."""
+    text = (harness.ROOT / "schemas/store/README.md").read_text()
+    return re.search(r"^```sh\n(.*?)^```$", text, re.M | re.S)[1]
+
+
+def test_lanes_move_to_a_new_server(tmp_path):
+    """As the guide says: copied while the engine runs, once more when it stands."""
+    old, new = postgres.Store(), postgres.Store()
+    old.init()
+    new.init()
+    settings = {"store": "postgres", "postgres": old.conninfos}
+    moving = {**os.environ, "FROM": old.conninfos[0], "TO": new.conninfos[0], "LOW": "32",
+              "HIGH": "63", "PATH": f"{old.cluster.bin}:{os.environ['PATH']}"}
+
+    def move():
+        done = subprocess.run(["bash", "-ec", guide()], env=moving, capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        rows = re.findall(r"^(\w+): (\d+) there, (\d+) here$", done.stdout, re.M)
+        assert len(rows) == 7 and all(a == b for _, a, b in rows), rows
+        assert int(dict((t, a) for t, a, _ in rows)["result"]) > 0
+
+    with harness.Engine(tmp_path, **settings) as engine:
+        engine.prepare().start()
+        stubs = engine.stubs()
+        cases = [case(number=f"0010990{i:05d}") for i in range(40)]
+        first = [r.result_id for r in send(stubs, cases[:30]).receipts]
+        got = engine.wait_stored(stubs, first)
+        files = {i: engine.download(stubs, i)[0] for i in first}
+        move()
+        ids = first + [r.result_id for r in send(stubs, cases[30:]).receipts]
+        got.update(engine.wait_stored(stubs, ids))
+        assert engine.stop() == 0
+        move()
+        engine.settings["postgres"] = ["lanes=0-31 " + old.conninfos[0],
+                                       "lanes=32-63 " + new.conninfos[0]]
+        engine.start(registers=False)
+        for table in ("result", "holding", "locator", "event", "voided", "number_register",
+                      "counter"):
+            old.sql(f"DELETE FROM {table} WHERE lane > 31")
+        stubs = engine.stubs()
+        after = engine.wait_stored(stubs, ids)
+        assert {i: r.SerializeToString() for i, r in after.items()} == \
+            {i: r.SerializeToString() for i, r in got.items()}
+        assert files == {i: engine.download(stubs, i)[0] for i in first}
+        again = send(stubs, cases)
+        assert [r.result_id for r in again.receipts] == ids
+        new_ids = [r.result_id for r in send(stubs, [case() for _ in range(20)]).receipts]
+        engine.wait_stored(stubs, new_ids)
+        assert old.count("result") + new.count("result") == 60
+        assert engine.stop() == 0
+
+
+def test_the_tables_keep_the_rules(store):
+    """What a checker of statements cannot see: keys begin with the lane, no table needs another."""
+    store.init()
+    keys = store.sql("SELECT c.relname, a.attname FROM pg_constraint k JOIN pg_class c ON c.oid = "
+                     "k.conrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = "
+                     "k.conkey[1] WHERE k.contype = 'p' AND NOT c.relispartition "
+                     "AND k.connamespace = 'public'::regnamespace")
+    assert {t for t, first in keys if first != "lane"} == {"layer", "unit_owner", "trien_schema"}
+    assert {t for t, _ in keys} == TABLES
+    for none in ("pg_trigger WHERE NOT tgisinternal",
+                 "pg_constraint WHERE contype IN ('f', 'u', 'x') "
+                 "AND connamespace = 'public'::regnamespace",
+                 "pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace",
+                 "pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE NOT indisprimary "
+                 "AND c.relnamespace = 'public'::regnamespace"):
+        assert store.sql(f"SELECT count(*) FROM {none}") == [["0"]], none
