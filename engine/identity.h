@@ -33,6 +33,11 @@ static inline int64_t sequence_ms(uint64_t sequence)
 	return (int64_t)(sequence >> 22) + SEQUENCE_EPOCH_MS;
 }
 
+static inline uint8_t sequence_engine(uint64_t sequence)
+{
+	return (uint8_t)(sequence >> 14);
+}
+
 struct identity;	/* instance number and secrets; one per thread (it holds cipher contexts) */
 
 /*

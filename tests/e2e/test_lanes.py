@@ -98,8 +98,9 @@ def test_a_transaction_stays_within_a_lane(tmp_path, cluster):
         log = f.read()
     seen = check(log)
     # It saw what it was to see.
-    assert set("numbers results holdings locators get file holdings_of results_of lives replaced "
-               "locate holding_add events_add stored".split()) <= set(seen), seen
+    assert {"numbers", "lane_results", "lane_counters", "holdings", "locators", "get", "file",
+            "holdings_of", "results_of", "lives", "replaced", "locate", "holding_add", "events_add",
+            "stored"} <= set(seen), seen
     # Nothing is begun or set by hand.
     said = re.findall(r"LOG:  statement: (.*)", log)
     assert all(s.startswith(("SELECT", "SHOW")) for s in said), said

@@ -203,8 +203,8 @@ def test_locked_table(engine, store):
         "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'")[0][0] != "0")
     receipts += submit(stubs, 200)
     assert store.count("result") == 20
-    engine.wait_stored(stubs, [r.result_id for r in receipts])
     assert locker.wait(20) == 0
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
     whole(store, receipts)
 
 

@@ -186,11 +186,21 @@ static void test_every_row_lies_once(void **state)
 	}
 }
 
+static bool sends(const struct fixture *f, const struct pg_part *part, enum pg_write what)
+{
+	enum pg_write all[4];
+	uint32_t n = pg_writes_of(part, f->servers.citus, all);
+
+	while (n > 0 && all[n - 1] != what)
+		n--;
+	return n > 0;
+}
+
 static void test_lanes_never_meet(void **state)
 {
 	struct fixture *f = *state;
 	struct pg_part shared;
-	uint32_t n = 0;
+	uint32_t n = 0, counted = 0;
 
 	servers_set(f, 1, true);
 	begin(f);
@@ -201,17 +211,54 @@ static void test_lanes_never_meet(void **state)
 		for (uint32_t k = 0; k < here; k++)
 			assert_int_equal(value(f, 0, k, 2), lane);
 		n += here;
-		assert_int_equal(fill(f, PGW_LAYERS, &part), 0);
-		for (uint32_t i = 0; i < N && here == 0; i++)
-			assert_true(!pg_row_lies(&f->w.rows[i], PART_ROWS, 0, lane, &f->servers,
-						 &bytes) ||
-				    lane_of_key(f->w.rows[i].holdings[0].key) != lane);
+		assert_false(sends(f, &part, PGW_LAYERS));
+		assert_true(sends(f, &part, PGW_LANE_COUNTERS) && !sends(f, &part, PGW_RESULTS));
+		here = fill(f, PGW_LANE_COUNTERS, &part);
+		for (uint32_t k = 0; k < here; k++) {
+			assert_int_equal(value(f, 0, k, 2), lane);
+			counted += (uint32_t)value(f, 6, k, 8);
+		}
+		here = fill(f, PGW_LANE_RESULTS_THERE, &part);
+		if (here > 0)
+			assert_int_equal(be(f->params.values[0], 2), lane);
+		for (uint32_t i = 0; i < N; i++)
+			assert_true(pg_row_lies(&f->w.rows[i], PART_ROWS, 0, lane, &f->servers,
+						&bytes) ||
+				    (f->w.rows[i].it->lane != lane &&
+				     lane_of_key(f->w.rows[i].holdings[0].key) != lane));
 	}
 	assert_int_equal(n, N);
+	assert_int_equal(counted, N);
 	/* What all shards share is a part of its own. */
 	shared = part_of_all(f, PART_BEFORE, 0, PG_LANE_ANY);
 	assert_int_equal(fill(f, PGW_LAYERS, &shared), STORECASE_LAYERS);
-	assert_int_equal(fill(f, PGW_NUMBERS, &shared), 0);
+	assert_false(sends(f, &shared, PGW_NUMBERS));
+}
+
+/* Counted is what was not there, by agency, kind and day. */
+static void test_counters(void **state)
+{
+	struct fixture *f = *state;
+	struct pg_part part;
+	uint64_t total = 0;
+	uint32_t n;
+
+	servers_set(f, 1, true);
+	begin(f);
+	part = part_of_all(f, PART_ROWS, 0, PG_LANE_ANY);
+	f->w.rows[0].it->stored = ST_EXISTS;
+	f->w.rows[1].it->stored = ST_CONFLICT;
+	n = fill(f, PGW_LANE_COUNTERS, &part);
+	assert_int_equal(n, f->sc.units);
+	for (uint32_t k = 0; k < n; k++) {
+		assert_int_equal(value(f, 3, k, 4), 20261118);
+		assert_int_equal(value(f, 4, k, 2), 3);
+		total += value(f, 6, k, 8);
+	}
+	assert_int_equal(total, N - 2);
+	/* Seven agencies in turns: the highest of the last seven are the watermarks. */
+	for (uint32_t k = 0; k < n; k++)
+		assert_true(value(f, 5, k, 8) > storecase_sequence(1000 + N - 1 - f->sc.units));
 }
 
 static void test_layers_once_and_in_order(void **state)
@@ -344,6 +391,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_every_row_lies_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lanes_never_meet, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_counters, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_layers_once_and_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_looked_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_same_person_twice_is_one_holding, setup,

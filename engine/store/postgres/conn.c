@@ -292,7 +292,7 @@ void pg_conn_send(struct pg_conn *c, struct pg_part *part, const struct pg_known
 {
 	struct pg_params *p = &c->rig->params;
 	enum pg_write all[4];
-	uint32_t n = pg_writes_of(part->kind, all);
+	uint32_t n = pg_writes_of(part, c->rig->servers->citus, all);
 
 	if (c->first == NULL)
 		due_in(c, ANSWER_MS);

@@ -202,7 +202,8 @@ static void part_stored(struct pg_driver *d, struct pg_part *part)
 			continue;
 		if (part->sent[i].what == PGW_NUMBERS)
 			look_closer(d, part, PART_NUMBERS_THERE);
-		else if (part->sent[i].what == PGW_RESULTS)
+		else if (part->sent[i].what == PGW_RESULTS ||
+			 part->sent[i].what == PGW_LANE_RESULTS)
 			look_closer(d, part, PART_RESULTS_THERE);
 	}
 	if (part->then != NULL)
@@ -381,7 +382,7 @@ static void on_row(void *ctx, struct pg_part *part, enum pg_write what, const PG
 	it = part->work->rows[number_of(r, row, 0)].it;
 	if (it->stored == ST_CONFLICT)
 		return;
-	if (what == PGW_NUMBERS_THERE)
+	if (what == PGW_NUMBERS_THERE || what == PGW_LANE_NUMBERS_THERE)
 		it->stored = number_of(r, row, 1) == it->sequence && number_of(r, row, 2) == 1 ?
 			it->stored : ST_CONFLICT;
 	else

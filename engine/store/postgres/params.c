@@ -93,6 +93,12 @@ void pg_params_bytes(struct pg_params *p, struct slice v)
 	p->used += v.n;
 }
 
+void pg_params_one_i16(struct pg_params *p, int16_t v)
+{
+	next(p);
+	put(p, (uint16_t)v, sizeof(v));
+}
+
 void pg_params_one_i32(struct pg_params *p, int32_t v)
 {
 	next(p);

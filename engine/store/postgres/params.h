@@ -40,6 +40,7 @@ void pg_params_i32(struct pg_params *p, int32_t v);
 void pg_params_i64(struct pg_params *p, int64_t v);
 void pg_params_bytes(struct pg_params *p, struct slice v);
 /* The next parameter is one value. */
+void pg_params_one_i16(struct pg_params *p, int16_t v);
 void pg_params_one_i32(struct pg_params *p, int32_t v);
 /* False: bad. */
 bool pg_params_end(struct pg_params *p);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/calendar.h"
 #include "identity.h"
 #include "store/derive.h"
 #include "store/layers.h"
@@ -161,6 +162,7 @@ static uint8_t lane_picked(enum pg_write what, const struct pg_row *row, uint8_t
 		return lane_of_key(row->locators[k]);
 	case PGW_NUMBERS:
 	case PGW_NUMBERS_THERE:
+	case PGW_LANE_NUMBERS_THERE:
 		return row->register_lane;
 	default:
 		return row->it->lane;
@@ -176,7 +178,10 @@ static uint8_t rows_picked(enum pg_write what, const struct pg_row *row)
 		return row->locators_n;
 	case PGW_NUMBERS:
 	case PGW_NUMBERS_THERE:
+	case PGW_LANE_NUMBERS_THERE:
 		return row->it->number != 0;
+	case PGW_LANE_COUNTERS:
+		return row->it->stored != ST_EXISTS;
 	default:
 		return 1;
 	}
@@ -285,8 +290,6 @@ static uint32_t fill_layers(struct pg_params *out, const struct pg_part *part,
 {
 	struct needed all;
 
-	if (servers->citus && part->lane != PG_LANE_ANY)
-		return 0;
 	layers_needed(&all, part, servers, known->layers);
 	if (all.n == 0)
 		return 0;
@@ -372,14 +375,70 @@ static void fill_indices(struct pg_params *out, const struct picks *p)
 		pg_params_i32(out, p->of[i].index);
 }
 
+struct delta { const struct item *it; uint32_t day; uint64_t watermark, results; };
+
+static bool counts_alike(const struct item *a, const struct item *b)
+{
+	return slice_eq(a->result->unit, b->result->unit) &&
+	       slice_eq(a->result->kind, b->result->kind) &&
+	       sequence_engine(a->sequence) == sequence_engine(b->sequence);
+}
+
+static uint32_t deltas_of(struct delta *out, const struct picks *p)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct item *it = p->of[i].row->it;
+		uint32_t day = day_vietnam(it->issued_ms), k = 0;
+
+		while (k < n && (out[k].day != day || !counts_alike(out[k].it, it)))
+			k++;
+		if (k == n)
+			out[n++] = (struct delta){ .it = it, .day = day };
+		if (it->sequence > out[k].watermark)
+			out[k].watermark = it->sequence;
+		out[k].results++;
+	}
+	return n;
+}
+
+#define DELTAS(type, put, value) do { \
+	pg_params_array(out, type, n); \
+	for (uint32_t i = 0; i < n; i++) { \
+		const struct delta *v = &d[i]; \
+		put(out, value); \
+	} \
+} while (0)
+
+/* What the server counts by itself where it may count several lanes at once. */
+static uint32_t fill_counters(struct pg_params *out, const struct picks *p)
+{
+	struct delta d[BATCH_ITEMS_MAX];
+	uint32_t n = deltas_of(d, p);
+
+	DELTAS(PG_OID_INT2, pg_params_i16, v->it->lane);
+	DELTAS(PG_OID_TEXT, pg_params_bytes, v->it->result->unit);
+	DELTAS(PG_OID_TEXT, pg_params_bytes, v->it->result->kind);
+	DELTAS(PG_OID_INT4, pg_params_i32, (int32_t)v->day);
+	DELTAS(PG_OID_INT2, pg_params_i16, sequence_engine(v->watermark));
+	DELTAS(PG_OID_INT8, pg_params_i64, (int64_t)v->watermark);
+	DELTAS(PG_OID_INT8, pg_params_i64, (int64_t)v->results);
+	return n;
+}
+
 static void fill_rows(struct pg_params *out, enum pg_write what, const struct picks *p)
 {
-	fill_lanes(out, what, p);
+	if (what == PGW_LANE_NUMBERS_THERE || what == PGW_LANE_RESULTS_THERE)
+		pg_params_one_i16(out, lane_picked(what, p->of[0].row, 0));
+	else
+		fill_lanes(out, what, p);
 	switch (what) {
 	case PGW_NUMBERS:
 		fill_numbers(out, p);
 		break;
 	case PGW_RESULTS:
+	case PGW_LANE_RESULTS:
 		fill_results(out, p);
 		break;
 	case PGW_HOLDINGS:
@@ -389,6 +448,7 @@ static void fill_rows(struct pg_params *out, enum pg_write what, const struct pi
 		fill_locators(out, p);
 		break;
 	case PGW_NUMBERS_THERE:
+	case PGW_LANE_NUMBERS_THERE:
 		fill_number_keys(out, p);
 		fill_indices(out, p);
 		break;
@@ -414,10 +474,9 @@ uint32_t pg_fill(struct pg_params *out, enum pg_write what, const struct pg_part
 	case PGW_NEWEST:
 		return 1;
 	default:
-		/* On Citus the part of all lanes is there for what all shards share. */
-		if (servers->citus && part->lane == PG_LANE_ANY)
-			return 0;
 		pick(&p, what, part, servers, known);
+		if (p.n > 0 && what == PGW_LANE_COUNTERS)
+			return fill_counters(out, &p);
 		if (p.n > 0)
 			fill_rows(out, what, &p);
 		return p.n;

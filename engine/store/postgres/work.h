@@ -5,9 +5,9 @@
  *	BEFORE	layers the server does not know yet, numbers; results that may be there already
  *	ROWS	results with their counters, holdings, locators: of items whose number is theirs
  *
- * A part is a set of items, a server and, where a transaction must stay within a lane, that lane:
- * it writes those of the items' rows that lie there. So the halves of a part are parts, down to one
- * item.
+ * A part is a set of items, a server and, where a transaction must stay within a lane (Citus), that
+ * lane: it writes those of the items' rows that lie there. So the halves of a part are parts, down
+ * to one item.
  */
 #ifndef TRIEN_STORE_POSTGRES_WORK_H
 #define TRIEN_STORE_POSTGRES_WORK_H
@@ -18,7 +18,10 @@
 struct store_layers;		/* store/layers.h */
 
 enum pg_write { PGW_LAYERS, PGW_NUMBERS, PGW_RESULTS, PGW_HOLDINGS, PGW_LOCATORS,
-		    PGW_NUMBERS_THERE, PGW_RESULTS_THERE, PGW_MONTHS, PGW_NEWEST, PGW_COUNT };
+		PGW_NUMBERS_THERE, PGW_RESULTS_THERE, PGW_MONTHS, PGW_NEWEST,
+		/* where a transaction stays within a lane: its rows are of one */
+		PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_LANE_NUMBERS_THERE,
+		PGW_LANE_RESULTS_THERE, PGW_COUNT };
 
 struct pg_write_text { const char *name, *sql; };
 const struct pg_write_text *pg_write_text(enum pg_write s);
@@ -87,8 +90,8 @@ bool pg_row_live(const struct pg_row *row);
  */
 uint32_t pg_fill(struct pg_params *out, enum pg_write what, const struct pg_part *part,
 		 const struct pg_servers *servers, const struct pg_known *known);
-/* Which statements a part of that kind consists of, in order; returns their number. */
-uint32_t pg_writes_of(enum pg_part_kind kind, enum pg_write out[4]);
+/* Which statements a part consists of, in order; returns their number. */
+uint32_t pg_writes_of(const struct pg_part *part, bool citus, enum pg_write out[4]);
 /* Has any of the row's rows a place on the server (and in the lane)? bytes: about how much. */
 bool pg_row_lies(const struct pg_row *row, enum pg_part_kind kind, uint8_t server, int16_t lane,
 		 const struct pg_servers *servers, uint32_t *bytes);

@@ -58,6 +58,31 @@ static const struct pg_write_text texts[] = {
 	[PGW_NEWEST] = { "newest",
 		"SELECT coalesce(max(newest), 0)::bigint FROM (SELECT (SELECT max(sequence)"
 		" FROM result WHERE lane = l) AS newest FROM generate_series(0, 63) AS l) AS v" },
+	/*
+	 * Citus takes no row that a statement of a distributed table returns into another one's:
+	 * counted are the rows that were looked for before and not there. Sent again after it was
+	 * committed, a delta meets itself.
+	 */
+	[PGW_LANE_RESULTS] = { "lane_results",
+		"INSERT INTO result (lane, sequence, unit, kind, issued, case_digest, crc, layers,"
+		" record, body)"
+		" SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[],"
+		" $5::timestamptz[], $6::bytea[], $7::int[], $8::bytea[], $9::bytea[],"
+		" $10::bytea[])"
+		" ON CONFLICT (lane, sequence) DO NOTHING" },
+	[PGW_LANE_COUNTERS] = { "lane_counters",
+		"INSERT INTO counter (lane, unit, kind, day, engine, watermark, results)"
+		" SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::int[],"
+		" $5::smallint[], $6::bigint[], $7::bigint[])"
+		" ON CONFLICT (lane, unit, kind, day, engine, watermark) DO NOTHING" },
+	[PGW_LANE_NUMBERS_THERE] = { "lane_numbers_there",
+		"SELECT i, b.sequence, b.state FROM unnest($2::text[], $3::text[], $4::int[],"
+		" $5::bigint[], $6::int[]) AS v(u, r, y, n, i)"
+		" JOIN number_register b ON b.unit = u AND b.register = r AND b.year = y"
+		" AND b.number = n WHERE b.lane = $1::smallint" },
+	[PGW_LANE_RESULTS_THERE] = { "lane_results_there",
+		"SELECT i, b.case_digest FROM unnest($2::bigint[], $3::int[]) AS v(s, i)"
+		" JOIN result b ON b.sequence = s WHERE b.lane = $1::smallint" },
 };
 
 const struct pg_write_text *pg_write_text(enum pg_write s)
@@ -65,17 +90,28 @@ const struct pg_write_text *pg_write_text(enum pg_write s)
 	return &texts[s];
 }
 
-uint32_t pg_writes_of(enum pg_part_kind kind, enum pg_write out[4])
+uint32_t pg_writes_of(const struct pg_part *part, bool citus, enum pg_write out[4])
 {
-	static const struct { uint32_t n; enum pg_write of[4]; } all[] = {
+	struct list { uint32_t n; enum pg_write of[4]; };
+	static const struct list plain[] = {
 		[PART_BEFORE] = { 3, { PGW_LAYERS, PGW_NUMBERS, PGW_RESULTS_THERE } },
 		[PART_ROWS] = { 3, { PGW_RESULTS, PGW_HOLDINGS, PGW_LOCATORS } },
 		[PART_NUMBERS_THERE] = { 1, { PGW_NUMBERS_THERE } },
 		[PART_RESULTS_THERE] = { 1, { PGW_RESULTS_THERE } },
 		[PART_MONTHS] = { 1, { PGW_MONTHS } },
 		[PART_NEWEST] = { 1, { PGW_NEWEST } },
-	};
+	}, lane[] = {
+		[PART_BEFORE] = { 2, { PGW_NUMBERS, PGW_LANE_RESULTS_THERE } },
+		[PART_ROWS] = { 4, { PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_HOLDINGS,
+				     PGW_LOCATORS } },
+		[PART_NUMBERS_THERE] = { 1, { PGW_LANE_NUMBERS_THERE } },
+		[PART_RESULTS_THERE] = { 1, { PGW_LANE_RESULTS_THERE } },
+	}, all_lanes = { 1, { PGW_LAYERS } };
+	const struct list *of = &plain[part->kind];
 
-	memcpy(out, all[kind].of, sizeof(all[kind].of));
-	return all[kind].n;
+	/* What all shards share is written in a part of its own. */
+	if (citus && part->work != NULL)
+		of = part->lane == PG_LANE_ANY ? &all_lanes : &lane[part->kind];
+	memcpy(out, of->of, sizeof(of->of));
+	return of->n;
 }
