@@ -18,9 +18,11 @@
 #include "io/file.h"
 #include "metrics.h"
 #include "spine/spine.h"
+#include "store/postgres/servers.h"
 #include "supervisor.h"
 
-#define PATHS_MAX 32
+#define PATHS_MAX 96
+#define PATHS_OTHERS 32			/* of them, beside what the store's servers need */
 #define PATH_BYTES 4096
 #define LOCK_TRIES 20		/* × 100 ms: a predecessor that was just killed */
 
@@ -129,6 +131,32 @@ static void folder_ro(struct paths *p, const char *path)
 		p->ro[p->ro_n++] = path;
 }
 
+/* As it is, not its folder: that may be the user's home. */
+static void store_file(void *ctx, const char *file)
+{
+	struct paths *p = ctx;
+	char *text = p->text[p->n];
+
+	if (access(file, R_OK) != 0 || p->n == PATHS_MAX - PATHS_OTHERS)
+		return;
+	p->n++;
+	snprintf(text, PATH_BYTES, "%s", file);
+	p->ro[p->ro_n++] = text;
+}
+
+static enum status store_files(struct paths *p, const struct config *c, struct error *e)
+{
+	struct pg_servers servers;
+	enum status st;
+
+	if (strcmp(c->store, "postgres") != 0)
+		return ST_OK;
+	st = pg_servers_read(&servers, c->postgres, c->postgres_n, false, "", e);
+	if (st == ST_OK)
+		pg_server_files(&servers, store_file, p);
+	return st;
+}
+
 static enum status folders_make(struct paths *p, const struct config *c, struct error *e)
 {
 	static const char *const names[] = { "journal", "keys-index", "waiting", "store",
@@ -197,6 +225,9 @@ enum status engine_sandbox(const struct config *c, struct error *e)
 	st = folders_make(p, c, e);
 	if (st == ST_OK) {
 		folders_name(p, c);
+		st = store_files(p, c, e);
+	}
+	if (st == ST_OK) {
 		l = (struct landlock_paths){ p->rw, p->rw_n, p->ro, p->ro_n };
 		st = landlock_exclude_others(&l, e);
 		if (st == ST_OK)

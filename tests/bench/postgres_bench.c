@@ -273,7 +273,7 @@ static void preload(struct bench *b, struct target *t)
 	char text[600];
 
 	snprintf(text, sizeof(text), "CREATE UNLOGGED TABLE old AS SELECT n,"
-		 " ((1763800000000 + n * 31000000000 / %llu - 1577836800000) << 22) + (n %% 8192)"
+		 " ((1764600000000 + n * 30300000000 / %llu - 1577836800000) << 22) + (n %% 8192)"
 		 " AS s, 'don-vi-' || n %% %d AS u, (hashtext(n::text) & 2147483647) %% %d AS h"
 		 " FROM generate_series(1, %llu) AS n", (unsigned long long)b->preloaded, UNITS,
 		 HOLDERS, (unsigned long long)b->preloaded);

@@ -176,6 +176,29 @@ def test_engine_starts_while_the_server_is_away(engine, cluster, store):
     assert engine.log().count("the engine waits for it") == 1
 
 
+def test_least_rights_and_a_password_from_a_file(tmp_path, cluster, store):
+    """The writer's role is enough for all, and the sandbox leaves the passwords' file open."""
+    store.init()
+    store.sql("CREATE ROLE engine1 LOGIN PASSWORD 'geheim' IN ROLE trien_writer")
+    rules = cluster.data / "pg_hba.conf"
+    rules.write_text("local all engine1 scram-sha-256\n" + rules.read_text())
+    cluster.run("pg_ctl", "-D", cluster.data, "reload")
+    passwords = tmp_path / "pgpass"
+    passwords.write_text("*:*:*:engine1:geheim\n")
+    passwords.chmod(0o600)
+    conninfo = store.conninfos[0].replace("user=trien", f"user=engine1 passfile={passwords}")
+    e = harness.Engine(tmp_path / "engine", store="postgres", postgres=conninfo).prepare()
+    with e.start():
+        stubs = e.stubs()
+        month = time.strftime("%Y%m", time.gmtime())
+        store.sql(f"ALTER TABLE result DETACH PARTITION result_{month}; DROP TABLE result_{month}")
+        receipts = submit(stubs, 100)
+        e.wait_stored(stubs, [r.result_id for r in receipts])
+        whole(store, receipts)
+        assert e.stop() == 0
+        assert "geheim" not in e.log() and "SQLSTATE" not in e.log()
+
+
 def test_read_only_server(engine, cluster, store):
     stubs = engine.stubs()
     receipts = submit(stubs, 20)

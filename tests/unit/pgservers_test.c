@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -76,6 +77,39 @@ static void test_refused(void **state)
 	}
 }
 
+struct files { uint32_t n; char path[16][200]; };
+
+static void file_seen(void *ctx, const char *path)
+{
+	struct files *f = ctx;
+
+	assert_true(f->n < ARRAY_LEN(f->path));
+	snprintf(f->path[f->n++], sizeof(f->path[0]), "%s", path);
+}
+
+/* What the sandbox must leave open. */
+static void test_files(void **state)
+{
+	static const char *const two[] = { "lanes=0-31 host=/a passfile=/etc/trien/pgpass",
+					   "lanes=32-63 hostaddr=192.0.2.1 host=db"
+					   " sslrootcert=/etc/trien/ca.pem sslkey=/etc/trien/key" };
+	struct files f = { 0 };
+
+	unsetenv("PGPASSFILE");
+	setenv("HOME", "/home/trien", 1);
+	assert_int_equal(read_all(two, 2), ST_OK);
+	pg_server_files(&s, file_seen, &f);
+	assert_int_equal(f.n, 5);
+	assert_string_equal(f.path[0], "/etc/trien/pgpass");
+	assert_string_equal(f.path[3], "/home/trien/.pgpass");
+	assert_string_equal(f.path[4], "/home/trien/.postgresql");
+	setenv("PGPASSFILE", "/etc/other", 1);
+	f.n = 0;
+	pg_server_files(&s, file_seen, &f);
+	assert_int_equal(f.n, 6);
+	assert_string_equal(f.path[3], "/etc/other");
+}
+
 static void test_no_password_in_errors(void **state)
 {
 	assert_int_equal(read_one("password=geheim host=db.example"), ST_INVALID);
@@ -91,6 +125,7 @@ int main(void)
 		cmocka_unit_test(test_lanes_are_spread),
 		cmocka_unit_test(test_each_lane_once),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_no_password_in_errors),
 	};
 

@@ -104,6 +104,36 @@ enum status pg_servers_read(struct pg_servers *s, const char *const *texts, uint
 	return ST_OK;
 }
 
+static void files_named(const char *conninfo, void (*cb)(void *ctx, const char *path), void *ctx)
+{
+	static const char *const words[] = { "passfile", "sslcert", "sslkey", "sslrootcert",
+					     "sslcrl" };
+	PQconninfoOption *all = PQconninfoParse(conninfo, NULL);
+
+	for (const PQconninfoOption *o = all; o != NULL && o->keyword != NULL; o++)
+		for (size_t i = 0; i < ARRAY_LEN(words); i++)
+			if (strcmp(o->keyword, words[i]) == 0 && given(o))
+				cb(ctx, o->val);
+	PQconninfoFree(all);
+}
+
+void pg_server_files(const struct pg_servers *s, void (*cb)(void *ctx, const char *path), void *ctx)
+{
+	const char *home = getenv("HOME"), *passwords = getenv("PGPASSFILE");
+	char path[PATH_MAX];
+
+	for (uint8_t i = 0; i < s->n; i++)
+		files_named(s->conninfo[i], cb, ctx);
+	if (passwords != NULL)
+		cb(ctx, passwords);
+	if (home == NULL)
+		return;
+	snprintf(path, sizeof(path), "%s/.pgpass", home);
+	cb(ctx, path);
+	snprintf(path, sizeof(path), "%s/.postgresql", home);
+	cb(ctx, path);
+}
+
 PGconn *pg_server_start(const struct pg_servers *s, uint8_t server, bool reads, const char *options)
 {
 	/* Later words count more than what the connection string says. */

@@ -41,6 +41,13 @@ enum status pg_servers_read(struct pg_servers *s, const char *const *texts, uint
 			    const char *reader, struct error *e) must_use;
 
 /*
+ * Files that connecting may read: passwords, certificates, keys and lists that a connection string
+ * names, and the ones that libpq looks for in the user's home. Some may not exist.
+ */
+void pg_server_files(const struct pg_servers *s, void (*cb)(void *ctx, const char *path),
+		     void *ctx);
+
+/*
  * Begins to connect, as PQconnectStart(); NULL: memory. options: "-c name=value …" for the
  * session. The caller drives it with PQconnectPoll() and ends it with PQfinish().
  */
