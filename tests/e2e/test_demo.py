@@ -1,11 +1,14 @@
 """`./run demo` in a fresh copy: what a newcomer sees first."""
+import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 
 import pytest
 
 import harness
+import postgres
 from clone import clone, stop_left
 
 KINDS = {f.stem for f in harness.kind_files()}
@@ -71,3 +74,21 @@ def test_demo_keep_prints_what_works(copy):
     subprocess.run(["bash", "-c", lines[-1]], check=True)
     harness.wait_for(lambda: not stop_left(copy, signal=0), 30)
     assert (copy / "paper.pdf").exists() and shlex.split(lines[-1])[0] == "kill"
+
+
+@pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+def test_demo_on_postgres_goes_on_until_it_is_stopped(copy):
+    said = demo(copy, "--keep", "--store", "postgres")
+    assert re.search(r"^stored +1,000 +held 0, not yet 0$", said, re.M)
+    last = said.strip().splitlines()[-1].strip()
+    assert re.match(r"kill \d+ \d+ ", last), last
+    folder = re.search(r"on a socket in (\S+)$", said, re.M)[1]
+    assert list(pathlib.Path(folder).glob(".s.PGSQL.*"))
+    assert not list((copy / "build/demo/store").glob("*.seg"))
+    subprocess.run(["bash", "-c", last], check=True)
+    harness.wait_for(lambda: not stop_left(copy, signal=0) and
+                     not list(pathlib.Path(folder).glob(".s.PGSQL.*")), 30)
+    shutil.rmtree(folder, ignore_errors=True)
+    wrong = subprocess.run(["./run", "demo", "--store", "oracle"], cwd=copy, capture_output=True,
+                           text=True, timeout=60)
+    assert wrong.returncode == 1 and "embedded|postgres" in wrong.stderr
