@@ -70,7 +70,7 @@ struct store_sink spine_sink(struct spine *s)
 				    .now_ms = wall_now };
 }
 
-static enum io_kind io_kind_of(const char *name)
+enum io_kind io_kind_of(const char *name)
 {
 	if (strcmp(name, "uring") == 0)
 		return IO_URING;

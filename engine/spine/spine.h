@@ -200,6 +200,8 @@ void spine_sources(const struct spine *s, struct catalogue_config *cc, struct ke
 enum status spine_new(struct spine **out, const struct config *c, int control_fd,
 		      struct error *e) must_use;
 void spine_free(struct spine *s);
+/* The setting `io`. */
+enum io_kind io_kind_of(const char *name);
 /* What the store tells the spine, on the store's thread. */
 struct store_sink spine_sink(struct spine *s);
 /* Threads that the spine feeds: workers, janitor. After recovery. */

@@ -11,6 +11,7 @@
 #ifndef TRIEN_STORE_H
 #define TRIEN_STORE_H
 
+#include "io/io.h"
 #include "result.h"
 
 struct store;
@@ -37,6 +38,7 @@ struct store_config {
 	const char *const *postgres;
 	uint32_t postgres_n;
 	uint32_t connections;		/* that write, a server */
+	enum io_kind io;		/* of the thread that drives them */
 	bool citus;			/* no transaction over several lanes */
 	const char *reader;		/* user of connections that only read; "": the same */
 };

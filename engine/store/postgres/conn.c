@@ -227,8 +227,8 @@ static void answers(struct pg_conn *c)
 			part_ended(c);
 		else if (r != NULL)
 			part_answer(c, c->first, r);
-		else if (c->state == CONN_UP)
-			c->first->answered++;
+		else if (c->state == CONN_UP && ++c->first->answered > c->first->sent_n + 1)
+			pg_conn_lose(c, "answers to what was not asked");
 		PQclear(r);
 	}
 }

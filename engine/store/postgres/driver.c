@@ -519,7 +519,7 @@ static void *driver_main(void *arg)
 static enum status prepare(struct pg_driver *d, struct error *e)
 {
 	const struct pg_servers *servers = d->cfg.servers;
-	enum status st = io_new(&d->rig.io, IO_AUTO, 2 * ARRAY_LEN(d->conns) + 1, e);
+	enum status st = io_new(&d->rig.io, d->cfg.io, 2 * ARRAY_LEN(d->conns) + 1, e);
 
 	if (st == ST_OK)
 		st = queue_new(&d->inbox, BATCHES_IN_FLIGHT_MAX);

@@ -14,11 +14,13 @@
 #ifndef TRIEN_STORE_POSTGRES_DRIVER_H
 #define TRIEN_STORE_POSTGRES_DRIVER_H
 
+#include "io/io.h"
 #include "store/postgres/postgres.h"
 
 struct pg_driver_config {
 	const struct pg_servers *servers;	/* outlives the driver */
 	uint32_t connections;			/* a server, 1 … PG_CONNECTIONS_MAX */
+	enum io_kind io;
 	struct store_sink sink;
 };
 

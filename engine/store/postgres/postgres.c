@@ -38,7 +38,8 @@ static const struct store_ops ops = {
 enum status store_postgres_open(struct store **out, const struct store_config *cfg, struct error *e)
 {
 	struct postgres *p = calloc(1, sizeof(*p));
-	struct pg_driver_config dc = { .connections = cfg->connections, .sink = cfg->sink };
+	struct pg_driver_config dc = { .connections = cfg->connections, .io = cfg->io,
+				       .sink = cfg->sink };
 	enum status st;
 
 	if (p == NULL)
