@@ -9,8 +9,8 @@
 #include "limits.h"
 
 #define MAGIC 0x504e534e45495254ull	/* "TRIENSNP" */
-#define FORMAT_VERSION 1u
-#define FIXED_BYTES (31u + 4 + 4)	/* all but the registers */
+#define FORMAT_VERSION 2u
+#define FIXED_BYTES (39u + 4 + 4)	/* all but the registers */
 #define FILE_BYTES_MAX (256u * 1024 * 1024)
 
 static void path_make(char path[PATH_MAX], const char *dir)
@@ -38,6 +38,7 @@ enum status snapshot_save(const char *dir, const struct snapshot *s, struct erro
 	write_u64(&w, (uint64_t)s->clock_last_ms);
 	write_u16(&w, s->clock_counter);
 	write_u8(&w, s->engine);
+	write_u64(&w, s->covered);
 	write_blob(&w, s->registers);
 	write_u32(&w, crc32c(0, bytes, writer_size(&w)));
 	assert(!w.bad && writer_size(&w) == size);
@@ -69,6 +70,7 @@ enum status snapshot_load(const char *dir, struct snapshot *s, uint8_t **buffer,
 	s->clock_last_ms = (int64_t)read_u64(&r);
 	s->clock_counter = read_u16(&r);
 	s->engine = read_u8(&r);
+	s->covered = version == 1 ? 0 : read_u64(&r);
 	s->registers = read_blob(&r);
 	tail = reader_of(slice_of(*buffer + (n >= 4 ? n - 4 : 0), n >= 4 ? 4 : 0));
 	crc = read_u32(&tail);
@@ -77,7 +79,7 @@ enum status snapshot_load(const char *dir, struct snapshot *s, uint8_t **buffer,
 			       "%s: it fails its checksum; restore it from a backup: it says "
 			       "which numbers were given",
 			       path);
-	else if (version != FORMAT_VERSION)
+	else if (version < 1 || version > FORMAT_VERSION)
 		st = error_set(e, ST_UNSUPPORTED,
 			       "%s: format version %u is unknown to this version; "
 			       "start the version that wrote it",

@@ -4,12 +4,13 @@
  * durable.
  *
  *	0	u64	magic "TRIENSNP"
- *	8	u32	format version = 1
+ *	8	u32	format version = 2
  *	12	u64	position
  *	20	i64	last issue time, Unix ms
  *	28	u16	last counter in that millisecond
  *	30	u8	engine
- *	31	blob	registers (registers_save)
+ *	31	u64	keys below are in runs of the key index (version 1: not said)
+ *	39	blob	registers (registers_save)
  *		u32	CRC-32C of all before
  */
 #ifndef TRIEN_JOURNAL_SNAPSHOT_H
@@ -23,6 +24,7 @@ struct snapshot {
 	int64_t clock_last_ms;
 	uint16_t clock_counter;
 	uint8_t engine;
+	uint64_t covered;		/* keyindex_covered() at least; 0: not known */
 	struct slice registers;		/* borrowed */
 };
 

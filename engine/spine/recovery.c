@@ -320,6 +320,20 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 	return st == ST_OK ? journal_open(&s->journal, s->io, &jc, 0, replay_record, r, e) : st;
 }
 
+/* Counters and key runs are of what was durable: a journal that ends before is not theirs. */
+static enum status ends_meet(const struct spine *s, const struct replay *r, struct error *e)
+{
+	uint64_t known = r->covered > r->snapshot_pos ? r->covered : r->snapshot_pos;
+
+	if (known <= s->appended)
+		return ST_OK;
+	return error_set(e, ST_DAMAGED,
+			 "journal: it ends at %llu, counters and key index know it up to %llu: it "
+			 "is missing or older than they. Numbers could be given twice: restore all "
+			 "of one backup", (unsigned long long)s->appended,
+			 (unsigned long long)known);
+}
+
 enum status spine_recover(struct spine *s, struct error *e)
 {
 	struct replay r;
@@ -332,6 +346,8 @@ enum status spine_recover(struct spine *s, struct error *e)
 	/* Before anything that stands in the journal has an effect elsewhere. */
 	if (st == ST_OK)
 		st = mirror_meet(s, e);
+	if (st == ST_OK)
+		st = ends_meet(s, &r, e);
 	if (st == ST_OK)
 		st = acts_project(&r, e);
 	if (st == ST_OK)

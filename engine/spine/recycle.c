@@ -291,6 +291,9 @@ static void keys_done(struct spine *s, struct job *j)
 		spine_fail(s, "key index: %s", j->error.text);
 		return;
 	}
+	if (j->then != NULL)
+		job_push(s, j->then);
+	j->then = NULL;
 	merge = keyindex_merge(s->keys);
 	if (merge == NULL) {
 		free(j);
@@ -344,7 +347,10 @@ void job_finished(struct spine *s, struct job *j)
 	}
 }
 
-/* Key run first, snapshot second; only then may the segments go. */
+/*
+ * Key run first, snapshot second; only then may the segments below go. The second waits for the
+ * first to have succeeded: without the keys those segments are all that knows what was issued.
+ */
 void recycle_start(struct spine *s, uint64_t upto)
 {
 	struct keyindex_job *keys = keyindex_seal(s->keys, upto);
@@ -356,11 +362,6 @@ void recycle_start(struct spine *s, uint64_t upto)
 		spine_fail(s, "no memory for a snapshot");
 		return;
 	}
-	if (keys != NULL) {
-		run->type = JOB_KEYINDEX;
-		run->keys = keys;
-		job_push(s, run);
-	}
 	snap->type = JOB_SNAPSHOT;
 	snap->upto = upto;
 	/* Registers as of here; what they count must be durable before the snapshot is. */
@@ -369,8 +370,16 @@ void recycle_start(struct spine *s, uint64_t upto)
 					    .clock_last_ms = s->clock.last_ms,
 					    .clock_counter = s->clock.counter,
 					    .engine = (uint8_t)s->config->engine,
+					    .covered = keys != NULL ? upto :
+						       keyindex_covered(s->keys),
 					    .registers = slice_of(snap->bytes, snap->n) };
-	job_push(s, snap);
+	if (keys != NULL) {
+		run->type = JOB_KEYINDEX;
+		run->keys = keys;
+		run->then = snap;
+		run->after = upto;
+	}
+	job_push(s, keys != NULL ? run : snap);
 	s->recycling = true;
 }
 

@@ -338,6 +338,12 @@ enum status replay_begin(struct replay *r, struct error *e)
 	if (st == ST_OK && snap.engine != s->config->engine)
 		st = error_set(e, ST_PRECONDITION, "this data folder is engine %u's, not %u's",
 			       snap.engine, s->config->engine);
+	if (st == ST_OK && r->covered < snap.covered)
+		st = error_set(e, ST_DAMAGED,
+			       "keys-index: it knows what was issued up to %llu, the counters go "
+			       "on from %llu: it is missing or older than they. Results could be "
+			       "issued twice: restore all of one backup",
+			       (unsigned long long)r->covered, (unsigned long long)snap.covered);
 	if (st == ST_OK)
 		st = registers_load(s->registers, snap.registers, e);
 	if (st == ST_OK) {

@@ -90,6 +90,7 @@ struct job {
 	uint64_t after;			/* starts once the journal is durable up to here */
 	uint64_t track;
 	uint64_t upto;			/* KEYINDEX, SNAPSHOT: what becomes releasable */
+	struct job *then;		/* KEYINDEX: once it is committed; NULL: nothing */
 	bool more;			/* UNPARK: there are rows behind this one */
 	enum status status;
 	struct error error;

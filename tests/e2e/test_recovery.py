@@ -2,6 +2,7 @@
 import fcntl
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -349,3 +350,78 @@ def test_what_is_left_of_a_killed_engine_may_take_a_moment(engine):
     harness.wait_for(engine.is_ready, 40)
     engine.open_registers()
     assert send(engine.stubs(), [case()]).accepted == 1
+
+
+def released(engine):
+    """Up to where the journal was let go; it says so at each start, too."""
+    return max(map(int, re.findall(r"released up to (\d+)", engine.log())), default=0)
+
+
+def recycled(engine):
+    """Cases until two more of the journal's segments came free; all of them stored."""
+    stubs, sent = engine.stubs(), []
+    before = harness.wait_for(lambda: released(engine))
+    while released(engine) < before + (8 << 20):
+        cases = [case() for _ in range(200)]
+        sent += cases
+        receipts = accepted(stubs, cases)
+        engine.wait_stored(stubs, [r.result_id for r in receipts])
+    return sent
+
+
+def test_folders_that_do_not_belong_together_are_refused(engine, tmp_path):
+    """A journal or a key index that is missing or older than the counters."""
+    engine.start()
+    sent = recycled(engine)
+    assert engine.stop() == 0
+    for name in ("journal", "keys-index"):
+        shutil.copytree(engine.data / name, tmp_path / f"old-{name}")
+    engine.start(registers=False)
+    sent += recycled(engine)
+    assert engine.stop() == 0
+    for name, said in (("journal", "journal: it ends at"), ("keys-index", "keys-index: it knows")):
+        good = tmp_path / f"good-{name}"
+        (engine.data / name).rename(good)
+        for instead in (None, tmp_path / f"old-{name}"):
+            if instead:
+                shutil.copytree(instead, engine.data / name)
+            engine.start(ready=False)
+            assert engine.wait_end() == 65 and said in engine.log(), engine.log()
+            assert "restore all of one backup" in engine.log()
+            shutil.rmtree(engine.data / name, ignore_errors=True)
+        good.rename(engine.data / name)
+    engine.start(registers=False)
+    assert all(r.duplicate for c in (sent[:200], sent[-200:]) for r in accepted(engine.stubs(), c))
+    assert engine.stop() == 0
+
+
+def test_without_its_keys_no_segment_goes(engine):
+    """The key run cannot be written: the engine ends, and the journal still knows what was."""
+    engine.start()
+    snapshot = engine.data / "counters" / "snapshot"
+    harness.wait_for(lambda: released(engine) and snapshot.exists())
+    first = snapshot.read_bytes()
+    in_the_way = [engine.data / "keys-index" / f"keys-{0:016x}-{n << 22:016x}.run.tmp"
+                  for n in range(1, 8)]
+    for path in in_the_way:
+        (path / "full").mkdir(parents=True)
+    sent, known = {}, {}
+    stubs, end = engine.stubs(), time.monotonic() + 60
+    while engine.process.poll() is None and time.monotonic() < end:
+        cases = [case() for _ in range(200)]
+        sent.update({c.code: c for c in cases})
+        try:
+            known.update({r.case_code: r.result_id
+                          for r in send(stubs, cases, timeout=20).receipts})
+        except grpc.RpcError:
+            break
+    assert engine.wait_end() == 74 and "keys-index" in engine.log(), engine.log()[-2000:]
+    assert released(engine) == 4 << 20 and snapshot.read_bytes() == first
+    for path in in_the_way:
+        shutil.rmtree(path)
+    engine.start(registers=False)
+    again = [sent[code] for code in known]
+    for i in range(0, len(again), 200):
+        for r in accepted(engine.stubs(), again[i:i + 200]):
+            assert r.duplicate and r.result_id == known[r.case_code]
+    assert len(known) > 1000 and engine.stop() == 0

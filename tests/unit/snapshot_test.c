@@ -32,7 +32,7 @@ static int teardown(void **state)
 static struct snapshot sample(uint64_t position)
 {
 	return (struct snapshot){ .position = position, .clock_last_ms = 1795500000123,
-				  .clock_counter = 0x3fff, .engine = 255,
+				  .clock_counter = 0x3fff, .engine = 255, .covered = 1ull << 40,
 				  .registers = slice_str("registers as bytes") };
 }
 
@@ -47,6 +47,7 @@ static void check(const char *dir, uint64_t position)
 	assert_int_equal(s.clock_last_ms, 1795500000123);
 	assert_int_equal(s.clock_counter, 0x3fff);
 	assert_int_equal(s.engine, 255);
+	assert_int_equal(s.covered, 1ull << 40);
 	assert_true(slice_eq(s.registers, slice_str("registers as bytes")));
 	free(buffer);
 }
@@ -120,13 +121,41 @@ static void every_bit_and_every_length(void **state)
 	file_write(path, bytes, n + 8);
 	assert_int_equal(snapshot_load(dir->path, &got, &buffer, &e), ST_DAMAGED);
 	/* A later version's, well summed. */
-	bytes[8] = 2;
+	bytes[8] = 3;
 	uint32_t crc = crc32c(0, bytes, n - 4);
 	for (int k = 0; k < 4; k++)
 		bytes[n - 4 + (size_t)k] = (uint8_t)(crc >> 8 * k);
 	file_write(path, bytes, n);
 	assert_int_equal(snapshot_load(dir->path, &got, &buffer, &e), ST_UNSUPPORTED);
 	free(bytes);
+}
+
+/* As the version before wrote it. */
+static void version_1_is_read(void **state)
+{
+	struct tmpdir *dir = *state;
+	struct snapshot got;
+	uint8_t bytes[64], *buffer;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	char path[PATH_MAX];
+	struct error e;
+
+	write_bytes(&w, "TRIENSNP", 8);
+	write_u32(&w, 1);
+	write_u64(&w, 77);
+	write_u64(&w, 1795500000123);
+	write_u16(&w, 5);
+	write_u8(&w, 6);
+	write_blob(&w, slice_str("registers"));
+	write_u32(&w, crc32c(0, bytes, writer_size(&w)));
+	path_of(path, dir, "snapshot");
+	file_write(path, bytes, writer_size(&w));
+	assert_int_equal(snapshot_load(dir->path, &got, &buffer, &e), ST_OK);
+	assert_int_equal(got.position, 77);
+	assert_int_equal(got.engine, 6);
+	assert_int_equal(got.covered, 0);
+	assert_true(slice_eq(got.registers, slice_str("registers")));
+	free(buffer);
 }
 
 /* A crash before the rename leaves a half-written file beside the old one. */
@@ -172,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(round_trip, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_bit_and_every_length, setup, teardown),
+		cmocka_unit_test_setup_teardown(version_1_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(crash_before_rename, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_act_fails, setup, teardown),
 	};
