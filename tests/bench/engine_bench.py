@@ -1,4 +1,4 @@
-"""The whole engine: client, engine and signer together on the same cores.
+"""The whole engine: client, engine, signer (and database) together on the same cores.
 
     engine_bench.py [--json FILE] [--cases 1000,10000,100000] [--quick]
 
@@ -21,6 +21,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import harness  # noqa: E402
+import postgres  # noqa: E402
 
 BATCH, IN_FLIGHT = 200, 6
 PAGE = "xac-nhan-tinh-trang-hon-nhan"     # one page, 12 fields, two signatures
@@ -104,8 +105,10 @@ class Watch:
         return (b[2] - a[2]) / (b[0] - a[0]) if b[0] > a[0] else float("nan")
 
 
-def store_bytes(engine):
+def store_bytes(engine, database=None):
     """Of the segments, without the room that is reserved ahead, and of the index."""
+    if database:
+        return int(database.sql("SELECT pg_database_size(current_database())")[0][0])
     store = engine.data / "store"
     total = sum(p.stat().st_size for p in store.glob("index*") if "shm" not in p.name)
     for segment in store.glob("*.seg"):
@@ -118,9 +121,13 @@ def store_bytes(engine):
     return total
 
 
-def measure(folder, algorithm, cases, check_one_in=1, mix="one-stop"):
+def measure(folder, algorithm, cases, check_one_in=1, mix="one-stop", cluster=None):
+    database = postgres.Store(cluster) if cluster else None
+    if database:
+        database.init()
     engine = harness.Engine(folder, algorithm=algorithm, journal_slots="16",
-                            journal_segment_mb="64", check_one_in=str(check_one_in))
+                            journal_segment_mb="64", check_one_in=str(check_one_in),
+                            **(database.settings() if database else {}))
     engine.prepare().start()
     try:
         # First some that are not counted: templates, layers and connections are made by them.
@@ -131,7 +138,7 @@ def measure(folder, algorithm, cases, check_one_in=1, mix="one-stop"):
         submit = channel.unary_unary("/trien.v1.Issuance/SubmitBatch")
         feed(submit, warm)
         Watch(engine, stubs, 0).until(warm_results, 60)
-        bytes_before = store_bytes(engine)
+        bytes_before = store_bytes(engine, database)
         watch = Watch(engine, stubs, warm_results)
         raw = [raw_rate(algorithm)]
         before, signatures = watch.cpu(), status(stubs).signatures
@@ -150,12 +157,34 @@ def measure(folder, algorithm, cases, check_one_in=1, mix="one-stop"):
                "ratio": signatures / took / statistics.mean(raw), "peak_memory_mb": watch.peak_mb,
                "cpu_ms_per_result": {k: 1000 * (after[k] - before[k]) / results for k in after},
                "client_ms_per_result": 1000 * client / results,
-               "bytes_per_result": (store_bytes(engine) - bytes_before) / results}
+               "bytes_per_result": (store_bytes(engine, database) - bytes_before) / results}
         if results > 30000:
             row["growth"] = watch.cost(results - 10000, results) / watch.cost(5000, 15000)
         return row
     finally:
         engine.kill()
+        if database:
+            database.remove()
+
+
+def on_postgres(folder, runs, out):
+    """The same with the results in PostgreSQL, on the same cores, as durable as in production."""
+    if postgres.missing():
+        print(f"on PostgreSQL: skipped, {postgres.missing()}")
+        return
+    cluster = postgres.Cluster(durable=True, shared_buffers="'256MB'", max_wal_size="'8GB'").start()
+    try:
+        for algorithm in ("rsa2048", "p256"):
+            rows = []
+            for run in range(runs):
+                rows.append(measure(folder / f"postgres-{algorithm}-{run}", algorithm, 10000,
+                                    cluster=cluster))
+                show(f"{algorithm}, PostgreSQL", rows[-1])
+            middle = sorted(rows, key=lambda r: r["ratio"])[len(rows) // 2]
+            out[f"engine.postgres.{algorithm}.ratio"] = middle["ratio"]
+            out[f"engine.postgres.{algorithm}.results_per_s"] = middle["results_per_s"]
+    finally:
+        cluster.remove()
 
 
 def status(stubs):
@@ -241,6 +270,7 @@ def main():
             grown = [r["growth"] for r in rows if "growth" in r]
             if grown:
                 out["engine.growth"] = max(out.get("engine.growth", 0), *grown)
+        on_postgres(folder, runs, out)
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(out, indent=1) + "\n")
 
