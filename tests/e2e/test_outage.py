@@ -213,6 +213,26 @@ def test_read_only_server(engine, cluster, store):
     whole(store, receipts)
 
 
+def test_what_the_server_says_of_itself(engine, store):
+    """Disk full, transaction undone, cancelled, right missing: no row is to blame, none is held."""
+    stubs = engine.stubs()
+    receipts = submit(stubs, 20)
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    for table, state in (("holding", "53100"), ("number_register", "40001"),
+                         ("locator", "57014"), ("result", "42501"), ("counter", "58030")):
+        store.sql(f"""CREATE OR REPLACE FUNCTION says() RETURNS trigger LANGUAGE plpgsql AS
+                  $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$;
+                  CREATE TRIGGER says BEFORE INSERT ON {table} FOR EACH ROW
+                  EXECUTE FUNCTION says()""")
+        receipts += submit(stubs, 60)
+        harness.wait_for(lambda: f"SQLSTATE {state} at " in engine.log())
+        assert not status(engine).store_up
+        store.sql(f"DROP TRIGGER says ON {table}")
+        engine.wait_stored(stubs, [r.result_id for r in receipts])
+        assert status(engine).store_up and status(engine).held == 0
+    whole(store, receipts)
+
+
 def test_locked_table(engine, store):
     """Somebody holds a table: it is waited for, and intake does not notice."""
     stubs = engine.stubs()
