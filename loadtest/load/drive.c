@@ -115,7 +115,9 @@ static bool ramp_failed(struct drive *d, struct phase *p, int64_t now_us)
 	d->bad_seconds = bad ? d->bad_seconds + 1 : 0;
 	if (d->bad_seconds < FAIL_SECONDS)
 		return false;
-	p->failed_rate = schedule_rate(&p->schedule, (double)(now_us - p->begin_us) / 1e6);
+	/* The rate of those that were the first to wait so long. */
+	p->failed_rate = schedule_rate(&p->schedule, fmax(0, (double)(now_us - p->begin_us) / 1e6 -
+						     FAIL_SECONDS - d->w->fail_ms / 1e3));
 	return true;
 }
 

@@ -7,7 +7,7 @@
 #include "load/plot.h"
 #include "load/report.h"
 
-#define POINTS_MAX 2048
+#define POINTS_MAX 2048			/* as many as there are moments */
 #define SHARES 60
 
 /* Room for the points of one plot. */
@@ -35,14 +35,21 @@ static void add_line(struct plot *p, struct points *at, const char *name, uint32
 
 /* ---- over time ---- */
 
+/* The proof afterwards is no load. */
+static double end_of(const struct run_report *r)
+{
+	return r->load_s + (double)r->d->phases[0].begin_us / 1e6 + 0.5;
+}
+
 /* What changed a second between moments that are far enough apart to say so. */
-static uint32_t rates_of(const struct drive *d, double *x, double *y,
+static uint32_t rates_of(const struct run_report *r, double *x, double *y,
 			 uint64_t (*value)(const struct moment *m))
 {
+	const struct drive *d = r->d;
 	double span_s = fmax(0.5, d->moment_s);
 	uint32_t n = 0, before = 0;
 
-	for (uint32_t i = 1; i < d->moments_n && n < POINTS_MAX; i++) {
+	for (uint32_t i = 1; i < d->moments_n && d->moments[i].at_s < end_of(r); i++) {
 		const struct moment *a = &d->moments[before], *b = &d->moments[i];
 
 		if (b->at_s - a->at_s < span_s)
@@ -62,11 +69,10 @@ static void throughput(const struct run_report *r, struct points *at, FILE *f)
 	struct plot p = { .title = "Throughput", .x_name = "seconds", .y_name = "a second" };
 	const struct fetch *x = r->fetch;
 	uint32_t every = (uint32_t)fmax(1, ceil(0.5 / x->mark_s)), n = 0;
-	double end_s = r->d->moments_n > 0 ? r->d->moments[r->d->moments_n - 1].at_s : 0;
 
-	add_line(&p, at, "cases due", rates_of(r->d, at->x[0], at->y[0], due_of));
-	add_line(&p, at, "cases accepted", rates_of(r->d, at->x[1], at->y[1], accepted_of));
-	for (uint32_t i = 0; i + every <= x->marks_n && i * x->mark_s < end_s && n < POINTS_MAX;
+	add_line(&p, at, "cases due", rates_of(r, at->x[0], at->y[0], due_of));
+	add_line(&p, at, "cases accepted", rates_of(r, at->x[1], at->y[1], accepted_of));
+	for (uint32_t i = 0; i + every <= x->marks_n && i * x->mark_s < end_of(r) && n < POINTS_MAX;
 	     i += every, n++) {
 		uint64_t sum = 0;
 
@@ -83,9 +89,9 @@ static void backlog(const struct run_report *r, struct points *at, FILE *f)
 {
 	struct plot p = { .title = "Backlog", .x_name = "seconds", .y_name = "how many" };
 	const struct drive *d = r->d;
-	uint32_t n = d->moments_n < POINTS_MAX ? d->moments_n : POINTS_MAX;
+	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < d->moments_n && d->moments[i].at_s < end_of(r); i++, n++) {
 		at->x[0][i] = at->x[1][i] = d->moments[i].at_s;
 		at->y[0][i] = (double)d->moments[i].backlog;
 		at->y[1][i] = (double)(d->moments[i].due - d->moments[i].accepted);
