@@ -175,13 +175,16 @@ static enum status layers_load(struct store_index *x, struct error *e)
 	return st;
 }
 
+/* One act: a crash between taking out and putting in would lose what was counted. */
 static const char fold_sql[] =
+	"BEGIN IMMEDIATE;"
 	"CREATE TEMP TABLE folded AS SELECT unit, kind, day, engine, max(watermark), sum(results) "
 	"FROM counter GROUP BY unit, kind, day, engine HAVING count(*) > 1;"
 	"DELETE FROM counter WHERE (unit, kind, day, engine) IN "
 	"(SELECT unit, kind, day, engine FROM folded);"
 	"INSERT INTO counter SELECT * FROM folded;"
-	"DROP TABLE folded;";
+	"DROP TABLE folded;"
+	"COMMIT;";
 
 static enum status place_load(struct store_index *x, struct error *e)
 {

@@ -197,6 +197,43 @@ static void test_version_1_is_read(void **state)
 }
 
 /* The data folder goes back in time, the witness does not. */
+static void run_sql(const struct fixture *f, const char *sql)
+{
+	char path[320];
+	sqlite3 *db = NULL;
+
+	snprintf(path, sizeof(path), "%s/index.db", f->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* An opening that breaks off while counters are folded loses none of them. */
+static void test_counters_fold_whole_or_not(void **state)
+{
+	struct fixture *f = *state;
+	struct store_config cfg = { .dir = f->dir };
+	struct store *store = NULL;
+	struct error e = { 0 };
+	uint64_t results;
+
+	/* Three watermarks, so that there is something to fold. */
+	for (uint32_t k = 0; k < 30; k += 10) {
+		same_put(&f->same, k, 10);
+		close_store(f);
+		if (k < 20)
+			open_store(f);
+	}
+	run_sql(f, "CREATE TRIGGER stop BEFORE INSERT ON counter "
+		   "BEGIN SELECT RAISE(ABORT, 'the power went'); END");
+	assert_int_not_equal(store_embedded_open(&store, &cfg, &e), ST_OK);
+	run_sql(f, "DROP TRIGGER stop");
+	if (store_embedded_check(f->dir, say, NULL, &results, &e) != ST_OK)
+		fail_msg("%s", e.text);
+	assert_int_equal(results, 30);
+	open_store(f);
+}
+
 static void test_witness_remembers(void **state)
 {
 	struct fixture *f = *state;
@@ -226,6 +263,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fsck_misses_evidence, setup, teardown),
 		cmocka_unit_test(test_version_1_is_read),
+		cmocka_unit_test_setup_teardown(test_counters_fold_whole_or_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_witness_remembers, setup, teardown),
 	};
 
