@@ -127,7 +127,7 @@ bool journal_failed(const struct journal *j, struct error *e);
 
 /* ---- the same frames elsewhere (mirrored.c) ---- */
 
-/* Between two frames; position 0: before the first one. */
+/* Between two frames; position 0: before the very first one of the log. */
 struct journal_cursor {
 	uint64_t position;		/* where the frame before ended, with its padding */
 	uint32_t prev;			/* its CRC */

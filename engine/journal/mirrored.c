@@ -77,7 +77,8 @@ enum status journal_frame(struct journal *j, struct journal_cursor *at, struct s
 		const struct slot *first = segments_find(&j->segments,
 							 journal_segment_of(j, j->held));
 
-		position = j->held + FRAME_BLOCK_BYTES;
+		/* Who begins with nothing needs the log from its very begin. */
+		position = j->segments.bytes + FRAME_BLOCK_BYTES;
 		at->prev = first != NULL ? first->prev : 0;
 	}
 	if (position == j->durable)

@@ -222,18 +222,32 @@ void job_push(struct spine *s, struct job *j)
 	s->jobs_out++;
 }
 
+/* It writes nothing that stands in an order with others: nobody's read waits for a mirror. */
+static bool may_overtake(const struct job *j)
+{
+	return j->type == JOB_NOTE_READS || j->type == JOB_HELD_LIST || j->type == JOB_OWNERS;
+}
+
 void jobs_flush(struct spine *s)
 {
 	uint64_t durable = journal_durable(s->journal);
+	struct job **link = &s->job_first, *last = NULL, *j;
+	bool waits = false;
 
-	while (s->job_first != NULL && s->job_first->after <= durable) {
-		struct job *j = s->job_first, *next = j->next;
+	while ((j = *link) != NULL) {
+		struct job *next = j->next;
 
+		waits |= j->after > durable;
+		if (waits && !may_overtake(j)) {
+			last = j;
+			link = &j->next;
+			continue;
+		}
 		if (queue_push(s->jobs, j) != ST_OK)
 			return;
-		s->job_first = next;
+		*link = next;
 		if (next == NULL)
-			s->job_last = NULL;
+			s->job_last = last;
 	}
 }
 

@@ -1,8 +1,12 @@
 """Several engines: each unit belongs to one of them."""
+import shutil
+import threading
+
 import grpc
 import pytest
 
 import harness
+import postgres
 from sample import UNITS, case, send
 
 
@@ -17,11 +21,11 @@ def owners(engine):
     return sorted((engine.data / "store/owners").read_text().splitlines())
 
 
-def open_own(engine):
+def open_own(engine, unit=UNITS[0]):
     stubs = engine.stubs()
     m = harness.modules()["operations"]
     for code in sorted(harness.register_codes()):
-        stubs.operations.OpenRegister(m.OpenRegisterRequest(unit=UNITS[0], code=code, first=1,
+        stubs.operations.OpenRegister(m.OpenRegisterRequest(unit=unit, code=code, first=1,
                                                             reason="test"), timeout=20)
     return stubs
 
@@ -81,3 +85,87 @@ def test_what_was_issued_here_before_is_still_answered_here(half):
     again = send(half.stubs(), [c, case(unit=UNITS[1])])
     assert again.receipts[0].result_id == first.result_id
     assert [r.reason for r in again.rejects] == ["UNIT_ELSEWHERE"]
+
+
+class Office:
+    """A case system of one agency: submits until its engine is gone."""
+
+    def __init__(self, engine, unit):
+        self.engine, self.unit, self.cases, self.receipts = engine, unit, {}, {}
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        stubs = self.engine.stubs()
+        while not self.stop.is_set():
+            cases = [case(unit=self.unit) for _ in range(30)]
+            self.cases.update({c.code: c for c in cases})
+            try:
+                self.receipts.update({r.case_code: r for r in send(stubs, cases).receipts})
+            except (grpc.RpcError, ValueError):
+                return
+
+    def end(self):
+        self.stop.set()
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+
+    def again(self, stubs):
+        """Every case once more: no receipt is another one, no number is missing."""
+        got, codes = {}, list(self.cases)
+        for i in range(0, len(codes), 300):
+            answer = send(stubs, [self.cases[c] for c in codes[i:i + 300]], timeout=60)
+            assert not answer.rejects
+            got.update({r.case_code: r for r in answer.receipts})
+        for code, r in self.receipts.items():
+            assert (r.result_id, r.number) == (got[code].result_id, got[code].number)
+        assert sorted(r.number for r in got.values()) == list(range(1, len(codes) + 1))
+        return got
+
+
+@pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+def test_two_engines_on_one_store_and_one_is_taken_over(tmp_path):
+    store = postgres.Store()
+    store.init()
+    engines = [harness.Engine(tmp_path / f"e{i}", algorithm="p256", engine=i, units=unit,
+                              address=f"office-{i}:7443", **store.settings()).prepare()
+               for i, unit in enumerate(UNITS)]
+    try:
+        engines[0].start(registers=False)
+        # One secret behind the ids: each engine reads those of the other's results.
+        shutil.copytree(engines[0].data / "identity", engines[1].data / "identity")
+        engines[1].start(registers=False)
+        stubs = [open_own(e, unit) for e, unit in zip(engines, UNITS)]
+        # The first one looks again by itself.
+        harness.wait_for(lambda: "engine 1 at office-1:7443" in send(
+            stubs[0], [case(unit=UNITS[1])]).rejects[0].detail, 20, 0.5)
+        assert send(stubs[1], [case(unit=UNITS[0])]).rejects[0].detail == \
+            "engine 0 at office-0:7443"
+        offices = [Office(e, unit) for e, unit in zip(engines, UNITS)]
+        harness.wait_for(lambda: all(len(o.receipts) > 600 for o in offices), 60)
+        engines[0].kill()
+        offices[0].end()
+        done = engines[0].trien("takeover", "--data", engines[0].data, "--journal-segment-mb", 4,
+                                "--journal-slots", 6)
+        assert "epoch 65536" in done.stdout
+        # On another machine: another address, told to the other engine.
+        engines[0].settings["address"] = "elsewhere:7443"
+        engines[0].start(registers=False)
+        stubs[0] = engines[0].stubs()
+        harness.wait_for(lambda: send(stubs[1], [case(unit=UNITS[0])]).rejects[0].detail ==
+                         "engine 0 at elsewhere:7443", 20, 0.5)
+        offices[1].end()
+        for s, e, office in zip(stubs, engines, offices):
+            got = office.again(s)
+            e.wait_stored(s, [r.result_id for r in got.values()], 60)
+            rows = store.sql("SELECT number FROM number_register WHERE unit = "
+                             f"'{office.unit}' AND register = 'XNTTHN'")
+            assert sorted(int(r[0]) for r in rows) == list(range(1, len(got) + 1))
+        other = next(iter(offices[0].receipts.values()))
+        engines[1].wait_stored(stubs[1], [other.result_id])
+        assert sorted(store.sql("SELECT unit, engine, address FROM unit_owner")) == sorted(
+            [[UNITS[0], "0", "elsewhere:7443"], [UNITS[1], "1", "office-1:7443"]])
+    finally:
+        for e in engines:
+            e.kill()

@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 import harness
+import postgres
 from sample import UNITS, case, send
 
 
@@ -111,18 +112,20 @@ def again(engine, load):
 
 
 class Pair:
-    """An engine, its mirror, and one store beside both folders."""
+    """An engine, its mirror, and one store beside both folders: a folder or PostgreSQL."""
 
-    def __init__(self, folder, policy="wait", shared=True, mirror=None, **settings):
-        self.folder, self.shared = folder, shared
+    def __init__(self, folder, policy="wait", shared=True, mirror=None, store=None, **settings):
+        self.folder, self.shared = folder, shared and store is None
+        self.settings = store.settings() if store else {}
         self.mirror = Mirror(folder / "m", **(mirror or {})).start()
         self.engine = harness.Engine(folder / "e", mirror=f"127.0.0.1:{self.mirror.port}",
                                      mirror_policy=policy, mirror_timeout_ms=1000,
-                                     witness=folder / "witness" / "numbers", **settings)
+                                     witness=folder / "witness" / "numbers",
+                                     **self.settings, **settings)
         self.engine.prepare()
         self.store = folder / "store"
         self.store.mkdir()
-        if shared:
+        if self.shared:
             (self.engine.data / "store").symlink_to(self.store)
         self.second = None
 
@@ -132,11 +135,12 @@ class Pair:
 
     def go_on(self, start=True):
         """An engine on the mirror's folder, with the first one's keys."""
-        self.second = harness.Engine(self.folder / "m", witness=self.folder / "w2" / "numbers")
+        self.second = harness.Engine(self.folder / "m", witness=self.folder / "w2" / "numbers",
+                                     **self.settings)
         for name in ("keys", "certs", "principals.json"):
             source, target = self.engine.data / name, self.mirror.data / name
             if source.is_dir():
-                shutil.copytree(source, target)
+                shutil.copytree(source, target, dirs_exist_ok=True)
             elif source.exists():
                 shutil.copy(source, target)
         if self.shared:
@@ -183,9 +187,16 @@ def released(engine):
     return re.findall(r"released up to (\d+)", engine.log())
 
 
-def test_the_whole_folder_of_the_engine_goes(pair):
+@pytest.mark.parametrize("where", ["embedded", "postgres"])
+def test_the_whole_folder_of_the_engine_goes(pair, where):
     """Under load, after segments of last month were recycled on both sides."""
-    p = pair(algorithm="p256")
+    store = None
+    if where == "postgres":
+        if postgres.missing():
+            pytest.skip(postgres.missing())
+        store = postgres.Store()
+        store.init()
+    p = pair(algorithm="p256", store=store)
     p.engine.start()
     load = Load(p.engine)
     harness.wait_for(lambda: len(released(p.engine)) >= 3 and
@@ -211,6 +222,8 @@ def test_the_whole_folder_of_the_engine_goes(pair):
     p.second.start(registers=False)
     stubs, got = again(p.second, load)
     p.second.wait_stored(stubs, [r.result_id for r in got.values()], 120)
+    if store:
+        assert store.count("result") == store.count("number_register") == len(got)
     more = send(stubs, [case()]).receipts[0]
     assert more.number == len(got) + 1
 
@@ -257,6 +270,7 @@ def test_wait_refuses_before_numbering_and_goes_on(pair, io):
     status = stubs.operations.GetStatus(m["operations"].GetStatusRequest(), timeout=20)
     assert not status.numbering and "mirror" in status.numbering_reason
     assert not future.done()
+    assert held(p.engine) == []
     p.mirror.process.send_signal(signal.SIGCONT)
     assert future.result().receipts[0].number == 201
 
@@ -301,6 +315,62 @@ def test_a_mirror_that_dies_again_and_again_misses_nothing(pair):
     p.engine.kill()
     load.end()
     assert load.receipts and all(r.reason == "MIRROR_AWAY" for r in load.rejects)
+    refused = {r.case_code for r in load.rejects}
+    load.cases = {c: v for c, v in load.cases.items() if c not in refused}
+    p.take_over()
+    p.go_on()
+    again(p.second, load)
+
+
+def test_a_mirror_in_the_middle_begins_with_a_backup(pair):
+    """Of a running engine; and one that lacks what is released is told so."""
+    p = pair(algorithm="p256")
+    target = p.engine.settings.pop("mirror")
+    p.engine.start()
+    load = Load(p.engine)
+    harness.wait_for(lambda: len(released(p.engine)) >= 3, 60)
+    load.end()
+    copy = p.folder / "copy"
+    p.engine.trien("backup", "--without-store", "--data", p.engine.data, copy)
+    assert not (copy / "store").exists()
+    assert p.engine.stop() == 0
+    p.engine.settings.update(mirror=target, mirror_policy="degrade")
+    p.engine.start(registers=False)
+    assert "make it anew: trien backup --without-store" in p.engine.log()
+    assert p.engine.stop() == 0
+    assert p.mirror.stop() == 0
+    shutil.rmtree(p.mirror.data)
+    p.engine.trien("restore", copy, "--data", p.mirror.data)
+    p.mirror.start()
+    p.engine.settings["mirror_policy"] = "wait"
+    p.engine.start(registers=False)
+    more = Load(p.engine)
+    time.sleep(1)
+    p.engine.kill()
+    more.end()
+    assert not more.rejects
+    shutil.rmtree(p.engine.data / "journal")
+    p.take_over()
+    p.go_on()
+    more.cases.update(load.cases)
+    more.receipts.update(load.receipts)
+    again(p.second, more)
+
+
+def test_a_mirror_whose_disk_fails_acknowledges_no_more(pair):
+    p = pair(algorithm="p256")
+    p.engine.start()
+    load = Load(p.engine)
+    time.sleep(0.5)
+    subprocess.run(["prlimit", "--pid", str(p.mirror.process.pid), "--fsize=4096"], check=True)
+    assert p.mirror.process.wait(30) == 74
+    assert "Nothing more is acknowledged" in p.mirror.log()
+    harness.wait_for(lambda: "nothing is numbered until it is back" in p.engine.log(), 20)
+    p.mirror.start()
+    before = len(load.receipts)
+    harness.wait_for(lambda: len(load.receipts) > before, 20)
+    p.engine.kill()
+    load.end()
     refused = {r.case_code for r in load.rejects}
     load.cases = {c: v for c, v in load.cases.items() if c not in refused}
     p.take_over()

@@ -140,6 +140,8 @@ static void catches_up(void **state)
 		journal_release(r->j, r->last_pos);
 	}
 	assert_int_equal(journal_frame(r->j, &f.at, &frame, &r->e), ST_NOT_FOUND);
+	f.at = (struct journal_cursor){ 0 };
+	assert_int_equal(journal_frame(r->j, &f.at, &frame, &r->e), ST_NOT_FOUND);
 	journal_close(f.j);
 }
 
