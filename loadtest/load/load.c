@@ -298,12 +298,25 @@ static void set_up(struct load *x)
 				   .stop = s->stop, .start = s->start_again,
 				   .away_s = (double)s->away_s, .next_kill_us = INT64_MAX,
 				   .next_stop_us = INT64_MAX, .next_start_us = INT64_MAX };
-	if (s->process != NULL)
-		process_watch_root(&x->watch, s->process_pid, s->process_name, false);
 	process_watch_root(&x->watch, getpid(), GENERATOR, true);
 	if (s->run == 0)
 		s->run = (uint64_t)time(NULL) % (STENCIL_RUN_MAX - 1) + 1;
 	x->to_terminal = !s->quiet && isatty(STDERR_FILENO);
+}
+
+/* The process that the command line names, by its pid or by a file that holds it. */
+static enum status watch_more(struct load *x, struct error *e)
+{
+	const struct settings *s = &x->set;
+	bool good = true;
+
+	if (s->process == NULL)
+		return ST_OK;
+	if (s->process_at[strspn(s->process_at, "0123456789")] == '\0')
+		good = process_watch_root(&x->watch, atoi(s->process_at), s->process_name, false);
+	else
+		good = process_watch_file(&x->watch, s->process_at, s->process_name);
+	return good ? ST_OK : error_set(e, ST_INVALID, "--process %s: no pid there", s->process);
 }
 
 /* Roots for the proof: those named, or those of an engine whose folder is here. */
@@ -339,7 +352,9 @@ int main(int argc, char **argv)
 	signal(SIGTERM, on_signal);
 	signal(SIGPIPE, SIG_IGN);
 	set_up(&x);
-	st = settings_apply(&x.set, &x.w, &e);
+	st = watch_more(&x, &e);
+	if (st == ST_OK)
+		st = settings_apply(&x.set, &x.w, &e);
 	if (st == ST_OK)
 		st = begin(&x, &e);
 	if (st == ST_OK)

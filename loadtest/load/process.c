@@ -121,6 +121,27 @@ bool process_watch_root(struct process_watch *w, pid_t pid, const char *name, bo
 	return w->marks != NULL;
 }
 
+static pid_t pid_of(const char *file)
+{
+	char line[32] = "";
+	FILE *f = fopen(file, "re");
+	bool read = f != NULL && fgets(line, sizeof(line), f) != NULL;
+
+	if (f != NULL)
+		fclose(f);
+	return read ? (pid_t)atoi(line) : 0;
+}
+
+bool process_watch_file(struct process_watch *w, const char *file, const char *name)
+{
+	pid_t pid = pid_of(file);
+
+	if (pid <= 0 || !process_watch_root(w, pid, name, false))
+		return false;
+	w->roots[w->roots_n - 1].file = file;
+	return true;
+}
+
 void process_new_root(struct process_watch *w, pid_t was, pid_t is)
 {
 	for (uint32_t i = 0; i < w->roots_n; i++)
@@ -154,9 +175,15 @@ void process_look(struct process_watch *w, double at_s, bool memory)
 		return;
 	for (uint32_t i = 0; i < w->known_n; i++)
 		w->known[i].alive = false;
-	for (uint32_t i = 0; i < w->roots_n; i++)
-		look_below(w, w->roots[i].pid, w->roots[i].name[0] != '\0' ? w->roots[i].name :
-			   NULL, w->roots[i].alone, memory);
+	for (uint32_t i = 0; i < w->roots_n; i++) {
+		struct process_root *r = &w->roots[i];
+
+		if (r->file != NULL)
+			r->pid = pid_of(r->file);
+		if (r->pid > 0)
+			look_below(w, r->pid, r->name[0] != '\0' ? r->name : NULL, r->alone,
+				   memory);
+	}
 	for (uint32_t i = 0; i < w->rows_n; i++)
 		w->rows[i].cpu_s = 0, w->rows[i].pss_kb = 0, w->rows[i].written = 0;
 	for (uint32_t i = 0; i < w->known_n; i++) {

@@ -43,8 +43,8 @@ struct process_known {
 	uint64_t written_before;
 };
 
-/* name "": each by its own */
-struct process_root { pid_t pid; char name[32]; bool alone; };
+/* name "": each by its own. file: its first line is the pid, as it is now; NULL: it stays. */
+struct process_root { pid_t pid; char name[32]; bool alone; const char *file; };
 
 struct process_watch {
 	struct process_row rows[PROCESS_ROWS_MAX];
@@ -63,6 +63,8 @@ struct process_watch {
  * it starts is not looked at.
  */
 bool process_watch_root(struct process_watch *w, pid_t pid, const char *name, bool alone);
+/* The same, by a pid file, which may name another process after a restart. file stays yours. */
+bool process_watch_file(struct process_watch *w, const char *file, const char *name);
 /* A root that came again under another pid. */
 void process_new_root(struct process_watch *w, pid_t was, pid_t is);
 /* memory: look at PSS too, which costs the kernel a walk. */

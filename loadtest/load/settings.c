@@ -20,7 +20,7 @@ static const char usage[] =
 	"  --algorithm rsa2048|rsa3072|p256   of the keys that --start makes (rsa2048)\n"
 	"  --trien FILE, --schemas DIR   the program and its schemas, for --start\n"
 	"  --engine-pid PID    the supervisor of an engine that runs: its CPU, memory, kills\n"
-	"  --process NAME=PID  one more process to watch with all below it: the database\n"
+	"  --process NAME=PID|PIDFILE   one more to watch, with all below it: the database\n"
 	"  --cases N, --compress X, --connections N, --seconds S   instead of the file's\n"
 	"  --seed S            other cases and other times (1)\n"
 	"  --run N             part of every case code; default: from the clock\n"
@@ -81,8 +81,8 @@ static bool take_process(struct settings *s)
 		return false;
 	snprintf(s->process_name, sizeof(s->process_name), "%.*s", (int)(equals - s->process),
 		 s->process);
-	s->process_pid = atoi(equals + 1);
-	return s->process_pid > 0;
+	s->process_at = equals + 1;
+	return *s->process_at != '\0';
 }
 
 static void keep_command(struct settings *s, int argc, char **argv)
@@ -159,7 +159,7 @@ int settings_read(struct settings *s, int argc, char **argv)
 	if (s->trien == NULL)
 		s->trien = own_trien();
 	if (!take_process(s))
-		return options_wrong(usage, "--process NAME=PID");
+		return options_wrong(usage, "--process NAME=PID or NAME=FILE");
 	if (strcmp(s->door, "unix") != 0 && strcmp(s->door, "clear") != 0 &&
 	    strcmp(s->door, "mtls") != 0)
 		return options_wrong(usage, "--door: unix, clear or mtls");

@@ -16,9 +16,9 @@ struct settings {
 	const char *json, *html, *hgrm, *svg;	/* files to be written; NULL: not */
 	const char *trust, *door, *trien, *schemas, *algorithm;
 	const char *cases, *compress, *seconds, *share;	/* NULL: as the workload says */
-	const char *process;		/* "NAME=PID"; NULL: none */
+	const char *process;		/* "NAME=PID" or "NAME=FILE"; NULL: none */
 	char process_name[32];
-	pid_t process_pid;
+	const char *process_at;		/* what stands behind it */
 	const char *stop, *start_again;	/* of the database */
 	uint64_t connections, seed, run, engine_pid, kills, drain_s, away_s;
 	bool start, chaos, quiet;

@@ -100,6 +100,6 @@ def test_a_merger_replaces_every_result_over_mtls(tmp_path):
 
 def test_wrong_words(tmp_path):
     for args in (["--door", "window"], ["--cases", "none"], ["--chaos"], ["--chaos-database", "x"],
-                 ["--process", "7"]):
+                 ["--process", "7"], ["--process", "database=/no/pid/file"]):
         load(tmp_path, *args, code=2)
     load(tmp_path, workload="nowhere", code=2)
