@@ -18,8 +18,10 @@
 #define PAUSE_MS_MAX 1000
 
 static const char session[] = "-c statement_timeout=" ACT_STATEMENT_MS;
+/* Planned once: with years of months, planning costs more than the answer. */
 static const char session_reads[] = "-c statement_timeout=" READ_STATEMENT_MS
-				    " -c default_transaction_read_only=on";
+				    " -c default_transaction_read_only=on"
+				    " -c plan_cache_mode=force_generic_plan -c jit=off";
 
 void pg_asking_init(struct pg_asking *a, const struct pg_servers *servers, uint8_t server,
 		    enum pg_use use)

@@ -87,20 +87,29 @@ static bool place_of(struct place *p, int64_t lane, int64_t sequence)
 	return lane >= 0 && lane < LANES;
 }
 
+/* Keys are those of results that may be replaced: by none that is older than they are. */
 static void array_of(struct pg_question *q, struct writer *w, enum pg_statement which,
 		     const struct place *of, uint32_t n, uint8_t lane)
 {
 	bool keys = which == PG_REPLACED;
+	uint64_t after = UINT64_MAX;
 	struct pg_array a = pg_array(w, keys ? PG_BYTEA : PG_INT8);
 
-	for (uint32_t i = 0; i < n; i++)
-		if (of[i].lane == lane && keys)
+	for (uint32_t i = 0; i < n; i++) {
+		if (of[i].lane != lane)
+			continue;
+		if (keys)
 			pg_array_bytes(&a, slice_of(of[i].key, sizeof(of[i].key)));
-		else if (of[i].lane == lane)
+		else
 			pg_array_int8(&a, (int64_t)of[i].sequence);
+		if (of[i].sequence < after)
+			after = of[i].sequence;
+	}
 	pg_question(q, which);
 	pg_int2(q, lane);
 	pg_bytes(q, pg_array_end(&a));
+	if (keys)
+		pg_int8(q, (int64_t)after);
 }
 
 static uint64_t lanes_named(const struct place *of, uint32_t n)
@@ -282,16 +291,17 @@ static enum status locate(struct store_reader *r, const uint8_t key[16], uint32_
 static enum status replaced_by(struct store_reader *r)
 {
 	struct stored_result old = r->result;
-	PGresult *answer = NULL;
-	struct place by;
-	uint8_t key[16];
+	struct place at = { .sequence = old.view.sequence }, by;
+	PGresult *found[LANES];
 	enum status st;
 
-	locator_replaced(key, old.view.result_id);
-	st = locate(r, key, 1, &answer);
-	if (st == ST_OK && PQntuples(answer) == 0)
+	locator_replaced(at.key, old.view.result_id);
+	at.lane = lane_of_key(at.key);
+	st = lanes_ask(r, PG_REPLACED, &at, 1, found);
+	if (st == ST_OK && PQntuples(found[at.lane]) == 0)
 		return ST_OK;
-	if (st == ST_OK && !place_of(&by, pg_number(answer, 0, 1), pg_number(answer, 0, 0)))
+	if (st == ST_OK && !place_of(&by, pg_number(found[at.lane], 0, 2),
+				     pg_number(found[at.lane], 0, 1)))
 		st = ST_CORRUPT;
 	if (st == ST_OK)
 		st = known(r, by.lane, by.sequence);
@@ -417,6 +427,7 @@ static enum status lists_replaced(struct store_reader *r, struct holding_view *r
 	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
 		locator_replaced(old[i].key, rows[i].result.result_id);
 		old[i].lane = lane_of_key(old[i].key);
+		old[i].sequence = rows[i].result.sequence;
 	}
 	if (st == ST_OK && n > 0)
 		st = lanes_ask(r, PG_REPLACED, old, n, found);

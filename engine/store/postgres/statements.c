@@ -37,7 +37,7 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		" ORDER BY sequence DESC LIMIT $3::int8", PG_READS, true },
 	[PG_REPLACED] = { "replaced",
 		"SELECT key, sequence, result_lane FROM locator"
-		" WHERE lane = $1::int2 AND key = ANY($2::bytea[])"
+		" WHERE lane = $1::int2 AND key = ANY($2::bytea[]) AND sequence > $3::int8"
 		" ORDER BY sequence DESC", PG_READS, true },
 	[PG_NUMBER] = { "number",
 		"SELECT sequence, result_lane, state FROM number_register"

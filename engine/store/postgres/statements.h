@@ -21,7 +21,7 @@ enum pg_statement {
 	PG_HOLDINGS,		/* lane, holder, before, max: sequence, result's lane, role,
 				 * visibility, from, to; newest first */
 	PG_LOCATE,		/* lane, key, max: sequence, result's lane; newest first */
-	PG_REPLACED,		/* lane, keys: key, sequence, result's lane; newest first */
+	PG_REPLACED,		/* lane, keys, after: key, sequence, result's lane; newest first */
 	PG_NUMBER,		/* lane, unit, register, year, number: sequence, result's lane,
 				 * state */
 	PG_LAYER,		/* hash: bytes */
