@@ -289,6 +289,11 @@ static void away(struct pg_driver *d, uint8_t server, const char *why, const cha
 	up_set(d);
 }
 
+static bool idle(const struct server *s)
+{
+	return s->first == NULL && s->out == 0;
+}
+
 static void back(struct pg_driver *d, uint8_t server)
 {
 	if (d->servers[server].away)
@@ -321,23 +326,26 @@ static void on_lost(void *ctx, struct pg_conn *c, const char *why)
 static void on_up(void *ctx, struct pg_conn *c)
 {
 	struct pg_driver *d = ctx;
-	struct server *s = &d->servers[c->server];
 
 	/* Nothing to try it with. */
-	if (s->first == NULL && s->out == 0)
+	if (idle(&d->servers[c->server]))
 		back(d, c->server);
 }
 
 static void on_answered(void *ctx, struct pg_conn *c, struct pg_part *part)
 {
 	struct pg_driver *d = ctx;
+	struct server *s = &d->servers[c->server];
 	char why[16];
 
-	d->servers[c->server].out--;
+	s->out--;
 	if (part->sqlstate[0] == '\0') {
-		if (part->kind == PART_BEFORE || part->kind == PART_ROWS)
-			back(d, c->server);
+		bool rows = part->kind == PART_ROWS;
+
 		part_stored(d, part);
+		/* Numbers may go in where results do not. */
+		if (rows || idle(s))
+			back(d, c->server);
 		return;
 	}
 	if (part->failure == PG_PARTITION && part->work != NULL && !part->months_made) {
