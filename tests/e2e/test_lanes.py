@@ -42,6 +42,9 @@ def work(engine):
         holder=m["case"].Holder(id_kind=1, number="001099900002", name="Ba", role=3)), timeout=20)
     for i in ids[:5]:
         assert len(engine.download(stubs, i)[0]) == got[i].file_size
+    name = issuance.CaseName(unit=cases[1].results[0].unit, code=cases[1].code)
+    assert [c.result_id for c in stubs.issuance.WatchResults(
+        issuance.WatchResultsRequest(cases=[name]), timeout=20)] == [ids[1]]
     for number in ("001099000000", "001099900001", "001099900002"):
         page = stubs.repository.ListResults(repository.ListResultsRequest(
             id_kind=1, number=number, page_size=50), timeout=20)
