@@ -1,5 +1,6 @@
 """The load test: it proves what it claims, through kills, and sees what is wrong."""
 import json
+import os
 import re
 import subprocess
 import threading
@@ -8,6 +9,8 @@ import harness
 from sample import case, send
 
 LOAD = harness.BUILD / "loadtest" / "trien-load"
+# Cases, seconds, kills: short, and in the soak.
+CASES, SECONDS, KILLS = (40000, 100, 20) if os.environ.get("TRIEN_FULL") else (1200, 8, 2)
 SMALL_JOURNAL = ("--", "--journal-slots", "6", "--journal-segment-mb", "4")
 CALLS = ("calls.batch.cases", "calls.stream.cases", "calls.case.cases", "lists", "downloads")
 
@@ -16,7 +19,8 @@ def load(folder, *args, workload="small", code=0):
     """Runs it; returns what it printed and its JSON."""
     report = folder / "report.json"
     done = subprocess.run([str(LOAD), workload, "--json", str(report), "--quiet", *map(str, args)],
-                          capture_output=True, text=True, cwd=harness.ROOT, timeout=150)
+                          capture_output=True, text=True, cwd=harness.ROOT,
+                          timeout=100 + 10 * SECONDS)
     assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout, json.loads(report.read_text()) if report.exists() else {}
 
@@ -29,14 +33,15 @@ def left(folder):
 
 def test_kills_and_an_outage_and_the_proof_holds(tmp_path):
     html, hgrm, svg = tmp_path / "r.html", tmp_path / "r", tmp_path / "t.svg"
-    said, r = load(tmp_path, "--start", "--data", tmp_path / "data", "--cases", 1200,
-                   "--seconds", 8, "--chaos", "--kills", 2, "--chaos-database",
+    said, r = load(tmp_path, "--start", "--data", tmp_path / "data", "--cases", CASES,
+                   "--seconds", SECONDS, "--chaos", "--kills", KILLS, "--chaos-database",
                    f"date +%s%N >{tmp_path}/away", f"date +%s%N >{tmp_path}/back", "--away", 1,
                    "--verify", 0.1, "--html", html, "--hgrm", hgrm, "--svg", svg, *SMALL_JOURNAL)
     assert "it holds: loss = duplicates = gaps = 0" in said
-    assert r["good"] == 1 and 1 <= r["chaos.kills"] <= 2 and r["chaos.database_outages"] == 1
-    assert r["proof.cases"] == r["cases"] == 1200
-    assert r["proof.stored"] == r["proof.results"] == r["results"] >= 1200
+    assert r["good"] == 1 and r["chaos.database_outages"] == 1
+    assert KILLS / 2 <= r["chaos.kills"] <= KILLS
+    assert r["proof.cases"] == r["cases"] == CASES
+    assert r["proof.stored"] == r["proof.results"] == r["results"] >= CASES
     assert r["proof.numbers"] == r["proof.results"]
     assert [r[f"proof.{x}"] for x in ("lost", "duplicates", "gaps", "differences", "undecided",
                                       "rejected", "list_wrong", "files_bad",
@@ -63,7 +68,7 @@ def check_files(page, hgrm, svg, r):
     assert svg.startswith("<svg") and svg.count("<polyline") == 3
     corrected = hgrm.with_suffix(".corrected.hgrm").read_text()
     rows = re.findall(r"^ +([\d.]+) ([01]\.\d+) +(\d+)", corrected, re.M)
-    assert int(rows[-1][2]) == r["receipt.n"] == 1200
+    assert int(rows[-1][2]) == r["receipt.n"] == CASES
     assert abs(float(rows[-1][0]) - r["receipt.max_ms"]) < 0.01
     assert "#[Max     =" in hgrm.with_suffix(".raw.hgrm").read_text()
 
