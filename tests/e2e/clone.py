@@ -18,8 +18,10 @@ def clone(folder):
     to = folder / "trien"
     shutil.copytree(harness.ROOT, to, ignore=made)
     (to / "build").mkdir()
-    (to / "build" / "engine").symlink_to(harness.BUILD / "engine")
-    (to / "build" / "build.ninja").write_text("build trien: phony\nbuild all: phony\n")
+    for part in ("engine", "loadtest"):
+        (to / "build" / part).symlink_to(harness.BUILD / part)
+    (to / "build" / "build.ninja").write_text(
+        "".join(f"build {target}: phony\n" for target in ("trien", "trien-load", "all")))
     return to
 
 
