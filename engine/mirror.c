@@ -155,9 +155,12 @@ static bool message(struct mirror_process *m, uint8_t type, struct slice payload
 		hello(m, payload);
 		return true;
 	}
-	if (type == MESSAGE_FRAME && m->greeted)
+	/* What was still on its way when it was refused. */
+	if (!m->greeted)
+		return true;
+	if (type == MESSAGE_FRAME)
 		st = follow_accept(m->follow, payload, &e);
-	else if (type == MESSAGE_FILE && m->greeted)
+	else if (type == MESSAGE_FILE)
 		st = file_take(m, payload, &e);
 	if (st == ST_FULL)
 		return false;
@@ -170,14 +173,10 @@ static bool message(struct mirror_process *m, uint8_t type, struct slice payload
 	return true;
 }
 
-static void channel_run(struct mirror_process *m)
+static void messages_run(struct mirror_process *m)
 {
-	struct error e = { 0 };
-	struct journal_cursor tail;
 	struct slice payload;
-	uint8_t type, bytes[8];
-	struct writer w = writer_of(bytes, sizeof(bytes));
-	enum status st;
+	uint8_t type;
 
 	while (m->channel != NULL && channel_first(m->channel, &type, &payload)) {
 		if (!message(m, type, payload))
@@ -185,6 +184,16 @@ static void channel_run(struct mirror_process *m)
 		if (m->channel != NULL)
 			channel_taken(m->channel);
 	}
+}
+
+static void channel_run(struct mirror_process *m)
+{
+	struct error e = { 0 };
+	struct journal_cursor tail;
+	uint8_t bytes[8];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	enum status st;
+
 	if (m->channel != NULL && m->greeted) {
 		follow_tail(m->follow, &tail);
 		write_u64(&w, tail.position);
@@ -311,9 +320,11 @@ static enum status run(struct mirror_process *m, struct error *e)
 		if (st != ST_OK)
 			break;
 		accept_run(m);
-		channel_run(m);
+		messages_run(m);
 		if (m->follow != NULL)
 			st = follow_turn(m->follow, e);
+		if (st == ST_OK)
+			channel_run(m);
 		if (st == ST_OK)
 			io_run(m->io, TICK_MS);
 	}

@@ -15,13 +15,15 @@
 #include "spine/role.h"
 #include "supervisor.h"
 
-#define LOCK_TRIES 100		/* × 100 ms: a mirror process lets go of its folder */
+#define LOCK_TRIES 10		/* × 100 ms: what was just killed */
+#define LOCK_TRIES_MIRROR 100	/* its process has to let go */
 
-static enum status lock_wait(const char *data, const char *journal, int *lock, struct error *e)
+static enum status lock_wait(const char *data, const char *journal, int tries, int *lock,
+			     struct error *e)
 {
 	enum status st = ST_EXISTS;
 
-	for (int i = 0; i < LOCK_TRIES && st == ST_EXISTS; i++) {
+	for (int i = 0; i < tries && st == ST_EXISTS; i++) {
 		st = journal_lock(journal, lock, e);
 		if (st == ST_EXISTS)
 			usleep(100 * 1000);
@@ -90,7 +92,8 @@ static enum status take_over(const struct config *c, uint32_t *epoch, uint64_t *
 	if (st == ST_OK && role == ROLE_MIRROR)
 		st = role_write(c->data, ROLE_PRIMARY, ROLE_UNFINISHED, e);
 	if (st == ST_OK)
-		st = lock_wait(c->data, journal, &lock, e);
+		st = lock_wait(c->data, journal, role == ROLE_ENGINE ? LOCK_TRIES :
+			       LOCK_TRIES_MIRROR, &lock, e);
 	if (st != ST_OK)
 		return st;
 	if (role == ROLE_MIRROR || *epoch == ROLE_UNFINISHED)

@@ -111,10 +111,17 @@ enum status follow_accept(struct follow *f, struct slice frame, struct error *e)
 	uint32_t at = 0;
 	enum status st = journal_accept(f->spine->journal, frame, &v, e);
 
+	if (st != ST_OK)
+		return st;
 	while (st == ST_OK && frame_next(&v, &at, &r))
 		if (r.type != 0)
 			st = replay_record(&f->replay, r.position, r.type, r.payload, e);
-	return st;
+	/* It is in the journal already, and must not be acknowledged without being applied. */
+	if (st != ST_OK)
+		spine_fail(f->spine, "the frame at %llu cannot be applied: %s",
+			   (unsigned long long)v.position,
+			   e->text[0] != '\0' ? e->text : status_name(st));
+	return ST_OK;
 }
 
 /* What was too much for memory is read again before the janitor gets it. */

@@ -30,7 +30,10 @@ uint32_t follow_epoch(const struct follow *f);
 
 /* Durable up to here; that is where the engine goes on, and what it is told. */
 void follow_tail(const struct follow *f, struct journal_cursor *at);
-/* The next frame. ST_FULL: after the next turn; else as journal_accept(), and as a replay's. */
+/*
+ * The next frame. ST_FULL: after the next turn; else as journal_accept(). What cannot be applied
+ * fails the next turn.
+ */
 enum status follow_accept(struct follow *f, struct slice frame, struct error *e) must_use;
 /* Writes, keeps, frees. Not ST_OK: something durable failed; nothing more is acknowledged. */
 enum status follow_turn(struct follow *f, struct error *e) must_use;

@@ -464,7 +464,7 @@ static enum status open_mirror(struct spine *s, struct error *e)
 
 enum status mirror_meet(struct spine *s, struct error *e)
 {
-	uint64_t patience = s->config->mirror_timeout_ms, begun = io_boot_ns();
+	uint64_t patience = s->config->mirror_timeout_ms, begun = io_boot_ns(), acked = 0;
 	enum status st;
 
 	if (s->config->mirror[0] == '\0')
@@ -481,6 +481,10 @@ enum status mirror_meet(struct spine *s, struct error *e)
 	       io_boot_ns() - begun < patience * 1000000) {
 		mirror_run(s);
 		io_run(s->io, 20);
+		/* As long as it gets on it is waited for. */
+		if (s->mirror->acked != acked)
+			begun = io_boot_ns();
+		acked = s->mirror->acked;
 	}
 	if (s->mirror->failure.status != ST_OK) {
 		*e = s->mirror->failure;

@@ -88,6 +88,8 @@ class Load:
         for t in self.threads:
             t.join(60)
             assert not t.is_alive()
+        # A killed engine may still say so; what it refused is sent again like all others.
+        self.rejects = [r for r in self.rejects if r.reason != "STOPPING"]
 
 
 def same(a, b):
