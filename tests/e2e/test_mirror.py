@@ -26,7 +26,7 @@ class Mirror:
         self.port, self.process = port, None
         folder.mkdir(parents=True, exist_ok=True)
 
-    def start(self):
+    def start(self, tries=20):
         mark = self.log_path.stat().st_size if self.log_path.exists() else 0
         words = [str(harness.TRIEN), "mirror", "--data", str(self.data), "--listen",
                  f"127.0.0.1:{self.port}"]
@@ -37,10 +37,17 @@ class Mirror:
                                         start_new_session=True)
 
         def port():
-            assert self.process.poll() is None, self.log()
             text = self.log()[mark:]
+            # Somebody's outgoing connection may have the number just now.
+            if self.process.poll() == 75 and "already in use" in text and tries > 0:
+                return -1
+            assert self.process.poll() is None, self.log()
             return "ready" in text and int(re.findall(r"\(port (\d+)\)", text)[-1])
-        self.port = harness.wait_for(port, 20)
+        got = harness.wait_for(port, 20)
+        if got < 0:
+            time.sleep(0.5)
+            return self.start(tries - 1)
+        self.port = got
         return self
 
     def log(self):
