@@ -121,7 +121,7 @@ static enum status result_check(struct check *c, const struct frame_record *rec)
 		found(c, "store: case of the result at %llu does not match its digest", at(rec));
 	for (uint8_t i = 0; i < r->view.signatures_n; i++)
 		evidence_check(c, &r->view.signatures[i], rec);
-	st = reader_file(&c->reader, &c->file);
+	st = reader_file(&c->reader, &c->file.p, &c->file.n);
 	if (st == ST_NOMEM || st == ST_IO)
 		return st;
 	if (st != ST_OK)

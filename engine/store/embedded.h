@@ -12,6 +12,7 @@
 #define TRIEN_STORE_EMBEDDED_H
 
 #include "store/batchwriter.h"
+#include "store/opened.h"
 #include "store/rows.h"
 #include "store/storelog.h"
 
@@ -32,9 +33,6 @@ struct embedded {
 };
 
 /* What a reading thread has. */
-struct opened { uint64_t sequence, used; uint8_t *bytes; size_t n, room; };
-#define READER_FILES 4			/* downloads at once on one thread without checking again */
-
 struct store_reader {
 	struct embedded *home;
 	struct index_reader *index;
@@ -48,8 +46,7 @@ struct store_reader {
 	struct row_hit *hits;
 	uint32_t hits_n;
 	struct sha256 *hash;
-	struct opened files[READER_FILES];
-	uint64_t uses;
+	struct opened_files files;
 };
 
 /* embedded.c */
@@ -92,8 +89,8 @@ void embedded_reader_close(struct store_reader *r);
 enum status reader_known(struct store_reader *r, uint8_t lane, uint64_t sequence) must_use;
 /* The same; ST_NOT_FOUND for a voided one. */
 enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequence) must_use;
-/* The whole file of r->result into *out, its digest checked. ST_CORRUPT. */
-enum status reader_file(struct store_reader *r, struct logbuffer *out) must_use;
+/* The whole file of r->result into *bytes, grown as needed; its digest is checked. ST_CORRUPT. */
+enum status reader_file(struct store_reader *r, uint8_t **bytes, size_t *room) must_use;
 enum status embedded_get(struct store_reader *r, uint8_t lane, uint64_t sequence,
 			 struct result_view *out);
 enum status embedded_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,

@@ -39,8 +39,7 @@ void embedded_reader_close(struct store_reader *r)
 {
 	if (r == NULL)
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(r->files); i++)
-		free(r->files[i].bytes);
+	opened_free(&r->files);
 	index_reader_close(r->index);
 	logreader_close(&r->log);
 	sha256_free(r->hash);
@@ -269,97 +268,39 @@ static enum status assemble(struct store_reader *r, uint8_t *to, size_t size)
 	return st == ST_OK && at != size ? ST_CORRUPT : st;
 }
 
-enum status reader_file(struct store_reader *r, struct logbuffer *out)
+enum status reader_file(struct store_reader *r, uint8_t **bytes, size_t *room)
 {
 	const struct result_view *v = &r->result.view;
-	uint8_t digest[SHA256_BYTES];
 	enum status st;
 
 	if (v->file_size > SIZE_MAX / 2)
 		return ST_CORRUPT;
-	if (out->n < v->file_size) {
-		uint8_t *bigger = realloc(out->p, v->file_size);
-
-		if (bigger == NULL)
-			return ST_NOMEM;
-		out->p = bigger;
-		out->n = v->file_size;
-	}
-	st = assemble(r, out->p, v->file_size);
+	if (!opened_room(bytes, room, v->file_size))
+		return ST_NOMEM;
+	st = assemble(r, *bytes, v->file_size);
 	if (st != ST_OK)
 		return st;
-	sha256_start(r->hash);
-	sha256_add(r->hash, out->p, v->file_size);
-	sha256_end(r->hash, digest);
-	return memcmp(digest, v->file_sha256, sizeof(digest)) == 0 ? ST_OK : ST_CORRUPT;
-}
-
-/*
- * A file that was checked whole and is kept, so that its later bytes are those that were
- * checked.
- */
-static struct opened *file_kept(struct store_reader *r, uint64_t sequence)
-{
-	for (size_t i = 0; i < ARRAY_LEN(r->files); i++)
-		if (r->files[i].sequence == sequence && r->files[i].n > 0)
-			return &r->files[i];
-	return NULL;
-}
-
-static struct opened *file_oldest(struct store_reader *r)
-{
-	struct opened *f = &r->files[0];
-
-	for (size_t i = 1; i < ARRAY_LEN(r->files); i++)
-		if (r->files[i].used < f->used)
-			f = &r->files[i];
-	return f;
-}
-
-static enum status file_open(struct store_reader *r, uint64_t sequence, struct opened **out)
-{
-	struct opened *f = file_kept(r, sequence);
-	struct logbuffer buf;
-	enum status st;
-
-	if (f == NULL)
-		f = file_oldest(r);
-	buf = (struct logbuffer){ f->bytes, f->room };
-	f->n = 0;
-	st = reader_file(r, &buf);
-	f->bytes = buf.p;
-	f->room = buf.n;
-	if (st != ST_OK)
-		return st;
-	f->n = (size_t)r->result.view.file_size;
-	f->sequence = sequence;
-	*out = f;
-	return ST_OK;
+	return file_is(v, *bytes, r->hash) ? ST_OK : ST_CORRUPT;
 }
 
 enum status embedded_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
 			  uint8_t *buf, size_t *n)
 {
-	struct opened *f = file_kept(r, sequence);
+	struct opened *f = opened_find(&r->files, sequence);
 	enum status st = ST_OK;
 
 	if (f == NULL || offset == 0) {
 		st = reader_result(r, lane, sequence);
+		if (st != ST_OK)
+			return st;
+		f = opened_place(&r->files, sequence);
+		st = reader_file(r, &f->bytes, &f->room);
 		if (st == ST_OK)
-			st = file_open(r, sequence, &f);
+			opened_keep(f, &r->result.view);
 	}
-	if (st != ST_OK)
-		return st;
-	f->used = ++r->uses;
-	if (offset > f->n)
-		offset = f->n;
-	if (*n > f->n - offset)
-		*n = f->n - offset;
-	memcpy(buf, f->bytes + offset, *n);
-	/* The end was reached: nobody goes on with it. */
-	if (offset + *n == f->n)
-		f->used = 0;
-	return ST_OK;
+	if (st == ST_OK)
+		opened_read(&r->files, f, offset, buf, n);
+	return st;
 }
 
 /* ---- lists ---- */

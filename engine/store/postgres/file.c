@@ -1,6 +1,4 @@
 /* The bytes of a file, put together from the row and the shared layers. */
-#include <stdlib.h>
-
 #include "store/postgres/layers.h"
 #include "store/postgres/reader.h"
 
@@ -75,60 +73,31 @@ static enum status assemble(struct store_reader *r, struct slice layers, struct 
 }
 
 static enum status file_take(struct store_reader *r, struct slice layers, struct slice body,
-			     struct pg_opened *f)
+			     struct opened *f)
 {
 	const struct result_view *v = &r->result.view;
-	uint8_t digest[SHA256_BYTES];
 	enum status st;
 
 	if (v->file_size > SIZE_MAX / 2)
 		return ST_CORRUPT;
-	if (f->room < v->file_size) {
-		uint8_t *bigger = realloc(f->bytes, v->file_size);
-
-		if (bigger == NULL)
-			return ST_NOMEM;
-		f->bytes = bigger;
-		f->room = v->file_size;
-	}
+	if (!opened_room(&f->bytes, &f->room, v->file_size))
+		return ST_NOMEM;
 	st = assemble(r, layers, body, f->bytes, v->file_size);
 	if (st != ST_OK)
 		return st;
-	sha256_start(r->hash);
-	sha256_add(r->hash, f->bytes, v->file_size);
-	sha256_end(r->hash, digest);
-	return memcmp(digest, v->file_sha256, sizeof(digest)) == 0 ? ST_OK : ST_CORRUPT;
-}
-
-static struct pg_opened *file_kept(struct store_reader *r, uint64_t sequence)
-{
-	for (size_t i = 0; i < READER_FILES; i++)
-		if (r->files[i].sequence == sequence && r->files[i].n > 0)
-			return &r->files[i];
-	return NULL;
-}
-
-static struct pg_opened *file_oldest(struct store_reader *r)
-{
-	struct pg_opened *f = &r->files[0];
-
-	for (size_t i = 1; i < READER_FILES; i++)
-		if (r->files[i].used < f->used)
-			f = &r->files[i];
-	return f;
+	if (!file_is(v, f->bytes, r->hash))
+		return ST_CORRUPT;
+	opened_keep(f, v);
+	return ST_OK;
 }
 
 static enum status file_open(struct store_reader *r, uint8_t lane, uint64_t sequence,
-			     struct pg_opened **out)
+			     struct opened *f)
 {
-	struct pg_opened *f = file_kept(r, sequence);
 	struct pg_question *q = &r->questions[0];
 	PGresult *answer = NULL;
 	enum status st;
 
-	if (f == NULL)
-		f = file_oldest(r);
-	f->n = 0;
 	pg_question(q, PG_FILE);
 	pg_int2(q, lane);
 	pg_int8(q, (int64_t)sequence);
@@ -139,37 +108,25 @@ static enum status file_open(struct store_reader *r, uint8_t lane, uint64_t sequ
 		st = reader_row(answer, 0, 0, lane, sequence, &r->result);
 	if (st == ST_OK)
 		st = file_take(r, pg_column(answer, 0, 0), pg_column(answer, 0, 3), f);
-	if (st != ST_OK)
-		return st;
-	f->n = (size_t)r->result.view.file_size;
-	f->sequence = sequence;
-	*out = f;
-	return ST_OK;
+	return st;
 }
 
 enum status pg_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
 		    uint8_t *buf, size_t *n)
 {
-	struct pg_opened *f = file_kept(r, sequence);
+	struct opened *f = opened_find(&r->files, sequence);
 	enum status st = ST_OK;
 
 	reader_begin(r);
-	if (f == NULL || offset == 0)
-		st = file_open(r, lane, sequence, &f);
+	if (f == NULL || offset == 0) {
+		f = opened_place(&r->files, sequence);
+		st = file_open(r, lane, sequence, f);
+	}
 	/* The answer is as large as the file: not kept between calls. */
 	reader_begin(r);
-	if (st != ST_OK)
-		return st;
-	f->used = ++r->uses;
-	if (offset > f->n)
-		offset = f->n;
-	if (*n > f->n - offset)
-		*n = f->n - offset;
-	memcpy(buf, f->bytes + offset, *n);
-	/* The end was reached: nobody goes on with it. */
-	if (offset + *n == f->n)
-		f->used = 0;
-	return ST_OK;
+	if (st == ST_OK)
+		opened_read(&r->files, f, offset, buf, n);
+	return st;
 }
 
 enum status pg_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES], struct slice *out)

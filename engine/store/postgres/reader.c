@@ -36,8 +36,7 @@ void pg_reader_close(struct store_reader *r)
 	reader_begin(r);
 	for (uint8_t i = 0; i < r->home->servers.n; i++)
 		pg_asking_close(&r->servers[i]);
-	for (size_t i = 0; i < READER_FILES; i++)
-		free(r->files[i].bytes);
+	opened_free(&r->files);
 	sha256_free(r->hash);
 	free(r->kept);
 	free(r);

@@ -7,13 +7,9 @@
 #ifndef TRIEN_STORE_POSTGRES_READER_H
 #define TRIEN_STORE_POSTGRES_READER_H
 
+#include "store/opened.h"
 #include "store/postgres/asking.h"
 #include "store/postgres/postgres.h"
-
-#define READER_FILES 4		/* downloads at once on one thread without checking again */
-
-/* A file that was checked whole. */
-struct pg_opened { uint64_t sequence, used; uint8_t *bytes; size_t n, room; };
 
 struct store_reader {
 	struct postgres *home;
@@ -23,8 +19,7 @@ struct store_reader {
 	struct pg_question questions[LANES];
 	struct stored_result result;
 	struct sha256 *hash;
-	struct pg_opened files[READER_FILES];
-	uint64_t uses;
+	struct opened_files files;
 };
 
 /* Asks one server. The answer is kept until the next call of the reader. */
