@@ -6,21 +6,12 @@
 
 #define HEAD_BYTES_MAX 128
 
-/*
- * One chunk is in memory at a time: the next is read when the one before has left, so a slow client
- * costs one chunk and no thread.
- */
 struct download {
 	uint8_t id[16];
 	uint64_t offset, size;
 	uint8_t sha256[SHA256_BYTES];
 	bool begun;
 };
-
-void download_free(struct call *c)
-{
-	free(c->state);
-}
 
 /* False: the call is answered. */
 static bool begin(struct call *c, struct read_thread *r)
@@ -33,15 +24,8 @@ static bool begin(struct call *c, struct read_thread *r)
 
 	if (q == NULL || !reuse_noted(c, r, q->purpose, &q->result_id, 1))
 		return false;
-	st = read_result(c, r, q->result_id, &v);
-	if (st != ST_OK) {
-		read_refuse(c, st);
+	if (!read_stored(c, r, q->result_id, &v))
 		return false;
-	}
-	if (v.state != STATE_STORED) {
-		call_refuse(c, FAULT_RESULT_NOT_STORED, "result_id", "%s", "");
-		return false;
-	}
 	if (q->offset > v.file_size) {
 		call_refuse(c, FAULT_ARGUMENT_INVALID, "offset", "beyond the end of the file");
 		return false;
@@ -125,11 +109,4 @@ void download_work(struct call *c, struct read_thread *r)
 		call_finish(c, NULL);
 	else
 		send_chunk(c, r, d);
-}
-
-void download_sent(struct call *c, bool ok)
-{
-	if (!ok)
-		atomic_store(&c->cancelled, true);
-	call_queue(c);
 }

@@ -26,9 +26,9 @@ const struct method methods[] = {
 	  .work = batch_get_work },
 	{ REPOSITORY "ListResults", READERS, 16, .work = list_work },
 	{ REPOSITORY "DownloadResult", MAY_REUSE | READERS, 16, .work = download_work,
-	  .sent = download_sent, .free = download_free },
-	{ REPOSITORY "DownloadObject", READERS, 4, .work = object_work, .sent = object_sent,
-	  .free = object_free },
+	  .sent = chunk_sent, .free = chunk_free },
+	{ REPOSITORY "DownloadObject", READERS, 4, .work = object_work, .sent = chunk_sent,
+	  .free = chunk_free },
 
 	{ OPERATIONS "OpenRegister", MAY_REGISTRY, 2, .work = register_open_work,
 	  .free = operate_free },

@@ -34,14 +34,14 @@ void watch_free(struct call *c);
 void get_work(struct call *c, struct read_thread *r);
 void batch_get_work(struct call *c, struct read_thread *r);
 void list_work(struct call *c, struct read_thread *r);
+/* Of methods that send bytes in chunks: the next is read when the one before has left, so a slow
+ * client costs one chunk and no thread. c->state is one block of memory. */
+void chunk_sent(struct call *c, bool ok);
+void chunk_free(struct call *c);
 /* download.c */
 void download_work(struct call *c, struct read_thread *r);
-void download_sent(struct call *c, bool ok);
-void download_free(struct call *c);
 /* object.c */
 void object_work(struct call *c, struct read_thread *r);
-void object_sent(struct call *c, bool ok);
-void object_free(struct call *c);
 
 /* operate.c */
 void link_work(struct call *c, struct read_thread *r);

@@ -5,17 +5,11 @@
 
 #define HEAD_BYTES_MAX 32
 
-/* One chunk is in memory at a time, as of a file. */
 struct object {
 	uint8_t sha256[SHA256_BYTES];
 	uint64_t offset;
 	bool begun, ended;
 };
-
-void object_free(struct call *c)
-{
-	free(c->state);
-}
 
 /* A line of the set that ends in this digest. */
 static bool names(struct slice set, const uint8_t sha256[SHA256_BYTES])
@@ -74,15 +68,8 @@ static bool begin(struct call *c, struct read_thread *r)
 		call_refuse(c, FAULT_ARGUMENT_INVALID, "sha256", "32 bytes");
 		return false;
 	}
-	st = read_result(c, r, q->result_id, &v);
-	if (st != ST_OK) {
-		read_refuse(c, st);
+	if (!read_stored(c, r, q->result_id, &v))
 		return false;
-	}
-	if (v.state != STATE_STORED) {
-		call_refuse(c, FAULT_RESULT_NOT_STORED, "result_id", "%s", "");
-		return false;
-	}
 	st = rests_on(c, r, &v, q->sha256.data);
 	if (st != ST_OK) {
 		refuse_object(c, st);
@@ -140,11 +127,4 @@ void object_work(struct call *c, struct read_thread *r)
 		call_finish(c, NULL);
 	else
 		send_chunk(c, r, o);
-}
-
-void object_sent(struct call *c, bool ok)
-{
-	if (!ok)
-		atomic_store(&c->cancelled, true);
-	call_queue(c);
 }

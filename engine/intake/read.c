@@ -67,6 +67,29 @@ void read_refuse(struct call *c, enum status st)
 		call_refuse(c, FAULT_INTERNAL, "", "%s", status_name(st));
 }
 
+bool read_stored(struct call *c, struct read_thread *r, const char *id, struct result_view *out)
+{
+	enum status st = read_result(c, r, id, out);
+
+	if (st != ST_OK)
+		read_refuse(c, st);
+	else if (out->state != STATE_STORED)
+		call_refuse(c, FAULT_RESULT_NOT_STORED, "result_id", "%s", "");
+	return st == ST_OK && out->state == STATE_STORED;
+}
+
+void chunk_sent(struct call *c, bool ok)
+{
+	if (!ok)
+		atomic_store(&c->cancelled, true);
+	call_queue(c);
+}
+
+void chunk_free(struct call *c)
+{
+	free(c->state);
+}
+
 /* Facts, approval and fields are for the agency's own readers, and for the holder's portal. */
 static bool whole_allowed(const struct call *c, const struct result_view *v)
 {

@@ -28,6 +28,8 @@ enum status read_result(struct call *c, struct read_thread *r, const char *id,
 			struct result_view *out);
 /* Answers the call for a status of the store. */
 void read_refuse(struct call *c, enum status st);
+/* Likewise, for one whose bytes are wanted. False: not stored, or not for the caller; answered. */
+bool read_stored(struct call *c, struct read_thread *r, const char *id, struct result_view *out);
 
 /* Page tokens: 16 hex digits of a position, 8 of what the list is of. False: not a token of it. */
 bool page_read(const char *token, uint32_t list, uint64_t *position);
