@@ -80,22 +80,12 @@ static void open_store(struct fixture *f)
 	cfg.postgres = texts;
 	if (store_postgres_open(&f->same.store, &cfg, &e) != ST_OK)
 		fail_msg("%s", e.text);
-	assert_int_equal(f->same.store->ops->reader_open(f->same.store, &f->same.reader, &e),
-			 ST_OK);
-}
-
-static void close_store(struct fixture *f)
-{
-	if (f->same.store == NULL)
-		return;
-	f->same.store->ops->reader_close(f->same.reader);
-	f->same.store->ops->close(f->same.store);
-	f->same.store = NULL;
+	same_opened(&f->same);
 }
 
 static void reopen(struct storesame *same)
 {
-	close_store((struct fixture *)same);
+	same_close(same);
 	open_store((struct fixture *)same);
 }
 
@@ -154,7 +144,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	close_store(f);
+	same_close(&f->same);
 	storecase_close(&f->same.sc);
 	free(f);
 	return 0;
@@ -292,7 +282,7 @@ static void test_readers_have_a_user_of_their_own(void **state)
 	struct result_view v;
 
 	same_put(&f->same, 0, 1);
-	close_store(f);
+	same_close(&f->same);
 	sql(0, "DROP ROLE IF EXISTS reader1; CREATE ROLE reader1 LOGIN IN ROLE trien_reader");
 	f->reader = "reader1";
 	open_store(f);

@@ -31,17 +31,7 @@ static void open_store(struct fixture *f)
 
 	if (store_embedded_open(&f->same.store, &cfg, &e) != ST_OK)
 		fail_msg("%s", e.text);
-	assert_int_equal(f->same.store->ops->reader_open(f->same.store, &f->same.reader, &e),
-			 ST_OK);
-}
-
-static void close_store(struct fixture *f)
-{
-	if (f->same.store == NULL)
-		return;
-	f->same.store->ops->reader_close(f->same.reader);
-	f->same.store->ops->close(f->same.store);
-	f->same.store = NULL;
+	same_opened(&f->same);
 }
 
 /* As its index counts them. */
@@ -76,7 +66,7 @@ static void reopen(struct storesame *same)
 	struct error e = { 0 };
 	uint64_t results;
 
-	close_store(f);
+	same_close(&f->same);
 	if (store_embedded_check(f->dir, say, NULL, &results, &e) != ST_OK)
 		fail_msg("%s", e.text);
 	if (f->opened++ % 2 == 1)
@@ -104,7 +94,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	close_store(f);
+	same_close(&f->same);
 	storecase_close(&f->same.sc);
 	tmpdir_remove(&f->tmp);
 	free(f);
@@ -129,7 +119,7 @@ static void test_many(void **state)
 						    2026, 1000, &lane, &sequence), ST_OK);
 	assert_int_equal(sequence, storecase_sequence(999 * 3 + 2));
 	assert_int_equal(lane, storecase_lane(999 * 3 + 2));
-	close_store(f);
+	same_close(&f->same);
 	assert_int_equal(store_embedded_check(f->dir, NULL, NULL, &results, &e), ST_OK);
 	assert_int_equal(results, 6400);
 	open_store(f);
@@ -155,7 +145,7 @@ static void test_fsck_misses_evidence(void **state)
 	same_proof(&p, "a list");
 	p.v.members_n = 0;
 	same_put_with(&f->same, 0, &p);
-	close_store(f);
+	same_close(&f->same);
 	assert_int_equal(store_embedded_check(f->dir, take_line, &lines, &results, &e),
 			 ST_CORRUPT);
 	assert_int_equal(lines, 1);
@@ -220,7 +210,7 @@ static void test_counters_fold_whole_or_not(void **state)
 	/* Three watermarks, so that there is something to fold. */
 	for (uint32_t k = 0; k < 30; k += 10) {
 		same_put(&f->same, k, 10);
-		close_store(f);
+		same_close(&f->same);
 		if (k < 20)
 			open_store(f);
 	}
@@ -239,18 +229,18 @@ static void test_witness_remembers(void **state)
 	struct fixture *f = *state;
 
 	same_put(&f->same, 0, 6);
-	close_store(f);
+	same_close(&f->same);
 	assert_int_equal(shell("cp -r %s %s.old", f->dir, f->dir), 0);
 	open_store(f);
 	same_put(&f->same, 6, 60);
 	assert_int_equal(same_highest(&f->same), 22);
-	close_store(f);
+	same_close(&f->same);
 	assert_int_equal(shell("rm -r %s && mv %s.old %s", f->dir, f->dir, f->dir), 0);
 	open_store(f);
 	assert_int_equal(same_highest(&f->same), 22);
 	same_check_all(&f->same, 0, 6);
 	/* Without a witness the store knows what it holds. */
-	close_store(f);
+	same_close(&f->same);
 	assert_int_equal(remove(f->witness), 0);
 	open_store(f);
 	assert_int_equal(same_highest(&f->same), 2);

@@ -10,6 +10,22 @@
 
 #include "storesame.h"
 
+void same_opened(struct storesame *f)
+{
+	struct error e;
+
+	assert_int_equal(f->store->ops->reader_open(f->store, &f->reader, &e), ST_OK);
+}
+
+void same_close(struct storesame *f)
+{
+	if (f->store == NULL)
+		return;
+	f->store->ops->reader_close(f->reader);
+	f->store->ops->close(f->store);
+	f->store = NULL;
+}
+
 enum status same_put_batch(struct storesame *f)
 {
 	return storewait_put(&f->wait, f->store, f->sc.b);

@@ -20,6 +20,10 @@ struct storesame {
 	int (*event_rows)(struct storesame *f);
 };
 
+/* The reader of a store that was just opened. */
+void same_opened(struct storesame *f);
+/* Both; a second time nothing. */
+void same_close(struct storesame *f);
 enum status same_put_batch(struct storesame *f);
 /* Results first … first + n, all of them new. */
 void same_put(struct storesame *f, uint32_t first, uint32_t n);
