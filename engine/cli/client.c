@@ -263,18 +263,7 @@ static void call_free(struct call *call)
 
 static void read_failure(const struct client *c, const struct call *call, struct failure *f)
 {
-	struct slice details = { NULL, 0 };
-	char *message = grpc_slice_to_c_string(call->message);
-
-	for (size_t i = 0; i < call->trailing.count; i++) {
-		const grpc_metadata *m = &call->trailing.metadata[i];
-
-		if (grpc_slice_str_cmp(m->key, "grpc-status-details-bin") == 0)
-			details = slice_of(GRPC_SLICE_START_PTR(m->value),
-					   GRPC_SLICE_LENGTH(m->value));
-	}
-	failure_decode(f, call->code, message, details);
-	gpr_free(message);
+	failure_read(f, call->code, call->message, &call->trailing);
 	if (f->code == GRPC_STATUS_UNAVAILABLE && f->reason[0] == '\0') {
 		snprintf(f->en, sizeof(f->en), "no answer from %s; is the engine running, and may "
 			 "this user or certificate call it?", c->target);

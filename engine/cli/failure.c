@@ -1,6 +1,6 @@
 #include "cli/failure.h"
 
-#include <grpc/status.h>
+#include <grpc/support/alloc.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -83,6 +83,23 @@ void failure_decode(struct failure *f, int code, const char *message, struct sli
 	for (size_t i = 0; i < status->n_details; i++)
 		take_detail(f, status->details[i]);
 	google__rpc__status__free_unpacked(status, NULL);
+}
+
+void failure_read(struct failure *f, int code, grpc_slice message,
+		  const grpc_metadata_array *trailing)
+{
+	struct slice details = { NULL, 0 };
+	char *text = grpc_slice_to_c_string(message);
+
+	for (size_t i = 0; i < trailing->count; i++) {
+		const grpc_metadata *m = &trailing->metadata[i];
+
+		if (grpc_slice_str_cmp(m->key, "grpc-status-details-bin") == 0)
+			details = slice_of(GRPC_SLICE_START_PTR(m->value),
+					   GRPC_SLICE_LENGTH(m->value));
+	}
+	failure_decode(f, code, text, details);
+	gpr_free(text);
 }
 
 bool failure_passing(const struct failure *f)

@@ -5,6 +5,7 @@
 #ifndef TRIEN_CLI_FAILURE_H
 #define TRIEN_CLI_FAILURE_H
 
+#include <grpc/grpc.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +22,9 @@ struct failure {
 
 /* details: an encoded google.rpc.Status; empty or broken ones leave code and message alone. */
 void failure_decode(struct failure *f, int code, const char *message, struct slice details);
+/* The same from what a call ended with; borrowed. */
+void failure_read(struct failure *f, int code, grpc_slice message,
+		  const grpc_metadata_array *trailing);
 
 /* May the same call succeed later? */
 bool failure_passing(const struct failure *f);

@@ -281,22 +281,6 @@ static void give_message(struct rpc_call *c)
 	c->received = NULL;
 }
 
-static void read_failure(const struct rpc_call *c, struct failure *f)
-{
-	struct slice details = { NULL, 0 };
-	char *message = grpc_slice_to_c_string(c->message);
-
-	for (size_t i = 0; i < c->trailing.count; i++) {
-		const grpc_metadata *m = &c->trailing.metadata[i];
-
-		if (grpc_slice_str_cmp(m->key, "grpc-status-details-bin") == 0)
-			details = slice_of(GRPC_SLICE_START_PTR(m->value),
-					   GRPC_SLICE_LENGTH(m->value));
-	}
-	failure_decode(f, c->code, message, details);
-	gpr_free(message);
-}
-
 static void call_free(struct rpc_call *c)
 {
 	while (c->first != NULL) {
@@ -339,7 +323,7 @@ static void complete(struct rpc_call *c, enum part part)
 	if (!c->over || c->open > 0)
 		return;
 	if (c->code != GRPC_STATUS_OK)
-		read_failure(c, &f);
+		failure_read(&f, c->code, c->message, &c->trailing);
 	c->how->ended(c->owner, c->code != GRPC_STATUS_OK ? &f : NULL);
 	call_free(c);
 }
