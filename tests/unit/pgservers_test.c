@@ -36,6 +36,17 @@ static void test_one_holds_all(void **state)
 	assert_int_equal(read_one("hostaddr=192.0.2.1 host=db.example"), ST_OK);
 }
 
+/* Citus plans with the values or not at all. */
+static void test_plans_are_made_once_but_on_citus(void **state)
+{
+	const char *const one = "host=/a";
+
+	assert_int_equal(pg_servers_read(&s, &one, 1, false, "", &e), ST_OK);
+	assert_non_null(strstr(pg_plan_once(&s), "force_generic_plan"));
+	assert_int_equal(pg_servers_read(&s, &one, 1, true, "", &e), ST_OK);
+	assert_null(strstr(pg_plan_once(&s), "plan"));
+}
+
 static void test_lanes_are_spread(void **state)
 {
 	const char *const two[] = { "lanes=0-15,32,40-63 host=/a", "lanes=16-31,33-39 host=/b" };
@@ -122,6 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_holds_all),
+		cmocka_unit_test(test_plans_are_made_once_but_on_citus),
 		cmocka_unit_test(test_lanes_are_spread),
 		cmocka_unit_test(test_each_lane_once),
 		cmocka_unit_test(test_refused),

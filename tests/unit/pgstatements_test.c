@@ -132,6 +132,79 @@ static void test_conflicts_are_named(void **state)
 	}
 }
 
+/* Statements of a part whose transaction stays within a lane, and what is sent one by one. */
+static uint32_t sent_on_citus(const char *names[STATEMENTS], const char *texts[STATEMENTS])
+{
+	static const enum pg_part_kind kinds[] = { PART_BEFORE, PART_ROWS, PART_NUMBERS_THERE,
+						   PART_RESULTS_THERE };
+	static struct pg_work work;
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		for (int16_t lane = PG_LANE_ANY; lane <= 0; lane++) {
+			struct pg_part part = { .work = &work, .kind = kinds[i], .lane = lane };
+			enum pg_write all[4];
+			uint32_t count = pg_writes_of(&part, true, all);
+
+			for (uint32_t k = 0; k < count && (lane == 0 || i == 0); k++) {
+				names[n] = pg_write_text(all[k])->name;
+				texts[n++] = pg_write_text(all[k])->sql;
+			}
+		}
+	for (uint32_t i = 0; i < PG_STATEMENTS; i++) {
+		names[n] = pg_statements[i].name;
+		texts[n++] = pg_statements[i].sql;
+	}
+	return n;
+}
+
+/*
+ * What Citus can see to be of one shard: rows that are given, or a lane that is a value. No row
+ * goes from one distributed table into another one.
+ */
+static void test_on_citus_a_statement_is_of_one_shard(void **state)
+{
+	const char *names[STATEMENTS], *texts[STATEMENTS];
+	uint32_t n = sent_on_citus(names, texts);
+
+	assert_true(n > PG_STATEMENTS);
+	for (uint32_t i = 0; i < n; i++) {
+		const char *sql = texts[i];
+		uint32_t with = tables(sql, laned, ARRAY_LEN(laned));
+		uint32_t into = count(sql, "INSERT INTO");
+		bool given = count(sql, "FROM unnest($") == 1 || count(sql, "VALUES ($1") == 1;
+
+		if (into > 0 ? into != 1 || !given || with > 1 || count(sql, "JOIN") > 0 :
+			       with != count(sql, "lane = $1"))
+			fail_msg("%s: %s", names[i], sql);
+	}
+}
+
+/*
+ * What it says of INSERT … SELECT … ON CONFLICT is how many rows were sent. Nobody may rely on
+ * that: rows that go in are returned, or their number is not asked for.
+ */
+static void test_on_citus_rows_that_went_in_are_returned(void **state)
+{
+	static const char *const unasked[] = { "layers", "lane_counters", "holdings", "locators",
+					       "events_add" };
+	const char *names[STATEMENTS], *texts[STATEMENTS];
+	uint32_t n = sent_on_citus(names, texts), returned = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		bool asked = count(texts[i], "FROM unnest") == 1 &&
+			     count(texts[i], "ON CONFLICT") == 1;
+
+		for (size_t k = 0; k < ARRAY_LEN(unasked); k++)
+			asked &= strcmp(names[i], unasked[k]) != 0;
+		if (asked && count(texts[i], "RETURNING lane") != 1)
+			fail_msg("%s: %s", names[i], texts[i]);
+		returned += asked;
+	}
+	/* Numbers and results: whose they are is looked up where one did not go in. */
+	assert_int_equal(returned, 2);
+}
+
 static void test_names_are_their_own(void **state)
 {
 	const char *a, *b;
@@ -168,6 +241,8 @@ int main(void)
 		cmocka_unit_test(test_every_table_has_its_lane),
 		cmocka_unit_test(test_only_plain_statements),
 		cmocka_unit_test(test_conflicts_are_named),
+		cmocka_unit_test(test_on_citus_a_statement_is_of_one_shard),
+		cmocka_unit_test(test_on_citus_rows_that_went_in_are_returned),
 		cmocka_unit_test(test_names_are_their_own),
 		cmocka_unit_test(test_the_check_itself),
 	};

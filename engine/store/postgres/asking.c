@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -18,10 +19,9 @@
 #define PAUSE_MS_MAX 1000
 
 static const char session[] = "-c statement_timeout=" ACT_STATEMENT_MS;
-/* Planned once: with years of months, planning costs more than the answer. */
+/* With years of months, planning costs more than the answer: once, where it may be. */
 static const char session_reads[] = "-c statement_timeout=" READ_STATEMENT_MS
-				    " -c default_transaction_read_only=on"
-				    " -c plan_cache_mode=force_generic_plan -c jit=off";
+				    " -c default_transaction_read_only=on -c jit=off";
 
 void pg_asking_init(struct pg_asking *a, const struct pg_servers *servers, uint8_t server,
 		    enum pg_use use)
@@ -138,10 +138,13 @@ static bool prepare(struct pg_asking *a, uint64_t end_ns)
 static enum status connect_now(struct pg_asking *a)
 {
 	bool reads = a->use == PG_READS;
+	char options[250];
 
 	if (io_boot_ns() < a->again_ns)
 		return ST_UNAVAILABLE;
-	a->conn = pg_server_start(a->servers, a->server, reads, reads ? session_reads : session);
+	snprintf(options, sizeof(options), "%s%s", reads ? session_reads : session,
+		 reads ? pg_plan_once(a->servers) : "");
+	a->conn = pg_server_start(a->servers, a->server, reads, options);
 	if (a->conn == NULL)
 		return ST_NOMEM;
 	if (!pg_reach(a->conn, CONNECT_MS_MAX))

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -9,9 +10,9 @@
  * For the session. A wait for a lock ends and is told, and begins again; plans do not depend on
  * how many values an array has; a session whose engine went ends by itself.
  */
-static const char options[] =
-	"-c work_mem=64MB -c jit=off -c plan_cache_mode=force_generic_plan -c lock_timeout=10s "
-	"-c statement_timeout=60s -c client_connection_check_interval=1s";
+static const char session[] =
+	"-c work_mem=64MB -c jit=off -c lock_timeout=10s -c statement_timeout=60s "
+	"-c client_connection_check_interval=1s";
 
 #define SEND_BUFFER_BYTES (4 * 1024 * 1024)
 #define CONNECT_MS 10000
@@ -132,6 +133,9 @@ static void connect_on(struct pg_conn *c, PostgresPollingStatusType next)
 
 static void connect_begin(struct pg_conn *c)
 {
+	char options[250];
+
+	snprintf(options, sizeof(options), "%s%s", session, pg_plan_once(c->rig->servers));
 	c->pg = pg_server_start(c->rig->servers, c->server, false, options);
 	c->state = CONN_CONNECTING;
 	due_in(c, CONNECT_MS);

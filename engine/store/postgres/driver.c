@@ -200,7 +200,7 @@ static void part_stored(struct pg_driver *d, struct pg_part *part)
 	for (uint8_t i = 0; i < part->sent_n; i++) {
 		if (part->sent[i].done >= part->sent[i].rows)
 			continue;
-		if (part->sent[i].what == PGW_NUMBERS)
+		if (part->sent[i].what == PGW_NUMBERS || part->sent[i].what == PGW_LANE_NUMBERS)
 			look_closer(d, part, PART_NUMBERS_THERE);
 		else if (part->sent[i].what == PGW_RESULTS ||
 			 part->sent[i].what == PGW_LANE_RESULTS)
@@ -383,6 +383,10 @@ static void on_row(void *ctx, struct pg_part *part, enum pg_write what, const PG
 	}
 	if (what == PGW_RESULTS) {
 		part->sent[part->answered].done = (uint32_t)number_of(r, row, 0);
+		return;
+	}
+	if (what == PGW_LANE_NUMBERS || what == PGW_LANE_RESULTS) {
+		part->sent[part->answered].done++;
 		return;
 	}
 	if (part->work == NULL)

@@ -134,6 +134,11 @@ void pg_server_files(const struct pg_servers *s, void (*cb)(void *ctx, const cha
 	cb(ctx, path);
 }
 
+const char *pg_plan_once(const struct pg_servers *s)
+{
+	return s->citus ? "" : " -c plan_cache_mode=force_generic_plan";
+}
+
 PGconn *pg_server_start(const struct pg_servers *s, uint8_t server, bool reads, const char *options)
 {
 	/* Later words count more than what the connection string says. */

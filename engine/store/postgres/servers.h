@@ -48,6 +48,12 @@ void pg_server_files(const struct pg_servers *s, void (*cb)(void *ctx, const cha
 		     void *ctx);
 
 /*
+ * For the options of a session whose statements are planned once, whatever their values. Not on
+ * Citus: with the values it sees which shard they are of, without them it refuses.
+ */
+const char *pg_plan_once(const struct pg_servers *s);
+
+/*
  * Begins to connect, as PQconnectStart(); NULL: memory. options: "-c name=value …" for the
  * session. The caller drives it with PQconnectPoll() and ends it with PQfinish().
  */

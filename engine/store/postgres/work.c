@@ -161,6 +161,7 @@ static uint8_t lane_picked(enum pg_write what, const struct pg_row *row, uint8_t
 	case PGW_LOCATORS:
 		return lane_of_key(row->locators[k]);
 	case PGW_NUMBERS:
+	case PGW_LANE_NUMBERS:
 	case PGW_NUMBERS_THERE:
 	case PGW_LANE_NUMBERS_THERE:
 		return row->register_lane;
@@ -177,6 +178,7 @@ static uint8_t rows_picked(enum pg_write what, const struct pg_row *row)
 	case PGW_LOCATORS:
 		return row->locators_n;
 	case PGW_NUMBERS:
+	case PGW_LANE_NUMBERS:
 	case PGW_NUMBERS_THERE:
 	case PGW_LANE_NUMBERS_THERE:
 		return row->it->number != 0;
@@ -435,6 +437,7 @@ static void fill_rows(struct pg_params *out, enum pg_write what, const struct pi
 		fill_lanes(out, what, p);
 	switch (what) {
 	case PGW_NUMBERS:
+	case PGW_LANE_NUMBERS:
 		fill_numbers(out, p);
 		break;
 	case PGW_RESULTS:

@@ -20,7 +20,7 @@ struct store_layers;		/* store/layers.h */
 enum pg_write { PGW_LAYERS, PGW_NUMBERS, PGW_RESULTS, PGW_HOLDINGS, PGW_LOCATORS,
 		PGW_NUMBERS_THERE, PGW_RESULTS_THERE, PGW_MONTHS, PGW_NEWEST,
 		/* where a transaction stays within a lane: its rows are of one */
-		PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_LANE_NUMBERS_THERE,
+		PGW_LANE_NUMBERS, PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_LANE_NUMBERS_THERE,
 		PGW_LANE_RESULTS_THERE, PGW_COUNT };
 
 struct pg_write_text { const char *name, *sql; };

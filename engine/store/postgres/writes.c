@@ -1,5 +1,13 @@
 #include "store/postgres/work.h"
 
+#define NUMBERS \
+	"INSERT INTO number_register (lane, unit, register, year, number, sequence," \
+	" result_lane, state, at)" \
+	" SELECT l, u, r, y, n, s, rl, 1, a FROM unnest($1::smallint[], $2::text[]," \
+	" $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::smallint[]," \
+	" $8::timestamptz[]) AS v(l, u, r, y, n, s, rl, a)" \
+	" ON CONFLICT (lane, unit, register, year, number) DO NOTHING"
+
 /*
  * Rows go in as arrays, one a column; what is there already stays. The engine sees from the number
  * of rows that went in whether it must look closer.
@@ -8,13 +16,7 @@ static const struct pg_write_text texts[] = {
 	[PGW_LAYERS] = { "layers",
 		"INSERT INTO layer (hash, bytes) SELECT * FROM unnest($1::bytea[], $2::bytea[])"
 		" ON CONFLICT (hash) DO NOTHING" },
-	[PGW_NUMBERS] = { "numbers",
-		"INSERT INTO number_register (lane, unit, register, year, number, sequence,"
-		" result_lane, state, at)"
-		" SELECT l, u, r, y, n, s, rl, 1, a FROM unnest($1::smallint[], $2::text[],"
-		" $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::smallint[],"
-		" $8::timestamptz[]) AS v(l, u, r, y, n, s, rl, a)"
-		" ON CONFLICT (lane, unit, register, year, number) DO NOTHING" },
+	[PGW_NUMBERS] = { "numbers", NUMBERS },
 	/*
 	 * Counted are the rows that went in, in the same transaction. A delta lies in the lane of
 	 * one of its results, so that it lies on their server.
@@ -59,17 +61,20 @@ static const struct pg_write_text texts[] = {
 		"SELECT coalesce(max(newest), 0)::bigint FROM (SELECT (SELECT max(sequence)"
 		" FROM result WHERE lane = l) AS newest FROM generate_series(0, 63) AS l) AS v" },
 	/*
-	 * Citus takes no row that a statement of a distributed table returns into another one's:
-	 * counted are the rows that were looked for before and not there. Sent again after it was
-	 * committed, a delta meets itself.
+	 * For Citus. It reports as inserted all rows that were sent, those that were there too: so
+	 * each that went in is returned. And it takes no row that a statement of a distributed
+	 * table returns into another one's: counted are the rows that were looked for before and
+	 * not there. Sent again after it was committed, a delta meets itself.
 	 */
+	[PGW_LANE_NUMBERS] = { "lane_numbers",
+		NUMBERS " RETURNING lane" },
 	[PGW_LANE_RESULTS] = { "lane_results",
 		"INSERT INTO result (lane, sequence, unit, kind, issued, case_digest, crc, layers,"
 		" record, body)"
 		" SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[],"
 		" $5::timestamptz[], $6::bytea[], $7::int[], $8::bytea[], $9::bytea[],"
 		" $10::bytea[])"
-		" ON CONFLICT (lane, sequence) DO NOTHING" },
+		" ON CONFLICT (lane, sequence) DO NOTHING RETURNING lane" },
 	[PGW_LANE_COUNTERS] = { "lane_counters",
 		"INSERT INTO counter (lane, unit, kind, day, engine, watermark, results)"
 		" SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::int[],"
@@ -101,7 +106,7 @@ uint32_t pg_writes_of(const struct pg_part *part, bool citus, enum pg_write out[
 		[PART_MONTHS] = { 1, { PGW_MONTHS } },
 		[PART_NEWEST] = { 1, { PGW_NEWEST } },
 	}, lane[] = {
-		[PART_BEFORE] = { 2, { PGW_NUMBERS, PGW_LANE_RESULTS_THERE } },
+		[PART_BEFORE] = { 2, { PGW_LANE_NUMBERS, PGW_LANE_RESULTS_THERE } },
 		[PART_ROWS] = { 4, { PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_HOLDINGS,
 				     PGW_LOCATORS } },
 		[PART_NUMBERS_THERE] = { 1, { PGW_LANE_NUMBERS_THERE } },
