@@ -38,6 +38,7 @@ struct store_config {
 	const char *const *postgres;
 	uint32_t postgres_n;
 	uint32_t connections;		/* that write, a server */
+	uint8_t engine;			/* ours, whose counters are folded */
 	enum io_kind io;		/* of the thread that drives them */
 	bool citus;			/* no transaction over several lanes */
 	const char *reader;		/* user of connections that only read; "": the same */

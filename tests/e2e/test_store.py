@@ -36,20 +36,20 @@ def tables(store):
 def test_init_makes_everything_once(store):
     assert not tables(store)
     told = store.init().stdout
-    assert "from version 0 to 1" in told
+    assert "from version 0 to 2" in told
     have = tables(store)
     assert TABLES <= have - {t for t in have if t[-6:].isdigit()}
     # This month and the next two, of each table that grows.
     for parent in MONTHLY:
         assert sum(t.startswith(parent + "_") for t in have) == 3, parent
     again = store.init()
-    assert "are there, version 1" in again.stdout
+    assert "are there, version 2" in again.stdout
     assert tables(store) == have
-    assert store.sql("SELECT version FROM trien_schema") == [["1"]]
+    assert store.sql("SELECT version FROM trien_schema ORDER BY 1") == [["1"], ["2"]]
     checked = run("check", store.conninfos[0], "--json")
     assert checked.returncode == 0
     row = json.loads(checked.stdout)["servers"][0]
-    assert row["version"] == 1 and row["server"] == 1
+    assert row["version"] == 2 and row["server"] == 1
     # The tests' own server is a fast one, and that is told.
     assert row["risk"] == "fsync = off"
 
@@ -69,14 +69,28 @@ def test_check_says_what_to_do(store):
     missing = run("check", store.conninfos[0])
     assert missing.returncode == 78 and "trien store init" in missing.stderr
     store.init()
-    store.sql("INSERT INTO trien_schema VALUES (2, now())")
+    store.sql("INSERT INTO trien_schema VALUES (3, now())")
     for words in ("check", "init"):
         newer = run(words, store.conninfos[0])
         assert newer.returncode == 78, newer.stderr
-        assert "version 2, newer than this program knows (1)" in newer.stderr
+        assert "version 3, newer than this program knows (2)" in newer.stderr
     store.sql("DELETE FROM trien_schema")
     older = run("check", store.conninfos[0])
     assert older.returncode == 78 and "trien store init" in older.stderr
+
+
+def test_tables_of_version_1_are_brought_up(store):
+    """Their rows stay as they are."""
+    sql = (harness.ROOT / "schemas/store/postgres/001.sql").read_text()
+    store.sql("BEGIN;" + sql + "INSERT INTO trien_schema VALUES (1, now()); COMMIT;"
+              "INSERT INTO counter SELECT 5, 'u', 'k', 20260102, 3, w, 2 FROM "
+              "generate_series(1, 4) w")
+    old = run("check", store.conninfos[0])
+    assert old.returncode == 78 and "version 1, this program needs 2" in old.stderr
+    assert "from version 1 to 2" in store.init().stdout
+    assert store.sql("SELECT trien_fold(5::int2, 3::int2), trien_fold(5::int2, 3::int2)") == \
+        [["3", "0"]]
+    assert store.sql("SELECT * FROM counter") == [["5", "u", "k", "20260102", "3", "4", "8"]]
 
 
 def test_a_server_that_is_away(tmp_path):
@@ -120,12 +134,14 @@ def test_roles_have_what_they_need_and_no_more(store):
     row = "INSERT INTO layer VALUES ('\\x%s', '\\x00')"
     assert as_user(store, "w1", row % "01")
     assert as_user(store, "w1", "SELECT trien_months('2031-05-01', 1)")
+    assert as_user(store, "w1", "SELECT trien_fold(1::int2, 1::int2)")
     for denied in ("UPDATE result SET crc = 0", "DELETE FROM result", "TRUNCATE event",
-                   "UPDATE number_register SET number = 1", "DROP TABLE layer",
+                   "UPDATE number_register SET number = 1", "DROP TABLE layer", "DELETE FROM counter",
                    "DELETE FROM number_register", "CREATE TABLE x (a int)"):
         assert not as_user(store, "w1", denied), denied
     assert as_user(store, "r1", "SELECT record, body FROM result")
     for denied in (row % "02", "SELECT * FROM counter", "SELECT trien_months('2032-05-01', 1)",
+                   "SELECT trien_fold(1::int2, 1::int2)",
                    "DELETE FROM holding"):
         assert not as_user(store, "r1", denied), denied
     for allowed in ("SELECT * FROM number_register", "SELECT sum(results) FROM counter",

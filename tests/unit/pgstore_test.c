@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <libpq-fe.h>
@@ -71,7 +72,8 @@ static void open_store(struct fixture *f)
 {
 	struct store_config cfg = { .sink = storewait_sink(&f->same.wait, SAME_NOW_MS),
 				    .postgres_n = f->servers, .citus = f->citus,
-				    .reader = f->reader, .connections = 2 };
+				    .reader = f->reader, .connections = 2,
+				    .engine = STORECASE_ENGINE };
 	const char *texts[SERVERS];
 	struct error e = { 0 };
 
@@ -295,6 +297,131 @@ static void test_readers_have_a_user_of_their_own(void **state)
 			 0);
 }
 
+/* ---- counters ---- */
+
+static int counter_rows(struct fixture *f)
+{
+	return all(f, "SELECT FROM counter");
+}
+
+static void counted(struct fixture *f, int results, int of_another)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "SELECT FROM counter, generate_series(1, results) "
+		 "WHERE engine = %d", STORECASE_ENGINE);
+	assert_int_equal(all(f, text), results);
+	assert_int_equal(all(f, "SELECT FROM counter WHERE engine = 9"), of_another);
+}
+
+/* As few as there are lanes, units, kinds and days. */
+static int folded_rows(struct fixture *f)
+{
+	return all(f, "SELECT DISTINCT lane, unit, kind, day, engine FROM counter "
+		      "WHERE engine <> 9");
+}
+
+/* What a start begins with; the last lanes of it come after seconds. */
+static void wait_folded(struct fixture *f, int others)
+{
+	for (int i = 0; i < 600 && counter_rows(f) != folded_rows(f) + others; i++)
+		usleep(50000);
+	assert_int_equal(counter_rows(f), folded_rows(f) + others);
+}
+
+static void test_counters_are_folded(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint32_t k = 0; k < 120; k += 6)
+		same_put(&f->same, k, 6);
+	for (uint32_t i = 0; i < f->servers; i++)
+		sql(i, "INSERT INTO counter SELECT min(lane), 'don-vi-0', 'xac-nhan', 20261124, 9, "
+		       "w, 1 FROM result, generate_series(1, 3) AS w GROUP BY w");
+	assert_true(counter_rows(f) > folded_rows(f) + 3 * (int)f->servers);
+	reopen(&f->same);
+	wait_folded(f, 3 * (int)f->servers);
+	counted(f, 120, 3 * (int)f->servers);
+	/* Again and again changes nothing; what comes then is counted beside it. */
+	same_put(&f->same, 120, 6);
+	reopen(&f->same);
+	wait_folded(f, 3 * (int)f->servers);
+	counted(f, 126, 3 * (int)f->servers);
+}
+
+/* Two at once, and results that come meanwhile: none is counted twice, none is lost. */
+static void test_two_fold_at_once(void **state)
+{
+	struct fixture *f = *state;
+	char conninfo[300], text[100];
+	PGconn *c[2];
+
+	connection(conninfo, sizeof(conninfo), 0);
+	for (int i = 0; i < 2; i++)
+		c[i] = PQconnectdb(conninfo);
+	for (uint32_t k = 0; k < 240; k += 6) {
+		for (int i = 0; i < 2; i++) {
+			snprintf(text, sizeof(text), "SELECT sum(trien_fold(l::smallint, "
+				 "%d::smallint)) FROM generate_series(0, 63) l", STORECASE_ENGINE);
+			assert_int_equal(PQsendQuery(c[i], text), 1);
+		}
+		same_put(&f->same, k, 6);
+		for (int i = 0; i < 2; i++)
+			for (PGresult *r; (r = PQgetResult(c[i])) != NULL; PQclear(r))
+				assert_int_equal(PQresultStatus(r), PGRES_TUPLES_OK);
+	}
+	counted(f, 240, 0);
+	for (int i = 0; i < 2; i++)
+		PQfinish(c[i]);
+}
+
+static bool fold_fails(struct fixture *f)
+{
+	char conninfo[300], text[100];
+	PGconn *c;
+	PGresult *r;
+	bool failed;
+
+	connection(conninfo, sizeof(conninfo), 0);
+	c = PQconnectdb(conninfo);
+	snprintf(text, sizeof(text), "SELECT trien_fold(l::smallint, %d::smallint) "
+		 "FROM generate_series(0, 63) l", STORECASE_ENGINE);
+	r = PQexec(c, text);
+	failed = PQresultStatus(r) == PGRES_FATAL_ERROR;
+	PQclear(r);
+	PQfinish(c);
+	return failed;
+}
+
+/* The sum does not go in: what it sums stays. The store takes results all the same. */
+static void test_a_fold_that_fails(void **state)
+{
+	struct fixture *f = *state;
+	int rows;
+
+	for (uint32_t k = 0; k < 60; k += 6)
+		same_put(&f->same, k, 6);
+	rows = counter_rows(f);
+	assert_true(rows > folded_rows(f));
+	sql(0, "UPDATE counter SET results = results + 6;"
+	       "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS "
+	       "$$ BEGIN IF NEW.results > 6 THEN RAISE 'no' USING ERRCODE = '53100'; END IF; "
+	       "RETURN NEW; END $$;"
+	       "CREATE TRIGGER stop BEFORE INSERT ON counter FOR EACH ROW EXECUTE FUNCTION stop()");
+	assert_true(fold_fails(f));
+	assert_int_equal(counter_rows(f), rows);
+	reopen(&f->same);
+	same_put(&f->same, 60, 6);
+	same_close(&f->same);
+	sql(0, "DROP TRIGGER stop ON counter; UPDATE counter SET results = results - 6 "
+	       "WHERE results > 6");
+	counted(f, 66, 0);
+	assert_true(counter_rows(f) > rows);
+	assert_false(fold_fails(f));
+	counted(f, 66, 0);
+	assert_int_equal(counter_rows(f), folded_rows(f));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +432,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_row_of_another, setup_one, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_layers, setup_one, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_acts, setup_one, teardown),
+		cmocka_unit_test_setup_teardown(test_counters_are_folded, setup_one, teardown),
+		cmocka_unit_test_setup_teardown(test_counters_are_folded, setup_four, teardown),
+		cmocka_unit_test_setup_teardown(test_counters_are_folded, setup_lanes, teardown),
+		cmocka_unit_test_setup_teardown(test_two_fold_at_once, setup_one, teardown),
+		cmocka_unit_test_setup_teardown(test_a_fold_that_fails, setup_one, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_off, setup_one, teardown),
 		cmocka_unit_test_setup_teardown(test_readers_have_a_user_of_their_own, setup_one,
 						teardown),

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #define ARENA_BYTES (16u * 1024 * 1024)
-#define ENGINE 3
 
 static uint64_t mix(uint64_t x)
 {
@@ -57,7 +56,7 @@ void storecase_close(struct storecase *sc)
 
 uint64_t storecase_sequence(uint32_t k)
 {
-	return (uint64_t)(STORECASE_BASE_MS - 1577836800000LL + k) << 22 | (uint64_t)ENGINE << 14;
+	return (uint64_t)(STORECASE_BASE_MS - 1577836800000LL + k) << 22 | (uint64_t)STORECASE_ENGINE << 14;
 }
 
 uint8_t storecase_lane(uint32_t k)

@@ -8,6 +8,7 @@
 #include "batch.h"
 
 #define STORECASE_LAYERS 3
+#define STORECASE_ENGINE 3
 #define STORECASE_BASE_MS 1795000000000LL	/* November 2026 */
 
 struct storecase {

@@ -10,6 +10,7 @@
 #include "base/queue.h"
 #include "store/layers.h"
 #include "store/postgres/conn.h"
+#include "store/postgres/folding.h"
 
 #define PART_BYTES (1024 * 1024)	/* two of them on a connection */
 #define IN_FLIGHT_BYTES (2 * PART_BYTES)
@@ -22,6 +23,7 @@ struct server {
 	uint32_t out;			/* with connections */
 	struct store_layers layers;
 	struct pg_known known;
+	bool folding;			/* one of those that are out is a FOLD */
 	bool away;			/* it failed, and has taken nothing since */
 	char why[24];			/* what was told of it */
 };
@@ -41,6 +43,8 @@ struct pg_driver {
 	struct pg_work works[BATCHES_IN_FLIGHT_MAX];
 	struct pg_part *free_parts;
 	int32_t day;			/* whose months were asked for */
+	struct pg_folding folding;
+	uint64_t fewer;			/* the last FOLD's answer */
 };
 
 /* ---- parts ---- */
@@ -191,6 +195,13 @@ static void look_closer(struct pg_driver *d, const struct pg_part *part, enum pg
 	queue_first(d, look);
 }
 
+static void folded(struct pg_driver *d, bool wrong)
+{
+	if (pg_folding_answered(&d->folding, wrong ? 0 : d->fewer, wrong, io_boot_ns()) && !wrong)
+		log_info("store", "counters are folded: %llu rows fewer",
+			 (unsigned long long)d->folding.fewer);
+}
+
 static void part_stored(struct pg_driver *d, struct pg_part *part)
 {
 	struct server *s = &d->servers[part->server];
@@ -208,6 +219,8 @@ static void part_stored(struct pg_driver *d, struct pg_part *part)
 	}
 	if (part->then != NULL)
 		queue_first(d, part->then);
+	if (part->kind == PART_FOLD)
+		folded(d, part->sqlstate[0] != '\0');
 	part_gone(d, part);
 }
 
@@ -242,7 +255,7 @@ static void refused(struct pg_driver *d, struct pg_part *part)
 	const char *what = pg_write_text(part->failed)->name;
 	struct item *it;
 
-	if (part->kind == PART_NEWEST || part->kind == PART_MONTHS) {
+	if (part->work == NULL) {
 		log_error("store", "server %u: SQLSTATE %s at %s", part->server + 1u,
 			  part->sqlstate, what);
 		part_stored(d, part);
@@ -305,20 +318,20 @@ static void back(struct pg_driver *d, uint8_t server)
 static void on_lost(void *ctx, struct pg_conn *c, const char *why)
 {
 	struct pg_driver *d = ctx;
+	struct server *s = &d->servers[c->server];
 	struct pg_part *first = c->first;
 	uint32_t n = 0;
 
 	for (struct pg_part *p = first; p != NULL; p = p->next)
 		n++;
 	if (n > 0) {
-		struct server *s = &d->servers[c->server];
-
 		c->last->next = s->first;
 		s->first = first;
 		if (s->last == NULL)
 			s->last = c->last;
 		s->out -= n;
 	}
+	s->folding = false;
 	atomic_fetch_add(&d->retries, n > 0 ? n : 1);
 	away(d, c->server, why, "");
 }
@@ -339,6 +352,7 @@ static void on_answered(void *ctx, struct pg_conn *c, struct pg_part *part)
 	char why[16];
 
 	s->out--;
+	s->folding &= part->kind != PART_FOLD;
 	if (part->sqlstate[0] == '\0') {
 		bool rows = part->kind == PART_ROWS;
 
@@ -350,7 +364,8 @@ static void on_answered(void *ctx, struct pg_conn *c, struct pg_part *part)
 	}
 	if (part->failure == PG_PARTITION && part->work != NULL && !part->months_made) {
 		months_first(d, part);
-	} else if (part->failure != PG_RETRY) {
+	} else if (part->failure != PG_RETRY || part->kind == PART_FOLD) {
+		/* Counters that are not folded are no reason to hold results up. */
 		refused(d, part);
 	} else {
 		snprintf(why, sizeof(why), "SQLSTATE %s", part->sqlstate);
@@ -379,6 +394,10 @@ static void on_row(void *ctx, struct pg_part *part, enum pg_write what, const PG
 
 	if (what == PGW_NEWEST) {
 		d->servers[part->server].known.newest = number_of(r, row, 0);
+		return;
+	}
+	if (what == PGW_FOLD) {
+		d->fewer = number_of(r, row, 0);
 		return;
 	}
 	if (what == PGW_RESULTS) {
@@ -428,18 +447,30 @@ static struct pg_conn *conn_for(struct pg_driver *d, uint8_t server, uint32_t by
 	return best;
 }
 
+/*
+ * On Citus a delta that is sent again must meet itself: none is folded away while a part is out
+ * whose answer may get lost. Those that came back stand before a fold in the queue.
+ */
+static bool fold_between(const struct pg_driver *d, const struct server *s)
+{
+	return d->cfg.servers->citus && s->out > 0 &&
+	       (s->folding || s->first->kind == PART_FOLD);
+}
+
 static void feed(struct pg_driver *d, uint8_t server)
 {
 	struct server *s = &d->servers[server];
 	struct pg_conn *c;
 
-	while (s->first != NULL && (c = conn_for(d, server, s->first->bytes)) != NULL) {
+	while (s->first != NULL && !fold_between(d, s) &&
+	       (c = conn_for(d, server, s->first->bytes)) != NULL) {
 		struct pg_part *part = s->first;
 
 		s->first = part->next;
 		if (s->first == NULL)
 			s->last = NULL;
 		s->out++;
+		s->folding |= part->kind == PART_FOLD;
 		pg_conn_send(c, part, &s->known);
 	}
 }
@@ -463,6 +494,23 @@ static void months_ahead(struct pg_driver *d)
 	}
 }
 
+/* Behind whatever waits. When to look again, ns. */
+static uint64_t fold_next(struct pg_driver *d, uint64_t now_ns)
+{
+	int lane = pg_folding_next(&d->folding, io_wall_ms(), now_ns);
+	struct pg_part *part;
+
+	if (lane >= 0) {
+		part = part_new(d, PART_FOLD, d->cfg.servers->of_lane[lane], NULL);
+		if (part == NULL)
+			return UINT64_MAX;
+		part->lane = (int16_t)lane;
+		part->engine = d->cfg.engine;
+		queue_last(d, part);
+	}
+	return d->folding.out || d->folding.due_ns <= now_ns ? UINT64_MAX : d->folding.due_ns;
+}
+
 static void inbox_ready(struct io_op *op)
 {
 	struct pg_driver *d = op->owner;
@@ -473,12 +521,14 @@ static void inbox_ready(struct io_op *op)
 
 static uint32_t turn(struct pg_driver *d)
 {
-	uint64_t now = io_boot_ns(), next = now + TICK_MS * NS_PER_MS;
+	uint64_t now = io_boot_ns(), next = now + TICK_MS * NS_PER_MS, fold_ns;
 	struct batch *b;
 
 	while ((b = queue_pop(d->inbox)) != NULL)
 		work_take(d, b);
 	months_ahead(d);
+	fold_ns = fold_next(d, now);
+	next = fold_ns < next ? fold_ns : next;
 	for (uint32_t i = 0; i < d->conns_n; i++) {
 		uint64_t due = pg_conn_tick(&d->conns[i], now);
 

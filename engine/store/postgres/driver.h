@@ -10,6 +10,8 @@
  * again, after 20 ms, 40 ms … 1 s: statements leave what is there, so a part that had been
  * committed changes nothing. What the server refuses of a part for ever is found by halving it:
  * that item is held (REASON_STORE_REFUSED), the others go on (P8).
+ *
+ * Parts of no batch: months ahead, once a day, and counters to be folded, at night (folding.h).
  */
 #ifndef TRIEN_STORE_POSTGRES_DRIVER_H
 #define TRIEN_STORE_POSTGRES_DRIVER_H
@@ -20,6 +22,7 @@
 struct pg_driver_config {
 	const struct pg_servers *servers;	/* outlives the driver */
 	uint32_t connections;			/* a server, 1 … PG_CONNECTIONS_MAX */
+	uint8_t engine;				/* whose counters are folded */
 	enum io_kind io;
 	struct store_sink sink;
 };

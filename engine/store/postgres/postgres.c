@@ -39,7 +39,7 @@ enum status store_postgres_open(struct store **out, const struct store_config *c
 {
 	struct postgres *p = calloc(1, sizeof(*p));
 	struct pg_driver_config dc = { .connections = cfg->connections, .io = cfg->io,
-				       .sink = cfg->sink };
+				       .engine = cfg->engine, .sink = cfg->sink };
 	enum status st;
 
 	if (p == NULL)

@@ -476,6 +476,10 @@ uint32_t pg_fill(struct pg_params *out, enum pg_write what, const struct pg_part
 		return 1;
 	case PGW_NEWEST:
 		return 1;
+	case PGW_FOLD:
+		pg_params_one_i16(out, part->lane);
+		pg_params_one_i16(out, part->engine);
+		return 1;
 	default:
 		pick(&p, what, part, servers, known);
 		if (p.n > 0 && what == PGW_LANE_COUNTERS)

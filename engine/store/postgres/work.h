@@ -18,7 +18,7 @@
 struct store_layers;		/* store/layers.h */
 
 enum pg_write { PGW_LAYERS, PGW_NUMBERS, PGW_RESULTS, PGW_HOLDINGS, PGW_LOCATORS,
-		PGW_NUMBERS_THERE, PGW_RESULTS_THERE, PGW_MONTHS, PGW_NEWEST,
+		PGW_NUMBERS_THERE, PGW_RESULTS_THERE, PGW_MONTHS, PGW_NEWEST, PGW_FOLD,
 		/* where a transaction stays within a lane: its rows are of one */
 		PGW_LANE_NUMBERS, PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_LANE_NUMBERS_THERE,
 		PGW_LANE_RESULTS_THERE, PGW_COUNT };
@@ -49,12 +49,12 @@ struct pg_work {
 };
 
 enum pg_part_kind { PART_BEFORE, PART_ROWS, PART_NUMBERS_THERE, PART_RESULTS_THERE, PART_MONTHS,
-		    PART_NEWEST };
+		    PART_NEWEST, PART_FOLD };
 #define PG_LANE_ANY (-1)
 
 struct pg_part {
 	struct pg_part *next;
-	struct pg_work *work;		/* NULL: MONTHS, NEWEST */
+	struct pg_work *work;		/* NULL: MONTHS, NEWEST, FOLD */
 	enum pg_part_kind kind;
 	uint8_t server;
 	int16_t lane;			/* PG_LANE_ANY: all of the server's */
@@ -64,6 +64,7 @@ struct pg_part {
 	uint32_t bytes;			/* about what it sends */
 	int32_t month;			/* MONTHS: a day of the first, in days from 2000-01-01 */
 	int32_t months;
+	uint8_t engine;			/* FOLD: whose counters, of that lane */
 	struct pg_part *then;		/* MONTHS: what waits for it */
 	/* what was sent, and what came of it */
 	uint8_t sent_n, answered;

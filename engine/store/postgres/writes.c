@@ -60,6 +60,7 @@ static const struct pg_write_text texts[] = {
 	[PGW_NEWEST] = { "newest",
 		"SELECT coalesce(max(newest), 0)::bigint FROM (SELECT (SELECT max(sequence)"
 		" FROM result WHERE lane = l) AS newest FROM generate_series(0, 63) AS l) AS v" },
+	[PGW_FOLD] = { "fold", "SELECT trien_fold($1::smallint, $2::smallint)" },
 	/*
 	 * For Citus. It reports as inserted all rows that were sent, those that were there too: so
 	 * each that went in is returned. And it takes no row that a statement of a distributed
@@ -105,6 +106,7 @@ uint32_t pg_writes_of(const struct pg_part *part, bool citus, enum pg_write out[
 		[PART_RESULTS_THERE] = { 1, { PGW_RESULTS_THERE } },
 		[PART_MONTHS] = { 1, { PGW_MONTHS } },
 		[PART_NEWEST] = { 1, { PGW_NEWEST } },
+		[PART_FOLD] = { 1, { PGW_FOLD } },
 	}, lane[] = {
 		[PART_BEFORE] = { 2, { PGW_LANE_NUMBERS, PGW_LANE_RESULTS_THERE } },
 		[PART_ROWS] = { 4, { PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_HOLDINGS,

@@ -15,14 +15,14 @@ END
 $$;
 
 GRANT USAGE ON SCHEMA public TO trien_writer, trien_reader, trien_auditor;
-REVOKE ALL ON FUNCTION trien_months(date, int) FROM PUBLIC;
+REVOKE ALL ON FUNCTION trien_months(date, int), trien_fold(smallint, smallint) FROM PUBLIC;
 
 -- The engine.
 GRANT SELECT, INSERT ON result, holding, locator, voided, event, number_register, counter, layer TO trien_writer;
 GRANT UPDATE (state, at, record) ON number_register TO trien_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON unit_owner TO trien_writer;
 GRANT SELECT ON trien_schema TO trien_writer;
-GRANT EXECUTE ON FUNCTION trien_months(date, int) TO trien_writer;
+GRANT EXECUTE ON FUNCTION trien_months(date, int), trien_fold(smallint, smallint) TO trien_writer;
 
 -- The engine's readers, a portal: what citizens may see, and nothing can be changed.
 GRANT SELECT ON result, holding, locator, voided, event, number_register, layer, unit_owner, trien_schema
