@@ -56,6 +56,10 @@ static size_t page_fill(struct spine *s, char *buf)
 	GAUGE("store_up", "1: the store took the last batch.",
 	      s->store->ops->up(s->store, &retries));
 	COUNT("store_retries", "Batches that the store was asked to take again.", retries);
+	COUNT("store_refused", "Results that the store refuses for ever; they are held.",
+	      c->store_refused);
+	COUNT("store_conflicts", "Results of which the store has another one; they are held.",
+	      c->store_conflicts);
 	GAUGE("signer_up", "1: the signer process answers.", g->signer_up);
 	GAUGE("numbering", "1: new cases get numbers.", g->numbering);
 	GAUGE("results_in_flight", "Results accepted and not yet stored.",

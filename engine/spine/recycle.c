@@ -252,6 +252,16 @@ void jobs_flush(struct spine *s)
 }
 
 /* It stands in the waiting room: the journal may forget it. */
+static void parked_count(struct spine *s, enum reason why)
+{
+	atomic_fetch_add_explicit(&s->counters.held, 1, memory_order_relaxed);
+	/* The store is up and goes on: without these nobody would be woken. */
+	if (why == REASON_STORE_REFUSED)
+		atomic_fetch_add_explicit(&s->counters.store_refused, 1, memory_order_relaxed);
+	if (why == REASON_STORE_CONFLICT)
+		atomic_fetch_add_explicit(&s->counters.store_conflicts, 1, memory_order_relaxed);
+}
+
 static bool parked_note(struct spine *s, struct job *j)
 {
 	uint8_t bytes[512];
@@ -267,7 +277,7 @@ static bool parked_note(struct spine *s, struct job *j)
 	if (inflight_set(s->inflight, r.sequence, STATE_HELD, (enum reason)r.reason, r.at_ms,
 			 &change))
 		notify_publish(s->notify, &change, 1);
-	atomic_fetch_add_explicit(&s->counters.held, 1, memory_order_relaxed);
+	parked_count(s, (enum reason)r.reason);
 	log_warn("held", "%s %s: %s %s", j->row.unit, j->row.number_text,
 		 reason_text((enum reason)r.reason)->name, j->row.detail);
 	pending_settled(s, j->pending);

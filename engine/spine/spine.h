@@ -117,6 +117,7 @@ struct signer_link {
 /* Only rise; read by the metrics thread without a lock. */
 struct counters {
 	_Atomic uint64_t accepted, duplicates, refused, stored, held, voided, signatures, batches;
+	_Atomic uint64_t store_refused, store_conflicts;	/* of held: why */
 };
 
 /* As of the last turn; likewise. */

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 
 import grpc
 
@@ -136,6 +137,16 @@ class Engine:
         with self.log_path.open("rb") as f:
             f.seek(self.log_mark)
             return f.read().decode("utf-8", "replace")
+
+    def metrics_url(self):
+        return re.findall(r"metrics: (http://127\.0\.0\.1:\d+/metrics)", self.log())[-1]
+
+    def metrics(self):
+        """What the page says, without `trien_`; the setting `metrics` is needed."""
+        page = urllib.request.urlopen(self.metrics_url(), timeout=10)
+        assert page.headers["Content-Type"] == "text/plain; version=0.0.4"
+        rows = re.findall(r"^trien_(\w+) (\d+)$", page.read().decode(), re.M)
+        return {name: int(value) for name, value in rows}
 
     def is_ready(self):
         assert self.process.poll() is None, "the engine ended:\n" + self.log()

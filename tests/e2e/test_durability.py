@@ -184,6 +184,7 @@ def test_a_number_given_twice_in_one_case(engine):
 
 def test_of_two_results_with_one_number_the_held_one_can_be_voided(engine):
     """The engine forgot a number that a case brought, the store did not: the first one keeps it."""
+    engine.settings["metrics"] = "127.0.0.1:0"
     line = next(x for x in harness.generated(400, seed=5) if "ho-kinh-doanh" in x)
 
     def bringing(code):
@@ -203,6 +204,7 @@ def test_of_two_results_with_one_number_the_held_one_can_be_voided(engine):
     assert second.number == first.number == 77
     row = harness.wait_for(lambda: held(engine))[0]
     assert row.reason == "STORE_CONFLICT"
+    assert engine.metrics()["store_conflicts_total"] == 1
     engine.kill()
     engine.start(registers=False)
     harness.wait_for(lambda: [h.sequence for h in held(engine)] == [row.sequence])

@@ -261,8 +261,13 @@ def test_frozen_server(engine, cluster, store):
     whole(store, receipts)
 
 
-def test_one_refused_row_is_held_and_the_others_go_on(engine, store):
-    """Found by halving, told without its text, and stored once the server takes it."""
+def test_one_refused_row_is_held_and_the_others_go_on(tmp_path, store):
+    """Found by halving, told without its text, counted, and stored once the server takes it."""
+    with engine_on(tmp_path, store, metrics="127.0.0.1:0") as engine:
+        refused_row(engine, store)
+
+
+def refused_row(engine, store):
     stubs = engine.stubs()
     store.sql(f"ALTER TABLE result ADD CONSTRAINT refuses CHECK (unit <> '{UNITS[1]}')")
     answer = send(stubs, [case(unit=UNITS[1 if i in (17, 40) else 0]) for i in range(60)])
@@ -280,7 +285,9 @@ def test_one_refused_row_is_held_and_the_others_go_on(engine, store):
     assert all("23514" in h.detail and "results" in h.detail for h in held())
     assert engine.log().count("refuses one result: SQLSTATE 23514 at results") == 2
     assert "Trần" not in engine.log()
-    assert status(engine).store_up
+    rows = engine.metrics()
+    assert (rows["store_up"], rows["store_refused_total"], rows["store_conflicts_total"]) == \
+        (1, 2, 0)
     store.sql("ALTER TABLE result DROP CONSTRAINT refuses")
     stubs.operations.RetryHeld(m.RetryHeldRequest(), timeout=20)
     engine.wait_stored(stubs, bad.values())
