@@ -260,6 +260,51 @@ static void test_damaged_acts(void **state)
 	assert_int_equal(same_get(&f->same, 0, &v), ST_OK);
 }
 
+/* ---- holders that were added ---- */
+
+static uint32_t listed(struct fixture *f, const struct holding_link *l, struct holding_view *row)
+{
+	uint32_t n;
+
+	assert_int_equal(f->same.store->ops->list(f->same.reader, l->key, 0, 1, row, &n), ST_OK);
+	return n;
+}
+
+/* Their rows have no checksum; the event that added them has. */
+static void test_damaged_links(void **state)
+{
+	struct fixture *f = *state;
+	struct holding_link l = { .lane = storecase_lane(1), .sequence = storecase_sequence(1),
+				  .at_ms = SAME_NOW_MS, .actor = slice_str("ai"),
+				  .holder = { .id_kind = ID_CITIZEN, .role = HOLDER_CHILD,
+					      .country = slice_str("VN"),
+					      .number = slice_str("079000000001"),
+					      .name = slice_str("Trẻ Thử") } };
+	struct holding_view row;
+	struct error e = { 0 };
+
+	same_put(&f->same, 0, 3);
+	holder_key_of_id(l.key, ID_CITIZEN, slice_str("VN"), l.holder.number);
+	assert_int_equal(f->same.store->ops->link(f->same.store, &l, &e), ST_OK);
+	assert_int_equal(listed(f, &l, &row), 1);
+	/* The server went between the event and the holding, and the next who asks says it anew. */
+	assert_int_equal(sql(0, "DELETE FROM holding WHERE role = 3"), 1);
+	assert_int_equal(listed(f, &l, &row), 0);
+	l.holder.from = 20261124;
+	l.at_ms++;
+	assert_int_equal(f->same.store->ops->link(f->same.store, &l, &e), ST_OK);
+	assert_int_equal(listed(f, &l, &row), 1);
+	assert_int_equal(row.from, 20261124);
+	assert_int_equal(sql(0, "UPDATE holding SET visibility = 7 WHERE role = 3"), 1);
+	assert_int_equal(listed(f, &l, &row), 0);
+	assert_int_equal(sql(0, "UPDATE holding SET visibility = 0 WHERE role = 3"), 1);
+	assert_int_equal(listed(f, &l, &row), 1);
+	assert_int_equal(sql(0, "UPDATE event SET record = set_byte(record, 30, 9)"), 2);
+	assert_int_equal(listed(f, &l, &row), 0);
+	assert_int_equal(sql(0, "DELETE FROM event"), 2);
+	assert_int_equal(listed(f, &l, &row), 0);
+}
+
 /* ---- connections ---- */
 
 static void test_cut_off(void **state)
@@ -432,6 +477,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_row_of_another, setup_one, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_layers, setup_one, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_acts, setup_one, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_links, setup_one, teardown),
 		cmocka_unit_test_setup_teardown(test_counters_are_folded, setup_one, teardown),
 		cmocka_unit_test_setup_teardown(test_counters_are_folded, setup_four, teardown),
 		cmocka_unit_test_setup_teardown(test_counters_are_folded, setup_lanes, teardown),

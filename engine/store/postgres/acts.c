@@ -10,7 +10,6 @@
 #include "store/rows.h"
 
 #define ACT_BYTES_MAX (4 * UINT16_MAX + 4096)	/* longer than any record of an act */
-#define LINKED 0				/* kind of a LINK's event */
 #define DAY_MS 86400000LL
 #define DAYS_2000 10957				/* of 2000-01-01, from 1970 */
 
@@ -232,11 +231,28 @@ static enum status holding_tell(struct postgres *p, const struct holding_link *l
 	return tell_month(p, lane, l->sequence, q, &ignored);
 }
 
+/*
+ * All that the holding says: one that is told otherwise after a failure in between has an event of
+ * its own, or its row would agree with none.
+ */
+static int64_t link_n(const struct holding_link *l)
+{
+	uint8_t room[sizeof(l->key) + 10];
+	struct writer w = writer_of(room, sizeof(room));
+
+	write_bytes(&w, l->key, sizeof(l->key));
+	write_u8(&w, l->holder.role);
+	write_u8(&w, l->holder.visibility);
+	write_u32(&w, l->holder.from);
+	write_u32(&w, l->holder.to);
+	return n_of(PG_EVENT_LINKED, 0, writer_slice(&w));
+}
+
 /* The event first: who added a holder is known before there is one. */
 static enum status link_locked(struct postgres *p, const struct holding_link *l, struct error *e)
 {
 	const struct result_event about = { .lane = l->lane, .sequence = l->sequence };
-	struct event_row row = { .sequence = l->sequence, .at_ms = l->at_ms, .kind = LINKED };
+	struct event_row row = { .sequence = l->sequence, .at_ms = l->at_ms, .kind = PG_EVENT_LINKED };
 	struct writer w = writer_of(p->acts->record, sizeof(p->acts->record));
 	uint8_t room[PG_ARRAY_BYTES + 16];
 	struct writer small = writer_of(room, sizeof(room));
@@ -255,7 +271,7 @@ static enum status link_locked(struct postgres *p, const struct holding_link *l,
 	if (st != ST_OK)
 		return error_set(e, st, "the link's words are too long");
 	row.record = writer_slice(&w);
-	row.n = n_of(LINKED, 0, slice_of(l->key, sizeof(l->key)));
+	row.n = link_n(l);
 	st = row.n >= 0 ? event_tell(p, l->lane, &row) : ST_NOMEM;
 	if (st == ST_OK)
 		st = holding_tell(p, l);

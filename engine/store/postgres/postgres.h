@@ -35,6 +35,8 @@ uint8_t pg_lane_register(struct slice unit, struct slice code);
 uint8_t pg_lane_unit(struct slice unit);
 /* The column `crc` of result, voided and event (layers empty for these two). */
 int32_t pg_crc(uint8_t lane, uint64_t sequence, struct slice layers, struct slice record);
+/* The column `kind` of an event that says that a holder was added. */
+#define PG_EVENT_LINKED 0
 /* timestamptz in binary: microseconds since 2000-01-01. */
 static inline int64_t pg_time(int64_t unix_ms) { return (unix_ms - 946684800000LL) * 1000; }
 static inline int64_t pg_unix_ms(int64_t time) { return time / 1000 + 946684800000LL; }

@@ -361,9 +361,29 @@ static enum status holdings_ask(struct store_reader *r, const uint8_t key[16], u
 	return st;
 }
 
-/* A first-hand holder's row says what the result's own record says; others are later links. */
-static bool holding_agrees(const struct stored_result *s, const uint8_t key[16],
-			   const struct holding_view *h)
+/* The act that added the holder, which has a checksum of its own, says the same. */
+static bool link_agrees(const PGresult *lives, int row, const struct stored_result *s,
+			const uint8_t key[16], const struct holding_view *h)
+{
+	const struct result_view *v = &s->view;
+	struct holding_link l;
+	struct slice record;
+
+	return pg_number(lives, row, 3) == PG_EVENT_LINKED &&
+	       (uint64_t)pg_number(lives, row, 0) == v->sequence &&
+	       record_good(lives, row, 1, v->lane, v->sequence, &record) &&
+	       stored_link_decode(&l, record) == ST_OK && l.sequence == v->sequence &&
+	       memcmp(l.key, key, sizeof(l.key)) == 0 && l.holder.role == h->role &&
+	       l.holder.visibility == h->visibility && l.holder.from == h->from &&
+	       l.holder.to == h->to;
+}
+
+/*
+ * A holding's row has no checksum: it says what the result's own record says of a first-hand
+ * holder, and of one that was added later what an event says.
+ */
+static bool holding_agrees(const struct stored_result *s, const PGresult *lives,
+			   const uint8_t key[16], const struct holding_view *h)
 {
 	for (uint8_t i = 0; i < s->holdings_n; i++) {
 		const struct stored_holding *own = &s->holdings[i];
@@ -372,7 +392,10 @@ static bool holding_agrees(const struct stored_result *s, const uint8_t key[16],
 			return own->role == h->role && own->visibility == h->visibility &&
 			       own->from == h->from && own->to == h->to;
 	}
-	return true;
+	for (int i = 0; i < PQntuples(lives); i++)
+		if (link_agrees(lives, i, s, key, h))
+			return true;
+	return false;
 }
 
 /* ST_NOT_FOUND: the result does not stand yet. */
@@ -395,11 +418,12 @@ static enum status holding_at(struct store_reader *r, const struct listed *l, ui
 				      .from = (uint32_t)pg_number(h, (int)i, 4),
 				      .to = (uint32_t)pg_number(h, (int)i, 5) };
 	out->result.case_bytes = (struct slice){ NULL, 0 };
-	if (!holding_agrees(&r->result, key, out))
+	if (!holding_agrees(&r->result, lives, key, out))
 		return ST_CORRUPT;
 	expire(&out->result);
 	for (int k = 0; k < PQntuples(lives) && st == ST_OK; k++)
-		if ((uint64_t)pg_number(lives, k, 0) == at->sequence)
+		if ((uint64_t)pg_number(lives, k, 0) == at->sequence &&
+		    pg_number(lives, k, 3) != PG_EVENT_LINKED)
 			st = life_row(lives, k, 1, &out->result);
 	return st;
 }

@@ -24,8 +24,8 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		"SELECT sequence, layers, record, crc FROM result"
 		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[])", PG_READS, true },
 	[PG_LIVES] = { "lives",
-		"SELECT sequence, record, crc FROM event"
-		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[]) AND kind BETWEEN 2 AND 4",
+		"SELECT sequence, record, crc, kind FROM event"
+		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[]) AND kind <> 1",
 		PG_READS, true },
 	[PG_HOLDINGS] = { "holdings_of",
 		"SELECT sequence, result_lane, role, visibility, valid_from, valid_to FROM holding"

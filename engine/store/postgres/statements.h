@@ -17,7 +17,7 @@ enum pg_statement {
 	PG_GET,			/* lane, sequence: what, layers, record, crc */
 	PG_FILE,		/* lane, sequence: layers, record, crc, body */
 	PG_RESULTS,		/* lane, sequences: sequence, layers, record, crc */
-	PG_LIVES,		/* lane, sequences: sequence, record, crc */
+	PG_LIVES,		/* lane, sequences: sequence, record, crc, kind; no reads */
 	PG_HOLDINGS,		/* lane, holder, before, max: sequence, result's lane, role,
 				 * visibility, from, to; newest first */
 	PG_LOCATE,		/* lane, key, max: sequence, result's lane; newest first */
