@@ -53,6 +53,8 @@ static const struct setting settings[] = {
 	  "servers, as in lanes=0-31 host=/run/postgresql dbname=trien" },
 	{ "postgres_connections", COUNT, AT(postgres_connections), "2", 1, 16,
 	  "that write, a server" },
+	{ "postgres_timeout_ms", COUNT, AT(postgres_timeout_ms), "60000", 1000, 3600000,
+	  "milliseconds that a statement may take; half as long again, and it is given up" },
 	{ "postgres_distribution", TEXT, AT(postgres_distribution), "plain", 0, 0,
 	  "plain, citus" },
 	{ "postgres_reader", TEXT, AT(postgres_reader), "", 0, 0,

@@ -39,6 +39,7 @@ struct config {
 	const char *postgres[CONFIG_LIST_MAX];	/* servers: store/postgres/servers.h */
 	uint32_t postgres_n;
 	uint32_t postgres_connections;	/* that write, a server */
+	uint32_t postgres_timeout_ms;	/* of a statement that writes */
 	const char *postgres_distribution;	/* "plain", "citus" */
 	const char *postgres_reader;	/* user of connections that only read; "" = the same */
 	const char *io;			/* "auto", "uring", "posix" */

@@ -278,6 +278,7 @@ static enum status store_open(struct spine *s, struct error *e)
 	struct store_config sc = { .sink = spine_sink(s), .dir = path, .witness = c->witness,
 				   .postgres = c->postgres, .postgres_n = c->postgres_n,
 				   .connections = c->postgres_connections,
+				   .statement_ms = c->postgres_timeout_ms,
 				   .engine = (uint8_t)c->engine, .io = io_kind_of(c->io),
 				   .citus = strcmp(c->postgres_distribution, "citus") == 0,
 				   .reader = c->postgres_reader };

@@ -38,6 +38,8 @@ struct store_config {
 	const char *const *postgres;
 	uint32_t postgres_n;
 	uint32_t connections;		/* that write, a server */
+	uint32_t statement_ms;		/* longest that a server may take for a statement that
+					 * writes; 0: a minute */
 	uint8_t engine;			/* ours, whose counters are folded */
 	enum io_kind io;		/* of the thread that drives them */
 	bool citus;			/* no transaction over several lanes */

@@ -34,6 +34,101 @@ static void test_one_holds_all(void **state)
 	assert_int_equal(read_one("lanes=0-63 host=/run/postgresql"), ST_OK);
 	assert_int_equal(read_one("postgresql://trien@/trien?host=/run/postgresql"), ST_OK);
 	assert_int_equal(read_one("hostaddr=192.0.2.1 host=db.example"), ST_OK);
+	assert_int_equal(s.hosts[0], 1);
+	assert_false(s.chosen[0]);
+	assert_int_equal(read_one("host=/a target_session_attrs=any"), ST_OK);
+	assert_false(s.chosen[0]);
+	assert_int_equal(read_one("host=/a target_session_attrs=read-write"), ST_OK);
+	assert_true(s.chosen[0]);
+}
+
+/* ---- a primary and its standbys ---- */
+
+static void option_is(PGconn *c, const char *word, const char *value)
+{
+	PQconninfoOption *all = PQconninfo(c), *o = all;
+
+	while (o->keyword != NULL && strcmp(o->keyword, word) != 0)
+		o++;
+	assert_non_null(o->keyword);
+	assert_string_equal(o->val != NULL ? o->val : "", value);
+	PQconninfoFree(all);
+}
+
+/* Nothing is there to connect to: only what would be said. */
+static PGconn *begun(bool reads, uint32_t first)
+{
+	PGconn *c = pg_server_start(&s, 0, reads, "-c jit=off", first);
+
+	assert_non_null(c);
+	option_is(c, "options", "-c jit=off");
+	return c;
+}
+
+static void test_hosts_take_turns(void **state)
+{
+	static const char *const orders[] = { "/no/a,/no/b,/no/c", "/no/b,/no/c,/no/a",
+					      "/no/c,/no/a,/no/b" };
+	PGconn *c;
+
+	assert_int_equal(read_one("host=/no/a,/no/b,/no/c port=5432"), ST_OK);
+	assert_int_equal(s.hosts[0], 3);
+	assert_true(s.chosen[0]);
+	for (uint32_t first = 0; first < 6; first++) {
+		c = begun(false, first);
+		option_is(c, "host", orders[first % 3]);
+		option_is(c, "port", "5432");
+		PQfinish(c);
+	}
+	/* Of each list the same place; an address may be missing where the host is a folder. */
+	assert_int_equal(read_one("postgresql://trien@/trien?host=/no/a,db,/no/c&port=1,2,3"
+				  "&hostaddr=,127.0.0.1,"), ST_OK);
+	c = begun(false, 1);
+	option_is(c, "host", "db,/no/c,/no/a");
+	option_is(c, "hostaddr", "127.0.0.1,,");
+	option_is(c, "port", "2,3,1");
+	option_is(c, "dbname", "trien");
+	PQfinish(c);
+}
+
+/* Its readers say that they only read: such a session is no sign of a standby. */
+static void test_only_the_primary_will_do(void **state)
+{
+	static const struct { const char *text, *writes, *reads; } of[] = {
+		{ "host=/no/a", "any", "any" },
+		{ "host=/no/a target_session_attrs=any", "any", "any" },
+		{ "host=/no/a,/no/b", "read-write", "primary" },
+		{ "host=/no/a,/no/b target_session_attrs=primary", "primary", "primary" },
+		{ "host=/no/a target_session_attrs=read-write", "read-write", "primary" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(of); i++) {
+		assert_int_equal(read_one(of[i].text), ST_OK);
+		for (int reads = 0; reads < 2; reads++) {
+			PGconn *c = begun(reads != 0, 0);
+
+			option_is(c, "target_session_attrs",
+				  reads != 0 ? of[i].reads : of[i].writes);
+			PQfinish(c);
+		}
+	}
+}
+
+/* A peer that is gone is noticed; what the text says of it counts more. */
+static void test_silence_has_an_end(void **state)
+{
+	PGconn *c;
+
+	assert_int_equal(read_one("host=/no/a"), ST_OK);
+	c = begun(false, 0);
+	option_is(c, "tcp_user_timeout", "20000");
+	option_is(c, "keepalives_idle", "10");
+	PQfinish(c);
+	assert_int_equal(read_one("host=/no/a tcp_user_timeout=5000 keepalives_idle=3"), ST_OK);
+	c = begun(true, 0);
+	option_is(c, "tcp_user_timeout", "5000");
+	option_is(c, "keepalives_idle", "3");
+	PQfinish(c);
 }
 
 /* Citus plans with the values or not at all. */
@@ -80,6 +175,11 @@ static void test_refused(void **state)
 		"lanes=0-64 host=/a", "lanes= host=/a", "lanes=5-3 host=/a", "lanes=0-63",
 		"lanes=0-63x host=/a", "lanes=0-63, host=/a", "lanes=-1 host=/a", "hast=/a",
 		"host=db.example", "host=/a options=-cfsync=off", "lanes=0-63 host='/a",
+		"host=/a,db.example", "host=/a,db hostaddr=192.0.2.1,", "host=/a,/b port=1,2,3",
+		"host=/a,/b hostaddr=192.0.2.1", "host=/1,/2,/3,/4,/5,/6,/7,/8,/9",
+		"host=/a,/b target_session_attrs=any", "host=/a target_session_attrs=standby",
+		"host=/a,/b target_session_attrs=prefer-standby",
+		"host=/a target_session_attrs=read-only",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -134,6 +234,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_holds_all),
 		cmocka_unit_test(test_plans_are_made_once_but_on_citus),
+		cmocka_unit_test(test_hosts_take_turns),
+		cmocka_unit_test(test_only_the_primary_will_do),
+		cmocka_unit_test(test_silence_has_an_end),
 		cmocka_unit_test(test_lanes_are_spread),
 		cmocka_unit_test(test_each_lane_once),
 		cmocka_unit_test(test_refused),

@@ -89,11 +89,12 @@ static enum status lost(struct pg_asking *a, const char *why)
 	if (a->pause_ms > PAUSE_MS_MAX)
 		a->pause_ms = PAUSE_MS_MAX;
 	a->again_ns = deadline_ns(a->pause_ms);
+	a->first++;
 	pg_asking_close(a);
 	return ST_UNAVAILABLE;
 }
 
-bool pg_reach(PGconn *c, uint32_t ms_max)
+static bool reached(PGconn *c, uint32_t ms_max)
 {
 	uint64_t end_ns = deadline_ns(ms_max);
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
@@ -107,6 +108,38 @@ bool pg_reach(PGconn *c, uint32_t ms_max)
 		state = PQconnectPoll(c);
 	}
 	return true;
+}
+
+PGconn *pg_reach(const struct pg_servers *s, uint8_t server, bool reads, const char *options,
+		 uint32_t *first, uint32_t ms_max, bool *up)
+{
+	for (uint32_t i = 1;; i++) {
+		PGconn *c = pg_server_start(s, server, reads, options, *first);
+
+		*up = c != NULL && reached(c, ms_max);
+		/* One that failed was refused by all of them; one that hung, by none behind it. */
+		if (*up || c == NULL || PQstatus(c) == CONNECTION_BAD || i >= s->hosts[server])
+			return c;
+		PQfinish(c);
+		++*first;
+	}
+}
+
+PGresult *pg_exec(PGconn *c, const char *sql, uint32_t ms_max)
+{
+	uint64_t end_ns = deadline_ns(ms_max);
+	PGresult *last = NULL, *r = NULL;
+
+	if (PQsendQuery(c, sql) != 1)
+		return NULL;
+	while (next_result(c, end_ns, &r)) {
+		if (r == NULL)
+			return last;
+		PQclear(last);
+		last = r;
+	}
+	PQclear(last);
+	return NULL;
 }
 
 static bool prepare(struct pg_asking *a, uint64_t end_ns)
@@ -137,17 +170,17 @@ static bool prepare(struct pg_asking *a, uint64_t end_ns)
 
 static enum status connect_now(struct pg_asking *a)
 {
-	bool reads = a->use == PG_READS;
+	bool reads = a->use == PG_READS, up;
 	char options[250];
 
 	if (io_boot_ns() < a->again_ns)
 		return ST_UNAVAILABLE;
 	snprintf(options, sizeof(options), "%s%s", reads ? session_reads : session,
 		 reads ? pg_plan_once(a->servers) : "");
-	a->conn = pg_server_start(a->servers, a->server, reads, options);
+	a->conn = pg_reach(a->servers, a->server, reads, options, &a->first, CONNECT_MS_MAX, &up);
 	if (a->conn == NULL)
 		return ST_NOMEM;
-	if (!pg_reach(a->conn, CONNECT_MS_MAX))
+	if (!up)
 		return lost(a, PQstatus(a->conn) == CONNECTION_BAD ? PQerrorMessage(a->conn) :
 			       "no answer in time");
 	/* Tables that are missing show here; what to do about them is said at start. */

@@ -18,11 +18,19 @@ struct pg_asking {
 	PGconn *conn;			/* NULL: none */
 	bool away;			/* it was told */
 	uint64_t again_ns;		/* not tried before; CLOCK_BOOTTIME */
+	uint32_t first;			/* of its hosts, to be tried first */
 	uint32_t pause_ms;
 };
 
-/* Waits until a connection that was begun stands. false: it failed, or the time is over. */
-bool pg_reach(PGconn *c, uint32_t ms_max);
+/*
+ * Connects, and waits for each host at most ms_max, beginning with *first; *first is then the one
+ * to begin with. NULL: memory; else the caller's, to be ended with PQfinish(): whether it stands
+ * says *up.
+ */
+PGconn *pg_reach(const struct pg_servers *s, uint8_t server, bool reads, const char *options,
+		 uint32_t *first, uint32_t ms_max, bool *up);
+/* PQexec() with an end: NULL if the time is over, as for a connection that is lost. */
+PGresult *pg_exec(PGconn *c, const char *sql, uint32_t ms_max) must_use;
 
 /* servers: as long as it is used. */
 void pg_asking_init(struct pg_asking *a, const struct pg_servers *servers, uint8_t server,

@@ -11,19 +11,37 @@
  * how many values an array has; a session whose engine went ends by itself.
  */
 static const char session[] =
-	"-c work_mem=64MB -c jit=off -c lock_timeout=10s -c statement_timeout=60s "
-	"-c client_connection_check_interval=1s";
+	"-c work_mem=64MB -c jit=off -c lock_timeout=%u -c statement_timeout=%u "
+	"-c client_connection_check_interval=1s%s";
 
 #define SEND_BUFFER_BYTES (4 * 1024 * 1024)
-#define CONNECT_MS 10000
-#define ANSWER_MS 90000			/* longer than the server's own timeout */
+#define CONNECT_MS_MAX 10000
+#define LOCK_MS_MAX 10000
 #define PAUSE_MS_MIN 20
 #define PAUSE_MS_MAX 1000
 #define NS_PER_MS 1000000ull
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+void pg_conn_rig_init(struct pg_conn_rig *rig)
+{
+	snprintf(rig->options, sizeof(rig->options), session,
+		 least(rig->statement_ms / 2, LOCK_MS_MAX), rig->statement_ms,
+		 pg_plan_once(rig->servers));
+}
+
 static void due_in(struct pg_conn *c, uint32_t ms)
 {
-	c->due_ns = io_boot_ns() + ms * NS_PER_MS;
+	c->due_ns = c->rig->clock.now_ns(c->rig->clock.ctx) + ms * NS_PER_MS;
+}
+
+/* Longer than the server itself takes at most, so that it can say so. */
+static void answer_due(struct pg_conn *c)
+{
+	due_in(c, c->rig->statement_ms + c->rig->statement_ms / 2);
 }
 
 /* ---- ending ---- */
@@ -43,6 +61,7 @@ void pg_conn_lose(struct pg_conn *c, const char *why)
 	if (c->state == CONN_CLOSING || c->state == CONN_DOWN)
 		return;
 	c->state = CONN_CLOSING;
+	c->host++;
 	c->pause_ms = c->pause_ms == 0 ? PAUSE_MS_MIN : c->pause_ms * 2;
 	if (c->pause_ms > PAUSE_MS_MAX)
 		c->pause_ms = PAUSE_MS_MAX;
@@ -133,12 +152,9 @@ static void connect_on(struct pg_conn *c, PostgresPollingStatusType next)
 
 static void connect_begin(struct pg_conn *c)
 {
-	char options[250];
-
-	snprintf(options, sizeof(options), "%s%s", session, pg_plan_once(c->rig->servers));
-	c->pg = pg_server_start(c->rig->servers, c->server, false, options);
+	c->pg = pg_server_start(c->rig->servers, c->server, false, c->rig->options, c->host);
 	c->state = CONN_CONNECTING;
-	due_in(c, CONNECT_MS);
+	due_in(c, least(c->rig->statement_ms, CONNECT_MS_MAX));
 	if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD)
 		pg_conn_lose(c, "no connection");
 	else
@@ -192,7 +208,7 @@ static void part_ended(struct pg_conn *c)
 		c->last = NULL;
 	c->bytes -= part->bytes;
 	part->next = NULL;
-	due_in(c, ANSWER_MS);
+	answer_due(c);
 	if (part->sqlstate[0] == '\0')
 		c->pause_ms = 0;
 	c->rig->events->answered(c->rig->ctx, c, part);
@@ -299,7 +315,7 @@ void pg_conn_send(struct pg_conn *c, struct pg_part *part, const struct pg_known
 	uint32_t n = pg_writes_of(part, c->rig->servers->citus, all);
 
 	if (c->first == NULL)
-		due_in(c, ANSWER_MS);
+		answer_due(c);
 	part->next = NULL;
 	part->sent_n = part->answered = 0;
 	part->sqlstate[0] = '\0';

@@ -32,13 +32,24 @@ struct pg_conn_events {
 	void (*up)(void *ctx, struct pg_conn *c);
 };
 
+/* Time as connections see it, so that a test can let an hour pass. */
+struct pg_clock {
+	void *ctx;
+	uint64_t (*now_ns)(void *ctx);		/* never steps back */
+	/* Before a wait of so many milliseconds: how many of them to wait in truth. */
+	uint32_t (*wait_ms)(void *ctx, uint32_t ms);
+};
+
 /* What all connections of a driver share. */
 struct pg_conn_rig {
 	struct io *io;
+	struct pg_clock clock;
+	uint32_t statement_ms;			/* longest that the server may take for one */
 	const struct pg_servers *servers;
 	const struct pg_conn_events *events;
 	void *ctx;
 	struct pg_params params;	/* scratch of what is being sent */
+	char options[300];		/* of a session; pg_conn_rig_init() makes them */
 };
 
 struct pg_conn {
@@ -50,11 +61,14 @@ struct pg_conn {
 	bool in_armed, out_armed;
 	uint64_t due_ns;		/* DOWN: when to try; else when it is given up */
 	uint32_t pause_ms;		/* before the next try; 0: none failed */
+	uint32_t host;			/* of the server's, to be tried first */
 	uint32_t unprepared;		/* statements whose answer has not come */
 	struct pg_part *first, *last;	/* on their way, in order */
 	uint32_t bytes;			/* of them */
 };
 
+/* Fields that say how sessions are, from statement_ms. */
+void pg_conn_rig_init(struct pg_conn_rig *rig);
 /* DOWN and due: begins to connect. Past its time: given up. Returns when to look again, ns. */
 uint64_t pg_conn_tick(struct pg_conn *c, uint64_t now_ns);
 /* UP: sends a part and puts it behind the others. */

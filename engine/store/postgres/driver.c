@@ -47,6 +47,11 @@ struct pg_driver {
 	uint64_t fewer;			/* the last FOLD's answer */
 };
 
+static uint64_t now_of(const struct pg_driver *d)
+{
+	return d->rig.clock.now_ns(d->rig.clock.ctx);
+}
+
 /* ---- parts ---- */
 
 static struct pg_part *part_new(struct pg_driver *d, enum pg_part_kind kind, uint8_t server,
@@ -197,7 +202,7 @@ static void look_closer(struct pg_driver *d, const struct pg_part *part, enum pg
 
 static void folded(struct pg_driver *d, bool wrong)
 {
-	if (pg_folding_answered(&d->folding, wrong ? 0 : d->fewer, wrong, io_boot_ns()) && !wrong)
+	if (pg_folding_answered(&d->folding, wrong ? 0 : d->fewer, wrong, now_of(d)) && !wrong)
 		log_info("store", "counters are folded: %llu rows fewer",
 			 (unsigned long long)d->folding.fewer);
 }
@@ -478,7 +483,7 @@ static void feed(struct pg_driver *d, uint8_t server)
 /* Every day the months to come; they are there long before the first row of one. */
 static void months_ahead(struct pg_driver *d)
 {
-	int32_t day = pg_day_of(io_wall_ms());
+	int32_t day = pg_day_of(d->cfg.sink.now_ms(d->cfg.sink.ctx));
 
 	if (day == d->day)
 		return;
@@ -497,7 +502,7 @@ static void months_ahead(struct pg_driver *d)
 /* Behind whatever waits. When to look again, ns. */
 static uint64_t fold_next(struct pg_driver *d, uint64_t now_ns)
 {
-	int lane = pg_folding_next(&d->folding, io_wall_ms(), now_ns);
+	int lane = pg_folding_next(&d->folding, d->cfg.sink.now_ms(d->cfg.sink.ctx), now_ns);
 	struct pg_part *part;
 
 	if (lane >= 0) {
@@ -521,7 +526,7 @@ static void inbox_ready(struct io_op *op)
 
 static uint32_t turn(struct pg_driver *d)
 {
-	uint64_t now = io_boot_ns(), next = now + TICK_MS * NS_PER_MS, fold_ns;
+	uint64_t now = now_of(d), next = now + TICK_MS * NS_PER_MS, fold_ns;
 	struct batch *b;
 
 	while ((b = queue_pop(d->inbox)) != NULL)
@@ -566,7 +571,7 @@ static void *driver_main(void *arg)
 			queue_first(d, newest);
 	}
 	while (!atomic_load(&d->stopping))
-		io_run(d->rig.io, turn(d));
+		io_run(d->rig.io, d->rig.clock.wait_ms(d->rig.clock.ctx, turn(d)));
 	for (uint32_t i = 0; i < d->conns_n; i++)
 		pg_conn_lose(&d->conns[i], "the engine stops");
 	if (d->inbox_polled)
@@ -577,6 +582,16 @@ static void *driver_main(void *arg)
 }
 
 /* ---- from outside ---- */
+
+static uint64_t system_now(void *ctx)
+{
+	return io_boot_ns();
+}
+
+static uint32_t system_wait(void *ctx, uint32_t ms)
+{
+	return ms;
+}
 
 static enum status prepare(struct pg_driver *d, struct error *e)
 {
@@ -607,6 +622,10 @@ enum status pg_driver_new(struct pg_driver **out, const struct pg_driver_config 
 	d->rig.servers = cfg->servers;
 	d->rig.events = &events;
 	d->rig.ctx = d;
+	d->rig.statement_ms = cfg->statement_ms;
+	d->rig.clock = cfg->clock != NULL ? *cfg->clock :
+		       (struct pg_clock){ .now_ns = system_now, .wait_ms = system_wait };
+	pg_conn_rig_init(&d->rig);
 	atomic_init(&d->up, true);
 	st = prepare(d, e);
 	if (st == ST_OK) {

@@ -7,9 +7,9 @@
  * A part is what stands between two Syncs of libpq's pipeline mode: one implicit transaction. A
  * connection has parts of at most 2 MB on their way. Where one is lost, or the server says that it
  * cannot now (SQLSTATE 08, 40, 53, 57 …), its parts go back to the head of the queue and are sent
- * again, after 20 ms, 40 ms … 1 s: statements leave what is there, so a part that had been
- * committed changes nothing. What the server refuses of a part for ever is found by halving it:
- * that item is held (REASON_STORE_REFUSED), the others go on (P8).
+ * again, after 20 ms, 40 ms … 1 s, to the next of the server's hosts first: statements leave what
+ * is there, so a part that had been committed changes nothing. What the server refuses of a part
+ * for ever is found by halving it: that item is held (REASON_STORE_REFUSED), the others go on (P8).
  *
  * Parts of no batch: months ahead, once a day, and counters to be folded, at night (folding.h).
  */
@@ -19,11 +19,16 @@
 #include "io/io.h"
 #include "store/postgres/postgres.h"
 
+struct pg_clock;		/* conn.h */
+
 struct pg_driver_config {
 	const struct pg_servers *servers;	/* outlives the driver */
 	uint32_t connections;			/* a server, 1 … PG_CONNECTIONS_MAX */
 	uint8_t engine;				/* whose counters are folded */
+	uint32_t statement_ms;			/* longest that a server may take for one; what
+						 * takes half as long again is lost */
 	enum io_kind io;
+	const struct pg_clock *clock;		/* copied; NULL: the system's */
 	struct store_sink sink;
 };
 

@@ -4,6 +4,8 @@
 
 #include "store/postgres/driver.h"
 
+#define STATEMENT_MS 60000
+
 static void postgres_take(struct store *store, struct batch *b)
 {
 	pg_driver_take(((struct postgres *)store)->driver, b);
@@ -39,7 +41,9 @@ enum status store_postgres_open(struct store **out, const struct store_config *c
 {
 	struct postgres *p = calloc(1, sizeof(*p));
 	struct pg_driver_config dc = { .connections = cfg->connections, .io = cfg->io,
-				       .engine = cfg->engine, .sink = cfg->sink };
+				       .engine = cfg->engine, .sink = cfg->sink,
+				       .statement_ms = cfg->statement_ms != 0 ?
+						       cfg->statement_ms : STATEMENT_MS };
 	enum status st;
 
 	if (p == NULL)

@@ -9,6 +9,7 @@
 #include "store/postgres/postgres.h"
 
 #define REACH_MS_MAX 5000
+#define LOOK_MS_MAX 5000		/* for a word; what makes tables takes its time */
 #define SERVER_VERSION_MIN 150000
 
 static const char *const migrations[] = { POSTGRES_MIGRATIONS };
@@ -23,7 +24,7 @@ const char *pg_schema_roles(void)
 /* One word from one row; "" without a row. The SQLSTATE of a refusal in state, else "". */
 static void word(PGconn *c, const char *sql, char *out, size_t size, char state[6])
 {
-	PGresult *r = PQexec(c, sql);
+	PGresult *r = pg_exec(c, sql, LOOK_MS_MAX);
 	const char *why = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 
 	snprintf(state, 6, "%s", why != NULL ? why : "");
@@ -62,13 +63,16 @@ static enum status run(PGconn *c, uint8_t server, const char *sql, const char *a
 
 static enum status reach(const struct pg_servers *s, uint8_t server, PGconn **out, struct error *e)
 {
-	PGconn *c = pg_server_start(s, server, false,
-				    "-c client_min_messages=warning -c search_path=public");
+	uint32_t first = 0;
+	bool up;
+	PGconn *c = pg_reach(s, server, false,
+			     "-c client_min_messages=warning -c search_path=public", &first,
+			     REACH_MS_MAX, &up);
 	enum status st = ST_OK;
 
 	if (c == NULL)
 		return error_set(e, ST_NOMEM, "no memory for a connection");
-	if (!pg_reach(c, REACH_MS_MAX)) {
+	if (!up) {
 		st = error_set(e, ST_UNAVAILABLE, "postgres, server %u: %.300s", server + 1u,
 			       PQstatus(c) == CONNECTION_BAD ? PQerrorMessage(c) :
 			       "no answer in time");

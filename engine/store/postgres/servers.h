@@ -8,7 +8,12 @@
  *	lanes=0-15,32-47 host=/run/postgresql dbname=trien user=trien
  *
  * Without `lanes` it is the only server and holds all. A server is a unix socket's folder or has a
- * hostaddr: libpq resolves names while the caller waits.
+ * hostaddr: libpq resolves names while the caller waits. A primary and its standbys are one server
+ * with several hosts:
+ *
+ *	host=/run/a,/run/b dbname=trien user=trien
+ *
+ * Of them the primary is looked for, to read too: a standby may not have yet what was stored.
  */
 #ifndef TRIEN_STORE_POSTGRES_SERVERS_H
 #define TRIEN_STORE_POSTGRES_SERVERS_H
@@ -27,6 +32,8 @@ struct pg_servers {
 	uint8_t n;
 	uint8_t of_lane[LANES];		/* server that holds it */
 	bool citus;			/* a transaction stays within a lane */
+	uint8_t hosts[PG_SERVERS_MAX];	/* a primary and its standbys; 1: it alone */
+	bool chosen[PG_SERVERS_MAX];	/* only a primary will do */
 	/* Holds passwords: never in a log or an error. */
 	char conninfo[PG_SERVERS_MAX][PG_CONNINFO_BYTES_MAX];
 	/* User of connections that only read; "": the same one. */
@@ -34,8 +41,9 @@ struct pg_servers {
 };
 
 /*
- * ST_INVALID: a text is malformed, a lane has no server or two, a server is given by a name. The
- * error names the server by its place in the list, from 1.
+ * ST_INVALID: a text is malformed, a lane has no server or two, a server is given by a name, or a
+ * standby would do (target_session_attrs). The error names the server by its place in the list,
+ * from 1.
  */
 enum status pg_servers_read(struct pg_servers *s, const char *const *texts, uint32_t n, bool citus,
 			    const char *reader, struct error *e) must_use;
@@ -56,8 +64,12 @@ const char *pg_plan_once(const struct pg_servers *s);
 /*
  * Begins to connect, as PQconnectStart(); NULL: memory. options: "-c name=value …" for the
  * session. The caller drives it with PQconnectPoll() and ends it with PQfinish().
+ *
+ * Hosts are tried in turn, beginning with number `first` modulo their number: libpq itself goes on
+ * to the next one only when a host refuses, so after one that hung the caller begins with another.
+ * A peer that is gone without a word is noticed within 20 s (TCP), unless the text says otherwise.
  */
-PGconn *pg_server_start(const struct pg_servers *s, uint8_t server, bool reads,
-			const char *options);
+PGconn *pg_server_start(const struct pg_servers *s, uint8_t server, bool reads, const char *options,
+			uint32_t first);
 
 #endif
