@@ -29,41 +29,94 @@ void spine_sources(const struct spine *s, struct catalogue_config *cc, struct ke
 				       .check_one_in = c->check_one_in };
 }
 
+/* ---- a store that is away ---- */
+
+/* Signals are blocked until the engine runs; the one that ends it is not waited through. */
+static bool ending(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) || sigismember(&set, SIGINT));
+}
+
+/*
+ * It tells nothing of registers, and of what is stored: nothing is numbered until it is back. What
+ * it is asked may be asked again.
+ */
+static enum status wait_for_store(enum status (*ask)(void *ctx, struct error *e), void *ctx,
+				  struct error *e)
+{
+	for (bool told = false;; told = true) {
+		enum status st = ask(ctx, e);
+
+		if ((st != ST_UNAVAILABLE && st != ST_TIMEOUT) || ending())
+			return st;
+		if (!told)
+			log_error("store", "%s; the engine waits for it", e->text);
+		usleep(STORE_WAIT_MS * 1000);
+	}
+}
+
 /* ---- afterwards: what is done already, what goes on ---- */
+
+struct projected { struct spine *s; const struct open_act *act; };
+
+static enum status act_project(void *ctx, struct error *e)
+{
+	struct projected *p = ctx;
+	struct slice payload = slice_of(p->act->bytes, p->act->n);
+	struct record_result v;
+	struct record_link link;
+	enum status st;
+
+	if (p->act->type == RECORD_VOID) {
+		st = record_result_decode(&v, payload);
+		return st == ST_OK ? void_project(p->s, &v, e) : st;
+	}
+	st = record_link_decode(&link, payload);
+	return st == ST_OK ? link_project(p->s, &link, e) : st;
+}
 
 static enum status acts_project(struct replay *r, struct error *e)
 {
 	enum status st = ST_OK;
 
-	for (size_t i = 0; i < r->acts_n; i++) {
-		struct slice payload = slice_of(r->acts[i].bytes, r->acts[i].n);
-		struct record_result v;
-		struct record_link link;
+	for (size_t i = 0; i < r->acts_n && st == ST_OK; i++) {
+		struct projected p = { r->s, &r->acts[i] };
 
-		if (st == ST_OK && r->acts[i].type == RECORD_VOID) {
-			st = record_result_decode(&v, payload);
-			if (st == ST_OK)
-				st = void_project(r->s, &v, e);
-		} else if (st == ST_OK) {
-			st = record_link_decode(&link, payload);
-			if (st == ST_OK)
-				st = link_project(r->s, &link, e);
-		}
+		st = wait_for_store(act_project, &p, e);
 		if (status_class(st) == CLASS_REJECT)
 			st = ST_OK;
 	}
 	return st;
 }
 
-/* In the store, with this content: the place of one that is in dispute is another's. */
-static bool is_stored(struct spine *s, struct store_reader *reader, uint8_t lane, uint64_t sequence,
-		      const uint8_t digest[SHA256_BYTES])
-{
-	struct result_view view;
+struct sought { struct spine *s; struct store_reader *reader; uint8_t lane; uint64_t sequence;
+		const uint8_t *digest; bool stored; };
 
-	return s->store->ops->get(reader, lane, sequence, &view) == ST_OK &&
-	       (view.state == STATE_VOID ||
-		memcmp(view.case_digest, digest, SHA256_BYTES) == 0);
+/* In the store, with this content: the place of one that is in dispute is another's. */
+static enum status seek(void *ctx, struct error *e)
+{
+	struct sought *k = ctx;
+	struct result_view view;
+	enum status st = k->s->store->ops->get(k->reader, k->lane, k->sequence, &view);
+
+	k->stored = st == ST_OK && (view.state == STATE_VOID ||
+				    memcmp(view.case_digest, k->digest, SHA256_BYTES) == 0);
+	return st == ST_UNAVAILABLE || st == ST_TIMEOUT ?
+	       error_set(e, st, "the store is away") : ST_OK;
+}
+
+static enum status is_stored(struct spine *s, struct store_reader *reader, uint8_t lane,
+			     uint64_t sequence, const uint8_t digest[SHA256_BYTES], bool *stored,
+			     struct error *e)
+{
+	struct sought k = { .s = s, .reader = reader, .lane = lane, .sequence = sequence,
+			    .digest = digest };
+	enum status st = wait_for_store(seek, &k, e);
+
+	*stored = k.stored;
+	return st;
 }
 
 /* Held rows: those that were stored before the row could go are forgotten, the others are shown. */
@@ -83,6 +136,7 @@ static enum status held_show(struct spine *s, struct store_reader *reader, struc
 		struct case_view c;
 		struct state_change change;
 		uint8_t digest[SHA256_BYTES], k = 0;
+		bool stored = false;
 		size_t n;
 
 		arena_reset(&arena);
@@ -93,7 +147,9 @@ static enum status held_show(struct spine *s, struct store_reader *reader, struc
 			st = case_decode(&c, rec.case_bytes, &arena);
 		if (st == ST_OK)
 			st = case_digest(rec.case_bytes, digest);
-		if (st == ST_OK && is_stored(s, reader, row.lane, row.sequence, digest)) {
+		if (st == ST_OK)
+			st = is_stored(s, reader, row.lane, row.sequence, digest, &stored, e);
+		if (st == ST_OK && stored) {
 			st = waiting_remove(s->waiting, row.sequence, e);
 			continue;
 		}
@@ -112,7 +168,7 @@ static enum status held_show(struct spine *s, struct store_reader *reader, struc
 	return st;
 }
 
-static enum status pendings_go_on(struct replay *r, struct store_reader *reader)
+static enum status pendings_go_on(struct replay *r, struct store_reader *reader, struct error *e)
 {
 	struct spine *s = r->s;
 	struct pending *last = NULL;
@@ -121,17 +177,21 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader)
 
 	for (size_t i = r->open_first; i < r->open_n && st == ST_OK; i++) {
 		struct open_result *o = &r->open[i];
+		bool finished = (o->pending->settled >> o->index & 1) != 0;
 		struct waiting_row row;
 
 		if (o->pending != last)
 			st = track_open(s->track, o->pending->pos, &o->pending->track);
 		last = o->pending;
-		if (o->pending->settled >> o->index & 1 ||
-		    is_stored(s, reader, o->lane, o->sequence, o->pending->digest) ||
-		    waiting_find(s->waiting, o->sequence, &row)) {
+		if (st == ST_OK && !finished)
+			st = is_stored(s, reader, o->lane, o->sequence, o->pending->digest,
+				       &finished, e);
+		if (st != ST_OK)
+			break;
+		if (finished || waiting_find(s->waiting, o->sequence, &row)) {
 			o->pending->settled |= (uint8_t)(1u << o->index);
 			done++;
-		} else if (st == ST_OK) {
+		} else {
 			st = inflight_add(s->inflight, o->sequence, o->lane, o->change.at_ms,
 					  &o->change);
 			left++;
@@ -248,27 +308,13 @@ static enum status sources_open(struct spine *s, struct error *e)
 	return st == ST_OK ? render_open(&s->render, &rc, e) : st;
 }
 
-/* Signals are blocked until the engine runs; the one that ends it is not waited through. */
-static bool ending(void)
+struct opening { struct store **store; const struct store_config *config; };
+
+static enum status postgres_open(void *ctx, struct error *e)
 {
-	sigset_t set;
+	struct opening *o = ctx;
 
-	return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) || sigismember(&set, SIGINT));
-}
-
-/* A store that is away tells nothing of registers: nothing is numbered until it is back. */
-static enum status postgres_wait(struct spine *s, const struct store_config *sc, struct error *e)
-{
-	enum status st;
-
-	for (bool told = false;; told = true) {
-		st = store_postgres_open(&s->store, sc, e);
-		if (st != ST_UNAVAILABLE || ending())
-			return st;
-		if (!told)
-			log_error("store", "%s; the engine waits for it", e->text);
-		usleep(STORE_WAIT_MS * 1000);
-	}
+	return store_postgres_open(o->store, o->config, e);
 }
 
 static enum status store_open(struct spine *s, struct error *e)
@@ -283,8 +329,10 @@ static enum status store_open(struct spine *s, struct error *e)
 				   .citus = strcmp(c->postgres_distribution, "citus") == 0,
 				   .reader = c->postgres_reader };
 
+	struct opening o = { &s->store, &sc };
+
 	below(s, "store", path);
-	return strcmp(c->store, "postgres") == 0 ? postgres_wait(s, &sc, e) :
+	return strcmp(c->store, "postgres") == 0 ? wait_for_store(postgres_open, &o, e) :
 						   store_embedded_open(&s->store, &sc, e);
 }
 
@@ -335,6 +383,19 @@ static enum status ends_meet(const struct spine *s, const struct replay *r, stru
 			 (unsigned long long)known);
 }
 
+static enum status marks_ask(void *ctx, struct error *e)
+{
+	struct comparison *cmp = ctx;
+	enum status st = cmp->s->store->ops->marks(cmp->s->store, mark_compare, cmp, e);
+
+	return st == ST_OK ? cmp->status : st;
+}
+
+static enum status publish(void *ctx, struct error *e)
+{
+	return units_publish(ctx, e);
+}
+
 enum status spine_recover(struct spine *s, struct error *e)
 {
 	struct replay r;
@@ -356,15 +417,13 @@ enum status spine_recover(struct spine *s, struct error *e)
 	if (st == ST_OK)
 		st = held_show(s, reader, e);
 	if (st == ST_OK)
-		st = pendings_go_on(&r, reader);
+		st = pendings_go_on(&r, reader, e);
 	if (reader != NULL)
 		s->store->ops->reader_close(reader);
 	if (st == ST_OK)
-		st = s->store->ops->marks(s->store, mark_compare, &cmp, e);
+		st = wait_for_store(marks_ask, &cmp, e);
 	if (st == ST_OK)
-		st = cmp.status;
-	if (st == ST_OK)
-		st = units_publish(s, e);
+		st = wait_for_store(publish, s, e);
 	replay_free(&r);
 	s->numbering = st == ST_OK;
 	return st;

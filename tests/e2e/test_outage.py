@@ -4,7 +4,6 @@ Whatever it is, nothing is lost, nothing is there twice, numbers have no gaps, a
 until the journal is full. The server is this module's own: its tests break it.
 """
 import subprocess
-import threading
 import time
 
 import pytest
@@ -12,11 +11,10 @@ import pytest
 import harness
 import postgres
 from harness import UNITS
+from outage import STORED, disturbed, engine_on, status, submit, whole
 from sample import case, send
 
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
-
-STORED = 6
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +32,6 @@ def cluster(server):
     return server
 
 
-def engine_on(tmp_path, store, **settings):
-    store.init()
-    return harness.Engine(tmp_path / "engine", **store.settings(), **settings).prepare().start()
-
-
 @pytest.fixture
 def store(cluster):
     return postgres.Store(cluster)
@@ -49,35 +42,6 @@ def engine(tmp_path, store):
     e = engine_on(tmp_path, store)
     yield e
     e.kill()
-
-
-def status(engine):
-    m = harness.modules()["operations"]
-    return engine.stubs().operations.GetStatus(m.GetStatusRequest(), timeout=20)
-
-
-def submit(stubs, n, size=50, **kw):
-    receipts = []
-    for i in range(0, n, size):
-        answer = send(stubs, [case(**kw) for _ in range(min(size, n - i))])
-        assert not answer.rejects, answer.rejects[0]
-        receipts += answer.receipts
-    return receipts
-
-
-def whole(store, receipts):
-    """Each of them is in every table once, and the book has no gaps."""
-    n = len({r.result_id for r in receipts})
-    assert n == len(receipts)
-    for table in ("result", "holding", "locator", "number_register"):
-        assert store.count(table) == n, table
-    counted = [store.sql("SELECT coalesce(sum(results), 0) FROM counter", i)[0][0]
-               for i in range(len(store.names))]
-    assert sum(map(int, counted)) == n
-    numbers = sorted(int(row[0]) for i in range(len(store.names))
-                     for row in store.sql("SELECT number FROM number_register", i))
-    assert numbers == sorted(r.number for r in receipts)
-    assert numbers == list(range(1, n + 1))
 
 
 def test_server_stopped_and_started(engine, cluster, store):
@@ -102,32 +66,6 @@ def test_server_stopped_and_started(engine, cluster, store):
     log = engine.log()
     assert log.count("trying again") <= 2 and "takes results again" in log
     assert engine.stop() == 0
-
-
-def disturbed(engine, disturb, times, pause):
-    """Cases all the time, and something done to the server again and again."""
-    stubs, receipts, stop = engine.stubs(), [], threading.Event()
-
-    def feed():
-        while not stop.is_set():
-            answer = send(stubs, [case() for _ in range(20)])
-            receipts.extend(answer.receipts)
-            # While the server is away the journal may fill up.
-            assert all(r.reason == "JOURNAL_FULL" for r in answer.rejects), answer.rejects[0]
-            time.sleep(0.01)
-
-    feeder = threading.Thread(target=feed)
-    feeder.start()
-    try:
-        for _ in range(times):
-            time.sleep(pause)
-            disturb()
-    finally:
-        stop.set()
-        feeder.join(60)
-    assert not feeder.is_alive()
-    engine.wait_stored(stubs, [r.result_id for r in receipts])
-    return receipts
 
 
 def test_backends_are_killed(engine, cluster, store):
