@@ -9,8 +9,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Where TRIEN_SERVERS puts all stores on PostgreSQL, what cannot be so is left out."""
-    why = harness.SERVERS and postgres.missing()
+    """Where the environment puts all stores on PostgreSQL, what cannot be so is left out."""
+    why = harness.SERVERS and (postgres.citus_missing() if harness.CITUS == "1" else
+                               postgres.missing())
     for item in items:
         if why:
             item.add_marker(pytest.mark.skip(reason=why))

@@ -23,8 +23,10 @@ BUILD = pathlib.Path(os.environ.get("TRIEN_BUILD", ROOT / "build"))
 TRIEN = BUILD / "engine" / "trien"
 CASES = BUILD / "loadtest" / "trien-cases"
 UNITS = ("ubnd-lac-xuan", "ubnd-suoi-may")
-# On how many PostgreSQL servers an engine has its store that a test gives none; 0: embedded.
-SERVERS = int(os.environ.get("TRIEN_SERVERS", "0"))
+# TRIEN_CITUS=1: an engine that a test gives no store has it on Citus; stand-in: or on its stand-in.
+CITUS = os.environ.get("TRIEN_CITUS", "")
+# On how many PostgreSQL servers it has it otherwise; 0: embedded.
+SERVERS = 1 if CITUS else int(os.environ.get("TRIEN_SERVERS", "0"))
 
 
 def load_protos(folder):

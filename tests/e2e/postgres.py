@@ -1,4 +1,5 @@
-"""A private PostgreSQL: its own cluster in a temporary folder, on a unix socket only.
+"""A private PostgreSQL: its own cluster in a temporary folder, on a unix socket only; or Citus, a
+coordinator with two workers, which speak to each other on loopback.
 
 The server refuses to run as root; there it runs as an unprivileged user that exists already, in a
 folder of that user. One cluster serves a session and a database serves a test.
@@ -11,6 +12,7 @@ import pathlib
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -56,8 +58,35 @@ def missing():
     return ""
 
 
+def shared_files():
+    """Where the server's extensions are."""
+    config = programs() / "pg_config"
+    if config.exists():
+        return pathlib.Path(subprocess.run([str(config), "--sharedir"], capture_output=True,
+                                           text=True, check=True, timeout=20).stdout.strip())
+    # Debian has the program with the development files only.
+    home = programs().parent
+    return pathlib.Path("/usr/share/postgresql") / home.name
+
+
+def citus_missing():
+    """Why no Citus can be started here; empty: it can."""
+    why = missing()
+    if not why and not (shared_files() / "extension/citus.control").exists():
+        why = "the extension citus is not installed"
+    return why
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 class Cluster:
     """Made by start(), gone after remove(). durable: what it says is on the disk is there."""
+
+    distribution = "plain"
 
     def __init__(self, durable=False, **settings):
         self.bin = programs()
@@ -139,7 +168,8 @@ class Cluster:
     # ---- databases ----
 
     def conninfo(self, database):
-        return f"host={self.folder} dbname={database} user=trien"
+        port = f" port={self.settings['port']}" if "port" in self.settings else ""
+        return f"host={self.folder}{port} dbname={database} user=trien"
 
     def sql(self, database, text, check=True):
         """Rows as lists of texts; several statements are one transaction each."""
@@ -149,9 +179,9 @@ class Cluster:
         assert not check or done.returncode == 0, done.stderr
         return [line.split("\t") for line in done.stdout.splitlines()]
 
-    def database(self):
+    def database(self, name=None):
         """A new one, empty; its conninfo in .conninfo(name)."""
-        name = f"t{os.getpid()}_{next(_names)}"
+        name = name or f"t{os.getpid()}_{next(_names)}"
         self.sql("postgres", f"CREATE DATABASE {name}")
         return name
 
@@ -170,10 +200,68 @@ class Cluster:
         self.cut(name)
 
 
+def stand_in(cluster, database):
+    """What takes the extension's place there: it checks what it is told (citus_stand_in.sql)."""
+    cluster.sql(database, (pathlib.Path(__file__).parent / "citus_stand_in.sql").read_text())
+    # Where Citus has them everywhere.
+    cluster.sql("postgres", f"ALTER DATABASE {database} SET search_path = public, citus_stand_in")
+
+
+class Citus(Cluster):
+    """A coordinator, which is what the engine knows, and its two workers.
+
+    They start and go with it; what else is done to the cluster is done to the coordinator. Where
+    the extension is not installed they are three ordinary servers with the stand-in.
+    """
+
+    distribution = "citus"
+
+    def __init__(self, durable=False, **settings):
+        self.real = not citus_missing()
+        own = {"listen_addresses": "'127.0.0.1'"}
+        if self.real:
+            own |= {"shared_preload_libraries": "'citus'", "max_prepared_transactions": "200",
+                    "max_connections": "200", "wal_level": "logical",
+                    "citus.node_conninfo": "'sslmode=prefer'"}
+        self.workers = [Cluster(durable, **own, port=str(free_port())) for _ in range(2)]
+        super().__init__(durable, **{**own, "port": str(free_port()), **settings})
+
+    def start(self):
+        for w in self.workers:
+            if not w.running():
+                w.start()
+        return super().start()
+
+    def remove(self):
+        super().remove()
+        for w in self.workers:
+            w.remove()
+
+    def database(self, name=None):
+        name = super().database(name)
+        for w in self.workers:
+            w.database(name)
+        for node in (self, *self.workers):
+            if self.real:
+                node.sql(name, "CREATE EXTENSION citus")
+            else:
+                stand_in(node, name)
+        self.sql(name, "SELECT citus_set_coordinator_host('127.0.0.1', "
+                       f"{self.settings['port']})")
+        for w in self.workers:
+            self.sql(name, f"SELECT citus_add_node('127.0.0.1', {w.settings['port']})")
+        return name
+
+    def drop(self, name):
+        super().drop(name)
+        for w in self.workers:
+            w.drop(name)
+
+
 @functools.cache
 def session():
     """The cluster that a session's tests share; none of them may stop it."""
-    cluster = Cluster().start()
+    cluster = (Citus() if os.environ.get("TRIEN_CITUS") else Cluster()).start()
     atexit.register(cluster.remove)
     return cluster
 
@@ -190,7 +278,8 @@ class Store:
             self.cluster.conninfo(n) for i, n in enumerate(self.names)]
 
     def settings(self):
-        return {"store": "postgres", "postgres": self.conninfos}
+        return {"store": "postgres", "postgres": self.conninfos,
+                "postgres_distribution": self.cluster.distribution}
 
     def init(self, check=True, **kw):
         import harness  # what the other parts of this file need not know
@@ -198,6 +287,7 @@ class Store:
         words = [str(harness.TRIEN), "store", "init"]
         for c in self.conninfos:
             words.append(c)
+        words += ["--postgres-distribution", self.cluster.distribution]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, **kw)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done

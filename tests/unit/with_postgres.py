@@ -1,7 +1,8 @@
 """with_postgres.py PROGRAM - runs a test program with a private server that ends with it.
 
-TRIEN_POSTGRES is the connection to its first database; t1 to t4 are there as well. Exit code 77
-(skipped) where no server is installed.
+TRIEN_POSTGRES is the connection to its first database, t1; t2 to t4 are there as well, and t5 is
+distributed over two workers by Citus, or by what stands in for it. Exit code 77 (skipped) where no
+server is installed.
 """
 import os
 import pathlib
@@ -17,11 +18,12 @@ def main():
     if why:
         print("skipped:", why)
         return 77
-    cluster = postgres.Cluster()
+    cluster = postgres.Citus()
     try:
         cluster.start()
         for i in range(1, 5):
             cluster.sql("postgres", f"CREATE DATABASE t{i}")
+        cluster.database("t5")
         return subprocess.run(sys.argv[1:], env={**os.environ,
                                                  "TRIEN_POSTGRES": cluster.conninfo("t1")},
                               timeout=280).returncode
