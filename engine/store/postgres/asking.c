@@ -10,18 +10,24 @@
 #include "store/postgres/postgres.h"
 
 #define CONNECT_MS_MAX 2000
-/* Somebody waits for what is read. The server gives up before we do. */
-#define READ_MS_MAX 4000
-#define READ_STATEMENT_MS "3000"
-#define ACT_MS_MAX 12000
-#define ACT_STATEMENT_MS "10000"
 #define PAUSE_MS_MIN 20
 #define PAUSE_MS_MAX 1000
 
-static const char session[] = "-c statement_timeout=" ACT_STATEMENT_MS;
-/* With years of months, planning costs more than the answer: once, where it may be. */
-static const char session_reads[] = "-c statement_timeout=" READ_STATEMENT_MS
-				    " -c default_transaction_read_only=on -c jit=off";
+#define ONLY_READS " -c default_transaction_read_only=on -c jit=off"
+
+/* The server gives up before we do. Somebody waits for what is read. */
+struct way { uint32_t ms_max, statement_ms; bool reads; const char *session; };
+
+static const struct way *way_of(enum pg_use use)
+{
+	static const struct way reads = { 4000, 3000, true, ONLY_READS },
+				acts = { 12000, 10000, false, "" },
+	/* What belongs together is seen as of one moment. */
+	checks = { 70000, 60000, true,
+		   ONLY_READS " -c default_transaction_isolation=repeatable\\ read" };
+
+	return use == PG_READS ? &reads : use == PG_ACTS ? &acts : &checks;
+}
 
 void pg_asking_init(struct pg_asking *a, const struct pg_servers *servers, uint8_t server,
 		    enum pg_use use)
@@ -170,14 +176,17 @@ static bool prepare(struct pg_asking *a, uint64_t end_ns)
 
 static enum status connect_now(struct pg_asking *a)
 {
-	bool reads = a->use == PG_READS, up;
-	char options[250];
+	const struct way *way = way_of(a->use);
+	char options[300];
+	bool up;
 
 	if (io_boot_ns() < a->again_ns)
 		return ST_UNAVAILABLE;
-	snprintf(options, sizeof(options), "%s%s", reads ? session_reads : session,
-		 reads ? pg_plan_once(a->servers) : "");
-	a->conn = pg_reach(a->servers, a->server, reads, options, &a->first, CONNECT_MS_MAX, &up);
+	/* With years of months, planning costs more than the answer: once, where it may be. */
+	snprintf(options, sizeof(options), "-c statement_timeout=%u%s%s", way->statement_ms,
+		 way->session, way->reads ? pg_plan_once(a->servers) : "");
+	a->conn = pg_reach(a->servers, a->server, way->reads, options, &a->first, CONNECT_MS_MAX,
+			   &up);
 	if (a->conn == NULL)
 		return ST_NOMEM;
 	if (!up)
@@ -267,7 +276,7 @@ static enum status receive_all(struct pg_asking *a, const struct pg_question *q,
 static enum status ask_once(struct pg_asking *a, const struct pg_question *q, uint32_t n,
 			    PGresult **out)
 {
-	uint64_t end_ns = deadline_ns(a->use == PG_READS ? READ_MS_MAX : ACT_MS_MAX);
+	uint64_t end_ns = deadline_ns(way_of(a->use)->ms_max);
 	enum status st = ST_UNAVAILABLE;
 
 	memset(out, 0, n * sizeof(*out));

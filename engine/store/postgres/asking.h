@@ -14,7 +14,7 @@
 struct pg_asking {
 	const struct pg_servers *servers;
 	uint8_t server;
-	enum pg_use use;		/* PG_READS: read-only, as the readers' user */
+	enum pg_use use;		/* but for PG_ACTS: read-only, as the readers' user */
 	PGconn *conn;			/* NULL: none */
 	bool away;			/* it was told */
 	uint64_t again_ns;		/* not tried before; CLOCK_BOOTTIME */

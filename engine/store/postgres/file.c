@@ -117,13 +117,13 @@ enum status pg_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uin
 	struct opened *f = opened_find(&r->files, sequence);
 	enum status st = ST_OK;
 
-	reader_begin(r);
+	reader_forget(r, 0);
 	if (f == NULL || offset == 0) {
 		f = opened_place(&r->files, sequence);
 		st = file_open(r, lane, sequence, f);
 	}
 	/* The answer is as large as the file: not kept between calls. */
-	reader_begin(r);
+	reader_forget(r, 0);
 	if (st == ST_OK)
 		opened_read(&r->files, f, offset, buf, n);
 	return st;
@@ -133,7 +133,7 @@ enum status pg_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES]
 {
 	bool away = false;
 
-	reader_begin(r);
+	reader_forget(r, 0);
 	/* It lies where a result that rests on it does. */
 	for (uint8_t i = 0; i < r->home->servers.n; i++) {
 		enum status st = layer_fetch(r, i, sha256, out);

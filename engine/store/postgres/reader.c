@@ -1,18 +1,18 @@
 #include "store/postgres/reader.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "base/calendar.h"
 #include "base/log.h"
 #include "io/io.h"
+#include "store/postgres/lanes.h"
 #include "store/rows.h"
 
 /* ---- opening, asking ---- */
 
-enum status pg_reader_open(struct store *store, struct store_reader **out, struct error *e)
+enum status reader_make(struct postgres *p, enum pg_use use, struct store_reader **out,
+		       struct error *e)
 {
-	struct postgres *p = (struct postgres *)store;
 	struct store_reader *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
@@ -20,7 +20,7 @@ enum status pg_reader_open(struct store *store, struct store_reader **out, struc
 	r->home = p;
 	r->hash = sha256_new();
 	for (uint8_t i = 0; i < p->servers.n; i++)
-		pg_asking_init(&r->servers[i], &p->servers, i, PG_READS);
+		pg_asking_init(&r->servers[i], &p->servers, i, use);
 	if (r->hash == NULL) {
 		free(r);
 		return error_set(e, ST_NOMEM, "no memory for a reader");
@@ -29,11 +29,16 @@ enum status pg_reader_open(struct store *store, struct store_reader **out, struc
 	return ST_OK;
 }
 
+enum status pg_reader_open(struct store *store, struct store_reader **r, struct error *e)
+{
+	return reader_make((struct postgres *)store, PG_READS, r, e);
+}
+
 void pg_reader_close(struct store_reader *r)
 {
 	if (r == NULL)
 		return;
-	reader_begin(r);
+	reader_forget(r, 0);
 	for (uint8_t i = 0; i < r->home->servers.n; i++)
 		pg_asking_close(&r->servers[i]);
 	opened_free(&r->files);
@@ -42,14 +47,13 @@ void pg_reader_close(struct store_reader *r)
 	free(r);
 }
 
-void reader_begin(struct store_reader *r)
+void reader_forget(struct store_reader *r, uint32_t kept)
 {
-	while (r->kept_n > 0)
+	while (r->kept_n > kept)
 		PQclear(r->kept[--r->kept_n]);
 }
 
-/* n questions, to be answered in one transaction. */
-static enum status ask_all(struct store_reader *r, uint8_t server, const struct pg_question *q,
+enum status reader_ask_all(struct store_reader *r, uint8_t server, const struct pg_question *q,
 			   uint32_t n, PGresult **out)
 {
 	enum status st;
@@ -74,100 +78,7 @@ static enum status ask_all(struct store_reader *r, uint8_t server, const struct 
 enum status reader_ask(struct store_reader *r, uint8_t server, const struct pg_question *q,
 		       PGresult **out)
 {
-	return ask_all(r, server, q, 1, out);
-}
-
-/* Where a row is: what a look-up leads to. */
-struct place { uint8_t lane; uint64_t sequence; uint8_t key[16]; };
-
-static bool place_of(struct place *p, int64_t lane, int64_t sequence)
-{
-	*p = (struct place){ .lane = (uint8_t)lane, .sequence = (uint64_t)sequence };
-	return lane >= 0 && lane < LANES;
-}
-
-/* Keys are those of results that may be replaced: by none that is older than they are. */
-static void array_of(struct pg_question *q, struct writer *w, enum pg_statement which,
-		     const struct place *of, uint32_t n, uint8_t lane)
-{
-	bool keys = which == PG_REPLACED;
-	uint64_t after = UINT64_MAX;
-	struct pg_array a = pg_array(w, keys ? PG_BYTEA : PG_INT8);
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (of[i].lane != lane)
-			continue;
-		if (keys)
-			pg_array_bytes(&a, slice_of(of[i].key, sizeof(of[i].key)));
-		else
-			pg_array_int8(&a, (int64_t)of[i].sequence);
-		if (of[i].sequence < after)
-			after = of[i].sequence;
-	}
-	pg_question(q, which);
-	pg_int2(q, lane);
-	pg_bytes(q, pg_array_end(&a));
-	if (keys)
-		pg_int8(q, (int64_t)after);
-}
-
-static uint64_t lanes_named(const struct place *of, uint32_t n)
-{
-	uint64_t lanes = 0;
-
-	for (uint32_t i = 0; i < n; i++)
-		lanes |= 1ull << of[i].lane;
-	return lanes;
-}
-
-/*
- * One statement a lane that is named, over all its places; answers[lane], NULL for the others. On
- * Citus a lane has a transaction of its own.
- */
-static enum status lanes_ask(struct store_reader *r, enum pg_statement which,
-			     const struct place *of, uint32_t n, PGresult *answers[LANES])
-{
-	const struct pg_servers *s = &r->home->servers;
-	uint64_t lanes = lanes_named(of, n);
-	size_t room = n * (sizeof(of->key) + 4) + LANES * PG_ARRAY_BYTES;
-	uint8_t *buf = malloc(room);
-	struct writer w = writer_of(buf, room);
-	enum status st = buf != NULL ? ST_OK : ST_NOMEM;
-
-	memset(answers, 0, LANES * sizeof(*answers));
-	for (uint8_t server = 0; server < s->n && st == ST_OK; server++) {
-		PGresult *out[LANES];
-		uint8_t asked[LANES];
-		uint32_t asked_n = 0;
-
-		for (uint8_t lane = 0; lane < LANES && st == ST_OK; lane++) {
-			if ((lanes >> lane & 1) == 0 || s->of_lane[lane] != server)
-				continue;
-			array_of(&r->questions[asked_n], &w, which, of, n, lane);
-			asked[asked_n++] = lane;
-			if (!s->citus)
-				continue;
-			st = ask_all(r, server, &r->questions[0], 1, &answers[lane]);
-			asked_n = 0;
-		}
-		if (asked_n == 0 || st != ST_OK)
-			continue;
-		st = ask_all(r, server, r->questions, asked_n, out);
-		for (uint32_t i = 0; i < asked_n && st == ST_OK; i++)
-			answers[asked[i]] = out[i];
-	}
-	assert(buf == NULL || !w.bad);
-	free(buf);
-	return st;
-}
-
-/* The row of an answer whose first column is that number; -1: none. */
-static int row_find(const PGresult *answer, uint64_t first)
-{
-	for (int i = 0; i < PQntuples(answer); i++)
-		if ((uint64_t)pg_number(answer, i, 0) == first)
-			return i;
-	return -1;
+	return reader_ask_all(r, server, q, 1, out);
 }
 
 /* ---- one result ---- */
@@ -257,9 +168,9 @@ static enum status known(struct store_reader *r, uint8_t lane, uint64_t sequence
 
 	if (st != ST_OK)
 		return st;
-	row = row_find(answer, RESULT);
+	row = lanes_row(answer, RESULT);
 	if (row < 0) {
-		row = row_find(answer, VOIDED);
+		row = lanes_row(answer, VOIDED);
 		r->result = (struct stored_result){ 0 };
 		return row < 0 ? ST_NOT_FOUND :
 		       void_row(answer, row, lane, sequence, &r->result.view);
@@ -267,7 +178,7 @@ static enum status known(struct store_reader *r, uint8_t lane, uint64_t sequence
 	st = reader_row(answer, row, 1, lane, sequence, &r->result);
 	if (st == ST_OK)
 		expire(&r->result.view);
-	row = row_find(answer, LIFE);
+	row = lanes_row(answer, LIFE);
 	if (st == ST_OK && row >= 0)
 		st = life_row(answer, row, 2, &r->result.view);
 	return st;
@@ -299,7 +210,7 @@ static enum status replaced_by(struct store_reader *r)
 	st = lanes_ask(r, PG_REPLACED, &at, 1, found);
 	if (st == ST_OK && PQntuples(found[at.lane]) == 0)
 		return ST_OK;
-	if (st == ST_OK && !place_of(&by, pg_number(found[at.lane], 0, 2),
+	if (st == ST_OK && !lanes_place(&by, pg_number(found[at.lane], 0, 2),
 				     pg_number(found[at.lane], 0, 1)))
 		st = ST_CORRUPT;
 	if (st == ST_OK)
@@ -318,7 +229,7 @@ enum status pg_get(struct store_reader *r, uint8_t lane, uint64_t sequence, stru
 {
 	enum status st;
 
-	reader_begin(r);
+	reader_forget(r, 0);
 	st = known(r, lane, sequence);
 	if (st == ST_OK && r->result.view.state == STATE_STORED)
 		st = replaced_by(r);
@@ -351,7 +262,7 @@ static enum status holdings_ask(struct store_reader *r, const uint8_t key[16], u
 	st = reader_ask(r, r->home->servers.of_lane[lane], q, &l->holdings);
 	l->n = st == ST_OK ? (uint32_t)PQntuples(l->holdings) : 0;
 	for (uint32_t i = 0; i < l->n; i++)
-		if (!place_of(&l->of[i], pg_number(l->holdings, (int)i, 1),
+		if (!lanes_place(&l->of[i], pg_number(l->holdings, (int)i, 1),
 			      pg_number(l->holdings, (int)i, 0)))
 			return ST_CORRUPT;
 	if (l->n > 0)
@@ -404,7 +315,7 @@ static enum status holding_at(struct store_reader *r, const struct listed *l, ui
 {
 	const struct place *at = &l->of[i];
 	const PGresult *h = l->holdings, *lives = l->lives[at->lane];
-	int row = row_find(l->results[at->lane], at->sequence);
+	int row = lanes_row(l->results[at->lane], at->sequence);
 	enum status st;
 
 	if (row < 0)
@@ -459,7 +370,7 @@ static enum status lists_replaced(struct store_reader *r, struct holding_view *r
 
 		if (row < 0)
 			continue;
-		if (!place_of(&by[by_n], pg_number(found[old[i].lane], row, 2),
+		if (!lanes_place(&by[by_n], pg_number(found[old[i].lane], row, 2),
 			      pg_number(found[old[i].lane], row, 1)))
 			st = ST_CORRUPT;
 		whose[by_n++] = i;
@@ -468,7 +379,7 @@ static enum status lists_replaced(struct store_reader *r, struct holding_view *r
 		st = lanes_ask(r, PG_RESULTS, by, by_n, results);
 	for (uint32_t i = 0; i < by_n && st == ST_OK; i++) {
 		struct result_view *v = &rows[whose[i]].result;
-		int row = row_find(results[by[i].lane], by[i].sequence);
+		int row = lanes_row(results[by[i].lane], by[i].sequence);
 
 		if (row < 0)
 			continue;
@@ -495,7 +406,7 @@ enum status pg_list(struct store_reader *r, const uint8_t holder_key[16], uint64
 	struct listed l = { .of = calloc((size_t)max + 1, sizeof(*l.of)) };
 	enum status st = l.of != NULL ? ST_OK : ST_NOMEM;
 
-	reader_begin(r);
+	reader_forget(r, 0);
 	*n = 0;
 	while (*n < max && st == ST_OK) {
 		st = holdings_ask(r, holder_key, before, max - *n, &l);
@@ -530,7 +441,7 @@ enum status pg_find_case(struct store_reader *r, struct slice unit, struct slice
 	enum status st;
 
 	*n = 0;
-	reader_begin(r);
+	reader_forget(r, 0);
 	if (unit.n > CODE_BYTES_MAX || code.n > CASE_CODE_BYTES_MAX)
 		return ST_NOT_FOUND;
 	locator_case(key, unit, code);
@@ -538,7 +449,7 @@ enum status pg_find_case(struct store_reader *r, struct slice unit, struct slice
 	for (int i = 0; st == ST_OK && i < PQntuples(answer); i++) {
 		struct place at;
 
-		if (!place_of(&at, pg_number(answer, i, 1), pg_number(answer, i, 0)))
+		if (!lanes_place(&at, pg_number(answer, i, 1), pg_number(answer, i, 0)))
 			return ST_CORRUPT;
 		st = known(r, at.lane, at.sequence);
 		if (st == ST_NOT_FOUND) {
@@ -566,7 +477,7 @@ enum status pg_find_number(struct store_reader *r, struct slice unit, struct sli
 	uint8_t own;
 	enum status st;
 
-	reader_begin(r);
+	reader_forget(r, 0);
 	if (unit.n > CODE_BYTES_MAX || register_code.n > CODE_BYTES_MAX || year > INT32_MAX ||
 	    number > INT64_MAX)
 		return ST_NOT_FOUND;
@@ -582,7 +493,7 @@ enum status pg_find_number(struct store_reader *r, struct slice unit, struct sli
 		return st;
 	if (PQntuples(answer) == 0 || pg_number(answer, 0, 2) != ISSUED)
 		return ST_NOT_FOUND;
-	if (!place_of(&at, pg_number(answer, 0, 1), pg_number(answer, 0, 0)))
+	if (!lanes_place(&at, pg_number(answer, 0, 1), pg_number(answer, 0, 0)))
 		return ST_CORRUPT;
 	/* A number stands in the book before its result stands. */
 	st = known(r, at.lane, at.sequence);

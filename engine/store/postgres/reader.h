@@ -2,6 +2,7 @@
  * reader.h - what the files of one reading thread share. Inside store/postgres only.
  *
  *	reader.c	one result, lists, locators
+ *	lanes.c		look-ups over many lanes
  *	file.c		the file's bytes, shared layers
  */
 #ifndef TRIEN_STORE_POSTGRES_READER_H
@@ -22,11 +23,17 @@ struct store_reader {
 	struct opened_files files;
 };
 
+/* pg_reader_open() for one who sends statements of that use. */
+enum status reader_make(struct postgres *p, enum pg_use use, struct store_reader **out,
+		       struct error *e) must_use;
 /* Asks one server. The answer is kept until the next call of the reader. */
 enum status reader_ask(struct store_reader *r, uint8_t server, const struct pg_question *q,
 		       PGresult **out) must_use;
-/* At the begin of a call: what the last one handed out goes. */
-void reader_begin(struct store_reader *r);
+/* n questions in one transaction; the answers are kept likewise. */
+enum status reader_ask_all(struct store_reader *r, uint8_t server, const struct pg_question *q,
+			   uint32_t n, PGresult **out) must_use;
+/* Answers go but for the first ones; all of them, and what borrows, at the begin of a call. */
+void reader_forget(struct store_reader *r, uint32_t kept);
 /*
  * A row's columns layers, record, crc from `column` on, checked and decoded: ST_CORRUPT if they are
  * not what was written for (lane, sequence).

@@ -37,11 +37,27 @@ enum pg_statement {
 	PG_OWNERS,		/* : unit, engine, address */
 	PG_OWNERS_DROP,		/* engine */
 	PG_OWNERS_ADD,		/* units, engine, addresses */
+	/* for looking over the whole (deep.h): pages by the key, from behind a row on */
+	PG_MAY,			/* : is the user a reader, may it read counters, books */
+	PG_WALK_RESULTS,	/* lane, sequence, max: sequence, unit, kind, issued, case digest */
+	PG_WALK_HOLDINGS,	/* lane, holder, sequence, max: sequence, result's lane, role,
+				 * visibility, from, to, holder */
+	PG_WALK_LOCATORS,	/* lane, key, sequence, max: sequence, result's lane, key */
+	PG_WALK_NUMBERS,	/* lane, unit, register, year, number, max: sequence, result's lane,
+				 * state, unit, register, year, number, record */
+	PG_WALK_VOIDED,		/* lane, sequence, max: sequence, record, crc */
+	PG_WALK_EVENTS,		/* lane, sequence, n, max: sequence, record, crc, kind, n */
+	PG_WALK_LAYERS,		/* hash, max: hash, bytes */
+	PG_HOLDINGS_THERE,	/* lane; holders, sequences: as PG_WALK_HOLDINGS */
+	PG_LOCATORS_THERE,	/* lane; keys, sequences: as PG_WALK_LOCATORS */
+	PG_VOIDED_THERE,	/* lane, sequences: sequence, record, crc */
+	PG_LAYERS_THERE,	/* hashes: hash */
+	PG_COUNTED,		/* lane: what counters say, results */
 	PG_STATEMENTS
 };
 
 /* Who sends it: prepared when the connection is made. */
-enum pg_use { PG_READS = 1, PG_ACTS = 2 };
+enum pg_use { PG_READS = 1, PG_ACTS = 2, PG_CHECKS = 4 };
 
 struct pg_statement_row {
 	const char *name, *sql;
