@@ -10,6 +10,7 @@ import itertools
 import os
 import pathlib
 import pwd
+import shlex
 import shutil
 import signal
 import socket
@@ -102,11 +103,16 @@ class Cluster:
         # The socket is for the tests' own user; the data folder stays 0700.
         self.folder.chmod(0o711)
 
-    def run(self, program, *args, check=True, timeout=60):
+    def words(self, program, *args):
+        """One of the server's programs, as the user that it runs as."""
         words = [str(self.bin / program), *map(str, args)]
         if self.who:
             words = ["setpriv", f"--reuid={self.who.pw_uid}", f"--regid={self.who.pw_gid}",
                      "--clear-groups", *words]
+        return words
+
+    def run(self, program, *args, check=True, timeout=60):
+        words = self.words(program, *args)
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                               stderr=subprocess.STDOUT, timeout=timeout, cwd=self.folder)
         assert not check or done.returncode == 0, f"{program}: {done.stdout}"
@@ -120,8 +126,16 @@ class Cluster:
             with conf.open("a") as f:
                 f.writelines(f"{k} = {v}\n" for k, v in self.settings.items())
         # Not through our pipe: the server would hold it open.
-        self.run("pg_ctl", "-D", self.data, "-l", self.log_path, "-w", "-t", "50", "start")
+        self.run(*self.started())
         return self
+
+    def started(self):
+        return "pg_ctl", "-D", self.data, "-l", self.log_path, "-w", "-t", "50", "start"
+
+    def outage(self):
+        """Command lines: it crashes; it is there again."""
+        crash = self.words("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "-t", "50", "stop")
+        return [shlex.join(w) for w in (crash, self.words(*self.started()))]
 
     def running(self):
         return self.run("pg_ctl", "-D", self.data, "status", check=False).returncode == 0

@@ -5,7 +5,10 @@ import re
 import subprocess
 import threading
 
+import pytest
+
 import harness
+import postgres
 from sample import case, send
 
 LOAD = harness.BUILD / "loadtest" / "trien-load"
@@ -57,6 +60,38 @@ def test_kills_and_an_outage_and_the_proof_holds(tmp_path):
     assert 0.9e9 < int(back) - int(away) < 20e9
     check_files(html.read_text(), hgrm, svg.read_text(), r)
     assert left(tmp_path) == []
+
+
+@pytest.fixture
+def servers():
+    """Four of them, which keep what they say is on their disk."""
+    made = [postgres.Cluster(durable=True) for _ in range(4)]
+    try:
+        yield [c.start() for c in made]
+    finally:
+        for c in made:
+            c.remove()
+
+
+@pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+def test_kills_and_a_crash_of_one_of_four_servers(tmp_path, servers):
+    """The engine is killed, and a server that holds a quarter of the lanes crashes meanwhile."""
+    stores = [postgres.Store(c) for c in servers]
+    for s in stores:
+        s.init()
+    where = [f"lanes={16 * i}-{16 * i + 15} {s.conninfos[0]}" for i, s in enumerate(stores)]
+    said, r = load(tmp_path, "--start", "--data", tmp_path / "data", "--cases", CASES,
+                   "--seconds", SECONDS, "--chaos", "--kills", KILLS, "--chaos-database",
+                   *servers[2].outage(), "--away", 2, "--verify", 0.1, *SMALL_JOURNAL,
+                   "--store", "postgres", *(w for one in where for w in ("--postgres", one)))
+    assert "it holds: loss = duplicates = gaps = 0" in said
+    assert r["good"] == 1 and r["chaos.database_outages"] == 1
+    assert KILLS / 2 <= r["chaos.kills"] <= KILLS
+    assert r["proof.stored"] == r["proof.results"] >= CASES
+    assert sum(s.count("result") for s in stores) == r["proof.stored"]
+    assert all(s.count("result") > 0 for s in stores)
+    crashes = servers[2].log_path.read_text().count("not properly shut down")
+    assert crashes == 1 and left(tmp_path) == []
 
 
 def check_files(page, hgrm, svg, r):
