@@ -3,6 +3,8 @@ proof that all of them stand there once."""
 import threading
 import time
 
+import grpc
+
 import harness
 from sample import case, send
 
@@ -26,6 +28,21 @@ def submit(stubs, n, size=50, **kw):
         assert not answer.rejects, answer.rejects[0]
         receipts += answer.receipts
     return receipts
+
+
+def state_of(stubs, result_id):
+    """None: the store is away."""
+    m = harness.modules()["repository"]
+    try:
+        return stubs.repository.GetResult(m.GetResultRequest(result_id=result_id), timeout=15).state
+    except grpc.RpcError as e:
+        assert e.code().name == "UNAVAILABLE", e
+        return None
+
+
+def wait_read(stubs, result_id):
+    """Until one that is stored can be read: readers try again within a second."""
+    harness.wait_for(lambda: state_of(stubs, result_id) == STORED)
 
 
 def whole(store, receipts):

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 SETTINGS = {
     "listen_addresses": "''", "max_connections": "80", "shared_buffers": "'128MB'",
@@ -85,11 +86,14 @@ def free_port():
 
 
 class Cluster:
-    """Made by start(), gone after remove(). durable: what it says is on the disk is there."""
+    """Made by start(), gone after remove(). durable: what it says is on the disk is there.
+
+    initdb: more words for it. full_disk: the module of that name, so that fill() works.
+    """
 
     distribution = "plain"
 
-    def __init__(self, durable=False, **settings):
+    def __init__(self, durable=False, initdb=(), full_disk=None, **settings):
         self.bin = programs()
         self.who = unprivileged()
         # Short: a socket's path has a bound.
@@ -102,6 +106,14 @@ class Cluster:
             os.chown(self.folder, self.who.pw_uid, self.who.pw_gid)
         # The socket is for the tests' own user; the data folder stays 0700.
         self.folder.chmod(0o711)
+        self.initdb = initdb
+        self.environment = dict(os.environ)
+        self.full = self.folder / "full"
+        if full_disk:
+            # Where its own user can read it.
+            module = shutil.copy(full_disk, self.folder / "full_disk.so")
+            os.chmod(module, 0o755)
+            self.environment.update(LD_PRELOAD=str(module), TRIEN_FULL_DISK=str(self.full))
 
     def words(self, program, *args):
         """One of the server's programs, as the user that it runs as."""
@@ -114,14 +126,15 @@ class Cluster:
     def run(self, program, *args, check=True, timeout=60):
         words = self.words(program, *args)
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                              stderr=subprocess.STDOUT, timeout=timeout, cwd=self.folder)
+                              stderr=subprocess.STDOUT, timeout=timeout, cwd=self.folder,
+                              env=self.environment)
         assert not check or done.returncode == 0, f"{program}: {done.stdout}"
         return done
 
     def start(self):
         if not self.data.exists():
             self.run("initdb", "-D", self.data, "-U", "trien", "-A", "trust", "-E", "UTF8",
-                     "--locale=C.UTF-8", "-N")
+                     "--locale=C.UTF-8", "-N", *self.initdb)
             conf = self.data / "postgresql.conf"
             with conf.open("a") as f:
                 f.writelines(f"{k} = {v}\n" for k, v in self.settings.items())
@@ -148,6 +161,42 @@ class Cluster:
     def restart(self, mode="fast"):
         self.stop(mode)
         return self.start()
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    # ---- a disk that is full ----
+
+    def fill(self, folder):
+        """No file below data/FOLDER gets any longer, until free(). Needs full_disk."""
+        new = self.full.with_suffix(".new")
+        new.write_text(f"{self.data}/{folder}/")
+        new.chmod(0o644)
+        new.rename(self.full)
+
+    def free(self):
+        self.full.unlink()
+
+    # ---- a standby ----
+
+    def standby(self):
+        """Another cluster that follows this one; from now on nothing is confirmed without it."""
+        other = Cluster(durable=True)
+        other.run("pg_basebackup", "-D", other.data, "-d", f"host={self.folder} user=trien", "-R",
+                  "-X", "stream", "-c", "fast")
+        with (other.data / "postgresql.conf").open("a") as f:
+            f.write(f"unix_socket_directories = '{other.folder}'\n")
+        other.start()
+        self.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.run("pg_ctl", "-D", self.data, "reload")
+        end = time.monotonic() + 30
+        while ["sync"] not in self.sql("postgres", "SELECT sync_state FROM pg_stat_replication"):
+            assert time.monotonic() < end, "the standby does not follow"
+            time.sleep(0.05)
+        return other
+
+    def promote(self):
+        self.run("pg_ctl", "-D", self.data, "-w", "-t", "50", "promote")
 
     def remove(self):
         if self.data.exists():

@@ -123,8 +123,8 @@ PGconn *pg_reach(const struct pg_servers *s, uint8_t server, bool reads, const c
 		PGconn *c = pg_server_start(s, server, reads, options, *first);
 
 		*up = c != NULL && reached(c, ms_max);
-		/* One that failed was refused by all of them; one that hung, by none behind it. */
-		if (*up || c == NULL || PQstatus(c) == CONNECTION_BAD || i >= s->hosts[server])
+		/* libpq asks no host behind one that hangs or has no such database, say. */
+		if (*up || c == NULL || i >= s->hosts[server])
 			return c;
 		PQfinish(c);
 		++*first;

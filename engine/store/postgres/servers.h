@@ -66,7 +66,8 @@ const char *pg_plan_once(const struct pg_servers *s);
  * session. The caller drives it with PQconnectPoll() and ends it with PQfinish().
  *
  * Hosts are tried in turn, beginning with number `first` modulo their number: libpq itself goes on
- * to the next one only when a host refuses, so after one that hung the caller begins with another.
+ * to the next one only from a host that is down or no primary, not from one that hangs or refuses
+ * for another reason. So after a failure the caller begins with another one.
  * A peer that is gone without a word is noticed within 20 s (TCP), unless the text says otherwise.
  */
 PGconn *pg_server_start(const struct pg_servers *s, uint8_t server, bool reads, const char *options,

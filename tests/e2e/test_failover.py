@@ -1,0 +1,95 @@
+"""A primary with a synchronous standby: it dies under load, the standby is promoted, and the engine
+finds it by itself. Nothing that was told as stored is lost, as nothing was told without both."""
+import pytest
+
+import harness
+import postgres
+from outage import STORED, Feeder, engine_on, state_of, status, submit, wait_read, whole
+
+pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+
+
+@pytest.fixture
+def pair():
+    """Both of them, the primary first."""
+    first = postgres.Cluster(durable=True).start()
+    clusters = [first]
+    try:
+        clusters.append(first.standby())
+        yield clusters
+    finally:
+        for c in reversed(clusters):
+            c.remove()
+
+
+class PairStore(postgres.Store):
+    """One database of a pair; looked at where it is asked for."""
+
+    def __init__(self, pair, more="", order=None):
+        super().__init__(pair[0])
+        hosts = ",".join(str(c.folder) for c in (order or pair))
+        self.conninfos = [f"host={hosts} dbname={self.names[0]} user=trien{more}"]
+
+    def promoted(self, cluster):
+        self.cluster = cluster
+
+
+def test_failover_under_load(tmp_path, pair):
+    primary, standby = pair
+    store = PairStore(pair, " target_session_attrs=read-write")
+    with engine_on(tmp_path, store, algorithm="p256") as e:
+        stubs = e.stubs()
+        first = submit(stubs, 50)
+        e.wait_stored(stubs, [r.result_id for r in first])
+        feeder = Feeder(e)
+        try:
+            harness.wait_for(lambda: len(feeder.receipts) > 200 and store.count("result") > 150)
+            primary.stop("immediate")
+            # There is a server, and it takes nothing: it is waited for, and reads nothing either.
+            harness.wait_for(lambda: not status(e).store_up)
+            told = len(feeder.receipts)
+            harness.wait_for(lambda: len(feeder.receipts) > told + 200)
+            assert state_of(stubs, first[0].result_id) is None
+            store.promoted(standby)
+            assert store.count("result") < len(feeder.receipts)
+            standby.promote()
+            harness.wait_for(lambda: status(e).store_up)
+            wait_read(stubs, first[0].result_id)
+        finally:
+            receipts = first + feeder.stop()
+        e.wait_stored(stubs, [r.result_id for r in receipts])
+        whole(store, receipts)
+        log = e.log()
+        assert log.count("trying again") <= 3 and "takes results again" in log
+        # A start finds the one that is left, too.
+        e.kill()
+        e.start(registers=False)
+        stubs = e.stubs()
+        receipts += submit(stubs, 50)
+        e.wait_stored(stubs, [r.result_id for r in receipts])
+        whole(store, receipts)
+        assert e.stop() == 0
+
+
+def test_a_start_with_a_standby_only_waits(tmp_path, pair):
+    """It numbers nothing before there is a primary; the first host is the standby here."""
+    primary, standby = pair
+    store = PairStore(pair, order=[standby, primary])
+    with engine_on(tmp_path, store, algorithm="p256") as e:
+        stubs = e.stubs()
+        receipts = submit(stubs, 50)
+        e.wait_stored(stubs, [r.result_id for r in receipts])
+        assert state_of(stubs, receipts[0].result_id) == STORED
+        primary.stop("immediate")
+        receipts += submit(stubs, 50)
+        e.kill()
+        e.start(ready=False)
+        harness.wait_for(lambda: "the engine waits for it" in e.log())
+        assert not e.is_ready()
+        standby.promote()
+        store.promoted(standby)
+        harness.wait_for(e.is_ready, 40)
+        stubs = e.stubs()
+        receipts += submit(stubs, 50)
+        e.wait_stored(stubs, [r.result_id for r in receipts])
+        whole(store, receipts)
