@@ -173,28 +173,54 @@ def test_without_the_right_to_make_roles_the_sql_is_printed():
 
 
 def guide():
-    """The guide's commands for moving lanes, as it prints them."""
+    """The guide's commands for moving lanes, as it prints them: copying; replication, its end."""
     text = (harness.ROOT / "schemas/store/README.md").read_text()
-    return re.search(r"^```sh\n(.*?)^```$", text, re.M | re.S)[1]
+    return re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
 
 
-def test_lanes_move_to_a_new_server(tmp_path):
-    """As the guide says: copied while the engine runs, once more when it stands."""
-    old, new = postgres.Store(), postgres.Store()
-    old.init()
-    new.init()
-    settings = {"store": "postgres", "postgres": old.conninfos}
-    moving = {**os.environ, "FROM": old.conninfos[0], "TO": new.conninfos[0], "LOW": "32",
-              "HIGH": "63", "PATH": f"{old.cluster.bin}:{os.environ['PATH']}"}
+def commands(old, new, text):
+    """What they print."""
+    env = {**os.environ, "FROM": old.conninfos[0], "TO": new.conninfos[0], "LOW": "32",
+           "HIGH": "63", "PATH": f"{old.cluster.bin}:{os.environ['PATH']}",
+           "PGOPTIONS": "-c client_min_messages=warning"}
+    done = subprocess.run(["bash", "-ec", text], env=env, capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return done.stdout
 
-    def move():
-        done = subprocess.run(["bash", "-ec", guide()], env=moving, capture_output=True, text=True,
-                              timeout=60)
-        assert done.returncode == 0 and not done.stderr, done.stderr
-        rows = re.findall(r"^(\w+): (\d+) there, (\d+) here$", done.stdout, re.M)
+
+def test_lanes_are_copied_to_a_new_server(tmp_path):
+    """As the guide says: while the engine runs, and once more when it stands."""
+    def copy():
+        rows = re.findall(r"^(\w+): (\d+) there, (\d+) here$", commands(old, new, guide()[0]), re.M)
         assert len(rows) == 7 and all(a == b for _, a, b in rows), rows
         assert int(dict((t, a) for t, a, _ in rows)["result"]) > 0
 
+    old, new = postgres.Store(), postgres.Store()
+    lanes_move(tmp_path, old, new, copy, copy)
+
+
+def test_lanes_are_replicated_to_a_new_server(tmp_path):
+    """As the guide says: what comes meanwhile follows."""
+    def begin():
+        commands(old, new, guide()[1])
+        harness.wait_for(lambda: new.sql("SELECT count(*) FROM pg_subscription_rel "
+                                         "WHERE srsubstate <> 'r'") == [["0"]], 40)
+        assert new.count("result") > 0
+
+    old_cluster = postgres.Cluster(wal_level="logical").start()
+    try:
+        old, new = postgres.Store(old_cluster), postgres.Store()
+        lanes_move(tmp_path, old, new, begin, lambda: commands(old, new, guide()[2]))
+        assert old.sql("SELECT count(*) FROM pg_replication_slots") == [["0"]]
+    finally:
+        old_cluster.remove()
+
+
+def lanes_move(tmp_path, old, new, while_it_runs, when_it_stands):
+    old.init()
+    new.init()
+    settings = {"store": "postgres", "postgres": old.conninfos}
     with harness.Engine(tmp_path, **settings) as engine:
         engine.prepare().start()
         stubs = engine.stubs()
@@ -202,11 +228,14 @@ def test_lanes_move_to_a_new_server(tmp_path):
         first = [r.result_id for r in send(stubs, cases[:30]).receipts]
         got = engine.wait_stored(stubs, first)
         files = {i: engine.download(stubs, i)[0] for i in first}
-        move()
+        while_it_runs()
         ids = first + [r.result_id for r in send(stubs, cases[30:]).receipts]
         got.update(engine.wait_stored(stubs, ids))
         assert engine.stop() == 0
-        move()
+        when_it_stands()
+        for table in (*MONTHLY, "number_register", "counter"):
+            rows = f"SELECT md5(t::text) FROM {table} t WHERE lane > 31 ORDER BY 1"
+            assert old.sql(rows) == new.sql(rows), table
         engine.settings["postgres"] = ["lanes=0-31 " + old.conninfos[0],
                                        "lanes=32-63 " + new.conninfos[0]]
         engine.start(registers=False)
