@@ -287,6 +287,68 @@ def test_backlog_drains_in_order_while_more_comes(engine, cluster, store):
     assert max(abs(place[s] - i) for i, s in enumerate(written)) <= 8 * 128
 
 
+def of_priority(stubs, priority, n):
+    cases = [case() for _ in range(n)]
+    for c in cases:
+        c.priority = priority
+    answer = send(stubs, cases)
+    assert not answer.rejects, answer.rejects[0]
+    return answer.receipts
+
+
+def test_arrivals_while_the_backlog_drains(tmp_path, cluster, store):
+    """Two more come for every five that are stored: none is refused, the urgent ones overtake what
+    waits, and of one priority none overtakes another by more than is on its way at once."""
+    m = harness.modules()["case"]
+    urgent, normal, bulk = m.PRIORITY_INTERACTIVE, m.PRIORITY_NORMAL, m.PRIORITY_BULK
+    with engine_on(tmp_path, store, algorithm="p256", batches="2", journal_slots="16") as e:
+        stubs = e.stubs()
+        # A server that is slow, so that the backlog takes its time.
+        store.sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+                  "$$ BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$; CREATE TRIGGER slow "
+                  "AFTER INSERT ON result FOR EACH STATEMENT EXECUTE FUNCTION slow()")
+        cluster.stop()
+        sent = {urgent: [], normal: [], bulk: []}
+        for _ in range(15):
+            sent[normal] += of_priority(stubs, normal, 100)
+            sent[bulk] += of_priority(stubs, bulk, 50)
+        waiting = len(sent[normal]) + len(sent[bulk])
+        behind = {}                     # urgent ones: how much was stored when they were taken
+        cluster.start()
+        total, stored = waiting, 0
+        end = time.monotonic() + 120
+        while stored < total:
+            assert time.monotonic() < end, f"{stored} of {total} are stored"
+            while total - waiting < stored * 2 // 5:
+                turn = (total - waiting) // 20 % 4
+                priority = urgent if turn == 0 else bulk if turn == 1 else normal
+                new = of_priority(stubs, priority, 20)
+                sent[priority] += new
+                total += len(new)
+                if priority == urgent:
+                    then = store.count("result")
+                    behind.update({r.sequence: then for r in new})
+            stored = store.count("result")
+        whole(store, [r for of in sent.values() for r in of])
+        rows = store.sql("SELECT sequence FROM result ORDER BY xmin::text::int8")
+        place = {int(row[0]): i for i, row in enumerate(rows)}
+        # Two batches in flight, the one that is filled meanwhile, and its own.
+        on_its_way = 4 * 128
+        assert total - waiting >= waiting * 3 // 5 and len(behind) >= 200
+        # Many were taken while much more than that was waiting.
+        assert sum(total - then > 3 * on_its_way for then in behind.values()) > len(behind) // 3
+        late = [place[s] - then for s, then in behind.items()]
+        assert max(late) <= on_its_way, sorted(late)[-20:]
+        for receipts in sent.values():
+            mine = sorted(place[r.sequence] for r in receipts)
+            ours = [place[s] for s in sorted(r.sequence for r in receipts)]
+            order = {p: i for i, p in enumerate(mine)}
+            assert max(abs(order[p] - i) for i, p in enumerate(ours)) <= on_its_way
+        # Bulk waited for the others, and not for ever: it is all there.
+        assert max(place[r.sequence] for r in sent[bulk][:750]) > \
+            max(place[r.sequence] for r in sent[normal][:1500])
+
+
 def test_lanes_over_servers_one_of_them_away(tmp_path, cluster):
     """What lies on the others is stored; the results of the one that is away come later, whole."""
     store = postgres.Store(cluster, servers=4)

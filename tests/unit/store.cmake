@@ -14,3 +14,6 @@ trien_test(pgstore_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c
 	${CMAKE_SOURCE_DIR}/tests/unit/storesame.c LINK trien_store_postgres
 	RUN ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/unit/with_postgres.py)
 set_tests_properties(pgstore_test PROPERTIES TIMEOUT 300)
+trien_test(pgoutage_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c
+	LINK trien_store_postgres
+	RUN ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/unit/with_postgres.py)

@@ -1,0 +1,322 @@
+/*
+ * An hour without the server, on a clock of the test's: tries go on and are not too many, nothing
+ * is told twice or piles up, and when it is back all batches are stored in their order. Run by
+ * with_postgres.py.
+ *
+ * The server is away when its socket is: the driver looks for it below a folder of the test's own.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <assert.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <libpq-fe.h>
+
+#include "store/postgres/conn.h"
+#include "store/postgres/driver.h"
+#include "store/postgres/schema.h"
+#include "storecase.h"
+
+#define BATCHES BATCHES_IN_FLIGHT_MAX
+#define N 60u
+#define S_NS 1000000000ull
+#define HOUR_S 3600u
+#define REAL_S_MAX 60
+#define SOCKET ".s.PGSQL.5432"
+
+/* Runs as the system's, and leaps over every wait until a moment. */
+struct leaping { _Atomic uint64_t ahead_ns, until_ns; };
+
+struct fixture {
+	struct leaping clock;
+	struct storecase sc[BATCHES];
+	pthread_mutex_t lock;
+	struct batch *done[BATCHES];	/* in the order in which they came back */
+	uint32_t done_n;
+	struct pg_servers servers;
+	struct pg_driver *driver;
+	char folder[64], link[96], socket[200], log[96];
+	int stderr_fd;
+};
+
+static uint64_t now(void *ctx)
+{
+	return io_boot_ns() + atomic_load(&((struct leaping *)ctx)->ahead_ns);
+}
+
+static uint32_t wait_ms(void *ctx, uint32_t ms)
+{
+	struct leaping *l = ctx;
+
+	if (now(l) >= atomic_load(&l->until_ns))
+		return ms;
+	atomic_fetch_add(&l->ahead_ns, ms * 1000000ull);
+	return 0;
+}
+
+/* On the driver's thread, from where no assertion of cmocka gets home. */
+static void done(void *ctx, struct batch *b)
+{
+	struct fixture *f = ctx;
+
+	pthread_mutex_lock(&f->lock);
+	assert(f->done_n < BATCHES);
+	f->done[f->done_n++] = b;
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void failed(void *ctx, const struct error *e)
+{
+	fprintf(stderr, "%s\n", e->text);
+	abort();
+}
+
+static int64_t now_ms(void *ctx)
+{
+	return STORECASE_BASE_MS;
+}
+
+static uint32_t done_n(struct fixture *f)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&f->lock);
+	n = f->done_n;
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
+/* One number, asked past the driver. */
+static long long ask(const char *sql)
+{
+	PGconn *c = PQconnectdb(getenv("TRIEN_POSTGRES"));
+	PGresult *r;
+	long long n;
+
+	PQclear(PQexec(c, "SET client_min_messages = warning"));
+	r = PQexec(c, sql);
+	if (PQresultStatus(r) != PGRES_TUPLES_OK && PQresultStatus(r) != PGRES_COMMAND_OK)
+		fail_msg("%s: %s", sql, PQerrorMessage(c));
+	n = PQntuples(r) > 0 ? atoll(PQgetvalue(r, 0, 0)) : 0;
+	PQclear(r);
+	PQfinish(c);
+	return n;
+}
+
+/* ---- the server comes and goes ---- */
+
+static void server_back(struct fixture *f)
+{
+	assert_int_equal(symlink(f->socket, f->link), 0);
+}
+
+static void server_away(struct fixture *f)
+{
+	assert_int_equal(unlink(f->link), 0);
+	ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
+	    "datname = current_database() AND pid <> pg_backend_pid()");
+}
+
+/* Lines of the driver's log that have a word. */
+static uint32_t told(const struct fixture *f, const char *word)
+{
+	FILE *in = fopen(f->log, "r");
+	char line[2000];
+	uint32_t n = 0;
+
+	assert_non_null(in);
+	while (fgets(line, sizeof(line), in) != NULL)
+		n += strstr(line, word) != NULL;
+	fclose(in);
+	return n;
+}
+
+static long resident_kb(void)
+{
+	FILE *in = fopen("/proc/self/statm", "r");
+	long all, resident;
+
+	assert_non_null(in);
+	assert_int_equal(fscanf(in, "%ld %ld", &all, &resident), 2);
+	fclose(in);
+	return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* ---- */
+
+static void tables_make(struct fixture *f)
+{
+	struct pg_schema_report report;
+	struct error e = { 0 };
+
+	ask("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+	if (pg_schema_init(&f->servers, 0, &report, &e) != ST_OK)
+		fail_msg("%s", e.text);
+}
+
+static void driver_start(struct fixture *f)
+{
+	struct pg_clock clock = { .ctx = &f->clock, .now_ns = now, .wait_ms = wait_ms };
+	struct pg_driver_config cfg = {
+		.servers = &f->servers, .connections = 1, .statement_ms = 60000, .clock = &clock,
+		.sink = { .ctx = f, .done = done, .failed = failed, .now_ms = now_ms },
+	};
+	struct error e = { 0 };
+
+	if (pg_driver_new(&f->driver, &cfg, &e) != ST_OK)
+		fail_msg("%s", e.text);
+}
+
+/* Where the server really is. */
+static void socket_find(struct fixture *f)
+{
+	PGconn *c = PQconnectdb(getenv("TRIEN_POSTGRES"));
+
+	assert_int_equal(PQstatus(c), CONNECTION_OK);
+	snprintf(f->socket, sizeof(f->socket), "%s/.s.PGSQL.%s", PQhost(c), PQport(c));
+	PQfinish(c);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	char conninfo[200];
+	const char *text = conninfo;
+	struct error e = { 0 };
+	int fd;
+
+	*state = f;
+	pthread_mutex_init(&f->lock, NULL);
+	snprintf(f->folder, sizeof(f->folder), "/tmp/trien-away-XXXXXX");
+	assert_non_null(mkdtemp(f->folder));
+	snprintf(f->link, sizeof(f->link), "%s/" SOCKET, f->folder);
+	snprintf(f->log, sizeof(f->log), "%s/log", f->folder);
+	socket_find(f);
+	snprintf(conninfo, sizeof(conninfo), "host=%s dbname=t1 user=trien", f->folder);
+	assert_int_equal(pg_servers_read(&f->servers, &text, 1, false, "", &e), ST_OK);
+	for (uint32_t i = 0; i < BATCHES; i++) {
+		assert_int_equal(storecase_open(&f->sc[i], 1, 20, 2000, 500), 0);
+		storecase_fill(&f->sc[i], i * N, N);
+	}
+	server_back(f);
+	tables_make(f);
+	fd = open(f->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	f->stderr_fd = dup(STDERR_FILENO);
+	assert_true(fd >= 0 && f->stderr_fd >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+	close(fd);
+	driver_start(f);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	pg_driver_free(f->driver);
+	dup2(f->stderr_fd, STDERR_FILENO);
+	close(f->stderr_fd);
+	for (uint32_t i = 0; i < BATCHES; i++)
+		storecase_close(&f->sc[i]);
+	unlink(f->link);
+	unlink(f->log);
+	rmdir(f->folder);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+	return 0;
+}
+
+/* Until so many batches came back; time is the system's here. */
+static void wait_done(struct fixture *f, uint32_t n)
+{
+	for (uint32_t i = 0; done_n(f) < n; i++) {
+		assert_true(i < REAL_S_MAX * 1000);
+		usleep(1000);
+	}
+}
+
+/* So many seconds pass, in a moment. */
+static void let_pass(struct fixture *f, uint32_t s)
+{
+	atomic_store(&f->clock.until_ns, now(&f->clock) + s * S_NS);
+	for (uint32_t i = 0; now(&f->clock) < atomic_load(&f->clock.until_ns); i++) {
+		assert_true(i < REAL_S_MAX * 1000);
+		usleep(1000);
+	}
+}
+
+static uint64_t tries(const struct fixture *f)
+{
+	uint64_t n;
+
+	pg_driver_up(f->driver, &n);
+	return n;
+}
+
+static void check_stored(struct fixture *f)
+{
+	/* One connection: what was taken first comes back first, and was written first. */
+	for (uint32_t i = 0; i < BATCHES; i++)
+		assert_ptr_equal(f->done[i], f->sc[i].b);
+	assert_int_equal(ask("SELECT count(*) FROM result"), BATCHES * N);
+	assert_int_equal(ask("SELECT count(*) FROM (SELECT sequence > lag(sequence) OVER "
+			     "(ORDER BY xmin::text::int8, sequence) AS later FROM result) AS v "
+			     "WHERE NOT later"), 0);
+	assert_int_equal(ask("SELECT count(*) FROM number_register"), BATCHES * N);
+	assert_int_equal(ask("SELECT sum(results) FROM counter"), BATCHES * N);
+	for (uint32_t i = 0; i < BATCHES; i++)
+		for (uint32_t k = 0; k < N; k++)
+			assert_int_equal(f->sc[i].b->items[k].stored, ST_OK);
+}
+
+static void test_an_hour(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t ignored, before;
+	long kb;
+
+	pg_driver_take(f->driver, f->sc[0].b);
+	wait_done(f, 1);
+	assert_true(pg_driver_up(f->driver, &ignored));
+	server_away(f);
+	/* As many as there can be: the rest waits in the journal. */
+	for (uint32_t i = 1; i < BATCHES; i++)
+		pg_driver_take(f->driver, f->sc[i].b);
+	let_pass(f, HOUR_S / 6);
+	assert_false(pg_driver_up(f->driver, &before));
+	kb = resident_kb();
+	let_pass(f, HOUR_S - HOUR_S / 6);
+	/* One a second: neither fewer, as a pause has a bound, nor many more. */
+	assert_in_range(tries(f) - before, 2900, 3001);
+	assert_int_equal(done_n(f), 1);
+	assert_in_range(told(f, "trying again"), 1, 2);
+	assert_in_range(told(f, " error "), 1, 2);
+#ifndef __SANITIZE_ADDRESS__
+	assert_true(resident_kb() - kb < 1024);
+#endif
+	server_back(f);
+	wait_done(f, BATCHES);
+	assert_true(pg_driver_up(f->driver, &ignored));
+	assert_int_equal(told(f, "takes results again"), 1);
+	check_stored(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_an_hour, setup, teardown),
+	};
+
+	if (getenv("TRIEN_POSTGRES") == NULL)
+		return 77;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
