@@ -136,7 +136,8 @@ def test_roles_have_what_they_need_and_no_more(store):
     assert as_user(store, "w1", "SELECT trien_months('2031-05-01', 1)")
     assert as_user(store, "w1", "SELECT trien_fold(1::int2, 1::int2)")
     for denied in ("UPDATE result SET crc = 0", "DELETE FROM result", "TRUNCATE event",
-                   "UPDATE number_register SET number = 1", "DROP TABLE layer", "DELETE FROM counter",
+                   "UPDATE number_register SET number = 1", "DROP TABLE layer",
+                   "DELETE FROM counter",
                    "DELETE FROM number_register", "CREATE TABLE x (a int)"):
         assert not as_user(store, "w1", denied), denied
     assert as_user(store, "r1", "SELECT record, body FROM result")

@@ -339,6 +339,40 @@ static void test_a_result_that_never_came(void **state)
 	assert_int_equal(f->same.store->ops->void_number(f->same.store, &gone, &e), ST_CONFLICT);
 }
 
+/* ---- a worker that goes ---- */
+
+/* Refuses so many inserts of results as Citus does when a worker breaks off in a commit. */
+static void break_off(struct fixture *f, int times)
+{
+	char text[600];
+
+	snprintf(text, sizeof(text), "DROP SEQUENCE IF EXISTS tries; CREATE SEQUENCE tries;"
+		 "CREATE OR REPLACE FUNCTION break_off() RETURNS trigger LANGUAGE plpgsql AS "
+		 "$$ BEGIN IF nextval('tries') <= %d THEN RAISE 'failure on connection marked as "
+		 "essential' USING ERRCODE = 'XX000'; END IF; RETURN NULL; END $$;"
+		 "CREATE OR REPLACE TRIGGER break_off BEFORE INSERT ON result "
+		 "FOR EACH STATEMENT EXECUTE FUNCTION break_off()", times);
+	all(f, text);
+}
+
+static void test_a_worker_lost_in_a_commit(void **state)
+{
+	struct fixture *f = *state;
+
+	if (all(f, "SELECT FROM pg_extension WHERE extname = 'citus'") == 1)
+		skip();		/* it takes no triggers */
+	break_off(f, 3);
+	same_put(&f->same, 0, 1);
+	/* A row that fails so for ever is found, as on any server. */
+	break_off(f, 1000);
+	storecase_fill(&f->same.sc, 1, 1);
+	assert_int_equal(same_put_batch(&f->same), ST_OK);
+	assert_int_equal(f->same.sc.b->items[0].held, REASON_STORE_REFUSED);
+	break_off(f, 0);
+	same_put(&f->same, 2, 1);
+	assert_int_equal(all(f, "SELECT lane FROM result"), 2);
+}
+
 /* ---- connections ---- */
 
 static void test_cut_off(void **state)
@@ -508,6 +542,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_a_result_that_never_came, setup_citus,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_counters_are_folded, setup_citus, teardown),
+		cmocka_unit_test_setup_teardown(test_a_worker_lost_in_a_commit, setup_citus,
+						teardown),
 	};
 	const struct CMUnitTest tests[] = {
 		SAME_TESTS(setup_one, teardown),

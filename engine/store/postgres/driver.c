@@ -15,6 +15,7 @@
 #define PART_BYTES (1024 * 1024)	/* two of them on a connection */
 #define IN_FLIGHT_BYTES (2 * PART_BYTES)
 #define MONTHS_AHEAD 3			/* this one and two more */
+#define BROKEN_MAX 5			/* times that an internal error of Citus is tried again */
 #define TICK_MS 1000
 #define NS_PER_MS 1000000ull
 
@@ -350,6 +351,19 @@ static void on_up(void *ctx, struct pg_conn *c)
 		back(d, c->server);
 }
 
+/*
+ * Citus has no SQLSTATE for a worker that is lost in the middle of a commit but that of an internal
+ * error, which elsewhere is a row's: it is one only when it comes again and again.
+ */
+static bool worker_lost(const struct pg_driver *d, struct pg_part *part)
+{
+	if (!d->cfg.servers->citus || strcmp(part->sqlstate, "XX000") != 0 ||
+	    part->broken == BROKEN_MAX)
+		return false;
+	part->broken++;
+	return true;
+}
+
 static void on_answered(void *ctx, struct pg_conn *c, struct pg_part *part)
 {
 	struct pg_driver *d = ctx;
@@ -369,7 +383,8 @@ static void on_answered(void *ctx, struct pg_conn *c, struct pg_part *part)
 	}
 	if (part->failure == PG_PARTITION && part->work != NULL && !part->months_made) {
 		months_first(d, part);
-	} else if (part->failure != PG_RETRY || part->kind == PART_FOLD) {
+	} else if ((part->failure != PG_RETRY && !worker_lost(d, part)) ||
+		   part->kind == PART_FOLD) {
 		/* Counters that are not folded are no reason to hold results up. */
 		refused(d, part);
 	} else {

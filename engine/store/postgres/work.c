@@ -498,6 +498,7 @@ void pg_part_halve(struct pg_part *part, struct pg_part *rest)
 
 	rest->lane = part->lane;
 	rest->months_made = part->months_made;
+	rest->broken = part->broken;
 	rest->n = part->n - half;
 	memcpy(rest->rows, part->rows + half, rest->n);
 	rest->bytes = part->bytes - part->bytes / 2;
