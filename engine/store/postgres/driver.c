@@ -17,6 +17,7 @@
 #define MONTHS_AHEAD 3			/* this one and two more */
 #define BROKEN_MAX 5			/* times that an internal error of Citus is tried again */
 #define TICK_MS 1000
+#define CANCELED "57014"		/* statement_timeout's, too */
 #define NS_PER_MS 1000000ull
 
 struct server {
@@ -24,6 +25,7 @@ struct server {
 	uint32_t out;			/* with connections */
 	struct store_layers layers;
 	struct pg_known known;
+	uint8_t rows_max;		/* of a part: fewer after one that took too long */
 	bool folding;			/* one of those that are out is a FOLD */
 	bool away;			/* it failed, and has taken nothing since */
 	char why[24];			/* what was told of it */
@@ -118,7 +120,8 @@ static void parts_make(struct pg_driver *d, struct pg_work *w, enum pg_part_kind
 		if (!pg_row_live(&w->rows[i]) ||
 		    !pg_row_lies(&w->rows[i], kind, server, lane, d->cfg.servers, &bytes))
 			continue;
-		if (part != NULL && part->bytes + bytes > PART_BYTES) {
+		if (part != NULL && (part->bytes + bytes > PART_BYTES ||
+				     part->n >= d->servers[server].rows_max)) {
 			queue_last(d, part);
 			part = NULL;
 		}
@@ -212,6 +215,9 @@ static void part_stored(struct pg_driver *d, struct pg_part *part)
 {
 	struct server *s = &d->servers[part->server];
 
+	/* A slow server is tried with a little more each time. */
+	if (part->kind == PART_ROWS && part->n >= s->rows_max && s->rows_max < BATCH_ITEMS_MAX)
+		s->rows_max++;
 	if (part->kind == PART_BEFORE && !pg_layers_known(part, d->cfg.servers, &s->layers))
 		log_warn("store", "no memory to remember layers; they are sent again");
 	for (uint8_t i = 0; i < part->sent_n; i++) {
@@ -253,6 +259,17 @@ static void halve(struct pg_driver *d, struct pg_part *part)
 	pg_part_halve(part, rest);
 	queue_first(d, rest);
 	queue_first(d, part);
+}
+
+/* What took too long as a whole may do in halves; the same again would never end. */
+static void again(struct pg_driver *d, struct pg_part *part)
+{
+	if (strcmp(part->sqlstate, CANCELED) != 0 || part->work == NULL || part->n < 2) {
+		queue_first(d, part);
+		return;
+	}
+	d->servers[part->server].rows_max = (uint8_t)(part->n / 2);
+	halve(d, part);
 }
 
 /* The server's own text may repeat the row (P9): state and statement only. */
@@ -392,7 +409,7 @@ static void on_answered(void *ctx, struct pg_conn *c, struct pg_part *part)
 		away(d, c->server, why, pg_write_text(part->failed)->name);
 		pg_conn_lose(c, why);
 		/* It was older than those that came back now. */
-		queue_first(d, part);
+		again(d, part);
 	}
 }
 
@@ -617,6 +634,7 @@ static enum status prepare(struct pg_driver *d, struct error *e)
 		st = queue_new(&d->inbox, BATCHES_IN_FLIGHT_MAX);
 	for (uint8_t i = 0; i < servers->n && st == ST_OK; i++) {
 		st = layers_init(&d->servers[i].layers);
+		d->servers[i].rows_max = BATCH_ITEMS_MAX;
 		d->servers[i].known = (struct pg_known){ &d->servers[i].layers, UINT64_MAX };
 		for (uint32_t k = 0; k < d->cfg.connections; k++)
 			d->conns[d->conns_n++] = (struct pg_conn){ .rig = &d->rig, .server = i };

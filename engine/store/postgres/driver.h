@@ -10,6 +10,7 @@
  * again, after 20 ms, 40 ms … 1 s, to the next of the server's hosts first: statements leave what
  * is there, so a part that had been committed changes nothing. What the server refuses of a part
  * for ever is found by halving it: that item is held (REASON_STORE_REFUSED), the others go on (P8).
+ * What took a server too long is sent again in halves, and parts after it are as small for a while.
  *
  * Parts of no batch: months ahead, once a day, and counters to be folded, at night (folding.h).
  */
