@@ -1,5 +1,7 @@
 """A primary with a synchronous standby: it dies under load, the standby is promoted, and the engine
 finds it by itself. Nothing that was told as stored is lost, as nothing was told without both."""
+import time
+
 import pytest
 
 import harness
@@ -69,6 +71,36 @@ def test_failover_under_load(tmp_path, pair):
         e.wait_stored(stubs, [r.result_id for r in receipts])
         whole(store, receipts)
         assert e.stop() == 0
+
+
+def test_without_its_standby_nothing_is_confirmed(tmp_path, pair):
+    """Commits hang: they are given up and sent again, and no sessions pile up that wait."""
+    primary, standby = pair
+    store = PairStore(pair)
+    with engine_on(tmp_path, store, algorithm="p256", postgres_timeout_ms="1000") as e:
+        stubs = e.stubs()
+        receipts = submit(stubs, 50)
+        e.wait_stored(stubs, [r.result_id for r in receipts])
+        standby.stop("immediate")
+        receipts += submit(stubs, 300)
+        harness.wait_for(lambda: not status(e).store_up)
+        m = harness.modules()["repository"]
+        ids = [r.result_id for r in receipts[50:]]
+        seen = stubs.repository.BatchGetResults(m.BatchGetResultsRequest(result_ids=ids),
+                                                timeout=20).results
+        assert len(seen) == 300 and not any(r.state == STORED for r in seen)
+        # As long as some retries take: each session that hangs is one that was given up.
+        sessions = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{store.names[0]}'"
+        most = 0
+        for _ in range(20):
+            most = max(most, int(store.sql(sessions)[0][0]))
+            time.sleep(0.25)
+        assert most <= 12, most
+        assert e.log().count("trying again") <= 4
+        standby.start()
+        e.wait_stored(stubs, [r.result_id for r in receipts])
+        whole(store, receipts)
+        assert status(e).store_up
 
 
 def test_a_start_with_a_standby_only_waits(tmp_path, pair):

@@ -141,8 +141,12 @@ static uint32_t told(const struct fixture *f, const char *word)
 	return n;
 }
 
+/* Under a sanitizer always 0: it keeps what was freed, and finds what was not by itself. */
 static long resident_kb(void)
 {
+#ifdef __SANITIZE_ADDRESS__
+	return 0;
+#else
 	FILE *in = fopen("/proc/self/statm", "r");
 	long all, resident;
 
@@ -150,6 +154,7 @@ static long resident_kb(void)
 	assert_int_equal(fscanf(in, "%ld %ld", &all, &resident), 2);
 	fclose(in);
 	return resident * (sysconf(_SC_PAGESIZE) / 1024);
+#endif
 }
 
 /* ---- */
@@ -300,9 +305,7 @@ static void test_an_hour(void **state)
 	assert_int_equal(done_n(f), 1);
 	assert_in_range(told(f, "trying again"), 1, 2);
 	assert_in_range(told(f, " error "), 1, 2);
-#ifndef __SANITIZE_ADDRESS__
 	assert_true(resident_kb() - kb < 1024);
-#endif
 	server_back(f);
 	wait_done(f, BATCHES);
 	assert_true(pg_driver_up(f->driver, &ignored));
