@@ -4,15 +4,22 @@
 -- tests/unit/pgstatements_test.c and test_lanes.py.
 CREATE SCHEMA citus_stand_in;
 CREATE TABLE citus_stand_in.node (name text, port int, coordinator bool, PRIMARY KEY (name, port));
--- As the view of that name.
-CREATE TABLE citus_stand_in.citus_tables (
+CREATE TABLE citus_stand_in.noted (
 	table_name regclass PRIMARY KEY,
 	citus_table_type text NOT NULL,
 	distribution_column text NOT NULL,
 	colocation_id int NOT NULL,
 	shard_count int NOT NULL
 );
-GRANT USAGE ON SCHEMA citus_stand_in TO PUBLIC;
+-- Citus has them there, for everybody.
+SET allow_system_table_mods = on;
+CREATE VIEW pg_catalog.citus_tables AS
+	SELECT noted.* FROM citus_stand_in.noted JOIN pg_class ON oid = table_name;
+CREATE VIEW pg_catalog.pg_dist_partition AS
+	SELECT table_name AS logicalrelid, CASE citus_table_type WHEN 'reference' THEN 'n' ELSE 'h' END
+		AS partmethod FROM citus_tables;
+GRANT SELECT ON pg_catalog.citus_tables, pg_catalog.pg_dist_partition TO PUBLIC;
+RESET allow_system_table_mods;
 
 CREATE FUNCTION pg_catalog.citus_set_coordinator_host(host text, port int) RETURNS void
 LANGUAGE sql AS $$
@@ -40,7 +47,7 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM citus_get_active_worker_nodes()) THEN
 		RAISE EXCEPTION 'no worker nodes are available for placing shards';
 	END IF;
-	IF EXISTS (SELECT FROM citus_stand_in.citus_tables WHERE table_name = what) THEN
+	IF EXISTS (SELECT FROM pg_catalog.citus_tables WHERE table_name = what) THEN
 		RAISE EXCEPTION 'table % is already distributed', what;
 	END IF;
 	IF EXISTS (SELECT FROM pg_class WHERE oid = what AND relispartition) THEN
@@ -69,7 +76,7 @@ DECLARE
 	shards ALIAS FOR $5;
 	number smallint;
 	kind regtype;
-	beside citus_stand_in.citus_tables;
+	beside pg_catalog.citus_tables;
 BEGIN
 	PERFORM citus_stand_in.suits(what);
 	SELECT attnum, atttypid INTO number, kind FROM pg_attribute
@@ -86,15 +93,15 @@ BEGIN
 			'distribution column %', what, col;
 	END IF;
 	IF colocate_with IN ('default', 'none') THEN
-		INSERT INTO citus_stand_in.citus_tables SELECT what, 'distributed', col,
+		INSERT INTO citus_stand_in.noted SELECT what, 'distributed', col,
 			coalesce(max(colocation_id), 0) + 1, coalesce(shards, 32)
-			FROM citus_stand_in.citus_tables;
+			FROM pg_catalog.citus_tables;
 		RETURN;
 	END IF;
 	IF shards IS NOT NULL THEN
 		RAISE EXCEPTION 'shard_count cannot be given together with a table to colocate with';
 	END IF;
-	SELECT * INTO beside FROM citus_stand_in.citus_tables t
+	SELECT * INTO beside FROM pg_catalog.citus_tables t
 		WHERE t.table_name = colocate_with::regclass AND citus_table_type = 'distributed';
 	IF beside.table_name IS NULL THEN
 		RAISE EXCEPTION 'table % is not distributed', colocate_with;
@@ -104,7 +111,7 @@ BEGIN
 		RAISE EXCEPTION 'cannot colocate % and %: the types of their distribution columns '
 			'differ', what, beside.table_name;
 	END IF;
-	INSERT INTO citus_stand_in.citus_tables VALUES (what, 'distributed', col,
+	INSERT INTO citus_stand_in.noted VALUES (what, 'distributed', col,
 		beside.colocation_id, beside.shard_count);
 END
 $$;
@@ -119,6 +126,6 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = what AND indisprimary) THEN
 		RAISE EXCEPTION 'reference table % has no primary key', what;
 	END IF;
-	INSERT INTO citus_stand_in.citus_tables VALUES (what, 'reference', '<none>', 0, 1);
+	INSERT INTO citus_stand_in.noted VALUES (what, 'reference', '<none>', 0, 1);
 END
 $$;

@@ -266,8 +266,6 @@ class Cluster:
 def stand_in(cluster, database):
     """What takes the extension's place there: it checks what it is told (citus_stand_in.sql)."""
     cluster.sql(database, (pathlib.Path(__file__).parent / "citus_stand_in.sql").read_text())
-    # Where Citus has them everywhere.
-    cluster.sql("postgres", f"ALTER DATABASE {database} SET search_path = public, citus_stand_in")
 
 
 class Citus(Cluster):

@@ -63,6 +63,27 @@ def test_without_the_extension_nothing_is_made():
         plain.remove()
 
 
+def test_tables_of_the_other_kind_are_refused(store):
+    def told(what, distribution):
+        done = subprocess.run([str(harness.TRIEN), "store", what, store.conninfos[0],
+                               "--postgres-distribution", distribution], capture_output=True,
+                              text=True, timeout=60)
+        return done.returncode, done.stderr
+
+    assert told("init", "plain")[0] == 0
+    assert told("check", "plain")[0] == 0
+    for what in ("check", "init"):
+        code, why = told(what, "citus")
+        assert code == 78 and "not distributed" in why, why
+    store.sql("DROP TABLE result, holding, locator, event, voided, number_register, counter, layer, "
+              "unit_owner, trien_schema; DROP FUNCTION trien_months, trien_fold")
+    assert told("init", "citus")[0] == 0
+    assert told("check", "citus")[0] == 0
+    for what in ("check", "init"):
+        code, why = told(what, "plain")
+        assert code == 78 and "postgres_distribution = citus" in why, why
+
+
 WRONG = {
     "a unique key": "CREATE TABLE t (id int PRIMARY KEY, lane smallint);"
                     "SELECT create_distributed_table('t', 'lane')",

@@ -53,7 +53,8 @@ enum pg_failure pg_failure_of(const char *sqlstate);	/* NULL, "": a lost connect
 
 /*
  * Is the server's schema the one that this program knows? Connects, blocking. ST_UNAVAILABLE: the
- * server is away; ST_PRECONDITION: none, an older or a newer one; the error says what to do.
+ * server is away; ST_PRECONDITION: none, an older or a newer one, or not distributed as the
+ * setting says; the error says what to do.
  */
 enum status pg_schema_check(const struct pg_servers *s, uint8_t server, struct error *e) must_use;
 

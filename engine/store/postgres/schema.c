@@ -123,6 +123,29 @@ static enum status version_fits(uint32_t version, uint8_t server, struct error *
 	return ST_OK;
 }
 
+/* Are the tables over workers, as the setting says? Statements for the one are not the other's. */
+static enum status distribution_fits(PGconn *c, const struct pg_servers *s, uint8_t server,
+				     struct error *e)
+{
+	char text[64], state[6];
+
+	word(c, "SELECT to_regclass('pg_catalog.pg_dist_partition')", text, sizeof(text), state);
+	if (text[0] != '\0')
+		word(c, "SELECT 'yes' FROM pg_catalog.pg_dist_partition"
+		     " WHERE logicalrelid = to_regclass('public.result')", text, sizeof(text),
+		     state);
+	if (state[0] != '\0')
+		return error_set(e, ST_UNAVAILABLE, "postgres, server %u: cannot tell whether its "
+				 "tables are distributed (SQLSTATE %s)", server + 1u, state);
+	if (s->citus == (text[0] != '\0'))
+		return ST_OK;
+	return error_set(e, ST_PRECONDITION, s->citus ?
+			 "postgres, server %u: the tables are there, but not distributed: they "
+			 "were made without postgres_distribution = citus" :
+			 "postgres, server %u: the tables are distributed by Citus: it wants "
+			 "postgres_distribution = citus", server + 1u);
+}
+
 static const char *risk_of(PGconn *c)
 {
 	char text[32], state[6];
@@ -145,6 +168,8 @@ enum status pg_schema_look(const struct pg_servers *s, uint8_t server, struct pg
 		st = version_of(c, server, &out->from, e);
 	if (st == ST_OK)
 		st = version_fits(out->from, server, e);
+	if (st == ST_OK)
+		st = distribution_fits(c, s, server, e);
 	out->upto = out->from;
 	if (st == ST_OK)
 		out->risk = risk_of(c);
@@ -210,6 +235,8 @@ enum status pg_schema_init(const struct pg_servers *s, uint8_t server, struct pg
 	}
 	if (st == ST_OK)
 		st = version_fits(out->upto, server, e);
+	if (st == ST_OK)
+		st = distribution_fits(c, s, server, e);
 	if (st == ST_OK)
 		st = run(c, server, "SELECT trien_months(current_date, 3)", "make the months", e);
 	if (st == ST_OK)
