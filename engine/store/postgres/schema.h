@@ -18,8 +18,9 @@ struct pg_schema_report {
  * Makes or updates the tables of one server, with this month and the next two, and the roles where
  * the user may. Each version in a transaction of its own; done again it changes nothing.
  * ST_UNAVAILABLE: not reached; ST_PRECONDITION: the tables are newer than this program, or the
- * server too old, or Citus has distributed them and was not to, or the other way round; ST_DENIED: the user may not; ST_INVALID: the server refused; the error says what
- * it said (no rows of ours are in it).
+ * server too old, or Citus has distributed them and was not to, or the other way round; ST_DENIED:
+ * the user may not; ST_INVALID: the server refused; the error says what it said (no rows of ours
+ * are in it).
  */
 enum status pg_schema_init(const struct pg_servers *s, uint8_t server, struct pg_schema_report *out,
 			   struct error *e) must_use;
