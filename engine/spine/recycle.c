@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "spine/mirror.h"
@@ -7,6 +6,7 @@
 #include "spine/track.h"
 #include "spine/units.h"
 
+#define STORE_AWAY_MS 200		/* until an act is told to it again */
 #define STORED_STEP_BYTES (256 * 1024)	/* how often "stored up to" rides along */
 
 /* ---- the janitor: blocking acts, one at a time ---- */
@@ -170,21 +170,70 @@ static enum status job_run(struct spine *s, struct job *j)
 	return ST_INTERNAL;
 }
 
+static void job_post(struct spine *s, struct job *j)
+{
+	if (spine_post(s, NOTE_JOB, j) != ST_OK)
+		log_error("janitor", "the spine's inbox is closed");
+}
+
+/*
+ * Acts that are durable and go to the store once it is back, in their order. Nothing else waits
+ * for them: registers are opened and results are parked meanwhile.
+ */
+struct put_off { struct job *first, **end; uint64_t due_ns; };
+
+static bool is_put_off(struct spine *s, const struct job *j)
+{
+	return j->status != ST_OK && (j->type == JOB_VOID || j->type == JOB_LINK) &&
+	       status_class(j->status) != CLASS_REJECT && !atomic_load(&s->stop);
+}
+
+static void put_off(struct put_off *p, struct job *j)
+{
+	j->next = NULL;
+	*p->end = j;
+	p->end = &j->next;
+}
+
+static void put_off_run(struct spine *s, struct put_off *p)
+{
+	while (p->first != NULL) {
+		struct job *j = p->first;
+
+		j->status = job_run(s, j);
+		if (is_put_off(s, j)) {
+			p->due_ns = io_boot_ns() + STORE_AWAY_MS * 1000000ull;
+			return;
+		}
+		p->first = j->next;
+		if (p->first == NULL)
+			p->end = &p->first;
+		job_post(s, j);
+	}
+}
+
 static void *janitor_main(void *arg)
 {
 	struct spine *s = arg;
+	struct put_off later = { .end = &later.first };
 	struct job *j;
 
-	while ((j = queue_wait(s->jobs, -1)) != NULL) {
-		const struct timespec pause = { 0, 200 * 1000000 };
-
-		/* A store that is away comes back; what the act says is durable already. */
-		while ((j->status = job_run(s, j)) != ST_OK &&
-		       (j->type == JOB_VOID || j->type == JOB_LINK) &&
-		       status_class(j->status) != CLASS_REJECT && !atomic_load(&s->stop))
-			nanosleep(&pause, NULL);
-		if (spine_post(s, NOTE_JOB, j) != ST_OK)
-			log_error("janitor", "the spine's inbox is closed");
+	while ((j = queue_wait(s->jobs, later.first != NULL ? STORE_AWAY_MS : -1)) != NULL ||
+	       later.first != NULL) {
+		if (j != NULL && later.first != NULL &&
+		    (j->type == JOB_VOID || j->type == JOB_LINK)) {
+			put_off(&later, j);
+		} else if (j != NULL) {
+			j->status = job_run(s, j);
+			if (is_put_off(s, j)) {
+				put_off(&later, j);
+				later.due_ns = io_boot_ns() + STORE_AWAY_MS * 1000000ull;
+			} else {
+				job_post(s, j);
+			}
+		}
+		if (io_boot_ns() >= later.due_ns || atomic_load(&s->stop))
+			put_off_run(s, &later);
 	}
 	return NULL;
 }
@@ -202,6 +251,8 @@ void janitor_stop(struct spine *s)
 {
 	if (s->jobs == NULL)
 		return;
+	/* However it came to that: what waits for the store does not hold up the end. */
+	atomic_store(&s->stop, true);
 	queue_close(s->jobs);
 	if (s->janitor != 0)
 		pthread_join(s->janitor, NULL);

@@ -92,6 +92,49 @@ def test_killed_engine_and_crashed_server(engine, cluster, store):
     whole(store, receipts)
 
 
+def test_acts_while_the_server_is_away(engine, cluster, store):
+    """A voided number waits for the store, durable; nothing else waits behind it."""
+    stubs = engine.stubs()
+    store.sql(f"ALTER TABLE result ADD CONSTRAINT refuses CHECK (unit <> '{UNITS[1]}')")
+    bad = submit(stubs, 4, unit=UNITS[1])
+    harness.wait_for(lambda: status(engine).held == 4)
+    m = harness.modules()["operations"]
+
+    def void(r):
+        return stubs.operations.VoidHeld.future(
+            m.VoidHeldRequest(sequence=r.sequence, reason="hỏng"), timeout=100)
+
+    def voided():
+        return sorted(int(row[0]) for row in
+                      store.sql("SELECT number FROM number_register WHERE state = 2"))
+
+    cluster.stop()
+    acts = [void(r) for r in bad[:2]]
+    time.sleep(0.5)
+    assert not any(a.done() for a in acts)
+    stubs.operations.ListHeld(m.ListHeldRequest(page_size=5), timeout=10)
+    r = engine.registers()[0]
+    stubs.operations.CloseRegister(m.CloseRegisterRequest(unit=r.unit, code=r.code, reason="đủ"),
+                                   timeout=10)
+    assert not any(a.done() for a in acts)
+    cluster.start()
+    for a in acts:
+        a.result()
+    assert voided() == sorted(r.number for r in bad[:2])
+    # One that a stop breaks off is told at the next start.
+    cluster.stop()
+    last = void(bad[2])
+    time.sleep(0.5)
+    assert not last.done()
+    assert engine.stop() == 0
+    assert last.exception() is not None
+    cluster.start()
+    engine.start(registers=False)
+    assert voided() == sorted(r.number for r in bad[:3])
+    left = engine.stubs().operations.ListHeld(m.ListHeldRequest(page_size=5), timeout=10).held
+    assert [h.sequence for h in left] == [bad[3].sequence]
+
+
 def test_engine_starts_while_the_server_is_away(engine, cluster, store):
     """Nothing is numbered before the registers could be compared; then all goes on."""
     receipts = submit(engine.stubs(), 300)
