@@ -179,24 +179,27 @@ class Cluster:
 
     # ---- a standby ----
 
-    def standby(self):
-        """Another cluster that follows this one; from now on nothing is confirmed without it."""
-        other = Cluster(durable=True)
-        other.run("pg_basebackup", "-D", other.data, "-d", f"host={self.folder} user=trien", "-R",
-                  "-X", "stream", "-c", "fast")
-        with (other.data / "postgresql.conf").open("a") as f:
-            f.write(f"unix_socket_directories = '{other.folder}'\n")
-        other.start()
-        self.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
-        self.run("pg_ctl", "-D", self.data, "reload")
+    def follow(self, primary):
+        """As its standby, made anew; from now on the primary confirms nothing without it."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.run("pg_basebackup", "-D", self.data, "-d", f"host={primary.folder} user=trien", "-R",
+                 "-X", "stream", "-c", "fast")
+        with (self.data / "postgresql.conf").open("a") as f:
+            f.write(f"unix_socket_directories = '{self.folder}'\n")
+        self.start()
+        primary.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.run("pg_ctl", "-D", primary.data, "reload")
         end = time.monotonic() + 30
-        while ["sync"] not in self.sql("postgres", "SELECT sync_state FROM pg_stat_replication"):
+        while ["sync"] not in primary.sql("postgres", "SELECT sync_state FROM pg_stat_replication"):
             assert time.monotonic() < end, "the standby does not follow"
             time.sleep(0.05)
-        return other
+        return self
 
     def promote(self):
+        """It goes on alone, until another one follows it."""
         self.run("pg_ctl", "-D", self.data, "-w", "-t", "50", "promote")
+        self.sql("postgres", "ALTER SYSTEM RESET synchronous_standby_names")
+        self.run("pg_ctl", "-D", self.data, "reload")
 
     def remove(self):
         if self.data.exists():
