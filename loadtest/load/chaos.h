@@ -1,9 +1,9 @@
 /*
  * chaos.h - harm on purpose: the engine killed at random times, the database stopped for a while.
  *
- * Called a few times a second. An engine of our own is killed as a power cut would, or one of its
- * processes alone, and comes again; a foreign one loses its engine process, which its supervisor
- * starts again.
+ * Called some tens of times a second. An engine of our own is killed as a power cut would, or one
+ * of its processes alone, and comes again; a foreign one loses its engine process, which its
+ * supervisor starts again.
  */
 #ifndef LOAD_CHAOS_H
 #define LOAD_CHAOS_H

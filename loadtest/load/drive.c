@@ -5,8 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#define TURN_US_MAX 50000
-#define GATHER_US 2000			/* the loop does not wake for each case of a batch */
+#define TURN_US_MAX 100000
 #define MOMENTS_MAX 2048
 #define MOMENT_S 0.1
 #define FAIL_SECONDS 2			/* a ramp has failed after so many bad ones */
@@ -159,11 +158,53 @@ static void become_due(struct drive *d, int64_t due_us)
 	reads_due(d, due_us);
 }
 
-/* Does the next case ask for a call of its own at once? Batches gather anyway. */
-static bool is_prompt(const struct drive *d)
+/* ---- cases that are due next ---- */
+
+/* The k-th from now, in time of the run; false: there are no more. k is below DRIVE_AHEAD_MAX. */
+static bool look_ahead(struct drive *d, struct phase *p, uint32_t k, int64_t *due_us)
 {
-	return pick_call(d->w, (uint32_t)d->ledger.cases_n) == CALL_CASE ||
-	       d->lists_due + d->w->lists >= 1 || d->downloads_due + d->w->downloads >= 1;
+	struct ahead *a = &d->ahead;
+
+	for (; a->n <= k; a->n++)
+		if (!schedule_next(&p->schedule,
+				   &a->due_us[(a->head + a->n) % DRIVE_AHEAD_MAX]))
+			return false;
+	*due_us = p->begin_us + a->due_us[(a->head + k) % DRIVE_AHEAD_MAX];
+	return true;
+}
+
+static void take_ahead(struct drive *d)
+{
+	d->ahead.head = (d->ahead.head + 1) % DRIVE_AHEAD_MAX;
+	d->ahead.n--;
+}
+
+/*
+ * When the cases that are due next want the loop, if before soonest_us: to read something, or
+ * because a request is full. One that only joins others wakes nobody, and its latency counts from
+ * when it was due all the same; the first of a batch says when that goes at the latest.
+ */
+static int64_t due_wakes(struct drive *d, struct phase *p, int64_t soonest_us)
+{
+	double lists = d->lists_due, downloads = d->downloads_due;
+	uint32_t more[CALL_KINDS] = { 0 };
+	int64_t due_us = 0;
+
+	for (uint32_t k = 0; k < DRIVE_AHEAD_MAX; k++) {
+		uint8_t call = pick_call(d->w, (uint32_t)d->ledger.cases_n + k);
+
+		if (!look_ahead(d, p, k, &due_us) || due_us >= soonest_us)
+			return soonest_us;
+		lists += d->w->lists;
+		downloads += d->w->downloads;
+		more[call]++;
+		if (lists >= 1 || downloads >= 1 || submit_fills(d, call, more[call], due_us))
+			return due_us;
+		if (more[call] == 1 && submit_none_waits(d, call) &&
+		    due_us + d->w->batch_wait_ms * 1000 < soonest_us)
+			soonest_us = due_us + d->w->batch_wait_ms * 1000;
+	}
+	return due_us;
 }
 
 static bool stopped(const struct drive *d)
@@ -174,26 +215,21 @@ static bool stopped(const struct drive *d)
 /* Every case gets its due time from the schedule, however late the loop is. */
 static void play(struct drive *d, struct phase *p)
 {
-	int64_t due_us = 0, now_us, next_us, due_at_us;
-	bool more = schedule_next(&p->schedule, &due_us);
+	int64_t due_us = 0, now_us, next_us;
 
-	while (more && !stopped(d) && d->ledger.cases_n < STENCIL_SERIALS_MAX) {
+	d->ahead = (struct ahead){ .n = 0 };
+	while (look_ahead(d, p, 0, &due_us) && !stopped(d) &&
+	       d->ledger.cases_n < STENCIL_SERIALS_MAX) {
 		now_us = drive_now(d);
-		while (more && p->begin_us + due_us <= now_us) {
-			become_due(d, p->begin_us + due_us);
-			more = schedule_next(&p->schedule, &due_us);
-		}
+		for (; look_ahead(d, p, 0, &due_us) && due_us <= now_us; take_ahead(d))
+			become_due(d, due_us);
 		if (ramp_failed(d, p, now_us))
 			break;
 		next_us = submit_some(d, now_us);
 		now_us = drive_now(d);
-		due_at_us = p->begin_us + due_us;
-		if (!is_prompt(d) && due_at_us < now_us + GATHER_US)
-			due_at_us = now_us + GATHER_US;
-		if (more && due_at_us < next_us)
-			next_us = due_at_us;
 		if (next_us > now_us + TURN_US_MAX)
 			next_us = now_us + TURN_US_MAX;
+		next_us = due_wakes(d, p, next_us);
 		drive_turn(d, next_us > now_us ? (uint32_t)(next_us - now_us) : 0);
 	}
 	p->sent_us = drive_now(d);

@@ -17,6 +17,7 @@
 
 #define DRIVE_PHASES_MAX 2
 #define DRIVE_CASES_MAX 500		/* of one request */
+#define DRIVE_AHEAD_MAX 64
 
 /* One schedule from its first case until all of its results are stored. */
 struct phase {
@@ -53,6 +54,9 @@ struct moment {
 struct request;
 struct read;
 
+/* Times of the cases that are due next, from the beginning of the phase: a ring. */
+struct ahead { int64_t due_us[DRIVE_AHEAD_MAX]; uint32_t head, n; };
+
 /* Cases of one kind of call that are due and wait for company. */
 struct waiting { uint32_t *places; uint64_t head, n, max; };
 
@@ -72,6 +76,7 @@ struct drive {
 	struct failure fatal;		/* code 0: none */
 
 	/* submitting */
+	struct ahead ahead;
 	struct waiting waiting[CALL_KINDS];
 	struct request *again;		/* refused or broken, by the time they may go */
 	uint32_t requests_out, out[CALL_KINDS], connection;
@@ -130,6 +135,10 @@ bool submit_init(struct drive *d) must_use;
 void submit_due(struct drive *d, uint32_t place);
 /* Sends what may go now; returns when it has to be called again. */
 int64_t submit_some(struct drive *d, int64_t now_us);
+/* Nothing of that kind waits: the first one that comes decides when its request goes. */
+bool submit_none_waits(const struct drive *d, enum call_kind kind);
+/* Would a request go out at once if, at that time, so many more cases of that kind were due? */
+bool submit_fills(const struct drive *d, enum call_kind kind, uint32_t more, int64_t at_us);
 /* No case of it is under way or waits. */
 bool submit_idle(const struct drive *d);
 /* No more cases: the streams may end. */

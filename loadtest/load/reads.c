@@ -12,7 +12,7 @@
 #define READ_TIMEOUT_MS 30000
 #define READS_OUT_MAX 4096		/* beyond, reads are left out, and that is told */
 #define PROBES_OUT_MAX 32
-#define PROBE_EVERY_US 250000
+#define PROBE_EVERY_US 500000
 #define PROBE_TRIES_MAX 200
 #define STATUS_EVERY_US 400000
 

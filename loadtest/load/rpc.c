@@ -7,8 +7,6 @@
 #include <grpc/support/alloc.h>
 #include <stdlib.h>
 
-#define TAKEN_AT_ONCE 64
-
 /* What completes: all of a unary call, or one side of a stream. */
 enum part { PART_WHOLE, PART_BEGUN, PART_READ, PART_WRITTEN, PART_CLOSED, PART_STATUS, PARTS };
 
@@ -165,19 +163,26 @@ static void begin_unary(struct rpc_call *c, grpc_byte_buffer *request)
 	begin(c, ops, ARRAY_LEN(ops), PART_WHOLE);
 }
 
-static void begin_stream(struct rpc_call *c, grpc_byte_buffer *request)
+/* A call with one request begins and ends in one batch of operations: messages come between. */
+static void begin_server_stream(struct rpc_call *c, grpc_byte_buffer *request)
+{
+	const grpc_op read = op_receive(c), ops[] = {
+		{ .op = GRPC_OP_SEND_INITIAL_METADATA }, op_send(request),
+		{ .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT }, op_headers(c), op_status(c),
+	};
+
+	c->closed = true;
+	begin(c, ops, ARRAY_LEN(ops), PART_STATUS);
+	begin(c, &read, 1, PART_READ);
+}
+
+static void begin_bidi(struct rpc_call *c)
 {
 	const grpc_op status = op_status(c), read = op_receive(c);
-	grpc_op ops[4] = { { .op = GRPC_OP_SEND_INITIAL_METADATA }, op_headers(c) };
-	size_t n = 2;
+	const grpc_op ops[] = { { .op = GRPC_OP_SEND_INITIAL_METADATA }, op_headers(c) };
 
-	if (request != NULL) {
-		ops[n++] = op_send(request);
-		ops[n++] = (grpc_op){ .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT };
-		c->closed = true;
-	}
 	begin(c, &status, 1, PART_STATUS);
-	begin(c, ops, n, PART_BEGUN);
+	begin(c, ops, ARRAY_LEN(ops), PART_BEGUN);
 	begin(c, &read, 1, PART_READ);
 }
 
@@ -210,8 +215,10 @@ struct rpc_call *rpc_start(struct rpc *r, enum rpc_form form, uint32_t connectio
 	grpc_slice_unref(name);
 	if (form == RPC_UNARY)
 		begin_unary(c, request);
+	else if (form == RPC_SERVER_STREAM)
+		begin_server_stream(c, request);
 	else
-		begin_stream(c, request);
+		begin_bidi(c);
 	grpc_byte_buffer_destroy(request);
 	return c;
 }
@@ -332,16 +339,12 @@ void rpc_wait(struct rpc *r, uint32_t wait_us)
 {
 	gpr_timespec end = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
 					gpr_time_from_micros(wait_us, GPR_TIMESPAN));
+	/* One that is there is taken without a look at the sockets: that look has a price. */
+	grpc_event ev = grpc_completion_queue_next(r->queue, end, NULL);
+	struct tag *t = ev.tag;
 
-	for (int i = 0; i < TAKEN_AT_ONCE; i++) {
-		grpc_event ev = grpc_completion_queue_next(r->queue, end, NULL);
-		struct tag *t = ev.tag;
-
-		if (ev.type != GRPC_OP_COMPLETE)
-			return;
+	if (ev.type == GRPC_OP_COMPLETE)
 		complete(t->call, t->part);
-		end = gpr_inf_past(GPR_CLOCK_MONOTONIC);
-	}
 }
 
 uint32_t rpc_under_way(const struct rpc *r)

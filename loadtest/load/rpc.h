@@ -49,7 +49,7 @@ void rpc_send(struct rpc_call *c, struct rpc_buffer *b);
 void rpc_finish(struct rpc_call *c);
 void rpc_cancel(struct rpc_call *c);
 
-/* Waits at most so long for one completion and takes those that are there. */
+/* Waits at most so long for one completion and takes it. */
 void rpc_wait(struct rpc *r, uint32_t wait_us);
 uint32_t rpc_under_way(const struct rpc *r);
 

@@ -483,23 +483,46 @@ static void put_back(struct drive *d, struct request *r)
 	free(r);
 }
 
+/* Cases of a request at most. */
+static uint32_t cases_max(const struct drive *d, enum call_kind kind)
+{
+	return kind == CALL_CASE ? 1 : d->w->batch_cases;
+}
+
+/* Requests under way at most. */
+static uint32_t out_max(const struct drive *d, enum call_kind kind)
+{
+	return d->w->window * d->w->connections * (kind == CALL_CASE ? SINGLES_A_WINDOW : 1);
+}
+
+bool submit_none_waits(const struct drive *d, enum call_kind kind)
+{
+	return d->waiting[kind].n == 0;
+}
+
+bool submit_fills(const struct drive *d, enum call_kind kind, uint32_t more, int64_t at_us)
+{
+	uint64_t n = d->waiting[kind].n;
+	uint32_t max = cases_max(d, kind);
+
+	return n < max && n + more >= max && d->out[kind] < out_max(d, kind) &&
+	       at_us >= d->quiet_us;
+}
+
 /* One kind of call; when it is due next. */
 static int64_t send_kind(struct drive *d, enum call_kind kind, int64_t now_us)
 {
 	struct waiting *w = &d->waiting[kind];
-	uint32_t max = kind == CALL_CASE ? 1 : d->w->batch_cases;
-	uint32_t out_max = d->w->window * d->w->connections;
+	uint32_t max = cases_max(d, kind);
 	int64_t wait_us = kind == CALL_CASE ? 0 : (int64_t)d->w->batch_wait_ms * 1000;
 
-	if (kind == CALL_CASE)
-		out_max *= SINGLES_A_WINDOW;
 	while (w->n > 0) {
 		int64_t full_us = d->ledger.cases[w->places[w->head]].due_us + wait_us;
 		struct request *r;
 
 		if (w->n < max && now_us < full_us)
 			return full_us;
-		if (d->out[kind] >= out_max)
+		if (d->out[kind] >= out_max(d, kind))
 			return INT64_MAX;
 		r = take_waiting(d, kind, max);
 		if (!send_request(r, now_us)) {
