@@ -12,8 +12,9 @@ import postgres
 from sample import case, send
 
 LOAD = harness.BUILD / "loadtest" / "trien-load"
-# Cases, seconds, kills: short, and in the soak.
-CASES, SECONDS, KILLS = (40000, 100, 20) if os.environ.get("TRIEN_FULL") else (1200, 8, 2)
+# Cases, seconds, kills, seconds without a database: short, and in the soak.
+CASES, SECONDS, KILLS, AWAY = \
+    (40000, 100, 20, 20) if os.environ.get("TRIEN_FULL") else (1200, 8, 2, 1)
 SMALL_JOURNAL = ("--", "--journal-slots", "6", "--journal-segment-mb", "4")
 CALLS = ("calls.batch.cases", "calls.stream.cases", "calls.case.cases", "lists", "downloads")
 
@@ -92,6 +93,28 @@ def test_kills_and_a_crash_of_one_of_four_servers(tmp_path, servers):
     assert all(s.count("result") > 0 for s in stores)
     crashes = servers[2].log_path.read_text().count("not properly shut down")
     assert crashes == 1 and left(tmp_path) == []
+
+
+@pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+def test_kills_and_a_crash_of_the_only_server(tmp_path):
+    """All of the store is away while the engine is killed; the server is watched through it."""
+    cluster = postgres.Cluster(durable=True)
+    try:
+        store = postgres.Store(cluster.start())
+        store.init()
+        said, r = load(tmp_path, "--start", "--data", tmp_path / "data", "--cases", CASES,
+                       "--seconds", SECONDS, "--chaos", "--kills", KILLS, "--chaos-database",
+                       *cluster.outage(), "--away", AWAY, "--process",
+                       f"postgres={cluster.data}/postmaster.pid", *SMALL_JOURNAL, "--store",
+                       "postgres", "--postgres", store.conninfos[0])
+        assert "it holds: loss = duplicates = gaps = 0" in said
+        assert r["good"] == r["chaos.database_outages"] == 1 and r["chaos.failed_commands"] == 0
+        assert KILLS / 2 <= r["chaos.kills"] <= KILLS
+        assert store.count("result") == r["proof.stored"] == r["proof.results"] >= CASES
+        assert cluster.log_path.read_text().count("not properly shut down") == 1
+        assert r["process.postgres.cpu_s"] > 0 and left(tmp_path) == []
+    finally:
+        cluster.remove()
 
 
 def check_files(page, hgrm, svg, r):
