@@ -48,8 +48,7 @@ static double now_ms(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-/* As the journal writes: over blocks that are there already. */
-static double flush_ms(const char *folder)
+double host_flush_ms(const char *folder)
 {
 	static const uint8_t nothing[FLUSH_BYTES];
 	double times[FLUSHES];
@@ -99,5 +98,5 @@ void host_look(struct host *h, const char *folder)
 	gmtime_r(&now, &utc);
 	strftime(h->time, sizeof(h->time), "%Y-%m-%dT%H:%M:%SZ", &utc);
 	if (folder != NULL)
-		h->flush_ms = flush_ms(folder);
+		h->flush_before_ms = host_flush_ms(folder);
 }

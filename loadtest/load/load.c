@@ -207,6 +207,15 @@ static int tell(const struct load *x, const struct error *e)
 	return 1;
 }
 
+static double engine_cpu_s(const struct process_watch *w)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < w->rows_n; i++)
+		sum += memory_is_engine(w->rows[i].name) ? w->rows[i].cpu_s : 0;
+	return sum;
+}
+
 /* What the run was, in numbers; then the proof and the reports. */
 static int conclude(struct load *x, struct host *host)
 {
@@ -224,9 +233,13 @@ static int conclude(struct load *x, struct host *host)
 	process_look(&x->watch, (double)drive_now(d) / 1e6, true);
 	cpu_s = own_cpu_s();
 	r.generator_s = cpu_s - x->cpu_begin_s - check_s;
-	r.engine_s = process_cpu_s(&x->watch, "trien") + process_cpu_s(&x->watch, "engine") +
-		     process_cpu_s(&x->watch, "signer");
+	r.engine_s = engine_cpu_s(&x->watch);
+	r.memory = memory_of(&x->watch, 0, (double)drive_now(d) / 1e6 + 1);
+	r.memory_max_mb = x->set.memory_mb;
 	r.written = process_written(&x->watch);
+	if (host->flush_before_ms > 0)
+		r.host.flush_after_ms = host_flush_ms(x->set.engine.data);
+	cpu_s = own_cpu_s();
 	r.load_s = (double)((last->stored_us > 0 ? last->stored_us : last->answered_us) -
 			    d->phases[0].begin_us) / 1e6;
 	if (d->fatal.code != 0) {
@@ -237,7 +250,7 @@ static int conclude(struct load *x, struct host *host)
 	r.check_s = check_s + (double)x->fetch.check_us / 1e6;
 	r.proof_s = own_cpu_s() - cpu_s - (double)x->fetch.check_us / 1e6;
 	r.good = st == ST_OK && x->complete && prove_holds(&x->proof) && d->ledger.rejected == 0 &&
-		 d->tally.downloads_bad == 0 && x->chaos.failed == 0;
+		 d->tally.downloads_bad == 0 && x->chaos.failed == 0 && !report_too_big(&r);
 	if (st != ST_OK)
 		tell(x, &e);
 	st = report_all(x, &r, &e);

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "load/memory.h"
 #include "load/report.h"
 
 static void put(struct measures *m, double value, const char *fmt, ...) printf_like(3, 4);
@@ -41,6 +42,8 @@ static void put_phase(struct measures *m, const struct run_report *r, const stru
 {
 	int64_t end_us = p->stored_us > 0 ? p->stored_us : p->answered_us;
 	double long_s = (double)(end_us - p->begin_us) / 1e6;
+	double flush_ms = measure_of(m, "host.flush_ms");
+	struct memory memory;
 
 	put(m, (double)p->cases, "%scases", prefix);
 	put(m, (double)p->results, "%sresults", prefix);
@@ -50,9 +53,15 @@ static void put_phase(struct measures *m, const struct run_report *r, const stru
 	put_latency(m, p->corrected, prefix, "receipt");
 	put_latency(m, p->raw, prefix, "receipt.raw");
 	put_latency(m, p->visible, prefix, "visible");
-	if (r->host.flush_ms > 0 && p->corrected->n > 0)
-		put(m, (double)histogram_at(p->corrected, 0.99) / 1e3 / r->host.flush_ms,
+	if (flush_ms > 0 && p->corrected->n > 0) {
+		put(m, (double)histogram_at(p->corrected, 0.99) / 1e3 / flush_ms,
 		    "%sreceipt.p99_flushes", prefix);
+		put(m, (double)histogram_at(p->raw, 0.99) / 1e3 / flush_ms,
+		    "%sreceipt.raw.p99_flushes", prefix);
+	}
+	memory = memory_of(r->watch, (double)p->begin_us / 1e6, (double)end_us / 1e6);
+	put(m, memory.peak_mb, "%smemory.engine_mb", prefix);
+	put(m, memory.growth, "%smemory.engine_growth", prefix);
 	if (p->failed_rate > 0)
 		put(m, p->failed_rate, "%sramp.failed_at_cases_per_s", prefix);
 }
@@ -118,8 +127,6 @@ static void put_costs(struct measures *m, const struct run_report *r)
 	put(m, r->generator_s, "cpu.generator_s");
 	put(m, r->check_s, "cpu.verification_s");
 	put(m, r->proof_s, "cpu.proof_s");
-	put(m, r->host.flush_ms, "host.flush_ms");
-	put(m, r->host.cores, "host.cores");
 	if (w->rows_n == 0)
 		return;
 	put(m, r->engine_s, "cpu.engine_s");
@@ -145,6 +152,15 @@ static void put_costs(struct measures *m, const struct run_report *r)
 		put(m, (double)r->written / (double)r->proof->stored, "written.bytes_per_result");
 }
 
+/* A disk that others use is not the same a minute later: what is divided by is the mean of both. */
+static void put_host(struct measures *m, const struct host *h)
+{
+	put(m, h->cores, "host.cores");
+	put(m, h->flush_before_ms, "host.flush_before_ms");
+	put(m, h->flush_after_ms, "host.flush_after_ms");
+	put(m, (h->flush_before_ms + h->flush_after_ms) / 2, "host.flush_ms");
+}
+
 void measures_take(struct measures *m, const struct run_report *r)
 {
 	static const char *const stages[STAGES] = { "sent", "accepted", "numbered", "stored" };
@@ -153,6 +169,7 @@ void measures_take(struct measures *m, const struct run_report *r)
 	m->n = 0;
 	put(m, r->good, "good");
 	put(m, r->load_s, "load.seconds");
+	put_host(m, &r->host);
 	for (uint32_t i = 0; i < r->d->phases_n; i++)
 		put_phase(m, r, &r->d->phases[i], i == 0 ? "" : r->w->reissue ? "reissue." :
 			  "half_peak.");

@@ -113,6 +113,14 @@ static struct read *read_new(struct drive *d, int64_t due_us)
 	return r;
 }
 
+/* The first holder's number; a merger's second part has the people of its first. */
+static bool citizen_of(const struct drive *d, uint32_t place, char out[STENCIL_CITIZEN_BYTES + 1])
+{
+	if (d->reissue_from > 0 && place >= d->reissue_from)
+		place -= (uint32_t)d->reissue_from;
+	return stencil_citizen(d->stencils, place, out);
+}
+
 /* ---- with the cases ---- */
 
 /* A case that was taken some time ago, if there is one: most of what is read is not new. */
@@ -135,11 +143,7 @@ static void one_list(struct drive *d, int64_t due_us)
 	char citizen[STENCIL_CITIZEN_BYTES + 1];
 	uint32_t place;
 
-	if (earlier(d, &place) == NULL)
-		return;
-	if (d->reissue_from > 0 && place >= d->reissue_from)
-		place -= (uint32_t)d->reissue_from;
-	if (!stencil_citizen(d->stencils, place, citizen))
+	if (earlier(d, &place) == NULL || !citizen_of(d, place, citizen))
 		return;
 	d->reads_out++;
 	start(read_new(d, due_us), READ_LIST, citizen, NULL);
@@ -185,8 +189,7 @@ void reads_probe(struct drive *d, uint32_t place)
 	struct read *r;
 
 	if (c->answered_us < d->probe_next_us || d->probes_out == PROBES_OUT_MAX ||
-	    (d->reissue_from > 0 && place >= d->reissue_from) ||
-	    !stencil_citizen(d->stencils, place, citizen))
+	    !citizen_of(d, place, citizen))
 		return;
 	d->probe_next_us = c->answered_us + PROBE_EVERY_US;
 	d->probes_out++;
@@ -251,7 +254,7 @@ static void probe_goes_on(struct read *r, const struct failure *f)
 		r->next = d->later;
 		d->later = r;
 	} else if (found) {
-		stencil_citizen(d->stencils, r->place, citizen);
+		citizen_of(d, r->place, citizen);
 		start(r, READ_PROBE_LIST, citizen, NULL);
 	} else {
 		/* Stored by the watch, not in the list: that is what the proof would call lost. */

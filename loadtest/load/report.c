@@ -6,6 +6,22 @@
 #include <math.h>
 #include <string.h>
 
+bool report_too_big(const struct run_report *r)
+{
+	return r->memory_max_mb > 0 && r->memory.peak_mb > (double)r->memory_max_mb;
+}
+
+void report_title(const struct run_report *r, char *out, size_t room)
+{
+	uint64_t played = r->w->schedule.cases, all = r->w->cases_of_file;
+
+	if (played == all)
+		snprintf(out, room, "%s", r->w->title);
+	else
+		snprintf(out, room, "%s (played: %" PRIu64 " instead of %" PRIu64 " cases)",
+			 r->w->title, played, all);
+}
+
 static void latency_row(const struct measures *m, FILE *f, const char *title, const char *key)
 {
 	static const char *const columns[] = { "p50", "p90", "p99", "p999", "max" };
@@ -20,6 +36,19 @@ static void latency_row(const struct measures *m, FILE *f, const char *title, co
 		fprintf(f, " %10.1f", measure_of(m, name));
 	}
 	fputc('\n', f);
+}
+
+/* What is due at once waits in a queue: that says nothing of the journal. */
+static void flushes_text(const struct measures *m, FILE *f, const struct phase *p,
+			 const char *prefix)
+{
+	char key[80], raw[80];
+
+	snprintf(key, sizeof(key), "%sreceipt.p99_flushes", prefix);
+	snprintf(raw, sizeof(raw), "%sreceipt.raw.p99_flushes", prefix);
+	if (!p->schedule.at_once)
+		fprintf(f, "  p99 of receipts is %.0f times one flush of the journal; raw, %.0f "
+			"times\n", measure_of(m, key), measure_of(m, raw));
 }
 
 static void phase_text(const struct measures *m, FILE *f, const struct phase *p, const char *prefix)
@@ -42,14 +71,25 @@ static void phase_text(const struct measures *m, FILE *f, const struct phase *p,
 	latency_row(m, f, "visible in the citizen's list", key);
 	snprintf(key, sizeof(key), "%sreceipt.p99_flushes", prefix);
 	if (!isnan(measure_of(m, key)))
-		fprintf(f, "  p99 of receipts is %.0f times one flush of the journal\n",
+		flushes_text(m, f, p, prefix);
+	snprintf(key, sizeof(key), "%smemory.engine_mb", prefix);
+	if (isnan(measure_of(m, key)))
+		return;
+	fprintf(f, "  memory of the engine (PSS of its processes): %.0f MB at most",
+		measure_of(m, key));
+	snprintf(key, sizeof(key), "%smemory.engine_growth", prefix);
+	if (!isnan(measure_of(m, key)))
+		fprintf(f, ", %.2f times as much in the later half as in the earlier",
 			measure_of(m, key));
+	fputc('\n', f);
 }
 
 static void reads_text(const struct run_report *r, const struct measures *m, FILE *f)
 {
 	const struct tally *t = &r->d->tally;
 
+	if (t->lists + t->downloads > 0)
+		fprintf(f, "\nreads, of the whole run\n");
 	latency_row(m, f, "list, from when it was due", "list");
 	latency_row(m, f, "list, raw", "list.raw");
 	latency_row(m, f, "download, from when it was due", "download");
@@ -105,6 +145,9 @@ static void proof_text(const struct run_report *r, FILE *f)
 		(double)p->file_bytes / 1e6, p->files_bad, p->resent, p->resent_differ);
 	for (uint32_t i = 0; i < p->examples_n; i++)
 		fprintf(f, "  %s\n", p->examples[i]);
+	if (report_too_big(r))
+		fprintf(f, "  the engine took %.1f MB of memory, more than the %" PRIu64
+			" allowed\n", r->memory.peak_mb, r->memory_max_mb);
 	if (!r->complete)
 		fprintf(f, "  not all was decided and stored in time\n");
 	fprintf(f, "%s\n", r->good ? "it holds: loss = duplicates = gaps = 0" : "IT DOES NOT HOLD");
@@ -114,10 +157,15 @@ void report_text(const struct run_report *r, const struct measures *m, FILE *f)
 {
 	static const char *const prefixes[DRIVE_PHASES_MAX] = { "", "half_peak." };
 
-	fprintf(f, "%s: %s\n", r->w->name, r->w->title);
-	fprintf(f, "%s\n%s, %u cores, %" PRIu64 " MB, %s; journal flush %.2f ms; %s, %s, "
+	char title[WORKLOAD_TEXT_MAX + 80];
+
+	report_title(r, title, sizeof(title));
+	fprintf(f, "%s: %s\n", r->w->name, title);
+	fprintf(f, "%s\n%s, %u cores, %" PRIu64 " MB, %s; journal flush %.2f ms before, "
+		"%.2f after; %s, %s, "
 		"%u connections\n", r->command, r->host.cpu, r->host.cores, r->host.memory_mb,
-		r->host.kernel, r->host.flush_ms, r->host.time, r->door, r->w->connections);
+		r->host.kernel, r->host.flush_before_ms, r->host.flush_after_ms, r->host.time,
+		r->door, r->w->connections);
 	for (uint32_t i = 0; i < r->d->phases_n; i++)
 		phase_text(m, f, &r->d->phases[i], i > 0 && r->w->reissue ? "reissue." :
 			   prefixes[i]);

@@ -12,6 +12,7 @@
 #include "load/chaos.h"
 #include "load/fetch.h"
 #include "load/host.h"
+#include "load/memory.h"
 
 #define MEASURES_MAX 256
 
@@ -31,11 +32,18 @@ struct run_report {
 	double load_s;			/* from the first due case to the last stored result */
 	double generator_s, check_s, proof_s;	/* the generator; checking files; reading back */
 	double engine_s;		/* supervisor, engine and signer while the load lasted */
+	struct memory memory;		/* of the whole load */
+	uint64_t memory_max_mb;		/* more fails the run; 0: any */
 	uint64_t written;		/* bytes, meanwhile, by all that was watched */
 	double written_files_mb;
 	bool complete;			/* all was decided and stored in time */
 	bool good;			/* and the proof holds */
 };
+
+/* The workload's title, and of how many cases so many were played where the caller chose. */
+void report_title(const struct run_report *r, char *out, size_t room);
+/* Did the engine take more memory than it may? What was not watched did not. */
+bool report_too_big(const struct run_report *r);
 
 struct measure { char key[64]; double value; };
 struct measures { struct measure of[MEASURES_MAX]; uint32_t n; };

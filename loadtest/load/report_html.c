@@ -209,15 +209,16 @@ static void write_page(const struct run_report *r, const struct measures *m, str
 		       FILE *f)
 {
 	const struct proof *p = r->proof;
-	char *text = NULL;
+	char *text = NULL, title[WORKLOAD_TEXT_MAX + 80];
 	size_t n;
 	FILE *memory = open_memstream(&text, &n);
 
+	report_title(r, title, sizeof(title));
 	fprintf(f, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
 		"<meta name=\"viewport\" content=\"width=device-width\"><title>trien-load ");
 	escape(f, r->w->name);
 	fprintf(f, "</title><style>%s</style></head><body>\n<h1>", style);
-	escape(f, r->w->title);
+	escape(f, title);
 	fprintf(f, "</h1>\n<p>");
 	escape(f, r->w->source);
 	fprintf(f, "</p>\n<p><span class=\"v %s\">%s</span> lost %" PRIu64 ", duplicates %" PRIu64

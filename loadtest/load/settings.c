@@ -26,6 +26,7 @@ static const char usage[] =
 	"  --run N             part of every case code; default: from the clock\n"
 	"  --verify SHARE      of the files to download and verify: 0 to 1\n"
 	"  --trust PATH        roots and revocation lists for that; default DATA/certs\n"
+	"  --memory-mb N       fail when the engine's processes take more memory than that (PSS)\n"
 	"  --chaos             kill -9 the engine at random times\n"
 	"  --kills N           how often (3)\n"
 	"  --chaos-database 'STOP' 'START'   command lines: take the database away, and back\n"
@@ -130,6 +131,7 @@ int settings_read(struct settings *s, int argc, char **argv)
 		{ "run", OPTION_COUNT, &s->run, 1, STENCIL_RUN_MAX - 1 },
 		{ "verify", OPTION_TEXT, &s->share, 0, 0 },
 		{ "trust", OPTION_TEXT, &s->trust, 0, 0 },
+		{ "memory-mb", OPTION_COUNT, &s->memory_mb, 1, 1 << 20 },
 		{ "chaos", OPTION_FLAG, &s->chaos, 0, 0 },
 		{ "kills", OPTION_COUNT, &s->kills, 1, 100000 },
 		{ "away", OPTION_COUNT, &s->away_s, 1, 86400 },

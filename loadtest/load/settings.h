@@ -20,7 +20,7 @@ struct settings {
 	char process_name[32];
 	const char *process_at;		/* what stands behind it */
 	const char *stop, *start_again;	/* of the database */
-	uint64_t connections, seed, run, engine_pid, kills, drain_s, away_s;
+	uint64_t connections, seed, run, engine_pid, kills, drain_s, away_s, memory_mb;
 	bool start, chaos, quiet;
 	enum door door_of;
 	char **extra;			/* behind `--`: for `trien serve` */

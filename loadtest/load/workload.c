@@ -214,6 +214,7 @@ static enum status take_workload(struct workload *w, json_t *root, struct error 
 		st = error_set(e, ST_INVALID, "dossiers or cases?");
 	if (st == ST_OK)
 		count_cases(w, &d);
+	w->cases_of_file = w->schedule.cases;
 	return st;
 }
 

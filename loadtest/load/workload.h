@@ -23,6 +23,7 @@ struct workload {
 	char name[64], title[WORKLOAD_TEXT_MAX], source[WORKLOAD_TEXT_MAX];
 	struct schedule_options schedule;	/* cases: all that are submitted */
 	uint64_t dossiers;
+	uint64_t cases_of_file;		/* 0: RAMP; schedule.cases may be fewer */
 	struct workload_mix mixes[WORKLOAD_MIXES_MAX];
 	uint32_t mixes_n;
 	double calls[CALL_KINDS];	/* shares, together 1 */

@@ -56,6 +56,11 @@ def test_kills_and_an_outage_and_the_proof_holds(tmp_path):
     # Who had to wait for the engine's restart is seen in what is counted from the due time.
     assert r["receipt.max_ms"] > 100
     assert r["visible.n"] > 0 and r["visible.p50_ms"] > r["receipt.raw.p50_ms"]
+    assert r["host.flush_before_ms"] > 0 and r["host.flush_after_ms"] > 0
+    for latency in "receipt", "receipt.raw":
+        assert r[f"{latency}.p99_flushes"] == pytest.approx(
+            r[f"{latency}.p99_ms"] / r["host.flush_ms"], rel=0.001)
+    assert 10 < r["memory.engine_mb"] < 512
     assert r["cpu.engine_s"] > 0 and r["process.signer.cpu_s"] > 0 and r["written.bytes"] > 0
     away, back = ((tmp_path / x).read_text() for x in ("away", "back"))
     assert 0.9e9 < int(back) - int(away) < 20e9
@@ -155,10 +160,20 @@ def test_a_number_that_is_not_ours_is_a_gap(tmp_path, engine):
 
 
 def test_a_merger_replaces_every_result_over_mtls(tmp_path):
-    _, r = load(tmp_path, "--start", "--door", "mtls", "--data", tmp_path / "data", "--cases",
+    said, r = load(tmp_path, "--start", "--door", "mtls", "--data", tmp_path / "data", "--cases",
                 150, "--seconds", 1, *SMALL_JOURNAL, workload="merger")
     assert (r["cases"], r["reissue.cases"], r["proof.stored"]) == (150, 150, 300)
     assert r["door"] == "mtls" and r["good"] == 1
+    assert "(played: 150 instead of 800000 cases)" in said
+    # The new results, too, are seen in their holders' lists.
+    assert r["visible.n"] > 0 and r["reissue.visible.n"] > 0 and r["visible.probes_lost"] == 0
+
+
+def test_too_much_memory_fails_the_run(tmp_path):
+    said, r = load(tmp_path, "--start", "--data", tmp_path / "data", "--cases", 50, "--seconds", 1,
+                   "--memory-mb", 5, *SMALL_JOURNAL, code=1)
+    assert "more than the 5 allowed" in said and "IT DOES NOT HOLD" in said
+    assert r["good"] == 0 and r["memory.engine_mb"] > 5 and r["proof.lost"] == 0
 
 
 def test_wrong_words(tmp_path):
