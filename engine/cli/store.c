@@ -1,31 +1,52 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "cli/cli.h"
 #include "cli/failure.h"
 #include "cli/protojson.h"
+#include "cli/storedeep.h"
 #include "config.h"
 #include "store/postgres/schema.h"
 
 static const char usage[] =
 	"trien store init  [CONNECTION…] [--data DIR] [--SETTING VALUE]… [--json]\n"
 	"trien store check [CONNECTION…] [--data DIR] [--SETTING VALUE]… [--json]\n"
+	"                  [--deep [--lines 100]]\n"
 	"\n"
 	"The tables of a store on PostgreSQL. Servers are those of the setting `postgres`, or the\n"
 	"CONNECTIONs, written as there: [lanes=0-31 ]host=/run/postgresql dbname=trien user=…\n"
 	"init: makes them, or brings them up to this version; makes the roles trien_writer,\n"
 	"trien_reader and trien_auditor, or prints the SQL for somebody who may. Done again it\n"
 	"changes nothing.\n"
-	"check: are they there, and of this version? 78: no, and what to do.\n";
+	"check: are they there, and of this version? 78: no, and what to do.\n"
+	"check --deep: is all whole that lies there? Reads every row and file, while engines\n"
+	"go on: checksums and digests; holders, locators, number and evidence of each result;\n"
+	"that nothing leads nowhere; registers without a gap; counters. It changes nothing. For\n"
+	"a member of trien_reader; trien_auditor sees books and counters only. A line for each of\n"
+	"the first faults (--lines), then counts. 65: damaged; 3: numbers are not there, which an\n"
+	"engine may have pending, or something could not be looked at.\n";
 
 struct work {
 	struct config config;
 	const char *words[CONFIG_LIST_MAX];	/* CONNECTIONs */
 	uint32_t words_n;
-	bool init, json, roles_left;
+	bool init, json, deep, roles_left;
+	uint64_t lines_max;
 	json_t *rows;
 };
+
+/* --lines N; false: no number. */
+static bool lines_take(struct work *w, const char *text)
+{
+	char *end = NULL;
+
+	if (text == NULL || *text < '0' || *text > '9')
+		return false;
+	w->lines_max = strtoull(text, &end, 10);
+	return *end == '\0';
+}
 
 /* What is neither a flag nor its value is a CONNECTION; the rest is as `serve` takes it. */
 static int words_take(struct work *w, int argc, char **argv)
@@ -37,6 +58,11 @@ static int words_take(struct work *w, int argc, char **argv)
 
 		if (strcmp(argv[i], "--json") == 0) {
 			w->json = true;
+		} else if (strcmp(argv[i], "--deep") == 0) {
+			w->deep = true;
+		} else if (strcmp(argv[i], "--lines") == 0) {
+			if (!lines_take(w, argv[++i]))
+				return -1;
 		} else if (flag) {
 			argv[kept++] = argv[i];
 			if (strchr(argv[i], '=') == NULL && i + 1 < argc)
@@ -70,16 +96,26 @@ static void told(struct work *w, uint32_t server, const struct pg_schema_report 
 		       server, r->risk);
 }
 
-static enum status servers_do(struct work *w, struct error *e)
+static const char *const *servers_of(const struct work *w, uint32_t *n)
 {
-	const struct config *c = &w->config;
-	const char *const *texts = w->words_n > 0 ? w->words : c->postgres;
-	uint32_t n = w->words_n > 0 ? w->words_n : c->postgres_n;
-	struct pg_servers servers;
-	enum status st = pg_servers_read(&servers, texts, n,
-					 strcmp(c->postgres_distribution, "citus") == 0,
-					 c->postgres_reader, e);
+	*n = w->words_n > 0 ? w->words_n : w->config.postgres_n;
+	return w->words_n > 0 ? w->words : w->config.postgres;
+}
 
+static bool is_citus(const struct work *w)
+{
+	return strcmp(w->config.postgres_distribution, "citus") == 0;
+}
+
+static enum status servers_do(struct work *w, int *code, struct error *e)
+{
+	struct pg_servers servers;
+	uint32_t n;
+	const char *const *texts = servers_of(w, &n);
+	enum status st = pg_servers_read(&servers, texts, n, is_citus(w),
+					 w->config.postgres_reader, e);
+
+	w->rows = w->json ? json_array() : NULL;
 	for (uint8_t i = 0; i < servers.n && st == ST_OK; i++) {
 		struct pg_schema_report r;
 
@@ -90,14 +126,50 @@ static enum status servers_do(struct work *w, struct error *e)
 		told(w, i + 1u, &r);
 		w->roles_left |= !r.roles;
 	}
-	return st;
+	if (w->json)
+		json_print(json_pack("{s:o, s:b}", "servers", w->rows, "roles_left",
+				     (int)w->roles_left));
+	if (st != ST_OK || !w->roles_left)
+		return st;
+	fprintf(stderr, "trien store: this user may not make the roles; an administrator has to "
+		"run, in each database:\n");
+	printf("%s", w->json ? "" : pg_schema_roles());
+	*code = 3;
+	return ST_OK;
+}
+
+static enum status deep_do(const struct work *w, int *code, struct error *e)
+{
+	struct store_deep o = { .citus = is_citus(w), .json = w->json,
+				.reader = w->config.postgres_reader, .lines_max = w->lines_max };
+
+	o.servers = servers_of(w, &o.servers_n);
+	return store_deep_run(&o, code, e);
+}
+
+static int failed(enum status st, const struct error *e)
+{
+	bool away = st == ST_UNAVAILABLE || st == ST_TIMEOUT;
+
+	if (!away && st != ST_PRECONDITION && st != ST_INVALID && st != ST_DENIED)
+		return error_exit("store", e);
+	fprintf(stderr, "trien store: %s\n", e->text);
+	return away ? EX_TEMPFAIL : EX_CONFIG;
+}
+
+static int wrong(const char *what)
+{
+	fprintf(stderr, "trien store: %s\n\n%s", what, usage);
+	return 2;
 }
 
 int cli_store(int argc, char **argv)
 {
-	static struct work w;		/* its strings live as long as the process */
+	/* Its strings live as long as the process. */
+	static struct work w = { .lines_max = STORE_DEEP_LINES };
 	struct error e = { 0 };
 	enum status st;
+	int code = 0;
 
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
 	    (strcmp(argv[1], "init") != 0 && strcmp(argv[1], "check") != 0)) {
@@ -106,34 +178,17 @@ int cli_store(int argc, char **argv)
 	}
 	w.init = strcmp(argv[1], "init") == 0;
 	argc = words_take(&w, argc - 1, argv + 1);
-	if (argc < 0 || config_load(&w.config, argc, argv + 1, &e) != ST_OK) {
-		fprintf(stderr, "trien store: %s\n", argc < 0 ? "too many servers" : e.text);
-		return argc < 0 ? 2 : EX_CONFIG;
-	}
-	if (w.words_n == 0 && w.config.postgres_n == 0) {
-		fprintf(stderr, "trien store: which server? Give a CONNECTION, or --data with a "
-			"trien.conf that has postgres = {…}\n\n%s", usage);
-		return 2;
-	}
-	w.rows = w.json ? json_array() : NULL;
-	st = servers_do(&w, &e);
-	if (w.json)
-		json_print(json_pack("{s:o, s:b}", "servers", w.rows, "roles_left",
-				     (int)w.roles_left));
-	if (st == ST_PRECONDITION || st == ST_INVALID || st == ST_DENIED) {
+	if (argc < 0)
+		return wrong("too many servers, or --lines without a number");
+	if (w.init && w.deep)
+		return wrong("--deep is for check");
+	if (config_load(&w.config, argc, argv + 1, &e) != ST_OK) {
 		fprintf(stderr, "trien store: %s\n", e.text);
 		return EX_CONFIG;
 	}
-	if (st == ST_UNAVAILABLE) {
-		fprintf(stderr, "trien store: %s\n", e.text);
-		return EX_TEMPFAIL;
-	}
-	if (st != ST_OK)
-		return error_exit("store", &e);
-	if (!w.roles_left)
-		return 0;
-	fprintf(stderr, "trien store: this user may not make the roles; an administrator has to "
-		"run, in each database:\n");
-	printf("%s", w.json ? "" : pg_schema_roles());
-	return 3;
+	if (w.words_n == 0 && w.config.postgres_n == 0)
+		return wrong("which server? Give a CONNECTION, or --data with a trien.conf that "
+			     "has postgres = {…}");
+	st = w.deep ? deep_do(&w, &code, &e) : servers_do(&w, &code, &e);
+	return st == ST_OK ? code : failed(st, &e);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "store/embedded.h"
+#include "store/evidenceset.h"
 
 #define LINE_BYTES 512
 
@@ -45,29 +46,15 @@ static unsigned long long at(const struct frame_record *rec)
 
 static const uint8_t nothing[SHA256_BYTES];
 
-/* What an evidence set names stands before it: every word of 64 hex digits is a layer. */
+/* What an evidence set names stands before it. */
 static void set_check(struct check *c, struct slice set, const struct frame_record *rec)
 {
-	size_t begin = 0;
+	uint8_t sha256[SHA256_BYTES];
+	size_t next = 0;
 
-	for (size_t i = 0; i < set.n; i++) {
-		struct slice word = { set.p + begin, i - begin };
-		uint8_t sha256[SHA256_BYTES];
-
-		if (set.p[i] > ' ')
-			continue;
-		begin = i + 1;
-		if (hex_read(sha256, SHA256_BYTES, word) &&
-		    layers_find(&c->home.layers, sha256) == 0)
+	while (evidence_next(set, &next, sha256))
+		if (layers_find(&c->home.layers, sha256) == 0)
 			found(c, "store: evidence at %llu names what is missing", at(rec));
-	}
-}
-
-static bool is_set(struct slice s)
-{
-	size_t n = sizeof(EVIDENCE_HEAD);	/* with the line's end for the NUL */
-
-	return s.n > n && memcmp(s.p, EVIDENCE_HEAD "\n", n) == 0;
 }
 
 static enum status layer_check(struct check *c, const struct frame_record *rec)
@@ -82,7 +69,7 @@ static enum status layer_check(struct check *c, const struct frame_record *rec)
 	sha256_once(l.bytes.p, l.bytes.n, digest);
 	if (memcmp(digest, l.sha256, sizeof(digest)) != 0)
 		found(c, "store: layer %u at %llu does not match its digest", l.id, at(rec));
-	if (is_set(l.bytes))
+	if (evidence_is_set(l.bytes))
 		set_check(c, l.bytes, rec);
 	/* Behind damage some ids are missing: they stay without a place. */
 	while (c->home.layers.n + 1 < l.id)

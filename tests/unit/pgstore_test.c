@@ -15,150 +15,12 @@
 #include <cmocka.h>
 #include <libpq-fe.h>
 
+#include "pgrig.h"
 #include "store/postgres/postgres.h"
-#include "store/postgres/schema.h"
-#include "storesame.h"
-
-#define SERVERS 4
-#define CITUS SERVERS			/* the database behind theirs */
-
-struct fixture {
-	struct storesame same;		/* first */
-	uint32_t first, servers;
-	bool citus;
-	const char *reader;
-	char texts[SERVERS][300];
-};
-
-/* ---- the servers ---- */
-
-/* Database t1 is the one named in TRIEN_POSTGRES; t2 to t5 stand beside it. */
-static void connection(char *out, size_t size, uint32_t server)
-{
-	const char *first = getenv("TRIEN_POSTGRES"), *name = strstr(first, "dbname=t1");
-
-	snprintf(out, size, "%.*sdbname=t%u%s", (int)(name - first), first, server + 1,
-		 name + strlen("dbname=t1"));
-}
-
-/* Runs it at once; the number of rows, or of rows changed. */
-static int sql(uint32_t server, const char *text)
-{
-	char conninfo[300];
-	PGconn *c;
-	PGresult *r;
-	int n;
-
-	connection(conninfo, sizeof(conninfo), server);
-	c = PQconnectdb(conninfo);
-	PQclear(PQexec(c, "SET client_min_messages = warning"));
-	r = PQexec(c, text);
-	if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
-		fail_msg("%s: %s", text, PQerrorMessage(c));
-	n = PQresultStatus(r) == PGRES_TUPLES_OK ? PQntuples(r) : atoi(PQcmdTuples(r));
-	PQclear(r);
-	PQfinish(c);
-	return n;
-}
-
-static int all(const struct fixture *f, const char *text)
-{
-	int n = 0;
-
-	for (uint32_t i = 0; i < f->servers; i++)
-		n += sql(f->first + i, text);
-	return n;
-}
-
-static void open_store(struct fixture *f)
-{
-	struct store_config cfg = { .sink = storewait_sink(&f->same.wait, SAME_NOW_MS),
-				    .postgres_n = f->servers, .citus = f->citus,
-				    .reader = f->reader, .connections = 2,
-				    .engine = STORECASE_ENGINE };
-	const char *texts[SERVERS];
-	struct error e = { 0 };
-
-	for (uint32_t i = 0; i < f->servers; i++)
-		texts[i] = f->texts[i];
-	cfg.postgres = texts;
-	if (store_postgres_open(&f->same.store, &cfg, &e) != ST_OK)
-		fail_msg("%s", e.text);
-	same_opened(&f->same);
-}
-
-static void reopen(struct storesame *same)
-{
-	same_close(same);
-	open_store((struct fixture *)same);
-}
-
-static int event_rows(struct storesame *same)
-{
-	return all((struct fixture *)same, "SELECT lane FROM event");
-}
-
-static void tables_make(struct fixture *f)
-{
-	struct pg_servers servers;
-	struct pg_schema_report report;
-	const char *texts[SERVERS];
-	struct error e = { 0 };
-
-	/* Not the schema with all in it: that would take the extension's notes along, too. */
-	all(f, "DROP TABLE IF EXISTS result, holding, locator, voided, event, number_register,"
-	       " counter, layer, unit_owner, trien_schema;"
-	       "DROP FUNCTION IF EXISTS trien_months, trien_fold");
-	for (uint32_t i = 0; i < f->servers; i++)
-		texts[i] = f->texts[i];
-	assert_int_equal(pg_servers_read(&servers, texts, f->servers, f->citus, "", &e), ST_OK);
-	for (uint8_t i = 0; i < servers.n; i++)
-		if (pg_schema_init(&servers, i, &report, &e) != ST_OK)
-			fail_msg("%s", e.text);
-}
-
-static int setup(void **state, uint32_t servers, bool citus)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	*state = f;
-	if (f == NULL || storecase_open(&f->same.sc, 3, 20, 3000, 900) != 0)
-		return -1;
-	f->first = citus ? CITUS : 0;
-	f->servers = servers;
-	f->citus = citus;
-	f->reader = "";
-	f->same.reopen = reopen;
-	f->same.event_rows = event_rows;
-	for (uint32_t i = 0; i < servers; i++) {
-		uint32_t lanes = LANES / servers;
-		int n = snprintf(f->texts[i], sizeof(f->texts[i]), "lanes=%u-%u ", i * lanes,
-				 i * lanes + lanes - 1);
-
-		connection(f->texts[i] + n, sizeof(f->texts[i]) - (size_t)n, f->first + i);
-	}
-	tables_make(f);
-	open_store(f);
-	return 0;
-}
-
-static int setup_one(void **state) { return setup(state, 1, false); }
-static int setup_four(void **state) { return setup(state, SERVERS, false); }
-static int setup_citus(void **state) { return setup(state, 1, true); }
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	same_close(&f->same);
-	storecase_close(&f->same.sc);
-	free(f);
-	return 0;
-}
 
 /* ---- what is damaged is never served ---- */
 
-static enum status read_some(struct fixture *f, uint32_t k)
+static enum status read_some(struct pgrig *f, uint32_t k)
 {
 	uint8_t buf[16];
 	size_t n = sizeof(buf);
@@ -167,19 +29,19 @@ static enum status read_some(struct fixture *f, uint32_t k)
 					0, buf, &n);
 }
 
-static void flip(struct fixture *f, const char *table, const char *column, uint32_t k)
+static void flip(struct pgrig *f, const char *table, const char *column, uint32_t k)
 {
 	char text[300];
 
 	snprintf(text, sizeof(text), "UPDATE %s SET %s = set_byte(%s, 20, get_byte(%s, 20) # 1) "
 		 "WHERE sequence = %llu", table, column, column, column,
 		 (unsigned long long)storecase_sequence(k));
-	assert_int_equal(all(f, text), 1);
+	assert_int_equal(pgrig_all(f, text), 1);
 }
 
 static void test_a_flipped_bit(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 	struct holding_view rows[8];
 	struct result_view v;
 	uint8_t key[16];
@@ -208,7 +70,7 @@ static void test_a_flipped_bit(void **state)
 
 static void test_a_row_of_another(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 	struct result_view v;
 	char text[400];
 
@@ -218,30 +80,30 @@ static void test_a_row_of_another(void **state)
 		 "(SELECT crc, layers, record, body FROM result WHERE sequence = %llu) "
 		 "WHERE sequence = %llu", (unsigned long long)storecase_sequence(0),
 		 (unsigned long long)storecase_sequence(1));
-	assert_int_equal(sql(0, text), 1);
+	assert_int_equal(pgrig_sql(0, text), 1);
 	assert_int_equal(same_get(&f->same, 1, &v), ST_CORRUPT);
 	assert_int_equal(read_some(f, 1), ST_CORRUPT);
 }
 
 static void test_damaged_layers(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 
 	same_put(&f->same, 0, 2);
 	assert_int_equal(read_some(f, 0), ST_OK);
-	assert_true(sql(0, "UPDATE layer SET bytes = set_byte(bytes, 50, get_byte(bytes, 50) # 1)")
-		    > 0);
+	assert_true(pgrig_sql(0, "UPDATE layer SET "
+				 "bytes = set_byte(bytes, 50, get_byte(bytes, 50) # 1)") > 0);
 	/* What was read before is kept, and good. */
 	assert_int_equal(read_some(f, 1), ST_OK);
-	reopen(&f->same);
+	f->same.reopen(&f->same);
 	assert_int_equal(read_some(f, 1), ST_CORRUPT);
-	assert_true(sql(0, "DELETE FROM layer") > 0);
+	assert_true(pgrig_sql(0, "DELETE FROM layer") > 0);
 	assert_int_equal(read_some(f, 1), ST_CORRUPT);
 }
 
 static void test_damaged_acts(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 	struct result_event ev = { .lane = storecase_lane(1), .sequence = storecase_sequence(1),
 				   .kind = EVENT_REVOKED, .at_ms = SAME_NOW_MS,
 				   .actor = slice_str("ai"), .detail = slice_str("ly do") };
@@ -266,7 +128,7 @@ static void test_damaged_acts(void **state)
 
 /* ---- holders that were added ---- */
 
-static uint32_t listed(struct fixture *f, const struct holding_link *l, struct holding_view *row)
+static uint32_t listed(struct pgrig *f, const struct holding_link *l, struct holding_view *row)
 {
 	uint32_t n;
 
@@ -277,7 +139,7 @@ static uint32_t listed(struct fixture *f, const struct holding_link *l, struct h
 /* Their rows have no checksum; the event that added them has. */
 static void test_damaged_links(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 	struct holding_link l = { .lane = storecase_lane(1), .sequence = storecase_sequence(1),
 				  .at_ms = SAME_NOW_MS, .actor = slice_str("ai"),
 				  .holder = { .id_kind = ID_CITIZEN, .role = HOLDER_CHILD,
@@ -292,20 +154,20 @@ static void test_damaged_links(void **state)
 	assert_int_equal(f->same.store->ops->link(f->same.store, &l, &e), ST_OK);
 	assert_int_equal(listed(f, &l, &row), 1);
 	/* The server went between the event and the holding, and the next who asks says it anew. */
-	assert_int_equal(sql(0, "DELETE FROM holding WHERE role = 3"), 1);
+	assert_int_equal(pgrig_sql(0, "DELETE FROM holding WHERE role = 3"), 1);
 	assert_int_equal(listed(f, &l, &row), 0);
 	l.holder.from = 20261124;
 	l.at_ms++;
 	assert_int_equal(f->same.store->ops->link(f->same.store, &l, &e), ST_OK);
 	assert_int_equal(listed(f, &l, &row), 1);
 	assert_int_equal(row.from, 20261124);
-	assert_int_equal(sql(0, "UPDATE holding SET visibility = 7 WHERE role = 3"), 1);
+	assert_int_equal(pgrig_sql(0, "UPDATE holding SET visibility = 7 WHERE role = 3"), 1);
 	assert_int_equal(listed(f, &l, &row), 0);
-	assert_int_equal(sql(0, "UPDATE holding SET visibility = 0 WHERE role = 3"), 1);
+	assert_int_equal(pgrig_sql(0, "UPDATE holding SET visibility = 0 WHERE role = 3"), 1);
 	assert_int_equal(listed(f, &l, &row), 1);
-	assert_int_equal(sql(0, "UPDATE event SET record = set_byte(record, 30, 9)"), 2);
+	assert_int_equal(pgrig_sql(0, "UPDATE event SET record = set_byte(record, 30, 9)"), 2);
 	assert_int_equal(listed(f, &l, &row), 0);
-	assert_int_equal(sql(0, "DELETE FROM event"), 2);
+	assert_int_equal(pgrig_sql(0, "DELETE FROM event"), 2);
 	assert_int_equal(listed(f, &l, &row), 0);
 }
 
@@ -314,7 +176,7 @@ static void test_damaged_links(void **state)
 /* A number goes into the book before its result does: when that never comes it is voided there. */
 static void test_a_result_that_never_came(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 	struct void_entry gone = { .unit = slice_str("don-vi-0"), .register_code = slice_str("XN"),
 				   .year = 2026, .number = 901, .lane = 7,
 				   .sequence = storecase_sequence(71), .at_ms = SAME_NOW_MS,
@@ -327,10 +189,11 @@ static void test_a_result_that_never_came(void **state)
 		 " number, sequence, result_lane, state, at) VALUES (%u, 'don-vi-0', 'XN', 2026,"
 		 " 901, %llu, 7, 1, now())", pg_lane_register(gone.unit, gone.register_code),
 		 (unsigned long long)gone.sequence);
-	assert_int_equal(all(f, text), 1);
+	assert_int_equal(pgrig_all(f, text), 1);
 	for (int again = 0; again < 2; again++)
 		assert_int_equal(f->same.store->ops->void_number(f->same.store, &gone, &e), ST_OK);
-	assert_int_equal(all(f, "SELECT lane FROM number_register WHERE number = 901 AND state = 2"
+	assert_int_equal(pgrig_all(f, "SELECT lane FROM number_register "
+				   "WHERE number = 901 AND state = 2"
 				" AND record IS NOT NULL"), 1);
 	assert_int_equal(f->same.store->ops->get(f->same.reader, 7, gone.sequence, &v), ST_OK);
 	assert_int_equal(v.state, STATE_VOID);
@@ -342,7 +205,7 @@ static void test_a_result_that_never_came(void **state)
 /* ---- a worker that goes ---- */
 
 /* Refuses so many inserts of results as Citus does when a worker breaks off in a commit. */
-static void break_off(struct fixture *f, int times)
+static void break_off(struct pgrig *f, int times)
 {
 	char text[600];
 
@@ -352,14 +215,14 @@ static void break_off(struct fixture *f, int times)
 		 "essential' USING ERRCODE = 'XX000'; END IF; RETURN NULL; END $$;"
 		 "CREATE OR REPLACE TRIGGER break_off BEFORE INSERT ON result "
 		 "FOR EACH STATEMENT EXECUTE FUNCTION break_off()", times);
-	all(f, text);
+	pgrig_all(f, text);
 }
 
 static void test_a_worker_lost_in_a_commit(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 
-	if (all(f, "SELECT FROM pg_extension WHERE extname = 'citus'") == 1)
+	if (pgrig_all(f, "SELECT FROM pg_extension WHERE extname = 'citus'") == 1)
 		skip();		/* it takes no triggers */
 	break_off(f, 3);
 	same_put(&f->same, 0, 1);
@@ -370,21 +233,22 @@ static void test_a_worker_lost_in_a_commit(void **state)
 	assert_int_equal(f->same.sc.b->items[0].held, REASON_STORE_REFUSED);
 	break_off(f, 0);
 	same_put(&f->same, 2, 1);
-	assert_int_equal(all(f, "SELECT lane FROM result"), 2);
+	assert_int_equal(pgrig_all(f, "SELECT lane FROM result"), 2);
 }
 
 /* ---- connections ---- */
 
 static void test_cut_off(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 	struct result_view v;
 
 	same_put(&f->same, 0, 6);
 	for (int again = 0; again < 3; again++) {
 		assert_int_equal(same_get(&f->same, 2, &v), ST_OK);
-		assert_true(sql(0, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
-				   "datname = current_database() AND pid <> pg_backend_pid()") > 0);
+		assert_true(pgrig_sql(0, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+				      "WHERE datname = current_database() "
+				      "AND pid <> pg_backend_pid()") > 0);
 		/* The same call notices, connects again and answers. */
 		assert_int_equal(same_get(&f->same, 2, &v), ST_OK);
 		assert_int_equal(same_highest(&f->same), 2);
@@ -393,49 +257,49 @@ static void test_cut_off(void **state)
 
 static void test_readers_have_a_user_of_their_own(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 	struct result_view v;
 
 	same_put(&f->same, 0, 1);
 	same_close(&f->same);
-	sql(0, "DROP ROLE IF EXISTS reader1; CREATE ROLE reader1 LOGIN IN ROLE trien_reader");
+	pgrig_sql(0, "DROP ROLE IF EXISTS reader1; CREATE ROLE reader1 LOGIN IN ROLE trien_reader");
 	f->reader = "reader1";
-	open_store(f);
+	pgrig_open(f);
 	same_put(&f->same, 1, 1);
 	assert_int_equal(same_get(&f->same, 1, &v), ST_OK);
-	assert_int_equal(sql(0, "SELECT FROM pg_stat_activity WHERE usename = 'reader1' AND "
+	assert_int_equal(pgrig_sql(0, "SELECT FROM pg_stat_activity WHERE usename = 'reader1' AND "
 				"datname = current_database()"), 1);
 	/* Nor could it, whatever it is asked. */
-	assert_int_equal(sql(0, "SELECT WHERE has_table_privilege('reader1', 'result', 'INSERT')"),
-			 0);
+	assert_int_equal(pgrig_sql(0, "SELECT WHERE "
+				      "has_table_privilege('reader1', 'result', 'INSERT')"), 0);
 }
 
 /* ---- counters ---- */
 
-static int counter_rows(struct fixture *f)
+static int counter_rows(struct pgrig *f)
 {
-	return all(f, "SELECT lane FROM counter");
+	return pgrig_all(f, "SELECT lane FROM counter");
 }
 
-static void counted(struct fixture *f, int results, int of_another)
+static void counted(struct pgrig *f, int results, int of_another)
 {
 	char text[200];
 
 	snprintf(text, sizeof(text), "SELECT lane FROM counter, generate_series(1, results) "
 		 "WHERE engine = %d", STORECASE_ENGINE);
-	assert_int_equal(all(f, text), results);
-	assert_int_equal(all(f, "SELECT lane FROM counter WHERE engine = 9"), of_another);
+	assert_int_equal(pgrig_all(f, text), results);
+	assert_int_equal(pgrig_all(f, "SELECT lane FROM counter WHERE engine = 9"), of_another);
 }
 
 /* As few as there are lanes, units, kinds and days. */
-static int folded_rows(struct fixture *f)
+static int folded_rows(struct pgrig *f)
 {
-	return all(f, "SELECT DISTINCT lane, unit, kind, day, engine FROM counter "
+	return pgrig_all(f, "SELECT DISTINCT lane, unit, kind, day, engine FROM counter "
 		      "WHERE engine <> 9");
 }
 
 /* What a start begins with; the last lanes of it come after seconds. */
-static void wait_folded(struct fixture *f, int others)
+static void wait_folded(struct pgrig *f, int others)
 {
 	for (int i = 0; i < 600 && counter_rows(f) != folded_rows(f) + others; i++)
 		usleep(50000);
@@ -444,20 +308,21 @@ static void wait_folded(struct fixture *f, int others)
 
 static void test_counters_are_folded(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 
 	for (uint32_t k = 0; k < 120; k += 6)
 		same_put(&f->same, k, 6);
 	for (uint32_t i = 0; i < f->servers; i++)
-		sql(f->first + i, "INSERT INTO counter SELECT min(lane), 'don-vi-0', 'xac-nhan', "
-		       "20261124, 9, w, 1 FROM result, generate_series(1, 3) AS w GROUP BY w");
+		pgrig_sql(f->first + i, "INSERT INTO counter SELECT min(lane), 'don-vi-0', "
+			  "'xac-nhan', 20261124, 9, w, 1 FROM result, "
+			  "generate_series(1, 3) AS w GROUP BY w");
 	assert_true(counter_rows(f) > folded_rows(f) + 3 * (int)f->servers);
-	reopen(&f->same);
+	f->same.reopen(&f->same);
 	wait_folded(f, 3 * (int)f->servers);
 	counted(f, 120, 3 * (int)f->servers);
 	/* Again and again changes nothing; what comes then is counted beside it. */
 	same_put(&f->same, 120, 6);
-	reopen(&f->same);
+	f->same.reopen(&f->same);
 	wait_folded(f, 3 * (int)f->servers);
 	counted(f, 126, 3 * (int)f->servers);
 }
@@ -465,11 +330,11 @@ static void test_counters_are_folded(void **state)
 /* Two at once, and results that come meanwhile: none is counted twice, none is lost. */
 static void test_two_fold_at_once(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 	char conninfo[300], text[100];
 	PGconn *c[2];
 
-	connection(conninfo, sizeof(conninfo), 0);
+	pgrig_connection(conninfo, sizeof(conninfo), 0);
 	for (int i = 0; i < 2; i++)
 		c[i] = PQconnectdb(conninfo);
 	for (uint32_t k = 0; k < 240; k += 6) {
@@ -488,14 +353,14 @@ static void test_two_fold_at_once(void **state)
 		PQfinish(c[i]);
 }
 
-static bool fold_fails(struct fixture *f)
+static bool fold_fails(struct pgrig *f)
 {
 	char conninfo[300], text[100];
 	PGconn *c;
 	PGresult *r;
 	bool failed;
 
-	connection(conninfo, sizeof(conninfo), 0);
+	pgrig_connection(conninfo, sizeof(conninfo), 0);
 	c = PQconnectdb(conninfo);
 	snprintf(text, sizeof(text), "SELECT trien_fold(l::smallint, %d::smallint) "
 		 "FROM generate_series(0, 63) l", STORECASE_ENGINE);
@@ -509,24 +374,24 @@ static bool fold_fails(struct fixture *f)
 /* The sum does not go in: what it sums stays. The store takes results all the same. */
 static void test_a_fold_that_fails(void **state)
 {
-	struct fixture *f = *state;
+	struct pgrig *f = *state;
 	int rows;
 
 	for (uint32_t k = 0; k < 60; k += 6)
 		same_put(&f->same, k, 6);
 	rows = counter_rows(f);
 	assert_true(rows > folded_rows(f));
-	sql(0, "UPDATE counter SET results = results + 6;"
+	pgrig_sql(0, "UPDATE counter SET results = results + 6;"
 	       "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS "
 	       "$$ BEGIN IF NEW.results > 6 THEN RAISE 'no' USING ERRCODE = '53100'; END IF; "
 	       "RETURN NEW; END $$;"
 	       "CREATE TRIGGER stop BEFORE INSERT ON counter FOR EACH ROW EXECUTE FUNCTION stop()");
 	assert_true(fold_fails(f));
 	assert_int_equal(counter_rows(f), rows);
-	reopen(&f->same);
+	f->same.reopen(&f->same);
 	same_put(&f->same, 60, 6);
 	same_close(&f->same);
-	sql(0, "DROP TRIGGER stop ON counter; UPDATE counter SET results = results - 6 "
+	pgrig_sql(0, "DROP TRIGGER stop ON counter; UPDATE counter SET results = results - 6 "
 	       "WHERE results > 6");
 	counted(f, 66, 0);
 	assert_true(counter_rows(f) > rows);
@@ -538,29 +403,33 @@ static void test_a_fold_that_fails(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest citus[] = {
-		SAME_TESTS(setup_citus, teardown),
-		cmocka_unit_test_setup_teardown(test_a_result_that_never_came, setup_citus,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_counters_are_folded, setup_citus, teardown),
-		cmocka_unit_test_setup_teardown(test_a_worker_lost_in_a_commit, setup_citus,
-						teardown),
+		SAME_TESTS(pgrig_citus, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_a_result_that_never_came, pgrig_citus,
+						pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_counters_are_folded, pgrig_citus,
+						pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_a_worker_lost_in_a_commit, pgrig_citus,
+						pgrig_teardown),
 	};
 	const struct CMUnitTest tests[] = {
-		SAME_TESTS(setup_one, teardown),
-		SAME_TESTS(setup_four, teardown),
-		cmocka_unit_test_setup_teardown(test_a_flipped_bit, setup_one, teardown),
-		cmocka_unit_test_setup_teardown(test_a_row_of_another, setup_one, teardown),
-		cmocka_unit_test_setup_teardown(test_damaged_layers, setup_one, teardown),
-		cmocka_unit_test_setup_teardown(test_damaged_acts, setup_one, teardown),
-		cmocka_unit_test_setup_teardown(test_damaged_links, setup_one, teardown),
-		cmocka_unit_test_setup_teardown(test_counters_are_folded, setup_one, teardown),
-		cmocka_unit_test_setup_teardown(test_counters_are_folded, setup_four, teardown),
-		cmocka_unit_test_setup_teardown(test_two_fold_at_once, setup_one, teardown),
-		cmocka_unit_test_setup_teardown(test_a_fold_that_fails, setup_one, teardown),
-		cmocka_unit_test_setup_teardown(test_a_result_that_never_came, setup_one, teardown),
-		cmocka_unit_test_setup_teardown(test_cut_off, setup_one, teardown),
-		cmocka_unit_test_setup_teardown(test_readers_have_a_user_of_their_own, setup_one,
-						teardown),
+		SAME_TESTS(pgrig_one, pgrig_teardown),
+		SAME_TESTS(pgrig_four, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_a_flipped_bit, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_a_row_of_another, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_layers, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_acts, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_links, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_counters_are_folded, pgrig_one,
+						pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_counters_are_folded, pgrig_four,
+						pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_two_fold_at_once, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_a_fold_that_fails, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_a_result_that_never_came, pgrig_one,
+						pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_cut_off, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_readers_have_a_user_of_their_own, pgrig_one,
+						pgrig_teardown),
 	};
 
 	if (getenv("TRIEN_POSTGRES") == NULL)

@@ -56,7 +56,8 @@ void storecase_close(struct storecase *sc)
 
 uint64_t storecase_sequence(uint32_t k)
 {
-	return (uint64_t)(STORECASE_BASE_MS - 1577836800000LL + k) << 22 | (uint64_t)STORECASE_ENGINE << 14;
+	return (uint64_t)(STORECASE_BASE_MS - 1577836800000LL + k) << 22 |
+	       (uint64_t)STORECASE_ENGINE << 14;
 }
 
 uint8_t storecase_lane(uint32_t k)

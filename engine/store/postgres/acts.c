@@ -252,7 +252,8 @@ static int64_t link_n(const struct holding_link *l)
 static enum status link_locked(struct postgres *p, const struct holding_link *l, struct error *e)
 {
 	const struct result_event about = { .lane = l->lane, .sequence = l->sequence };
-	struct event_row row = { .sequence = l->sequence, .at_ms = l->at_ms, .kind = PG_EVENT_LINKED };
+	struct event_row row = { .sequence = l->sequence, .at_ms = l->at_ms,
+				 .kind = PG_EVENT_LINKED };
 	struct writer w = writer_of(p->acts->record, sizeof(p->acts->record));
 	uint8_t room[PG_ARRAY_BYTES + 16];
 	struct writer small = writer_of(room, sizeof(room));

@@ -91,6 +91,13 @@ static enum status file_take(struct store_reader *r, struct slice layers, struct
 	return ST_OK;
 }
 
+enum status reader_file_check(struct store_reader *r, struct slice layers, struct slice body)
+{
+	struct opened *f = opened_place(&r->files, r->result.view.sequence);
+
+	return file_take(r, layers, body, f);
+}
+
 static enum status file_open(struct store_reader *r, uint8_t lane, uint64_t sequence,
 			     struct opened *f)
 {

@@ -96,9 +96,8 @@ enum status reader_row(const PGresult *answer, int row, int column, uint8_t lane
 	return ST_OK;
 }
 
-/* Columns record, crc of a row without layers. */
-static bool record_good(const PGresult *answer, int row, int column, uint8_t lane,
-			uint64_t sequence, struct slice *record)
+bool reader_record(const PGresult *answer, int row, int column, uint8_t lane, uint64_t sequence,
+		   struct slice *record)
 {
 	*record = pg_column(answer, row, column);
 	return pg_number(answer, row, column + 1) ==
@@ -111,7 +110,7 @@ static enum status void_row(const PGresult *answer, int row, uint8_t lane, uint6
 	struct slice record;
 	struct void_entry v;
 
-	if (!record_good(answer, row, 2, lane, sequence, &record) ||
+	if (!reader_record(answer, row, 2, lane, sequence, &record) ||
 	    stored_void_decode(&v, stored_version(STORED_VOID), record) != ST_OK ||
 	    v.lane != lane || v.sequence != sequence)
 		return ST_CORRUPT;
@@ -124,7 +123,7 @@ static enum status life_row(const PGresult *answer, int row, int column, struct 
 	struct slice record;
 	struct result_event ev;
 
-	if (!record_good(answer, row, column, v->lane, v->sequence, &record) ||
+	if (!reader_record(answer, row, column, v->lane, v->sequence, &record) ||
 	    stored_event_decode(&ev, record) != ST_OK || ev.sequence != v->sequence)
 		return ST_CORRUPT;
 	stored_live(v, ev.kind);
@@ -282,19 +281,15 @@ static bool link_agrees(const PGresult *lives, int row, const struct stored_resu
 
 	return pg_number(lives, row, 3) == PG_EVENT_LINKED &&
 	       (uint64_t)pg_number(lives, row, 0) == v->sequence &&
-	       record_good(lives, row, 1, v->lane, v->sequence, &record) &&
+	       reader_record(lives, row, 1, v->lane, v->sequence, &record) &&
 	       stored_link_decode(&l, record) == ST_OK && l.sequence == v->sequence &&
 	       memcmp(l.key, key, sizeof(l.key)) == 0 && l.holder.role == h->role &&
 	       l.holder.visibility == h->visibility && l.holder.from == h->from &&
 	       l.holder.to == h->to;
 }
 
-/*
- * A holding's row has no checksum: it says what the result's own record says of a first-hand
- * holder, and of one that was added later what an event says.
- */
-static bool holding_agrees(const struct stored_result *s, const PGresult *lives,
-			   const uint8_t key[16], const struct holding_view *h)
+bool reader_holding(const struct stored_result *s, const PGresult *lives, const uint8_t key[16],
+		    const struct holding_view *h)
 {
 	for (uint8_t i = 0; i < s->holdings_n; i++) {
 		const struct stored_holding *own = &s->holdings[i];
@@ -303,7 +298,7 @@ static bool holding_agrees(const struct stored_result *s, const PGresult *lives,
 			return own->role == h->role && own->visibility == h->visibility &&
 			       own->from == h->from && own->to == h->to;
 	}
-	for (int i = 0; i < PQntuples(lives); i++)
+	for (int i = 0; lives != NULL && i < PQntuples(lives); i++)
 		if (link_agrees(lives, i, s, key, h))
 			return true;
 	return false;
@@ -329,7 +324,7 @@ static enum status holding_at(struct store_reader *r, const struct listed *l, ui
 				      .from = (uint32_t)pg_number(h, (int)i, 4),
 				      .to = (uint32_t)pg_number(h, (int)i, 5) };
 	out->result.case_bytes = (struct slice){ NULL, 0 };
-	if (!holding_agrees(&r->result, lives, key, out))
+	if (!reader_holding(&r->result, lives, key, out))
 		return ST_CORRUPT;
 	expire(&out->result);
 	for (int k = 0; k < PQntuples(lives) && st == ST_OK; k++)

@@ -41,4 +41,18 @@ void reader_forget(struct store_reader *r, uint32_t kept);
 enum status reader_row(const PGresult *answer, int row, int column, uint8_t lane,
 		       uint64_t sequence, struct stored_result *out) must_use;
 
+/* Columns record, crc of a row without layers: is it what was written? Borrowed. */
+bool reader_record(const PGresult *answer, int row, int column, uint8_t lane, uint64_t sequence,
+		   struct slice *record);
+/*
+ * A holding's row has no checksum: it says what the result's own record says of a first-hand
+ * holder, and of one that was added later what an event (PG_LIVES) says. h: role, visibility, from,
+ * to.
+ */
+bool reader_holding(const struct stored_result *s, const PGresult *lives, const uint8_t key[16],
+		    const struct holding_view *h);
+/* Puts the file of r->result together: is it what its digest says? ST_CORRUPT; or a server's. */
+enum status reader_file_check(struct store_reader *r, struct slice layers,
+			      struct slice body) must_use;
+
 #endif

@@ -22,7 +22,8 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		" WHERE lane = $1::int2 AND sequence = $2::int8", PG_READS | PG_CHECKS, true },
 	[PG_RESULTS] = { "results_of",
 		"SELECT sequence, layers, record, crc FROM result"
-		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[])", PG_READS | PG_CHECKS, true },
+		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[])",
+		PG_READS | PG_CHECKS, true },
 	[PG_LIVES] = { "lives",
 		"SELECT sequence, record, crc, kind FROM event"
 		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[]) AND kind <> 1",
@@ -42,12 +43,14 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 	[PG_NUMBER] = { "number",
 		"SELECT sequence, result_lane, state FROM number_register"
 		" WHERE lane = $1::int2 AND unit = $2::text AND register = $3::text"
-		" AND year = $4::int4 AND number = $5::int8", PG_READS | PG_ACTS | PG_CHECKS, true },
+		" AND year = $4::int4 AND number = $5::int8",
+		PG_READS | PG_ACTS | PG_CHECKS, true },
 	[PG_LAYER] = { "layer",
 		"SELECT bytes FROM layer WHERE hash = $1::bytea", PG_READS | PG_CHECKS, false },
 	[PG_STORED] = { "stored",
 		"SELECT sequence FROM result"
-		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[])", PG_ACTS | PG_CHECKS, true },
+		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[])",
+		PG_ACTS | PG_CHECKS, true },
 	/* From register to register through the key, not over all numbers. */
 	[PG_MARKS] = { "marks",
 		"WITH RECURSIVE mark AS ("
@@ -107,7 +110,8 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		" (has_table_privilege('number_register', 'SELECT')"
 		" AND has_table_privilege('voided', 'SELECT')"
 		" AND has_table_privilege('event', 'SELECT')"
-		" AND has_column_privilege('result', 'sequence', 'SELECT'))::int4", PG_CHECKS, false },
+		" AND has_column_privilege('result', 'sequence', 'SELECT'))::int4",
+		PG_CHECKS, false },
 	[PG_WALK_RESULTS] = { "walk_results",
 		"SELECT sequence, unit, kind, issued, case_digest FROM result"
 		" WHERE lane = $1::int2 AND sequence > $2::int8 ORDER BY sequence LIMIT $3::int8",
@@ -151,6 +155,7 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 	[PG_LAYERS_THERE] = { "layers_there",
 		"SELECT hash FROM layer WHERE hash = ANY($1::bytea[])", PG_CHECKS, false },
 	[PG_COUNTED] = { "counted",
-		"SELECT (SELECT coalesce(sum(results), 0) FROM counter WHERE lane = $1::int2)::int8,"
+		"SELECT (SELECT coalesce(sum(results), 0) FROM counter"
+		" WHERE lane = $1::int2)::int8,"
 		" (SELECT count(*) FROM result WHERE lane = $1::int2)", PG_CHECKS, true },
 };
