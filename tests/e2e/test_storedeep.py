@@ -2,6 +2,7 @@
 import json
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -89,6 +90,7 @@ def test_while_results_come(tmp_path, store):
             while not stop.is_set():
                 answer = send(stubs, [case(number=f"0010990{i:05d}") for i in range(20)])
                 ids.extend(r.result_id for r in answer.receipts)
+                time.sleep(0.05)
 
         feeder = threading.Thread(target=feed)
         feeder.start()
