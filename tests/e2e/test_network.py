@@ -165,6 +165,9 @@ def test_server_dies_while_the_engine_starts(engine, cluster, proxy, store, word
     engine.start(ready=False)
     harness.wait_for(lambda: "the engine waits for it" in engine.log())
     assert proxy.cuts == 1 and "ready on" not in engine.log()
+    # As many tries as it may take, and one word of it, of who reads and of who acts.
+    calls = proxy.calls
+    harness.wait_for(lambda: proxy.calls >= calls + 12)
     proxy.pass_again()
     harness.wait_for(engine.is_ready, 40)
     stubs = engine.stubs()
@@ -172,6 +175,7 @@ def test_server_dies_while_the_engine_starts(engine, cluster, proxy, store, word
     engine.wait_stored(stubs, [r.result_id for r in receipts])
     whole(store, receipts)
     assert "30 go on" in engine.log() and engine.log().count("the engine waits for it") == 1
+    assert engine.log().count("is away") <= 2
 
 
 def test_a_start_that_waits_for_its_registers_can_be_ended(engine, proxy):

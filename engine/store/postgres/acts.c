@@ -44,6 +44,17 @@ void pg_acts_close(struct postgres *p)
 	p->acts = NULL;
 }
 
+struct pg_asking *pg_acts_lend(struct postgres *p, uint8_t server)
+{
+	pthread_mutex_lock(&p->acts->lock);
+	return &p->acts->servers[server];
+}
+
+void pg_acts_give_back(struct postgres *p)
+{
+	pthread_mutex_unlock(&p->acts->lock);
+}
+
 /* ---- asking ---- */
 
 static enum status failed(enum status st, struct error *e)

@@ -1,6 +1,6 @@
 /*
  * Which engine issues for which units: the table unit_owner of the first server. Asked at start and
- * now and then: a connection each time.
+ * now and then, over the acts' connection.
  */
 #include <stdlib.h>
 
@@ -47,12 +47,9 @@ enum status pg_owners(struct store *store, void (*cb)(void *ctx, const struct un
 		      void *ctx, struct error *e)
 {
 	struct postgres *p = (struct postgres *)store;
-	struct pg_asking a;
-	enum status st;
+	enum status st = rows_read(pg_acts_lend(p, 0), cb, ctx);
 
-	pg_asking_init(&a, &p->servers, 0, PG_ACTS);
-	st = rows_read(&a, cb, ctx);
-	pg_asking_close(&a);
+	pg_acts_give_back(p);
 	return st == ST_OK ? ST_OK : failed(st, e);
 }
 
@@ -108,21 +105,19 @@ enum status pg_own(struct store *store, const struct unit_owner *units, uint32_t
 	struct claim c = { .units = units, .n = n, .e = e };
 	struct pg_question q;
 	PGresult *out = NULL;
-	struct pg_asking a;
-	enum status st;
+	struct pg_asking *a = pg_acts_lend(p, 0);
+	enum status st = rows_read(a, compare, &c);
 
-	pg_asking_init(&a, &p->servers, 0, PG_ACTS);
-	st = rows_read(&a, compare, &c);
 	if (st == ST_OK && c.status == ST_OK)
-		st = publish(&a, units, n);
+		st = publish(a, units, n);
 	if (st == ST_OK && c.status == ST_OK)
-		st = rows_read(&a, compare, &c);
+		st = rows_read(a, compare, &c);
 	if (st == ST_OK && c.status != ST_OK) {
 		pg_question(&q, PG_OWNERS_DROP);
 		pg_int2(&q, (int16_t)units[0].engine);
-		st = pg_ask(&a, &q, 1, &out);
+		st = pg_ask(a, &q, 1, &out);
 		PQclear(out);
 	}
-	pg_asking_close(&a);
+	pg_acts_give_back(p);
 	return st == ST_OK ? c.status : failed(st, e);
 }

@@ -62,6 +62,13 @@ enum status pg_schema_check(const struct pg_servers *s, uint8_t server, struct e
 
 enum status pg_acts_open(struct postgres *p, struct error *e) must_use;
 void pg_acts_close(struct postgres *p);	/* pg_acts_open() failed or was not called: nothing */
+/*
+ * The acts' connection to a server, and nobody else has it until it is given back: what tells that
+ * a server is away tells it once.
+ */
+struct pg_asking;
+struct pg_asking *pg_acts_lend(struct postgres *p, uint8_t server);
+void pg_acts_give_back(struct postgres *p);
 enum status pg_link(struct store *store, const struct holding_link *l, struct error *e);
 enum status pg_events(struct store *store, const struct result_event *v, uint32_t n,
 		      struct error *e);
