@@ -259,10 +259,8 @@ static enum status assemble(struct store_reader *r, uint8_t *to, size_t size)
 
 		if (p->layer != 0)
 			st = layer_append(r, p, to + at, size - at, &n);
-		else if (p->offset > body.n || n > body.n - p->offset || n > size - at)
-			st = ST_CORRUPT;
 		else
-			memcpy(to + at, body.p + p->offset, n);
+			st = stored_part_copy(p, body, to + at, size - at);
 		at += n;
 	}
 	return st == ST_OK && at != size ? ST_CORRUPT : st;

@@ -195,6 +195,15 @@ enum status stored_result_decode(struct stored_result *r, uint8_t version, struc
 	return end(&in);
 }
 
+enum status stored_part_copy(const struct stored_part *p, struct slice body, uint8_t *to,
+			     size_t room)
+{
+	if (p->offset > body.n || p->size > body.n - p->offset || p->size > room)
+		return ST_CORRUPT;
+	memcpy(to, body.p + p->offset, p->size);
+	return ST_OK;
+}
+
 /* ---- acts ---- */
 
 enum status stored_link_encode(const struct holding_link *l, struct writer *w)

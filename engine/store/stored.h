@@ -70,6 +70,9 @@ enum status stored_event_decode(struct result_event *v, struct slice payload) mu
 enum status stored_void_encode(const struct void_entry *v, struct writer *w) must_use;
 enum status stored_void_decode(struct void_entry *v, uint8_t version,
 			       struct slice payload) must_use;
+/* A part that lies in the body, copied to `to`, which has room bytes. ST_CORRUPT: out of either. */
+enum status stored_part_copy(const struct stored_part *p, struct slice body, uint8_t *to,
+			     size_t room) must_use;
 /* As readers see it; slices as those of v. */
 void stored_void_view(const struct void_entry *v, struct result_view *out);
 /* A life that says more hides one that says less: revoked, replaced, expired, corrected. */

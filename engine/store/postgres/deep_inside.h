@@ -94,6 +94,9 @@ enum status deep_events(struct deep *d, struct deep_cursor *at, bool *more) must
 enum status deep_layers(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 enum status deep_counters(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 
+/* For what is told. */
+static inline unsigned long long number_of(uint64_t v) { return (unsigned long long)v; }
+
 void deep_fault(struct deep *d, const char *fmt, ...) printf_like(2, 3);
 /* n numbers that are not there. */
 void deep_open(struct deep *d, uint64_t n, const char *fmt, ...) printf_like(3, 4);

@@ -10,11 +10,6 @@
 
 static const uint8_t nothing[SHA256_BYTES];
 
-static unsigned long long number_of(uint64_t v)
-{
-	return (unsigned long long)v;
-}
-
 /* ---- what it wants ---- */
 
 static void want_place(struct place *list, uint32_t *n, const uint8_t key[16], uint64_t sequence)

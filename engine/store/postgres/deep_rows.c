@@ -7,11 +7,6 @@
 
 enum number_state { ISSUED = 1, VOID, OUTSIDE };
 
-static unsigned long long number_of(uint64_t v)
-{
-	return (unsigned long long)v;
-}
-
 static uint64_t sequence_at(const PGresult *page, int row)
 {
 	return (uint64_t)pg_number(page, row, 0);
@@ -26,7 +21,7 @@ static uint32_t places_of(struct deep *d, const PGresult *page, const char *what
 		if (lanes_place(&d->places[i], pg_number(page, (int)i, 1),
 				pg_number(page, (int)i, 0)))
 			continue;
-		deep_fault(d, "lane %u: a %s names lane %lld for result %llu", d->lane, what,
+		deep_fault(d, "lane %u: %s names lane %lld for result %llu", d->lane, what,
 			   (long long)pg_number(page, (int)i, 1), number_of(d->places[i].sequence));
 		d->places[i].lane = 0;
 	}
@@ -62,57 +57,78 @@ static enum status keyed_page(struct deep *d, enum pg_statement which, enum pg_d
 	return st;
 }
 
-/* A row's key, in the lane it says. */
-static bool key_good(const struct deep *d, struct slice key)
+/* What is the same for tables whose rows lead from a key to a result. */
+struct leading {
+	enum pg_statement walk, other;	/* other: what is asked beside the results */
+	enum pg_deep_table table;
+	int key;			/* column */
+	const char *what;
+	/* In its lane, and what it leads to is there: does it say the same? row -1: not a result */
+	void (*says)(struct deep *d, const PGresult *page, int i, const PGresult *results, int row,
+		     const PGresult *other);
+	bool voided;			/* it may lead to a voided result, too */
+};
+
+static void lead_check(struct deep *d, const struct leading *l, const PGresult *page, int i,
+		       const PGresult *results, const PGresult *other)
 {
-	return key.n == 16 && lane_of_key(key.p) == d->lane;
+	const struct place *at = &d->places[i];
+	struct slice key = pg_column(page, i, l->key);
+	int row = lanes_row(results, at->sequence);
+
+	if (key.n != 16 || lane_of_key(key.p) != d->lane)
+		deep_fault(d, "lane %u: %s of result %llu belongs elsewhere", d->lane, l->what,
+			   number_of(at->sequence));
+	else if (row < 0 && (!l->voided || lanes_row(other, at->sequence) < 0))
+		deep_fault(d, "lane %u: %s leads to result %llu, which is not there", d->lane,
+			   l->what, number_of(at->sequence));
+	else
+		l->says(d, page, i, results, row, other);
+}
+
+static enum status leading_page(struct deep *d, const struct leading *l, struct deep_cursor *at,
+				bool *more)
+{
+	PGresult *page = NULL, *results[LANES], *other[LANES];
+	uint32_t n = 0;
+	enum status st = keyed_page(d, l->walk, l->table, l->key, at, &page, more);
+
+	if (st == ST_OK)
+		n = places_of(d, page, l->what);
+	if (st == ST_OK)
+		st = lanes_ask(d->reader, PG_RESULTS, d->places, n, results);
+	if (st == ST_OK)
+		st = lanes_ask(d->reader, l->other, d->places, n, other);
+	for (uint32_t i = 0; i < n && st == ST_OK; i++)
+		lead_check(d, l, page, (int)i, results[d->places[i].lane],
+			   other[d->places[i].lane]);
+	return st;
 }
 
 /* ---- holdings ---- */
 
-static void holding_check(struct deep *d, const PGresult *page, int i, PGresult *const results[],
-			  PGresult *const lives[])
+static void holding_says(struct deep *d, const PGresult *page, int i, const PGresult *results,
+			 int row, const PGresult *lives)
 {
 	const struct place *at = &d->places[i];
-	struct slice key = pg_column(page, i, 6);
 	const struct holding_view h = { .role = (uint8_t)pg_number(page, i, 2),
 					.visibility = (uint8_t)pg_number(page, i, 3),
 					.from = (uint32_t)pg_number(page, i, 4),
 					.to = (uint32_t)pg_number(page, i, 5) };
-	int row = lanes_row(results[at->lane], at->sequence);
 
-	if (!key_good(d, key)) {
-		deep_fault(d, "lane %u: the row of a holder of result %llu belongs elsewhere",
-			   d->lane, number_of(at->sequence));
-		return;
-	}
-	if (row < 0) {
-		deep_fault(d, "lane %u: the row of a holder leads to result %llu, which is not "
-			   "there", d->lane, number_of(at->sequence));
-		return;
-	}
 	/* A damaged record is told with its own lane. */
-	if (reader_row(results[at->lane], row, 1, at->lane, at->sequence, &d->reader->result) ==
-	    ST_OK && !reader_holding(&d->reader->result, lives[at->lane], key.p, &h))
+	if (reader_row(results, row, 1, at->lane, at->sequence, &d->reader->result) == ST_OK &&
+	    !reader_holding(&d->reader->result, lives, pg_column(page, i, 6).p, &h))
 		deep_fault(d, "lane %u: the row of a holder says of result %llu what neither its "
 			   "record nor an event says", d->lane, number_of(at->sequence));
 }
 
 enum status deep_holdings(struct deep *d, struct deep_cursor *at, bool *more)
 {
-	PGresult *page = NULL, *results[LANES], *lives[LANES];
-	uint32_t n = 0;
-	enum status st = keyed_page(d, PG_WALK_HOLDINGS, DEEP_HOLDINGS, 6, at, &page, more);
+	static const struct leading table = { PG_WALK_HOLDINGS, PG_LIVES, DEEP_HOLDINGS, 6,
+					      "the row of a holder", holding_says, false };
 
-	if (st == ST_OK)
-		n = places_of(d, page, "holder's row");
-	if (st == ST_OK)
-		st = lanes_ask(d->reader, PG_RESULTS, d->places, n, results);
-	if (st == ST_OK)
-		st = lanes_ask(d->reader, PG_LIVES, d->places, n, lives);
-	for (uint32_t i = 0; i < n && st == ST_OK; i++)
-		holding_check(d, page, (int)i, results, lives);
-	return st;
+	return leading_page(d, &table, at, more);
 }
 
 /* ---- voided results ---- */
@@ -205,35 +221,25 @@ static bool locator_fits(const struct stored_result *s, struct slice key)
 	return memcmp(key.p, of_case, 16) == 0 || memcmp(key.p, of_replaced, 16) == 0;
 }
 
-static void locator_check(struct deep *d, const PGresult *page, int i, PGresult *const results[],
-			  PGresult *const voided[])
+static void locator_says(struct deep *d, const PGresult *page, int i, const PGresult *results,
+			 int row, const PGresult *voided)
 {
 	const struct place *at = &d->places[i];
 	struct slice key = pg_column(page, i, 2), record;
-	int row = lanes_row(results[at->lane], at->sequence);
-	int gone = lanes_row(voided[at->lane], at->sequence);
 	struct void_entry v;
 	uint8_t of_case[16];
 	bool fits = true;
 
-	if (!key_good(d, key)) {
-		deep_fault(d, "lane %u: a locator of result %llu belongs elsewhere", d->lane,
-			   number_of(at->sequence));
-		return;
-	}
-	if (row < 0 && gone < 0) {
-		deep_fault(d, "lane %u: a locator leads to result %llu, which is not there",
-			   d->lane, number_of(at->sequence));
-		return;
-	}
 	/* Damaged records are told with their own lane. */
-	if (row >= 0 && reader_row(results[at->lane], row, 1, at->lane, at->sequence,
-				   &d->reader->result) == ST_OK)
-		fits = locator_fits(&d->reader->result, key);
-	else if (row < 0 && voided_read(voided[at->lane], gone, at->lane, at->sequence, &v,
-					&record))
-		fits = (locator_case(of_case, v.unit, v.case_code),
-			memcmp(key.p, of_case, 16) == 0);
+	if (row >= 0) {
+		if (reader_row(results, row, 1, at->lane, at->sequence, &d->reader->result) ==
+		    ST_OK)
+			fits = locator_fits(&d->reader->result, key);
+	} else if (voided_read(voided, lanes_row(voided, at->sequence), at->lane, at->sequence, &v,
+			       &record)) {
+		locator_case(of_case, v.unit, v.case_code);
+		fits = memcmp(key.p, of_case, sizeof(of_case)) == 0;
+	}
 	if (!fits)
 		deep_fault(d, "lane %u: a locator leads to result %llu, which is of another case",
 			   d->lane, number_of(at->sequence));
@@ -241,19 +247,10 @@ static void locator_check(struct deep *d, const PGresult *page, int i, PGresult 
 
 enum status deep_locators(struct deep *d, struct deep_cursor *at, bool *more)
 {
-	PGresult *page = NULL, *results[LANES], *voided[LANES];
-	uint32_t n = 0;
-	enum status st = keyed_page(d, PG_WALK_LOCATORS, DEEP_LOCATORS, 2, at, &page, more);
+	static const struct leading table = { PG_WALK_LOCATORS, PG_VOIDED_THERE, DEEP_LOCATORS, 2,
+					      "a locator", locator_says, true };
 
-	if (st == ST_OK)
-		n = places_of(d, page, "locator");
-	if (st == ST_OK)
-		st = lanes_ask(d->reader, PG_RESULTS, d->places, n, results);
-	if (st == ST_OK)
-		st = lanes_ask(d->reader, PG_VOIDED_THERE, d->places, n, voided);
-	for (uint32_t i = 0; i < n && st == ST_OK; i++)
-		locator_check(d, page, (int)i, results, voided);
-	return st;
+	return leading_page(d, &table, at, more);
 }
 
 /* ---- the book ---- */
@@ -422,7 +419,7 @@ enum status deep_numbers(struct deep *d, struct deep_cursor *at, bool *more)
 	enum status st = numbers_page(d, at, &page, more);
 
 	if (st == ST_OK)
-		n = places_of(d, page, "number");
+		n = places_of(d, page, "a number");
 	if (st == ST_OK)
 		st = lanes_ask(d->reader, d->files ? PG_RESULTS : PG_STORED, d->places, n, results);
 	if (st == ST_OK)

@@ -63,10 +63,8 @@ static enum status assemble(struct store_reader *r, struct slice layers, struct 
 			st = layer_append(r, s->view.lane,
 					  layers.p + (size_t)(p->layer - 1) * SHA256_BYTES, p,
 					  to + at, size - at, &n);
-		else if (p->offset > body.n || n > body.n - p->offset || n > size - at)
-			st = ST_CORRUPT;
 		else
-			memcpy(to + at, body.p + p->offset, n);
+			st = stored_part_copy(p, body, to + at, size - at);
 		at += n;
 	}
 	return st == ST_OK && at != size ? ST_CORRUPT : st;
