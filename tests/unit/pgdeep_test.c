@@ -22,6 +22,8 @@
 struct seen {
 	struct pg_deep_report report;
 	uint32_t lines_n, pages;
+	const char *meanwhile;		/* SQL that is run once, in the last lane */
+	bool always;			/* or after each page */
 	char lines[LINES_MAX][240];
 };
 
@@ -40,6 +42,10 @@ static void progress(void *ctx, const struct pg_deep_report *r)
 
 	assert_true(r->lanes <= LANES);
 	s->pages++;
+	if (s->meanwhile == NULL || (!s->always && r->lanes < LANES - 1))
+		return;
+	pgrig_sql(0, s->meanwhile);
+	s->meanwhile = s->always ? s->meanwhile : NULL;
 }
 
 static enum status check(const struct pgrig *f, const char *reader, struct seen *s)
@@ -50,7 +56,7 @@ static enum status check(const struct pgrig *f, const char *reader, struct seen 
 				      .told = told, .progress = progress, .ctx = s };
 	struct error e = { 0 };
 
-	*s = (struct seen){ 0 };
+	*s = (struct seen){ .meanwhile = s->meanwhile, .always = s->always };
 	for (uint32_t i = 0; i < f->servers; i++)
 		texts[i] = f->texts[i];
 	return pg_deep_check(&cfg, &s->report, &e);
@@ -346,6 +352,42 @@ static void test_given_numbers(void **state)
 	finds(f, "don-vi-0 XN 2026: numbers 2 to 30 are not there", 0, 58);
 }
 
+/* ---- meanwhile ---- */
+
+/* Rows that came between the first look and the second one were on their way. */
+static void test_what_was_on_its_way(void **state)
+{
+	struct pgrig *f = *state;
+	static struct seen s;
+	char sql[800];
+
+	fill(f);
+	written_out(sql, sizeof(sql), TAKE("holding", "sequence = {5}"));
+	pgrig_sql(0, sql);
+	s.meanwhile = GIVE("holding");
+	assert_int_equal(check(f, "", &s), ST_OK);
+	assert_null(s.meanwhile);
+	assert_int_equal(s.lines_n, 0);
+	assert_int_equal(s.report.faults, 0);
+	assert_int_equal(s.report.rows[DEEP_RESULTS], RESULTS);
+}
+
+static void test_connections_are_lost(void **state)
+{
+	struct pgrig *f = *state;
+	static struct seen s;
+
+	fill(f);
+	s.meanwhile = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+		      "datname = current_database() AND pid <> pg_backend_pid() AND "
+		      "random() < 0.3";
+	s.always = true;
+	assert_int_equal(check(f, "", &s), ST_OK);
+	assert_int_equal(s.report.faults, 0);
+	assert_int_equal(s.report.rows[DEEP_RESULTS], RESULTS);
+	assert_int_equal(s.report.rows[DEEP_HOLDINGS], RESULTS + 1);
+}
+
 /* ---- who looks ---- */
 
 static void test_an_auditor_sees_the_books(void **state)
@@ -382,6 +424,10 @@ int main(void)
 						pgrig_teardown),
 		cmocka_unit_test_setup_teardown(test_pages, pgrig_one, pgrig_teardown),
 		cmocka_unit_test_setup_teardown(test_given_numbers, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_on_its_way, pgrig_one,
+						pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_connections_are_lost, pgrig_one,
+						pgrig_teardown),
 		cmocka_unit_test_setup_teardown(test_an_auditor_sees_the_books, pgrig_one,
 						pgrig_teardown),
 	};
