@@ -184,8 +184,8 @@ def on_postgres(folder, runs, out):
     if postgres.missing():
         print(f"on PostgreSQL: skipped, {postgres.missing()}")
         return
-    # What a fresh server does once in its life is not part of it: its log's files are made, 16 MB of
-    # zeros each, by the run that is not counted; after a checkpoint they are used again.
+    # What a fresh server does once in its life is not part of it: its log's files are made, 16 MB
+    # of zeros each, by the run that is not counted; after a checkpoint they are used again.
     cluster = postgres.Cluster(durable=True, shared_buffers="'256MB'", max_wal_size="'8GB'",
                                min_wal_size="'1GB'").start()
     try:

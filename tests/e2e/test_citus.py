@@ -75,8 +75,8 @@ def test_tables_of_the_other_kind_are_refused(store):
     for what in ("check", "init"):
         code, why = told(what, "citus")
         assert code == 78 and "not distributed" in why, why
-    store.sql("DROP TABLE result, holding, locator, event, voided, number_register, counter, layer, "
-              "unit_owner, trien_schema; DROP FUNCTION trien_months, trien_fold")
+    store.sql("DROP TABLE result, holding, locator, event, voided, number_register, counter, "
+              "layer, unit_owner, trien_schema; DROP FUNCTION trien_months, trien_fold")
     assert told("init", "citus")[0] == 0
     assert told("check", "citus")[0] == 0
     for what in ("check", "init"):

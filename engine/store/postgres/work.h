@@ -59,7 +59,7 @@ struct pg_part {
 	uint8_t server;
 	int16_t lane;			/* PG_LANE_ANY: all of the server's */
 	bool months_made;
-	uint8_t broken;			/* how often it failed as a worker of Citus that goes does */
+	uint8_t broken;			/* how often it failed as when a worker of Citus goes */
 	uint32_t n;
 	uint8_t rows[BATCH_ITEMS_MAX];	/* of work->rows */
 	uint32_t bytes;			/* about what it sends */
