@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "signer/sandbox.h"
@@ -350,6 +351,7 @@ static enum status prepare(struct process *p, const struct signer_config *cfg, s
 	struct landlock_paths nothing = { 0 };
 	enum status st = sandbox_prepare(e);
 
+	cpu_patient();
 	if (st == ST_OK)
 		st = vault_open(&p->vault, cfg, e);
 	if (st != ST_OK)
