@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -197,8 +198,11 @@ static void *sign_main(void *arg)
 	pthread_mutex_lock(&p->lock);
 	while ((r = take(p, &first, &n)) != NULL) {
 		pthread_mutex_unlock(&p->lock);
-		for (uint32_t i = 0; i < n; i++)
+		for (uint32_t i = 0; i < n; i++) {
 			sign_entry(p, w.hand, r, first + i);
+			/* The kernel's own threads, which end the journal's writes, go first. */
+			sched_yield();
+		}
 		pthread_mutex_lock(&p->lock);
 		r->left -= n;
 		if (r->left > 0)
