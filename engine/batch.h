@@ -101,7 +101,7 @@ struct batch {
 	uint32_t items_n;
 	uint8_t slot;			/* which signature round is running */
 	int64_t sealed_ms;
-	uint64_t sent_ns;		/* when the signer got its request, CLOCK_BOOTTIME */
+	uint64_t sent_ns;		/* signer asked, or its last word on it; CLOCK_BOOTTIME */
 	uint8_t asked_n, asked[BATCH_ITEMS_MAX];	/* items of the request, in its order */
 	struct arena arena;		/* spine: records and signature values */
 	uint8_t ranges_n;

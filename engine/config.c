@@ -32,6 +32,7 @@ static const struct setting settings[] = {
 	{ "certs", TEXT, AT(certs), "@certs", 0, 0, "certificates, CRLs, keys.json" },
 	{ "principals", TEXT, AT(principals), "@principals.json", 0, 0, "who may call" },
 	{ "passphrase_file", TEXT, AT(passphrase_file), "", 0, 0, "passphrase of encrypted keys" },
+	{ "pin_file", TEXT, AT(pin_file), "", 0, 0, "PIN of PKCS#11 tokens that name no file" },
 	{ "listen", LIST, AT(listen), "@engine.sock", AT(listen_n), 0, "unix:PATH or HOST:PORT" },
 	{ "insecure_loopback", TEXT, AT(insecure_loopback), "", 0, 0,
 	  "principal of clear-text loopback callers" },

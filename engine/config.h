@@ -26,6 +26,7 @@ struct config {
 	const char *certs;		/* certificates and keys.json; default DATA/certs */
 	const char *principals;		/* who may call; default DATA/principals.json */
 	const char *passphrase_file;	/* for encrypted keys; "" = none */
+	const char *pin_file;		/* of tokens that name none of their own; "" = none */
 	const char *listen[CONFIG_LIST_MAX];	/* "unix:PATH" or "HOST:PORT" */
 	uint32_t listen_n;
 	const char *insecure_loopback;	/* principal of clear-text loopback callers; "" = refused */

@@ -187,6 +187,7 @@ int signer_main(int argc, char **argv)
 	sc = (struct signer_config){ .keys_dir = c.keys, .certs_dir = c.certs,
 				     .passphrase_file = c.passphrase_file[0] != '\0' ?
 					c.passphrase_file : NULL,
+				     .pin_file = c.pin_file[0] != '\0' ? c.pin_file : NULL,
 				     .threads = c.signer_threads, .socket = CHILD_FD };
 	return signer_run(&sc);
 }

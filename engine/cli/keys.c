@@ -22,11 +22,14 @@ static const char usage[] =
 	"trien keys dev --data DIR [--schemas DIR] [--algorithm rsa2048|rsa3072|pss2048|p256]\n"
 	"               [--passphrase-file FILE] [--client PRINCIPAL]… [--crl-days N] [--json]\n"
 	"               [--expired KEY]… [--not-yet-valid KEY]… [--revoked KEY]…\n"
+	"               [--pkcs11 MODULE --token LABEL --pin-file FILE [--in-token KEY]…\n"
+	"               [--token-path PATH]… [--sessions N]]\n"
 	"trien keys list --data DIR [--json]\n"
 	"\n"
 	"dev: a throw-away CA; a seal (UNIT.seal) for each agency and a key (SIGNER.sign) for\n"
 	"each officer of the catalogue; TLS certificates; plain images. Never overwrites keys.\n"
-	"For development only.\n"
+	"With --pkcs11 all keys, or those named, are made in that token and stay there; PATHs are\n"
+	"what its module opens. For development only.\n"
 	"list: who can sign what until when.\n";
 
 struct names { const char *of[NAMES_MAX]; uint32_t n; };
@@ -35,12 +38,13 @@ struct options {
 	const char *data, *schemas, *passphrase_file;
 	enum algorithm algorithm;
 	uint32_t crl_days;
-	struct names clients, expired, not_yet, revoked;
+	struct names clients, expired, not_yet, revoked, in_token;
+	struct token_policy token;	/* without module: none */
 	bool json;
 };
 
 enum flag { DATA = 256, SCHEMAS, ALGORITHM, PASSPHRASE, CLIENT, CRL_DAYS_OPTION, EXPIRED, NOT_YET,
-	      REVOKED, JSON };
+	      REVOKED, JSON, PKCS11, TOKEN, PIN_FILE, IN_TOKEN, TOKEN_PATH, SESSIONS };
 
 static const struct option long_options[] = {
 	{ "data", required_argument, NULL, DATA },
@@ -53,6 +57,12 @@ static const struct option long_options[] = {
 	{ "not-yet-valid", required_argument, NULL, NOT_YET },
 	{ "revoked", required_argument, NULL, REVOKED },
 	{ "json", no_argument, NULL, JSON },
+	{ "pkcs11", required_argument, NULL, PKCS11 },
+	{ "token", required_argument, NULL, TOKEN },
+	{ "pin-file", required_argument, NULL, PIN_FILE },
+	{ "in-token", required_argument, NULL, IN_TOKEN },
+	{ "token-path", required_argument, NULL, TOKEN_PATH },
+	{ "sessions", required_argument, NULL, SESSIONS },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -79,6 +89,34 @@ static bool read_days(uint32_t *out, const char *text)
 
 	*out = (uint32_t)v;
 	return end != text && *end == '\0' && v >= 1 && v <= 3650;
+}
+
+static bool take_token_option(struct options *o, int which, const char *value)
+{
+	struct token_policy *t = &o->token;
+
+	switch (which) {
+	case PKCS11:
+		t->module = value;
+		return value[0] == '/';
+	case TOKEN:
+		t->label = value;
+		return true;
+	case PIN_FILE:
+		t->pin_file = value;
+		return true;
+	case IN_TOKEN:
+		return add_name(&o->in_token, value);
+	case TOKEN_PATH:
+		if (t->paths_n == TOKEN_PATHS_MAX || value[0] != '/')
+			return false;
+		t->paths[t->paths_n++] = value;
+		return true;
+	case SESSIONS:
+		return read_days(&t->sessions, value) && t->sessions <= TOKEN_SESSIONS_MAX;
+	default:
+		return false;
+	}
 }
 
 static bool take_option(struct options *o, int which, const char *value)
@@ -109,7 +147,7 @@ static bool take_option(struct options *o, int which, const char *value)
 		o->json = true;
 		return true;
 	default:
-		return false;
+		return take_token_option(o, which, value);
 	}
 }
 
@@ -118,11 +156,15 @@ static bool read_options(struct options *o, int argc, char **argv)
 	int which;
 
 	*o = (struct options){ .schemas = "schemas", .algorithm = ALG_RSA2048,
-			       .crl_days = CRL_DAYS };
+			       .crl_days = CRL_DAYS, .token = { .name = "token", .slot = -1 } };
 	optind = 1;
 	while ((which = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		if (!take_option(o, which, optarg))
 			return false;
+	/* A key that is meant for a token never comes to lie in a file. */
+	if (o->token.module == NULL ? o->in_token.n > 0 || o->token.label != NULL :
+	    o->token.label == NULL || o->token.pin_file == NULL)
+		return false;
 	return optind == argc && o->data != NULL;
 }
 
@@ -148,9 +190,11 @@ static enum status read_passphrase(char *out, size_t n, const char *file, struct
 	return out[0] != '\0' ? ST_OK : error_set(e, ST_INVALID, "%s is empty", file);
 }
 
-/* Validity of the certificate as the options want it broken. */
-static void set_validity(const struct options *o, struct devca_key *k)
+/* Place and validity, as the options want them. */
+static void set_options(const struct options *o, struct devca_key *k)
 {
+	k->in_token = o->token.module != NULL &&
+		(o->in_token.n == 0 || has_name(&o->in_token, k->id));
 	k->valid_from_days = -1;
 	k->valid_to_days = VALID_DAYS;
 	if (has_name(&o->expired, k->id)) {
@@ -170,7 +214,7 @@ static enum status add_seal(struct devca *ca, const struct options *o, const str
 		.algorithm = o->algorithm, .from = u->from, .to = u->to };
 
 	snprintf(id, sizeof(id), "%s.seal", u->code);
-	set_validity(o, &k);
+	set_options(o, &k);
 	return devca_add(ca, &k, e);
 }
 
@@ -184,7 +228,7 @@ static enum status add_officer(struct devca *ca, const struct options *o, const 
 		.kinds = s->kinds, .kinds_n = s->kinds_n, .from = s->from, .to = s->to };
 
 	snprintf(id, sizeof(id), "%s.sign", s->code);
-	set_validity(o, &k);
+	set_options(o, &k);
 	return devca_add(ca, &k, e);
 }
 
@@ -241,7 +285,7 @@ static bool key_exists(const struct catalogue *c, const char *want)
 /* A misspelt key id would leave a test with a good key. */
 static enum status check_names(const struct options *o, const struct catalogue *c, struct error *e)
 {
-	const struct names *lists[] = { &o->expired, &o->not_yet };
+	const struct names *lists[] = { &o->expired, &o->not_yet, &o->in_token };
 
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++)
 		for (uint32_t n = 0; n < lists[l]->n; n++)
@@ -263,6 +307,8 @@ static enum status make_keys(const struct options *o, const struct catalogue *c,
 		st = read_passphrase(passphrase, sizeof(passphrase), o->passphrase_file, e);
 		cfg.passphrase = passphrase;
 	}
+	if (o->token.module != NULL)
+		cfg.token = &o->token;
 	/* PSS certificates are issued under a plain RSA authority. */
 	if (cfg.algorithm == ALG_PSS2048)
 		cfg.algorithm = ALG_RSA2048;

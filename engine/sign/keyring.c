@@ -152,7 +152,9 @@ static enum status load_key(struct signing_key *k, const struct keyring_config *
 
 	k->algorithm = k->policy->algorithm;
 	k->info = algorithm_info(k->algorithm);
-	k->check_one_in = cfg->check_one_in > 0 ? cfg->check_one_in : 1;
+	/* P4: what another's device made is always checked. */
+	k->check_one_in = cfg->check_one_in > 0 && k->policy->source == SOURCE_FILE ?
+		cfg->check_one_in : 1;
 	if (st == ST_OK && !cert_has_algorithm(k->chain[0], k->algorithm))
 		st = error_set(e, ST_INVALID, "key '%s': the certificate %s is not for %s",
 			       k->policy->id, k->policy->cert_file, k->info->name);

@@ -23,6 +23,7 @@ enum status signer_encode(struct writer *w, uint64_t tag, const struct sign_grou
 		write_name(w, g->key);
 		write_name(w, g->unit);
 		write_name(w, g->kind);
+		write_u8(w, g->urgency);
 		write_u16(w, g->count);
 		write_bytes(w, g->digests, (size_t)g->count * 32);
 		digests += g->count;
@@ -51,7 +52,7 @@ enum status signer_reply_next(struct signer_reply *r, enum sign_answer *answer,
 	uint8_t status = read_u8(&r->r);
 
 	*signature = read_bytes(&r->r, read_u16(&r->r));
-	if (r->r.bad || status > ANSWER_FAILED || signature->n > SIGNATURE_BYTES_MAX)
+	if (r->r.bad || status >= ANSWERS || signature->n > SIGNATURE_BYTES_MAX)
 		return ST_CORRUPT;
 	*answer = (enum sign_answer)status;
 	return ST_OK;

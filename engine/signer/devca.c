@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "signer/certs.h"
+#include "signer/p11make.h"
 
 #define DAY_SECONDS 86400L
 /* Certificates name where their list is published; this one nobody fetches: RFC 2606, 2. */
@@ -27,6 +28,7 @@ struct devca {
 	struct devca_config cfg;
 	char data[3072];
 	struct authority root, issuing, tls;
+	struct p11_maker *maker;	/* NULL: no token */
 	struct issued *issued;
 	uint32_t issued_n;
 	json_t *keys;
@@ -234,6 +236,8 @@ enum status devca_new(struct devca **out, const struct devca_config *cfg, struct
 		error_set(e, ST_INVALID, "the path of the data folder is too long");
 	if (st == ST_OK)
 		st = make_folders(ca, e);
+	if (st == ST_OK && cfg->token != NULL)
+		st = p11_maker_open(&ca->maker, cfg->token, cfg->pin_file, e);
 	if (st == ST_OK)
 		st = make_authority(ca, &ca->root, NULL, cfg->algorithm, "Trien development root",
 				    "critical,CA:TRUE", e);
@@ -273,6 +277,7 @@ void devca_free(struct devca *ca)
 	for (uint32_t i = 0; i < ca->issued_n; i++)
 		X509_free(ca->issued[i].cert);
 	free(ca->issued);
+	p11_maker_close(ca->maker);
 	json_decref(ca->keys);
 	free(ca);
 }
@@ -309,8 +314,13 @@ static void add_policy(struct devca *ca, const struct devca_key *k)
 	}
 	put_day(o, "from", k->from);
 	put_day(o, "to", k->to);
-	json_object_set_new(o, "source", json_string("file"));
-	json_object_set_new(o, "key", json_string(file));
+	json_object_set_new(o, "source", json_string(k->in_token ? "pkcs11" : "file"));
+	if (k->in_token) {
+		json_object_set_new(o, "token", json_string(ca->cfg.token->name));
+		json_object_set_new(o, "label", json_string(k->id));
+	} else {
+		json_object_set_new(o, "key", json_string(file));
+	}
 	json_object_set_new(o, "certificate", json_string(file));
 	json_object_set_new(o, "chain", json_pack("[s, s]", "issuing.pem", "root.pem"));
 	json_object_set_new(o, "evidence", json_string("B-B"));
@@ -331,6 +341,16 @@ static enum status remember(struct devca *ca, const char *id, X509 *cert, struct
 	return ST_OK;
 }
 
+/* The pair, or its public half where the token keeps the other. */
+static enum status signing_key(struct devca *ca, const struct devca_key *k, EVP_PKEY **out,
+			       struct error *e)
+{
+	if (k->in_token)
+		return p11_maker_pair(ca->maker, k->algorithm, k->id, out, e);
+	*out = make_key(k->algorithm);
+	return *out != NULL ? ST_OK : failed(e, k->id);
+}
+
 enum status devca_add(struct devca *ca, const struct devca_key *k, struct error *e)
 {
 	int64_t now = ca->cfg.now_ms / 1000;
@@ -340,7 +360,7 @@ enum status devca_add(struct devca *ca, const struct devca_key *k, struct error 
 		.extended = "emailProtection", .list = LISTS "issuing.crl",
 		.from_s = now + k->valid_from_days * DAY_SECONDS,
 		.to_s = now + k->valid_to_days * DAY_SECONDS };
-	EVP_PKEY *key;
+	EVP_PKEY *key = NULL;
 	X509 *cert = NULL;
 	enum status st;
 
@@ -348,11 +368,12 @@ enum status devca_add(struct devca *ca, const struct devca_key *k, struct error 
 		return error_set(e, ST_INVALID, "key id '%s' is longer than %d", k->id,
 				 KEY_ID_BYTES_MAX);
 	snprintf(alt, sizeof(alt), "URI:trien://unit/%s", k->unit);
-	key = make_key(k->algorithm);
-	if (key != NULL)
-		cert = make_cert(&p, key, &ca->issuing);
+	st = signing_key(ca, k, &key, e);
+	if (st != ST_OK)
+		return st;
+	cert = make_cert(&p, key, &ca->issuing);
 	st = cert != NULL ? ST_OK : failed(e, k->id);
-	if (st == ST_OK)
+	if (st == ST_OK && !k->in_token)
 		st = write_key(ca, "keys", k->id, ".pem", key, ca->cfg.passphrase, e);
 	if (st == ST_OK)
 		st = write_cert(ca, "certs", k->id, cert, NULL, e);
@@ -418,6 +439,23 @@ static enum status write_list(struct devca *ca, const struct authority *by, cons
 	return st;
 }
 
+static json_t *token_json(const struct devca_config *cfg)
+{
+	const struct token_policy *t = cfg->token;
+	json_t *paths = json_array();
+	json_t *o = json_pack("{s:s, s:s, s:s*, s:s*, s:b}", "name", t->name, "module", t->module,
+			      "token", t->label, "pin_file", t->pin_file, "network", t->network);
+
+	for (uint32_t i = 0; i < t->paths_n; i++)
+		json_array_append_new(paths, json_string(t->paths[i]));
+	json_object_set_new(o, "paths", paths);
+	if (t->label == NULL)
+		json_object_set_new(o, "slot", json_integer(t->slot));
+	if (t->sessions != 0)
+		json_object_set_new(o, "sessions", json_integer(t->sessions));
+	return o;
+}
+
 enum status devca_publish(struct devca *ca, struct error *e)
 {
 	enum status st = write_list(ca, &ca->root, "root", false, e);
@@ -432,6 +470,8 @@ enum status devca_publish(struct devca *ca, struct error *e)
 	if (f == NULL)
 		return ST_IO;
 	all = json_pack("{s:i, s:O}", "version", 1, "keys", ca->keys);
+	if (ca->maker != NULL)
+		json_object_set_new(all, "tokens", json_pack("[o]", token_json(&ca->cfg)));
 	st = finish_file(f, json_dumpf(all, f, JSON_INDENT(1)) == 0 && fputc('\n', f) != EOF,
 			 "keys.json", e);
 	json_decref(all);

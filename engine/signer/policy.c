@@ -23,6 +23,8 @@ struct policy {
 	json_t *root;
 	uint32_t keys_n;
 	struct key_policy *keys;
+	uint32_t tokens_n;
+	struct token_policy tokens[TOKENS_MAX];
 };
 
 const struct algorithm_info *algorithm_info(enum algorithm a)
@@ -42,11 +44,12 @@ bool algorithm_by_name(enum algorithm *out, struct slice name)
 }
 
 /* Where in the file we are, for the error text. */
-struct place { uint32_t key; struct error *e; };
+struct place { const char *list; uint32_t index; struct error *e; };
 
 static enum status bad(const struct place *at, const char *member, const char *what)
 {
-	return error_set(at->e, ST_INVALID, "keys.json: keys[%u].%s: %s", at->key, member, what);
+	return error_set(at->e, ST_INVALID, "keys.json: %s[%u].%s: %s", at->list, at->index,
+			 member, what);
 }
 
 static bool is_code(const char *s, size_t max)
@@ -114,17 +117,18 @@ static enum status list(const struct place *at, json_t *o, const char *member, s
 	return ST_OK;
 }
 
-static enum status check_members(const struct place *at, json_t *o)
+static enum status check_members(const struct place *at, json_t *o, const char *const *known,
+				 size_t n)
 {
-	static const char *const known[] = { "id", "role", "unit", "signer", "algorithm", "kinds",
-		"from", "to", "key", "certificate", "chain", "evidence", "source" };
 	const char *name;
 	json_t *v;
 
+	if (!json_is_object(o))
+		return bad(at, "", "an object is required");
 	json_object_foreach(o, name, v) {
 		bool found = false;
 
-		for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		for (size_t i = 0; i < n; i++)
 			found = found || strcmp(name, known[i]) == 0;
 		if (!found)
 			return bad(at, name, "unknown member");
@@ -132,12 +136,11 @@ static enum status check_members(const struct place *at, json_t *o)
 	return ST_OK;
 }
 
-/* Role, evidence and source: closed sets that today have few members. */
+/* Role and evidence: closed sets that today have few members. */
 static enum status closed_sets(const struct place *at, json_t *o, struct key_policy *k)
 {
 	const char *role = json_string_value(json_object_get(o, "role"));
 	json_t *evidence = json_object_get(o, "evidence");
-	json_t *source = json_object_get(o, "source");
 	const char *alg = json_string_value(json_object_get(o, "algorithm"));
 	bool person = role != NULL && strcmp(role, "person") == 0;
 
@@ -150,22 +153,100 @@ static enum status closed_sets(const struct place *at, json_t *o, struct key_pol
 	k->evidence = evidence == NULL ? "B-B" : json_string_value(evidence);
 	if (k->evidence == NULL || strcmp(k->evidence, "B-B") != 0)
 		return bad(at, "evidence", "only \"B-B\" is known");
-	if (source != NULL &&
-	    (!json_is_string(source) || strcmp(json_string_value(source), "file") != 0))
-		return bad(at, "source", "only \"file\" is known");
 	return ST_OK;
 }
 
-static enum status read_key(const struct place *at, json_t *o, struct key_policy *k)
+/* ---- where the private key is ---- */
+
+/* Free text of others' naming: labels and paths. */
+static enum status name_of_others(const struct place *at, json_t *o, const char *member, size_t max,
+				  const char **out)
 {
+	json_t *v = json_object_get(o, member);
+
+	*out = NULL;
+	if (v == NULL)
+		return ST_OK;
+	*out = json_string_value(v);
+	if (*out == NULL || (*out)[0] == '\0' || strlen(*out) != json_string_length(v) ||
+	    strlen(*out) > max)
+		return bad(at, member, "a text is required, neither empty nor too long");
+	return ST_OK;
+}
+
+static int nibble(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static enum status object_id(const struct place *at, json_t *o, struct key_policy *k)
+{
+	const char *hex;
+	enum status st = name_of_others(at, o, "object", 2 * OBJECT_ID_BYTES_MAX, &hex);
+	size_t n = hex != NULL ? strlen(hex) : 0;
+
+	for (size_t i = 0; st == ST_OK && i < n; i++) {
+		if (n % 2 != 0 || nibble(hex[i]) < 0)
+			return bad(at, "object", "bytes are required, as in \"01a0\"");
+		k->object_id[i / 2] = (uint8_t)(k->object_id[i / 2] << 4 | nibble(hex[i]));
+	}
+	k->object_id_n = (uint8_t)(n / 2);
+	return st;
+}
+
+static enum status in_token(const struct policy *p, const struct place *at, json_t *o,
+			    struct key_policy *k)
+{
+	const char *name;
+	enum status st = text(at, o, "token", &name, NULL);
+
+	if (st == ST_OK)
+		st = name_of_others(at, o, "label", 255, &k->label);
+	if (st == ST_OK)
+		st = object_id(at, o, k);
+	if (st == ST_OK && k->label == NULL && k->object_id_n == 0)
+		st = bad(at, "label", "label, object or both say which key of the token it is");
+	if (st == ST_OK && json_object_get(o, "key") != NULL)
+		st = bad(at, "key", "a file, which a key in a token has not");
+	if (st != ST_OK)
+		return st;
+	for (k->token = 0; k->token < p->tokens_n; k->token++)
+		if (strcmp(p->tokens[k->token].name, name) == 0)
+			return ST_OK;
+	return bad(at, "token", "no token of \"tokens\" has this name");
+}
+
+static enum status where(const struct policy *p, const struct place *at, json_t *o,
+			 struct key_policy *k)
+{
+	static const char *const of_tokens[] = { "token", "label", "object" };
+	json_t *source = json_object_get(o, "source");
+	const char *name = source == NULL ? "file" : json_string_value(source);
+
+	if (name != NULL && strcmp(name, "pkcs11") == 0) {
+		k->source = SOURCE_PKCS11;
+		return in_token(p, at, o, k);
+	}
+	if (name == NULL || strcmp(name, "file") != 0)
+		return bad(at, "source", "\"file\" or \"pkcs11\" is required");
+	for (size_t i = 0; i < ARRAY_LEN(of_tokens); i++)
+		if (json_object_get(o, of_tokens[i]) != NULL)
+			return bad(at, of_tokens[i], "only a key of source \"pkcs11\" has one");
+	return text(at, o, "key", &k->key_file, NULL);
+}
+
+static enum status read_key(const struct policy *p, const struct place *at, json_t *o,
+			    struct key_policy *k)
+{
+	static const char *const known[] = { "id", "role", "unit", "signer", "algorithm", "kinds",
+		"from", "to", "key", "certificate", "chain", "evidence", "source", "token", "label",
+		"object" };
 	static const char *const none = NULL;
 	uint32_t chain_n = 0;
 	size_t kinds = json_array_size(json_object_get(o, "kinds"));
 	enum status st;
 
-	if (!json_is_object(o))
-		return bad(at, "", "an object is required");
-	st = check_members(at, o);
+	st = check_members(at, o, known, ARRAY_LEN(known));
 	if (st == ST_OK)
 		st = text(at, o, "id", &k->id, NULL);
 	if (st == ST_OK)
@@ -173,7 +254,7 @@ static enum status read_key(const struct place *at, json_t *o, struct key_policy
 	if (st == ST_OK)
 		st = text(at, o, "signer", &k->signer, &none);
 	if (st == ST_OK)
-		st = text(at, o, "key", &k->key_file, NULL);
+		st = where(p, at, o, k);
 	if (st == ST_OK)
 		st = text(at, o, "certificate", &k->cert_file, NULL);
 	if (st == ST_OK)
@@ -221,6 +302,87 @@ static enum status check_unique(const struct policy *p, struct error *e)
 	return st;
 }
 
+/* ---- tokens ---- */
+
+static enum status whole(const struct place *at, json_t *o, const char *member, int64_t max,
+			 int64_t absent, int64_t *out)
+{
+	json_t *v = json_object_get(o, member);
+
+	*out = v == NULL ? absent : json_integer_value(v);
+	if (v != NULL && (!json_is_integer(v) || *out < 0 || *out > max))
+		return bad(at, member, "a number is required, and not that large");
+	return ST_OK;
+}
+
+static enum status token_paths(const struct place *at, json_t *o, struct token_policy *t)
+{
+	json_t *v = json_object_get(o, "paths");
+
+	if (v != NULL && (!json_is_array(v) || json_array_size(v) > TOKEN_PATHS_MAX))
+		return bad(at, "paths", "a list is required, not too long");
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		t->paths[i] = json_string_value(json_array_get(v, i));
+		if (t->paths[i] == NULL || t->paths[i][0] != '/')
+			return bad(at, "paths", "absolute paths are required");
+		t->paths_n++;
+	}
+	return ST_OK;
+}
+
+static enum status read_token(const struct place *at, json_t *o, struct token_policy *t)
+{
+	static const char *const known[] = { "name", "module", "token", "slot", "pin_file",
+		"sessions", "network", "paths" };
+	json_t *network = json_object_get(o, "network");
+	int64_t sessions = 0;
+	enum status st = check_members(at, o, known, ARRAY_LEN(known));
+
+	if (st == ST_OK)
+		st = text(at, o, "name", &t->name, NULL);
+	if (st == ST_OK)
+		st = name_of_others(at, o, "module", 4095, &t->module);
+	/* By a bare name the loader would search: what runs beside the keys is named in full. */
+	if (st == ST_OK && (t->module == NULL || t->module[0] != '/'))
+		st = bad(at, "module", "the absolute path of a PKCS#11 library is required");
+	if (st == ST_OK)
+		st = name_of_others(at, o, "token", 32, &t->label);
+	if (st == ST_OK)
+		st = whole(at, o, "slot", INT64_MAX, -1, &t->slot);
+	if (st == ST_OK && (t->label == NULL) == (t->slot < 0))
+		st = bad(at, "token", "either its label or \"slot\" is required");
+	if (st == ST_OK)
+		st = name_of_others(at, o, "pin_file", 4095, &t->pin_file);
+	if (st == ST_OK)
+		st = whole(at, o, "sessions", TOKEN_SESSIONS_MAX, 0, &sessions);
+	t->sessions = (uint32_t)sessions;
+	if (st == ST_OK && network != NULL && !json_is_boolean(network))
+		st = bad(at, "network", "true or false is required");
+	t->network = json_is_true(network);
+	return st == ST_OK ? token_paths(at, o, t) : st;
+}
+
+static enum status read_tokens(struct policy *p, struct error *e)
+{
+	json_t *tokens = json_object_get(p->root, "tokens");
+	size_t n = json_array_size(tokens);
+	enum status st = ST_OK;
+
+	if (tokens != NULL && (!json_is_array(tokens) || n > TOKENS_MAX))
+		return error_set(e, ST_INVALID, "keys.json: tokens: a list of at most %d is "
+				 "required", TOKENS_MAX);
+	for (; p->tokens_n < n && st == ST_OK; p->tokens_n++) {
+		struct place at = { "tokens", p->tokens_n, e };
+		struct token_policy *t = &p->tokens[p->tokens_n];
+
+		st = read_token(&at, json_array_get(tokens, p->tokens_n), t);
+		for (uint32_t i = 0; st == ST_OK && i < p->tokens_n; i++)
+			if (strcmp(p->tokens[i].name, t->name) == 0)
+				st = bad(&at, "name", "another token has it");
+	}
+	return st;
+}
+
 static enum status read_keys(struct policy *p, struct error *e)
 {
 	json_t *keys = json_object_get(p->root, "keys");
@@ -229,18 +391,22 @@ static enum status read_keys(struct policy *p, struct error *e)
 
 	if (json_integer_value(json_object_get(p->root, "version")) != 1)
 		return error_set(e, ST_UNSUPPORTED, "keys.json: version: 1 is required");
-	if (!json_is_array(keys) || n == 0 || n > KEYS_MAX || json_object_size(p->root) != 2)
+	if (!json_is_array(keys) || n == 0 || n > KEYS_MAX || json_object_size(p->root) !=
+	    2u + (json_object_get(p->root, "tokens") != NULL))
 		return error_set(e, ST_INVALID,
 				 "keys.json: exactly \"version\" and a list \"keys\" of 1 to %d "
-				 "keys are required",
+				 "keys are required, and \"tokens\" where some are in one",
 				 KEYS_MAX);
+	st = read_tokens(p, e);
+	if (st != ST_OK)
+		return st;
 	p->keys = calloc(n, sizeof(*p->keys));
 	if (p->keys == NULL)
 		return ST_NOMEM;
 	for (; p->keys_n < n && st == ST_OK; p->keys_n++) {
-		struct place at = { p->keys_n, e };
+		struct place at = { "keys", p->keys_n, e };
 
-		st = read_key(&at, json_array_get(keys, p->keys_n), &p->keys[p->keys_n]);
+		st = read_key(p, &at, json_array_get(keys, p->keys_n), &p->keys[p->keys_n]);
 	}
 	return st == ST_OK ? check_unique(p, e) : st;
 }
@@ -293,6 +459,16 @@ uint32_t policy_count(const struct policy *p)
 const struct key_policy *policy_key(const struct policy *p, uint32_t index)
 {
 	return &p->keys[index];
+}
+
+uint32_t policy_tokens(const struct policy *p)
+{
+	return p->tokens_n;
+}
+
+const struct token_policy *policy_token(const struct policy *p, uint32_t index)
+{
+	return &p->tokens[index];
 }
 
 bool policy_covers(const struct key_policy *k, struct slice kind)

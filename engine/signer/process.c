@@ -26,8 +26,13 @@
  * What a thread takes at once: short enough that the last request of a row is shared by all cores.
  */
 #define CHUNK 4
-#define THREADS_MAX 64
+#define THREADS_MAX 128			/* of all sources */
+#define FILE_THREADS_MAX 64
 #define STACK_BYTES (512 * 1024)
+/* Modules are others' code, and log in their own way. */
+#define TOKEN_STACK_BYTES (1024 * 1024)
+/* A request that waits for a slow token says so; the engine gives a silent signer up. */
+#define STILL_AT_IT_NS 2000000000ull
 
 struct entry {
 	int32_t key;
@@ -36,30 +41,56 @@ struct entry {
 	uint16_t size;
 };
 
+/* What a group has to sign: entries [next, end) of its request, all by one key. */
+struct run {
+	struct run *later;		/* queue of its source */
+	struct request *request;
+	uint32_t next, end;
+	uint32_t key;
+	uint8_t urgency;
+};
+
 struct request {
-	struct request *next;		/* list of free, or queue of unfinished ones */
+	struct request *next;		/* list of free */
 	uint64_t tag;
-	uint32_t total, taken, left;	/* under process.lock */
+	uint32_t total, runs_n;
+	/* From here to entries under process.lock, once it is queued. */
+	uint32_t left;			/* entries to sign */
+	bool queued;
+	bool waits[1 + TOKENS_MAX];	/* for that source */
 	struct entry entries[SIGNER_DIGESTS_MAX];
+	struct run runs[SIGNER_DIGESTS_MAX];
 	uint8_t signatures[SIGNER_DIGESTS_MAX][SIGNATURE_BYTES_MAX];
 	uint8_t in[SIGNER_REQUEST_BYTES_MAX];
 	uint8_t out[SIGNER_REPLY_BYTES_MAX + 4];
+};
+
+/* Keys in files, or a token: a queue and threads that nobody else uses. */
+struct source {
+	struct run *first, *last;
+	pthread_cond_t work;
+	uint64_t said_ns;		/* STILL_AT_IT */
+	uint64_t served;		/* share of who was served last */
 };
 
 struct process {
 	struct vault *vault;
 	int socket;
 	pthread_mutex_t lock, sending;
-	pthread_cond_t work, room;
-	struct request *requests, *free, *first, *last;
+	pthread_cond_t room;
+	struct request *requests, *free;
+	struct source sources[1 + TOKENS_MAX];
 	bool closing;
 	uint32_t threads_n;
 	pthread_t threads[THREADS_MAX];
 	struct vault_hand *hands[THREADS_MAX];
 	_Atomic uint64_t *signed_n, *refused_n;	/* a key */
+	/* Signatures that a key, and all keys of its agency, had; for fairness, under lock. */
+	uint64_t *key_share, *unit_share;
+	uint32_t *unit_of;		/* a key: index of the first key of the same agency */
 };
 
-struct worker { struct process *p; struct vault_hand *hand; };
+struct worker { struct process *p; uint32_t source; struct vault_hand *hand; };
 
 /* ---- the socket ---- */
 
@@ -153,38 +184,122 @@ static void answer(struct process *p, struct request *r)
 	reply_send(p, &w);
 }
 
+/* A text in the place of a signature says why there is none. */
+static void refuse(struct entry *e, uint8_t *place, enum status st, const char *why)
+{
+	size_t n = strlen(why) < SIGNATURE_BYTES_MAX ? strlen(why) : SIGNATURE_BYTES_MAX;
+
+	e->answer = st == ST_UNAVAILABLE || st == ST_DENIED ? ANSWER_UNAVAILABLE : ANSWER_FAILED;
+	memcpy(place, why, n);
+	e->size = (uint16_t)n;
+}
+
 static void sign_entry(struct process *p, struct vault_hand *hand, struct request *r, uint32_t i)
 {
 	struct entry *e = &r->entries[i];
+	enum status st = vault_sign(hand, (uint32_t)e->key, e->digest, r->signatures[i], &e->size);
 
-	e->size = 0;
-	if (e->answer == ANSWER_SIGNED &&
-	    vault_sign(hand, (uint32_t)e->key, e->digest, r->signatures[i], &e->size) != ST_OK)
-		e->answer = ANSWER_FAILED;
-	if (e->key >= 0)
-		atomic_fetch_add_explicit(e->answer == ANSWER_SIGNED ? &p->signed_n[e->key] :
-					  &p->refused_n[e->key], 1, memory_order_relaxed);
+	if (st != ST_OK)
+		refuse(e, r->signatures[i], st, vault_why(hand));
+	atomic_fetch_add_explicit(st == ST_OK ? &p->signed_n[e->key] : &p->refused_n[e->key], 1,
+				  memory_order_relaxed);
 }
 
-/* The next entries of the oldest request; NULL when closing. Called and left with the lock held. */
-static struct request *take(struct process *p, uint32_t *first, uint32_t *n)
+static bool goes_before(const struct process *p, const struct run *a, const struct run *b)
 {
-	struct request *r;
+	uint64_t mine = p->unit_share[p->unit_of[a->key]], his = p->unit_share[p->unit_of[b->key]];
 
-	while (p->first == NULL && !p->closing)
-		pthread_cond_wait(&p->work, &p->lock);
-	r = p->first;
-	if (r == NULL)
-		return NULL;
-	*first = r->taken;
-	*n = r->total - r->taken < CHUNK ? r->total - r->taken : CHUNK;
-	r->taken += *n;
-	if (r->taken == r->total) {
-		p->first = r->next;
-		if (p->first == NULL)
-			p->last = NULL;
+	if (a->urgency != b->urgency)
+		return a->urgency < b->urgency;
+	if (mine != his)
+		return mine < his;
+	return p->key_share[a->key] < p->key_share[b->key];
+}
+
+/* Where the next run stands in the queue: the first for files, else whose turn it is. */
+static struct run **choose(struct process *p, uint32_t source)
+{
+	struct source *s = &p->sources[source];
+	struct run **best = &s->first;
+
+	if (source == VAULT_FILES || s->first == NULL)
+		return best;
+	for (struct run **at = &s->first->later; *at != NULL; at = &(*at)->later)
+		if (goes_before(p, *at, *best))
+			best = at;
+	return best;
+}
+
+static void drop(struct source *s, struct run **at)
+{
+	struct run *gone = *at;
+
+	*at = gone->later;
+	if (s->last == gone) {
+		s->last = NULL;
+		for (struct run *r = s->first; r != NULL; r = r->later)
+			s->last = r;
 	}
-	return r;
+}
+
+/* The next entries of a source; NULL when closing. Called and left with the lock held. */
+static struct request *take(struct process *p, uint32_t source, uint32_t *first, uint32_t *n)
+{
+	struct source *s = &p->sources[source];
+	struct run **at, *run;
+
+	while (s->first == NULL && !p->closing)
+		pthread_cond_wait(&s->work, &p->lock);
+	at = choose(p, source);
+	run = *at;
+	if (run == NULL)
+		return NULL;
+	*first = run->next;
+	*n = run->end - run->next;
+	/* A token's signature may take long: one at a time, so that what is urgent overtakes. */
+	if (*n > (source == VAULT_FILES ? CHUNK : 1))
+		*n = source == VAULT_FILES ? CHUNK : 1;
+	run->next += *n;
+	p->key_share[run->key] += *n;
+	s->served = p->unit_share[p->unit_of[run->key]];
+	p->unit_share[p->unit_of[run->key]] += *n;
+	if (run->next == run->end)
+		drop(s, at);
+	return run->request;
+}
+
+/* All that wait for this source, which has just signed. Called without the lock. */
+static void say_still_at_it(struct process *p, uint32_t source)
+{
+	uint8_t buf[32];
+	uint64_t tags[REQUESTS_MAX];
+	uint32_t n = 0;
+	struct timespec t;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	pthread_mutex_lock(&p->lock);
+	if (now - p->sources[source].said_ns >= STILL_AT_IT_NS) {
+		p->sources[source].said_ns = now;
+		for (uint32_t i = 0; i < REQUESTS_MAX; i++)
+			if (p->requests[i].queued && p->requests[i].waits[source])
+				tags[n++] = p->requests[i].tag;
+	}
+	pthread_mutex_unlock(&p->lock);
+	for (uint32_t i = 0; i < n; i++) {
+		struct writer w;
+
+		reply_begin(&w, buf, sizeof(buf), tags[i], 0);
+		reply_send(p, &w);
+	}
+}
+
+static void request_free(struct process *p, struct request *r)
+{
+	r->next = p->free;
+	p->free = r;
+	pthread_cond_signal(&p->room);
 }
 
 static void *sign_main(void *arg)
@@ -196,23 +311,24 @@ static void *sign_main(void *arg)
 
 	free(arg);
 	pthread_mutex_lock(&p->lock);
-	while ((r = take(p, &first, &n)) != NULL) {
+	while ((r = take(p, w.source, &first, &n)) != NULL) {
 		pthread_mutex_unlock(&p->lock);
 		for (uint32_t i = 0; i < n; i++) {
 			sign_entry(p, w.hand, r, first + i);
 			/* The kernel's own threads, which end the journal's writes, go first. */
 			sched_yield();
 		}
+		if (w.source != VAULT_FILES)
+			say_still_at_it(p, w.source);
 		pthread_mutex_lock(&p->lock);
 		r->left -= n;
 		if (r->left > 0)
 			continue;
+		r->queued = false;
 		pthread_mutex_unlock(&p->lock);
 		answer(p, r);
 		pthread_mutex_lock(&p->lock);
-		r->next = p->free;
-		p->free = r;
-		pthread_cond_signal(&p->room);
+		request_free(p, r);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -233,32 +349,47 @@ static struct slice read_name(struct reader *in)
 	return read_bytes(in, read_u8(in));
 }
 
+/* One group: its entries, and a run where they may be signed. ST_CORRUPT as parse(). */
+static enum status parse_group(struct process *p, struct request *r, struct reader *in, int64_t now)
+{
+	struct slice id = read_name(in), unit = read_name(in), kind = read_name(in);
+	uint8_t urgency = read_u8(in);
+	uint16_t count = read_u16(in);
+	struct slice digests = read_bytes(in, (size_t)count * 32);
+	int32_t key = in->bad ? -1 : vault_find(p->vault, id);
+	enum sign_answer a = key < 0 ? ANSWER_UNKNOWN_KEY :
+		vault_judge(p->vault, (uint32_t)key, unit, kind, now);
+
+	if (in->bad || count > SIGNER_DIGESTS_MAX - r->total)
+		return ST_CORRUPT;
+	if (a == ANSWER_SIGNED && count > 0) {
+		r->runs[r->runs_n++] = (struct run){ NULL, r, r->total, r->total + count,
+						     (uint32_t)key, urgency };
+		r->left += count;
+		r->waits[vault_source(p->vault, (uint32_t)key)] = true;
+	} else if (key >= 0) {
+		atomic_fetch_add_explicit(&p->refused_n[key], count, memory_order_relaxed);
+	}
+	for (uint16_t i = 0; i < count; i++)
+		r->entries[r->total++] =
+			(struct entry){ key, a, digests.p + 32 * (size_t)i, 0 };
+	return ST_OK;
+}
+
 /* ST_CORRUPT: the engine broke the framing; nothing after it can be trusted. */
 static enum status parse(struct process *p, struct request *r, struct slice message)
 {
 	struct reader in = reader_of(message);
 	int64_t now = now_ms();
 	uint16_t groups;
+	enum status st = ST_OK;
 
 	r->tag = read_u64(&in);
 	groups = read_u16(&in);
-	r->total = r->taken = 0;
-	for (uint16_t g = 0; g < groups && !in.bad; g++) {
-		struct slice id = read_name(&in), unit = read_name(&in), kind = read_name(&in);
-		uint16_t count = read_u16(&in);
-		struct slice digests = read_bytes(&in, (size_t)count * 32);
-		int32_t key = in.bad ? -1 : vault_find(p->vault, id);
-		enum sign_answer a = key < 0 ? ANSWER_UNKNOWN_KEY :
-			vault_judge(p->vault, (uint32_t)key, unit, kind, now);
-
-		if (in.bad || count > SIGNER_DIGESTS_MAX - r->total)
-			return ST_CORRUPT;
-		for (uint16_t i = 0; i < count; i++)
-			r->entries[r->total++] =
-				(struct entry){ key, a, digests.p + 32 * (size_t)i, 0 };
-	}
-	r->left = r->total;
-	return in.bad || reader_left(&in) != 0 || r->total == 0 || r->tag == 0 ? ST_CORRUPT : ST_OK;
+	for (uint16_t g = 0; g < groups && !in.bad && st == ST_OK; g++)
+		st = parse_group(p, r, &in, now);
+	return st != ST_OK || in.bad || reader_left(&in) != 0 || r->total == 0 || r->tag == 0 ?
+		ST_CORRUPT : ST_OK;
 }
 
 static struct request *wait_room(struct process *p)
@@ -271,19 +402,40 @@ static struct request *wait_room(struct process *p)
 	r = p->free;
 	p->free = r->next;
 	pthread_mutex_unlock(&p->lock);
-	r->next = NULL;
+	r->total = r->runs_n = r->left = 0;
+	memset(r->waits, 0, sizeof(r->waits));
 	return r;
+}
+
+/* Who had nothing to sign for a while has not saved it up: he begins at the others' share. */
+static void join_queue(struct process *p, struct run *run)
+{
+	struct source *s = &p->sources[vault_source(p->vault, run->key)];
+	uint64_t *share = &p->unit_share[p->unit_of[run->key]];
+
+	if (*share < s->served)
+		*share = s->served;
+	if (s->last != NULL)
+		s->last->later = run;
+	else
+		s->first = run;
+	s->last = run;
+	pthread_cond_broadcast(&s->work);
 }
 
 static void enqueue(struct process *p, struct request *r)
 {
+	if (r->left == 0) {
+		answer(p, r);
+		pthread_mutex_lock(&p->lock);
+		request_free(p, r);
+		pthread_mutex_unlock(&p->lock);
+		return;
+	}
 	pthread_mutex_lock(&p->lock);
-	if (p->last != NULL)
-		p->last->next = r;
-	else
-		p->first = r;
-	p->last = r;
-	pthread_cond_broadcast(&p->work);
+	r->queued = true;
+	for (uint32_t i = 0; i < r->runs_n; i++)
+		join_queue(p, &r->runs[i]);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -317,63 +469,134 @@ static int serve(struct process *p)
 
 /* ---- start and end ---- */
 
+static enum status start_thread(struct process *p, uint32_t source, const pthread_attr_t *attr)
+{
+	struct worker *w = malloc(sizeof(*w));
+	uint32_t i = p->threads_n;
+	enum status st = w == NULL ? ST_NOMEM : vault_hand_new(&p->hands[i], p->vault, source);
+
+	if (st == ST_OK) {
+		*w = (struct worker){ p, source, p->hands[i] };
+		if (pthread_create(&p->threads[i], attr, sign_main, w) == 0) {
+			p->threads_n++;
+			return ST_OK;
+		}
+		vault_hand_free(p->hands[i]);
+		st = ST_NOMEM;
+	}
+	free(w);
+	return st;
+}
+
 static enum status start_threads(struct process *p, uint32_t wanted, struct error *e)
 {
 	pthread_attr_t attr;
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint32_t n = wanted != 0 ? wanted : cores > 0 ? (uint32_t)cores : 1;
 	enum status st = ST_OK;
 
-	if (n > THREADS_MAX)
-		n = THREADS_MAX;
+	if (wanted == 0)
+		wanted = cores > 0 ? (uint32_t)cores : 1;
 	if (pthread_attr_init(&attr) != 0)
 		return error_set(e, ST_NOMEM, "the signer cannot start its threads");
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	while (st == ST_OK && p->threads_n < n) {
-		struct worker *w = malloc(sizeof(*w));
+	for (uint32_t source = 0; st == ST_OK && source < vault_sources(p->vault); source++) {
+		uint32_t n = source == VAULT_FILES ? wanted :
+			vault_source_threads(p->vault, source);
 
-		st = w == NULL ? ST_NOMEM : vault_hand_new(&p->hands[p->threads_n], p->vault);
-		if (st == ST_OK) {
-			*w = (struct worker){ p, p->hands[p->threads_n] };
-			if (pthread_create(&p->threads[p->threads_n], &attr, sign_main, w) != 0)
-				st = ST_NOMEM;
-		}
-		if (st == ST_OK) {
-			p->threads_n++;
-			continue;
-		}
-		free(w);
-		vault_hand_free(p->hands[p->threads_n]);
-		error_set(e, st, "the signer cannot start its threads");
+		if (n > FILE_THREADS_MAX)
+			n = FILE_THREADS_MAX;
+		pthread_attr_setstacksize(&attr, source == VAULT_FILES ? STACK_BYTES :
+					  TOKEN_STACK_BYTES);
+		for (uint32_t i = 0; st == ST_OK && i < n; i++)
+			st = p->threads_n < THREADS_MAX ? start_thread(p, source, &attr) :
+				ST_TOO_LARGE;
 	}
 	pthread_attr_destroy(&attr);
-	return st;
+	return st == ST_OK ? ST_OK : error_set(e, st, "the signer cannot start its threads");
 }
 
-static enum status prepare(struct process *p, const struct signer_config *cfg, struct error *e)
+/* Keys of the same agency share one account. */
+static void find_units(struct process *p)
 {
-	struct landlock_paths nothing = { 0 };
-	enum status st = sandbox_prepare(e);
+	for (uint32_t i = 0; i < vault_keys(p->vault); i++) {
+		struct slice unit = slice_str(vault_policy(p->vault, i)->unit);
+		uint32_t k = 0;
 
-	cpu_patient();
-	if (st == ST_OK)
-		st = vault_open(&p->vault, cfg, e);
-	if (st != ST_OK)
-		return st;
+		/* Only tokens' queues look at it. */
+		if (vault_source(p->vault, i) == VAULT_FILES) {
+			p->unit_of[i] = i;
+			continue;
+		}
+		while (k < i && (vault_source(p->vault, k) == VAULT_FILES ||
+				 !slice_eq(slice_str(vault_policy(p->vault, k)->unit), unit)))
+			k++;
+		p->unit_of[i] = k;
+	}
+}
+
+static enum status make_room(struct process *p, struct error *e)
+{
+	uint32_t keys = vault_keys(p->vault);
+
 	p->requests = calloc(REQUESTS_MAX, sizeof(*p->requests));
-	p->signed_n = calloc(vault_keys(p->vault), sizeof(*p->signed_n));
-	p->refused_n = calloc(vault_keys(p->vault), sizeof(*p->refused_n));
-	if (p->requests == NULL || p->signed_n == NULL || p->refused_n == NULL)
+	p->signed_n = calloc(keys, sizeof(*p->signed_n));
+	p->refused_n = calloc(keys, sizeof(*p->refused_n));
+	p->key_share = calloc(keys, sizeof(*p->key_share));
+	p->unit_share = calloc(keys, sizeof(*p->unit_share));
+	p->unit_of = calloc(keys, sizeof(*p->unit_of));
+	if (p->requests == NULL || p->signed_n == NULL || p->refused_n == NULL ||
+	    p->key_share == NULL || p->unit_share == NULL || p->unit_of == NULL)
 		return error_set(e, ST_NOMEM, "the signer has no memory");
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
 		p->requests[i].next = p->free;
 		p->free = &p->requests[i];
 	}
-	/* Where the kernel has no landlock the filter below still forbids every open. */
-	st = landlock_exclude_others(&nothing, e);
+	find_units(p);
+	return ST_OK;
+}
+
+/* Nothing, but for what the modules of tokens need: keys.json says it. */
+static enum status shut_files(const struct process *p, struct sandbox_needs *needs, struct error *e)
+{
+	/* Names and addresses are looked up in files. */
+	static const char *const of_network[] = { "/etc" };
+	const char *rw[TOKENS_MAX * TOKEN_PATHS_MAX];
+	struct landlock_paths paths = { .rw = rw, .ro = of_network };
+
+	*needs = (struct sandbox_needs){ 0 };
+	for (uint32_t s = 1; s < vault_sources(p->vault); s++) {
+		const struct token_policy *t = vault_token(p->vault, s);
+
+		needs->files = true;
+		needs->network |= t->network;
+		for (uint32_t i = 0; i < t->paths_n; i++)
+			rw[paths.rw_n++] = t->paths[i];
+	}
+	paths.ro_n = needs->network ? ARRAY_LEN(of_network) : 0;
+	return landlock_exclude_others(&paths, e);
+}
+
+static enum status prepare(struct process *p, const struct signer_config *cfg, struct error *e)
+{
+	struct sandbox_needs needs;
+	enum status st = sandbox_prepare(e);
+
+	cpu_patient();
+	if (st == ST_OK)
+		st = vault_open(&p->vault, cfg, e);
+	if (st == ST_OK)
+		st = make_room(p, e);
+	if (st != ST_OK)
+		return st;
+	/*
+	 * Before modules run, so that their threads are shut in too. Where the kernel has no
+	 * landlock the filter below still forbids every open, unless there are tokens.
+	 */
+	st = shut_files(p, &needs, e);
 	if (st == ST_OK || st == ST_UNSUPPORTED)
+		st = vault_connect(p->vault, e);
+	if (st == ST_OK)
 		st = start_threads(p, cfg->threads, e);
-	return st == ST_OK ? sandbox_enter(e) : st;
+	return st == ST_OK ? sandbox_enter(&needs, e) : st;
 }
 
 static void report(const struct process *p)
@@ -393,7 +616,8 @@ static void finish(struct process *p)
 {
 	pthread_mutex_lock(&p->lock);
 	p->closing = true;
-	pthread_cond_broadcast(&p->work);
+	for (uint32_t i = 0; i < ARRAY_LEN(p->sources); i++)
+		pthread_cond_broadcast(&p->sources[i].work);
 	pthread_mutex_unlock(&p->lock);
 	for (uint32_t i = 0; i < p->threads_n; i++) {
 		pthread_join(p->threads[i], NULL);
@@ -405,6 +629,9 @@ static void finish(struct process *p)
 	free(p->requests);
 	free(p->signed_n);
 	free(p->refused_n);
+	free(p->key_share);
+	free(p->unit_share);
+	free(p->unit_of);
 	free(p);
 }
 
@@ -422,7 +649,8 @@ int signer_run(const struct signer_config *cfg)
 	p->socket = cfg->socket;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->sending, NULL);
-	pthread_cond_init(&p->work, NULL);
+	for (uint32_t i = 0; i < ARRAY_LEN(p->sources); i++)
+		pthread_cond_init(&p->sources[i].work, NULL);
 	pthread_cond_init(&p->room, NULL);
 	if (prepare(p, cfg, &e) == ST_OK) {
 		log_info("signer", "keys=%u threads=%u ready", vault_keys(p->vault), p->threads_n);

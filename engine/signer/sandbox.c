@@ -1,6 +1,7 @@
 #include "signer/sandbox.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,19 +44,61 @@ static const int allowed[] = {
 #endif
 };
 
-enum status sandbox_enter(struct error *e)
+/* SoftHSM keeps a token in a folder, with a lock file; vendors' modules have a cache or a log. */
+static const int of_files[] = {
+	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(stat),
+	SCMP_SYS(lstat), SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2), SCMP_SYS(lseek), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
+	SCMP_SYS(readv), SCMP_SYS(fcntl), SCMP_SYS(flock), SCMP_SYS(getdents64),
+	SCMP_SYS(ftruncate), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(unlink),
+	SCMP_SYS(unlinkat), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+	SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(readlink), SCMP_SYS(getuid),
+	SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(uname), SCMP_SYS(umask),
+};
+
+static const int of_network[] = {
+	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(shutdown),
+	SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(select), SCMP_SYS(pselect6),
+	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+	SCMP_SYS(pipe2), SCMP_SYS(eventfd2), SCMP_SYS(ioctl), SCMP_SYS(set_tid_address),
+};
+
+/* Threads, but no processes: glibc asks clone3, whose flags a filter cannot see, then clone. */
+static int allow_threads(scmp_filter_ctx f)
+{
+	int rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
+	return rc != 0 ? rc : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+}
+
+static int allow(scmp_filter_ctx f, const int *calls, size_t n)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0);
+	return rc;
+}
+
+enum status sandbox_enter(const struct sandbox_needs *needs, struct error *e)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	static const int mapping[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
-	int rc = f == NULL ? -ENOMEM : 0;
+	int rc = f == NULL ? -ENOMEM : allow(f, allowed, ARRAY_LEN(allowed));
 
-	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(allowed); i++)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(mapping); i++)
 		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, mapping[i], 1,
 				      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (rc == 0)
 		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mremap), 0);
+	if (rc == 0 && needs->files)
+		rc = allow(f, of_files, ARRAY_LEN(of_files));
+	if (rc == 0 && needs->network)
+		rc = allow(f, of_network, ARRAY_LEN(of_network));
+	if (rc == 0 && needs->network)
+		rc = allow_threads(f);
 	/* All threads at once, those that sign too. */
 	if (rc == 0)
 		rc = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);

@@ -4,6 +4,8 @@
 #ifndef TRIEN_SIGNER_SANDBOX_H
 #define TRIEN_SIGNER_SANDBOX_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 
 /*
@@ -13,11 +15,17 @@
  */
 enum status sandbox_prepare(struct error *e) must_use;
 
+/* What the modules of tokens need besides; all false where every key is a file. */
+struct sandbox_needs {
+	bool files;			/* open, lock, write: as far as landlock lets */
+	bool network;			/* connect, and threads of their own */
+};
+
 /*
  * After keys are read and the threads that sign exist: from now on any thread may only read and
  * write what is open, sleep, take memory that is not executable, and end. Everything else, open,
- * socket, connect, fork, exec, ptrace, fails with EPERM.
+ * socket, connect, fork, exec, ptrace, fails with EPERM, but for what is needed.
  */
-enum status sandbox_enter(struct error *e) must_use;
+enum status sandbox_enter(const struct sandbox_needs *needs, struct error *e) must_use;
 
 #endif

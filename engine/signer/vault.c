@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "signer/certs.h"
+#include "signer/pkcs11.h"
 
 #define PASSPHRASE_BYTES_MAX 1024
 /* A short ECDSA signature is one in 10^9: two in a row mean a broken library. */
@@ -19,7 +21,8 @@
 
 struct vault_key {
 	const struct key_policy *policy;
-	EVP_PKEY *key;
+	EVP_PKEY *key;			/* NULL: in a token */
+	uint32_t source, in_token;	/* in_token: the token's index of it */
 	int64_t not_before_ms, not_after_ms;
 };
 
@@ -28,11 +31,16 @@ struct vault {
 	uint32_t keys_n;
 	struct vault_key *keys;
 	uint32_t *by_id;		/* indices sorted by id */
+	struct pkcs11_modules *modules;	/* NULL: no token */
+	struct pkcs11 *tokens[TOKENS_MAX];	/* source - 1; as in the policy */
+	uint32_t tokens_n;
 };
 
 struct vault_hand {
 	const struct vault *vault;
-	EVP_PKEY_CTX **contexts;	/* one a key */
+	uint32_t source;
+	EVP_PKEY_CTX **contexts;	/* VAULT_FILES: one a key, NULL for those in tokens */
+	struct pkcs11_hand *token;	/* else */
 };
 
 struct passphrase { char text[PASSPHRASE_BYTES_MAX + 1]; size_t n; bool asked; };
@@ -139,7 +147,8 @@ static enum status probe(EVP_PKEY *key, X509 *cert, const struct key_policy *k, 
 	return ST_OK;
 }
 
-static enum status check_pair(struct vault_key *k, const char *certs_dir, struct error *e)
+static enum status check_pair(struct vault *v, struct vault_key *k, const char *certs_dir,
+			      struct error *e)
 {
 	const struct key_policy *p = k->policy;
 	X509 *cert = NULL;
@@ -152,6 +161,8 @@ static enum status check_pair(struct vault_key *k, const char *certs_dir, struct
 	if (!cert_has_algorithm(cert, p->algorithm))
 		st = error_set(e, ST_INVALID, "key '%s': the certificate %s is not for %s", p->id,
 			       p->cert_file, algorithm_info(p->algorithm)->name);
+	else if (p->source == SOURCE_PKCS11)
+		st = pkcs11_add(v->tokens[p->token], p, cert, &k->in_token);
 	else if (X509_check_private_key(cert, k->key) != 1)
 		st = error_set(e, ST_INVALID, "key '%s': %s is not the key of the certificate %s",
 			       p->id, p->key_file, p->cert_file);
@@ -170,6 +181,22 @@ static int by_id(const void *a, const void *b, void *ctx)
 		      v->keys[*(const uint32_t *)b].policy->id);
 }
 
+static enum status read_key(struct vault_key *k, const struct signer_config *cfg,
+			    struct passphrase *p, struct error *e)
+{
+	char path[4096];
+
+	k->source = VAULT_FILES;
+	if (k->policy->source == SOURCE_PKCS11) {
+		k->source = 1 + k->policy->token;
+		return ST_OK;
+	}
+	if (snprintf(path, sizeof(path), "%s/%s", cfg->keys_dir, k->policy->key_file) >=
+	    (int)sizeof(path))
+		return error_set(e, ST_INVALID, "the path of the key folder is too long");
+	return read_key_file(&k->key, path, p, e);
+}
+
 static enum status load(struct vault *v, const struct signer_config *cfg, struct passphrase *p,
 			struct error *e)
 {
@@ -181,16 +208,12 @@ static enum status load(struct vault *v, const struct signer_config *cfg, struct
 		return error_set(e, ST_NOMEM, "keys: out of memory");
 	for (; v->keys_n < n; v->keys_n++) {
 		struct vault_key *k = &v->keys[v->keys_n];
-		char path[4096];
 		enum status st;
 
 		k->policy = policy_key(v->policy, v->keys_n);
-		if (snprintf(path, sizeof(path), "%s/%s", cfg->keys_dir, k->policy->key_file) >=
-		    (int)sizeof(path))
-			return error_set(e, ST_INVALID, "the path of the key folder is too long");
-		st = read_key_file(&k->key, path, p, e);
+		st = read_key(k, cfg, p, e);
 		if (st == ST_OK)
-			st = check_pair(k, cfg->certs_dir, e);
+			st = check_pair(v, k, cfg->certs_dir, e);
 		if (st != ST_OK) {
 			EVP_PKEY_free(k->key);
 			return st;
@@ -199,6 +222,38 @@ static enum status load(struct vault *v, const struct signer_config *cfg, struct
 	}
 	qsort_r(v->by_id, v->keys_n, sizeof(*v->by_id), by_id, v);
 	return ST_OK;
+}
+
+static enum status open_token(struct vault *v, const struct token_policy *t,
+			      const struct signer_config *cfg, struct error *e)
+{
+	const char *file = t->pin_file != NULL ? t->pin_file : cfg->pin_file;
+	struct pin pin = { .n = 0 };
+	enum status st;
+
+	if (file == NULL)
+		return error_set(e, ST_NOT_FOUND, "token '%s': its PIN is needed; set pin_file",
+				 t->name);
+	st = pin_read(&pin, file, e);
+	if (st == ST_OK)
+		st = pkcs11_open(&v->tokens[v->tokens_n], v->modules, t, &pin, e);
+	if (st == ST_OK)
+		v->tokens_n++;
+	pin_wipe(&pin);
+	return st;
+}
+
+static enum status open_tokens(struct vault *v, const struct signer_config *cfg, struct error *e)
+{
+	enum status st = ST_OK;
+
+	if (policy_tokens(v->policy) == 0)
+		return ST_OK;
+	if (pkcs11_modules_new(&v->modules) != ST_OK)
+		return error_set(e, ST_NOMEM, "tokens: out of memory");
+	for (uint32_t i = 0; st == ST_OK && i < policy_tokens(v->policy); i++)
+		st = open_token(v, policy_token(v->policy, i), cfg, e);
+	return st;
 }
 
 enum status vault_open(struct vault **out, const struct signer_config *cfg, struct error *e)
@@ -210,6 +265,8 @@ enum status vault_open(struct vault **out, const struct signer_config *cfg, stru
 	if (v == NULL)
 		return error_set(e, ST_NOMEM, "keys: out of memory");
 	st = policy_load(&v->policy, cfg->certs_dir, e);
+	if (st == ST_OK)
+		st = open_tokens(v, cfg, e);
 	if (st == ST_OK)
 		st = read_passphrase(&p, cfg->passphrase_file, e);
 	if (st == ST_OK)
@@ -223,12 +280,31 @@ enum status vault_open(struct vault **out, const struct signer_config *cfg, stru
 	return ST_OK;
 }
 
+enum status vault_connect(struct vault *v, struct error *e)
+{
+	for (uint32_t i = 0; i < v->tokens_n; i++) {
+		struct error why = { 0 };
+		enum status st = pkcs11_connect(v->tokens[i], &why);
+
+		if (st == ST_UNAVAILABLE || st == ST_DENIED) {
+			log_error("signer", "%s; its keys cannot sign", why.text);
+			continue;
+		}
+		if (st != ST_OK)
+			return error_set(e, st, "%s", why.text);
+	}
+	return ST_OK;
+}
+
 void vault_close(struct vault *v)
 {
 	if (v == NULL)
 		return;
 	for (uint32_t i = 0; i < v->keys_n; i++)
 		EVP_PKEY_free(v->keys[i].key);
+	for (uint32_t i = 0; i < v->tokens_n; i++)
+		pkcs11_close(v->tokens[i]);
+	pkcs11_modules_free(v->modules);
 	free(v->keys);
 	free(v->by_id);
 	policy_free(v->policy);
@@ -284,29 +360,63 @@ enum sign_answer vault_judge(const struct vault *v, uint32_t key, struct slice u
 	return ANSWER_SIGNED;
 }
 
-enum status vault_hand_new(struct vault_hand **out, const struct vault *v)
+uint32_t vault_sources(const struct vault *v)
+{
+	return 1 + v->tokens_n;
+}
+
+uint32_t vault_source(const struct vault *v, uint32_t key)
+{
+	return v->keys[key].source;
+}
+
+const struct token_policy *vault_token(const struct vault *v, uint32_t source)
+{
+	return source == VAULT_FILES ? NULL : policy_token(v->policy, source - 1);
+}
+
+uint32_t vault_source_threads(const struct vault *v, uint32_t source)
+{
+	return source == VAULT_FILES ? 0 : pkcs11_sessions(v->tokens[source - 1]);
+}
+
+static enum status make_contexts(struct vault_hand *h)
+{
+	const struct vault *v = h->vault;
+
+	h->contexts = calloc(v->keys_n, sizeof(*h->contexts));
+	if (h->contexts == NULL)
+		return ST_NOMEM;
+	for (uint32_t i = 0; i < v->keys_n; i++) {
+		const struct algorithm_info *info = algorithm_info(v->keys[i].policy->algorithm);
+		EVP_PKEY *own;
+
+		if (v->keys[i].source != VAULT_FILES)
+			continue;
+		own = EVP_PKEY_dup(v->keys[i].key);
+		if (own != NULL)
+			h->contexts[i] = algorithm_context(info, own, true);
+		EVP_PKEY_free(own);
+		if (h->contexts[i] == NULL)
+			return ST_NOMEM;
+	}
+	return ST_OK;
+}
+
+enum status vault_hand_new(struct vault_hand **out, const struct vault *v, uint32_t source)
 {
 	struct vault_hand *h = calloc(1, sizeof(*h));
+	enum status st;
 
 	if (h == NULL)
 		return ST_NOMEM;
 	h->vault = v;
-	h->contexts = calloc(v->keys_n, sizeof(*h->contexts));
-	for (uint32_t i = 0; h->contexts != NULL && i < v->keys_n; i++) {
-		const struct algorithm_info *info = algorithm_info(v->keys[i].policy->algorithm);
-		EVP_PKEY *own = EVP_PKEY_dup(v->keys[i].key);
-
-		if (own != NULL)
-			h->contexts[i] = algorithm_context(info, own, true);
-		EVP_PKEY_free(own);
-		if (h->contexts[i] == NULL) {
-			vault_hand_free(h);
-			return ST_NOMEM;
-		}
-	}
-	if (h->contexts == NULL) {
-		free(h);
-		return ST_NOMEM;
+	h->source = source;
+	st = source == VAULT_FILES ? make_contexts(h) :
+		pkcs11_hand_new(&h->token, v->tokens[source - 1]);
+	if (st != ST_OK) {
+		vault_hand_free(h);
+		return st;
 	}
 	*out = h;
 	return ST_OK;
@@ -316,16 +426,25 @@ void vault_hand_free(struct vault_hand *h)
 {
 	if (h == NULL)
 		return;
-	for (uint32_t i = 0; i < h->vault->keys_n; i++)
+	for (uint32_t i = 0; h->contexts != NULL && i < h->vault->keys_n; i++)
 		EVP_PKEY_CTX_free(h->contexts[i]);
 	free(h->contexts);
+	pkcs11_hand_free(h->token);
 	free(h);
 }
 
 enum status vault_sign(struct vault_hand *h, uint32_t key, const uint8_t digest[32],
 		       uint8_t out[SIGNATURE_BYTES_MAX], uint16_t *size)
 {
-	assert(key < h->vault->keys_n);
-	return sign_once(h->contexts[key], algorithm_info(h->vault->keys[key].policy->algorithm),
-			 digest, out, size);
+	const struct vault_key *k = &h->vault->keys[key];
+
+	assert(key < h->vault->keys_n && k->source == h->source);
+	if (h->source != VAULT_FILES)
+		return pkcs11_sign(h->token, k->in_token, digest, out, size);
+	return sign_once(h->contexts[key], algorithm_info(k->policy->algorithm), digest, out, size);
+}
+
+const char *vault_why(const struct vault_hand *h)
+{
+	return h->source != VAULT_FILES ? pkcs11_why(h->token) : "the library failed";
 }

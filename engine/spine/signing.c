@@ -8,6 +8,8 @@
 #include "spine/spine.h"
 
 #define SIGNER_SILENT_NS (10 * 1000000000ull)
+/* Others are answered, one is not: longer than a full queue of the slowest key takes. */
+#define REQUEST_SILENT_NS (6 * SIGNER_SILENT_NS)
 #define GREETING_NS_MAX (600 * 1000000000ull)
 
 static void receive(struct spine *s);
@@ -57,7 +59,7 @@ static void signer_lost(struct spine *s, const char *why)
 	}
 }
 
-/* Orders the live items of b by (key, unit, kind), as the signer wants them. */
+/* Orders the live items of b by (key, unit, kind, priority), as the signer wants them. */
 static uint16_t groups_make(struct batch *b, struct sign_group *groups,
 			    uint8_t (*digests)[SHA256_BYTES])
 {
@@ -75,6 +77,7 @@ static uint16_t groups_make(struct batch *b, struct sign_group *groups,
 			.key = slice_str(signing_key_row(first->slots[b->slot].key)->id),
 			.unit = slice_str(first->unit->code),
 			.kind = slice_str(first->kind->code),
+			.urgency = first->pending->priority,
 			.digests = (const uint8_t (*)[32])&digests[b->asked_n],
 		};
 		for (uint32_t k = i; k < b->items_n; k++) {
@@ -82,7 +85,8 @@ static uint16_t groups_make(struct batch *b, struct sign_group *groups,
 
 			if (taken[k] || it->held != REASON_NONE || it->slots_n <= b->slot ||
 			    it->slots[b->slot].key != first->slots[b->slot].key ||
-			    it->unit != first->unit || it->kind != first->kind)
+			    it->unit != first->unit || it->kind != first->kind ||
+			    it->pending->priority != first->pending->priority)
 				continue;
 			taken[k] = true;
 			memcpy(digests[b->asked_n], it->slots[b->slot].to_sign, SHA256_BYTES);
@@ -145,6 +149,8 @@ static enum reason reason_of(enum sign_answer a)
 		return REASON_KEY_MISSING;
 	case ANSWER_NOT_VALID_NOW:
 		return REASON_CERT_EXPIRED;
+	case ANSWER_UNAVAILABLE:
+		return REASON_SIGNER_AWAY;
 	default:
 		return REASON_SIGNER_REFUSED;
 	}
@@ -182,6 +188,10 @@ static enum status reply_take(struct spine *s, struct signer_reply *r)
 	while (*at != NULL && tag_of(*at) != r->tag)
 		at = &(*at)->next;
 	b = *at;
+	if (b != NULL && r->total == 0) {
+		b->sent_ns = l->asked_ns = io_boot_ns();
+		return ST_OK;
+	}
 	if (b == NULL || r->total != b->asked_n)
 		return ST_CORRUPT;
 	for (uint8_t i = 0; i < b->asked_n && st == ST_OK; i++) {
@@ -359,6 +369,7 @@ void signing_tick(struct spine *s)
 {
 	struct signer_link *l = &s->signer;
 	uint64_t now = io_boot_ns();
+	bool silent = false;
 
 	/* A signer with a broken receive in flight is armed again once that has come back. */
 	receive(s);
@@ -369,8 +380,13 @@ void signing_tick(struct spine *s)
 		l->greeting_ns = l->greeting_ns < GREETING_NS_MAX / 2 ? 2 * l->greeting_ns :
 				 GREETING_NS_MAX;
 	}
-	if (l->waiting != NULL && now - l->asked_ns >= SIGNER_SILENT_NS) {
+	for (const struct batch *b = l->waiting; b != NULL; b = b->next)
+		if (now - b->sent_ns >= REQUEST_SILENT_NS)
+			silent = true;
+	if (silent || (l->waiting != NULL && now - l->asked_ns >= SIGNER_SILENT_NS)) {
 		signer_ask_new(s, "no answer", SIGNER_SILENT_NS);
 		l->asked_ns = now;
+		for (struct batch *b = l->waiting; b != NULL; b = b->next)
+			b->sent_ns = now;
 	}
 }

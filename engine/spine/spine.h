@@ -109,7 +109,7 @@ struct signer_link {
 	uint8_t *out, *in;		/* one request; replies as they come */
 	size_t in_used;
 	struct batch *to_send, *waiting;	/* lists by batch.next */
-	uint64_t asked_ns;		/* of the oldest unanswered request */
+	uint64_t asked_ns;		/* last word of the signer, or the first request since */
 	uint64_t linked_ns;		/* since when it may greet, and */
 	uint64_t greeting_ns;		/* how long; doubles from one that does not to the next */
 };

@@ -15,26 +15,26 @@ static void request_is_byte_for_byte_the_format(void **state)
 		8, 7, 6, 5, 4, 3, 2, 1,			/* tag */
 		1, 0,					/* groups */
 		3, 'k', 'e', 'y', 1, 'u', 2, 'x', 'y',
-		2, 0 };
+		1, 2, 0 };				/* urgency, count */
 	struct sign_group g = { slice_str("key"), slice_str("u"), slice_str("xy"), 2,
-				(const uint8_t (*)[32])digests };
+				(const uint8_t (*)[32])digests, 1 };
 	struct writer w = writer_of(buf, sizeof(buf));
 
 	memset(digests[0], 0xaa, 32);
 	memset(digests[1], 0xbb, 32);
 	assert_int_equal(signer_encode(&w, 0x0102030405060708, &g, 1), ST_OK);
-	want[0] = (uint8_t)(8 + 2 + 4 + 2 + 3 + 2 + 64);
-	memset(want + 25, 0xaa, 32);
-	memset(want + 57, 0xbb, 32);
-	assert_int_equal(writer_size(&w), 89);
-	assert_memory_equal(buf, want, 89);
+	want[0] = (uint8_t)(8 + 2 + 4 + 2 + 3 + 1 + 2 + 64);
+	memset(want + 26, 0xaa, 32);
+	memset(want + 58, 0xbb, 32);
+	assert_int_equal(writer_size(&w), 90);
+	assert_memory_equal(buf, want, 90);
 }
 
 static void request_has_bounds(void **state)
 {
 	static uint8_t digests[SIGNER_DIGESTS_MAX + 1][32], buf[128 * 1024];
 	struct sign_group g = { slice_str("key"), slice_str("u"), slice_str("x"),
-				SIGNER_DIGESTS_MAX, (const uint8_t(*)[32])digests };
+				SIGNER_DIGESTS_MAX, (const uint8_t (*)[32])digests, 0 };
 	uint8_t name[300] = { 0 };
 	struct writer w = writer_of(buf, sizeof(buf));
 
@@ -101,7 +101,7 @@ static void every_truncation_of_a_reply_is_corrupt(void **state)
 
 static void an_unknown_answer_is_corrupt(void **state)
 {
-	uint8_t buf[16] = { 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, ANSWER_FAILED + 1, 0, 0 };
+	uint8_t buf[16] = { 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, ANSWERS, 0, 0 };
 	struct signer_reply r;
 	enum sign_answer a;
 	struct slice s;

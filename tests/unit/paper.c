@@ -262,7 +262,8 @@ int desk_open(struct desk *d, enum algorithm a)
 	    devca_publish(d->keys.ca, &d->keys.e) != ST_OK ||
 	    keyring_load(&d->ring, &ring, &d->keys.e) != ST_OK ||
 	    vault_open(&d->vault, &cfg, &d->keys.e) != ST_OK ||
-	    vault_hand_new(&d->hand, d->vault) != ST_OK || sign_worker_new(&d->worker) != ST_OK)
+	    vault_hand_new(&d->hand, d->vault, VAULT_FILES) != ST_OK ||
+	    sign_worker_new(&d->worker) != ST_OK)
 		return -1;
 	return 0;
 }

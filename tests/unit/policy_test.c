@@ -13,6 +13,11 @@
 
 #define KEY(more) "{\"id\":\"a.seal\",\"role\":\"agency\",\"unit\":\"a\",\"algorithm\":\"p256\"," \
 	"\"key\":\"a.pem\",\"certificate\":\"a.pem\",\"chain\":[\"ca.pem\"]" more "}"
+#define TOKEN_KEY(more) "{\"id\":\"a.seal\",\"role\":\"agency\",\"unit\":\"a\"," \
+	"\"algorithm\":\"p256\",\"source\":\"pkcs11\"," \
+	"\"certificate\":\"a.pem\",\"chain\":[\"ca.pem\"]" more "}"
+#define TOKEN(more) "{\"name\":\"hsm\",\"module\":\"/lib/m.so\"" more "}"
+#define WITH_TOKENS(tokens, keys) "{\"version\":1,\"tokens\":[" tokens "],\"keys\":[" keys "]}"
 #define FILE_OF(keys) "{\"version\":1,\"keys\":[" keys "]}"
 
 static enum status load(struct policy **p, const char *json, struct error *e)
@@ -55,6 +60,42 @@ static void reads_all_members(void **state)
 	policy_free(p);
 }
 
+static void reads_keys_of_tokens(void **state)
+{
+	static const uint8_t id[] = { 0x01, 0xa0 };
+	const struct token_policy *t;
+	const struct key_policy *k;
+	struct policy *p;
+	struct error e;
+
+	assert_int_equal(load(&p, WITH_TOKENS(
+		"{\"name\":\"other\",\"module\":\"/lib/o.so\",\"slot\":7},"
+		TOKEN(",\"token\":\"Con dấu\",\"pin_file\":\"/run/pin\",\"sessions\":3,"
+		      "\"network\":true,\"paths\":[\"/a\",\"/b\"]"),
+		TOKEN_KEY(",\"token\":\"hsm\",\"label\":\"Khóa 1\",\"object\":\"01a0\"")), &e),
+		ST_OK);
+	assert_int_equal(policy_tokens(p), 2);
+	t = policy_token(p, 0);
+	assert_int_equal(t->slot, 7);
+	assert_null(t->label);
+	assert_false(t->network);
+	assert_int_equal(t->sessions, 0);
+	t = policy_token(p, 1);
+	assert_string_equal(t->label, "Con dấu");
+	assert_string_equal(t->pin_file, "/run/pin");
+	assert_int_equal(t->sessions, 3);
+	assert_true(t->network);
+	assert_int_equal(t->paths_n, 2);
+	k = policy_key(p, 0);
+	assert_int_equal(k->source, SOURCE_PKCS11);
+	assert_int_equal(k->token, 1);
+	assert_string_equal(k->label, "Khóa 1");
+	assert_int_equal(k->object_id_n, 2);
+	assert_memory_equal(k->object_id, id, 2);
+	assert_null(k->key_file);
+	policy_free(p);
+}
+
 static void open_ends_are_open(void **state)
 {
 	struct policy *p;
@@ -78,7 +119,28 @@ static void says_what_is_wrong(void **state)
 		{ FILE_OF(KEY(",\"kinds\":[\"../x\"]")), "kinds" },
 		{ FILE_OF(KEY(",\"signer\":\"b\"")), "signer" },
 		{ FILE_OF(KEY(",\"evidence\":\"B-T\"")), "evidence" },
-		{ FILE_OF(KEY(",\"source\":\"pkcs11\"")), "source" },
+		{ FILE_OF(KEY(",\"source\":\"tape\"")), "source" },
+		{ FILE_OF(KEY(",\"source\":\"pkcs11\"")), "token" },
+		{ FILE_OF(KEY(",\"label\":\"x\"")), "label" },
+		{ FILE_OF(TOKEN_KEY(",\"token\":\"hsm\",\"label\":\"x\"")), "no token" },
+		{ WITH_TOKENS(TOKEN(",\"slot\":1"), TOKEN_KEY(",\"token\":\"hsm\"")), "label" },
+		{ WITH_TOKENS(TOKEN(",\"slot\":1"),
+			      TOKEN_KEY(",\"token\":\"hsm\",\"object\":\"0g\"")), "object" },
+		{ WITH_TOKENS(TOKEN(",\"slot\":1"),
+			      TOKEN_KEY(",\"token\":\"hsm\",\"object\":\"011\"")), "object" },
+		{ WITH_TOKENS(TOKEN(",\"slot\":1"),
+			      TOKEN_KEY(",\"token\":\"hsm\",\"label\":\"x\",\"key\":\"a.pem\"")),
+		  "key" },
+		{ WITH_TOKENS(TOKEN(""), KEY("")), "tokens[0].token" },
+		{ WITH_TOKENS(TOKEN(",\"slot\":1,\"token\":\"t\""), KEY("")), "tokens[0].tok" },
+		{ WITH_TOKENS(TOKEN(",\"slot\":1,\"pin\":\"1234\""), KEY("")), "tokens[0].pin" },
+		{ WITH_TOKENS(TOKEN(",\"slot\":1,\"sessions\":33"), KEY("")), "sessions" },
+		{ WITH_TOKENS(TOKEN(",\"slot\":1,\"network\":1"), KEY("")), "network" },
+		{ WITH_TOKENS(TOKEN(",\"slot\":1,\"paths\":[\"x\"]"), KEY("")), "paths" },
+		{ WITH_TOKENS(TOKEN(",\"slot\":1") "," TOKEN(",\"slot\":2"), KEY("")),
+		  "tokens[1]" },
+		{ WITH_TOKENS("{\"name\":\"hsm\",\"module\":\"m.so\",\"slot\":1}", KEY("")),
+		  "module" },
 		{ FILE_OF(KEY("") "," KEY("")), "twice" },
 		{ FILE_OF("{\"id\":\"a\"}"), "unit" },
 		{ FILE_OF("3"), "object" },
@@ -139,6 +201,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_all_members),
+		cmocka_unit_test(reads_keys_of_tokens),
 		cmocka_unit_test(open_ends_are_open),
 		cmocka_unit_test(says_what_is_wrong),
 		cmocka_unit_test(a_key_file_cannot_leave_its_folder),

@@ -30,7 +30,7 @@ static struct child start(const struct devkeys *d, const char *passphrase_file)
 	c.pid = fork();
 	assert_true(c.pid >= 0);
 	if (c.pid == 0) {
-		struct signer_config cfg = { d->keys, d->certs, passphrase_file, 2, pair[1] };
+		struct signer_config cfg = { d->keys, d->certs, passphrase_file, 2, pair[1], NULL };
 
 		close(pair[0]);
 		_exit(signer_run(&cfg));
@@ -152,7 +152,7 @@ static void signs_groups_of_every_algorithm(void **state)
 			memset(digests[k][i], (int)(k * 100 + i), 32);
 		g[k] = (struct sign_group){ slice_str(keys[k].id), slice_str(keys[k].unit),
 					    slice_str("x"), k == 1 ? 100 : 5,
-					    (const uint8_t(*)[32])digests[k] };
+					    (const uint8_t (*)[32])digests[k], 0 };
 	}
 	ask(c.fd, 9, g, 4);
 	r = reply(c.fd, buf);
@@ -180,13 +180,13 @@ static void refuses_by_policy_and_signs_the_rest(void **state)
 	struct devkeys *d = *state;
 	struct child c = start(d, NULL);
 	struct sign_group g[4] = { { slice_str("nobody"), slice_str("u1"), slice_str("x"), 1,
-				     (const uint8_t(*)[32])digest },
+				     (const uint8_t (*)[32])digest, 0 },
 				   { slice_str("rsa"), slice_str("u2"), slice_str("x"), 1,
-				     (const uint8_t(*)[32])digest },
+				     (const uint8_t (*)[32])digest, 0 },
 				   { slice_str("rsa"), slice_str("u1"), slice_str("x"), 1,
-				     (const uint8_t(*)[32])digest },
+				     (const uint8_t (*)[32])digest, 0 },
 				   { slice_str(""), slice_str("u1"), slice_str("x"), 1,
-				     (const uint8_t(*)[32])digest } };
+				     (const uint8_t (*)[32])digest, 0 } };
 	struct signer_reply r;
 
 	expect_ready(c.fd, ANSWER_SIGNED, "ready");
@@ -215,7 +215,8 @@ static void many_requests_are_all_answered_once(void **state)
 	expect_ready(c.fd, ANSWER_SIGNED, "ready");
 	for (uint64_t tag = 1; tag <= 30; tag++) {
 		struct sign_group g = { slice_str("p256"), slice_str("u1"), slice_str("x"),
-					(uint16_t)(1 + tag % 20), (const uint8_t (*)[32])digests };
+					(uint16_t)(1 + tag % 20), (const uint8_t (*)[32])digests,
+					0 };
 
 		ask(c.fd, tag, &g, 1);
 	}
@@ -252,7 +253,7 @@ static void ignores_the_terminals_signals(void **state)
 	static uint8_t digest[1][32];
 	struct child c = start(*state, NULL);
 	struct sign_group g = { slice_str("rsa"), slice_str("u1"), slice_str("x"), 1,
-				(const uint8_t (*)[32])digest };
+				(const uint8_t (*)[32])digest, 0 };
 
 	expect_ready(c.fd, ANSWER_SIGNED, "ready");
 	kill(c.pid, SIGINT);

@@ -16,6 +16,8 @@
 
 #include "signer/sandbox.h"
 
+static const struct sandbox_needs nothing;
+
 /* In a child: code 0 = all as expected, else the number of the step that was not. */
 static int in_child(int (*body)(void))
 {
@@ -45,7 +47,7 @@ static int inside(void)
 		return 1;
 	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return 2;
-	if (sandbox_enter(NULL) != ST_OK)
+	if (sandbox_enter(&nothing, NULL) != ST_OK)
 		return 3;
 	if (!refused(open("/etc/passwd", O_RDONLY)))
 		return 4;
@@ -89,7 +91,7 @@ static int with_a_thread(void)
 
 	if (pipe(go) != 0 || pthread_create(&t, NULL, try_open, &go[0]) != 0)
 		return 1;
-	if (sandbox_enter(NULL) != ST_OK || write(go[1], "x", 1) != 1)
+	if (sandbox_enter(&nothing, NULL) != ST_OK || write(go[1], "x", 1) != 1)
 		return 2;
 	if (pthread_join(t, &result) != 0)
 		return 3;

@@ -12,7 +12,7 @@
 
 static struct signer_config config_of(const struct devkeys *d, const char *passphrase_file)
 {
-	return (struct signer_config){ d->keys, d->certs, passphrase_file, 1, -1 };
+	return (struct signer_config){ d->keys, d->certs, passphrase_file, 1, -1, NULL };
 }
 
 static void finds_and_judges(void **state)
@@ -89,7 +89,7 @@ static void opens_encrypted_keys(void **state)
 	assert_non_null(strstr(d.e.text, "passphrase does not open"));
 	write_file(d.dir.path, "pass", "mật khẩu\n");
 	assert_int_equal(vault_open(&v, &cfg, &d.e), ST_OK);
-	assert_int_equal(vault_hand_new(&h, v), ST_OK);
+	assert_int_equal(vault_hand_new(&h, v, VAULT_FILES), ST_OK);
 	assert_int_equal(vault_sign(h, 0, digest, out, &n), ST_OK);
 	vault_hand_free(h);
 	vault_close(v);
@@ -151,7 +151,7 @@ static void ecdsa_lengths_stay_in_bounds(void **state)
 	assert_int_equal(devca_publish(d.ca, &d.e), ST_OK);
 	cfg = config_of(&d, NULL);
 	assert_int_equal(vault_open(&v, &cfg, &d.e), ST_OK);
-	assert_int_equal(vault_hand_new(&h, v), ST_OK);
+	assert_int_equal(vault_hand_new(&h, v, VAULT_FILES), ST_OK);
 	for (uint32_t i = 0; i < 40000; i++) {
 		uint8_t digest[32] = { 0 }, out[SIGNATURE_BYTES_MAX];
 		uint16_t n;
