@@ -1,22 +1,23 @@
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "base/calendar.h"
 #include "catalogue/catalogue.h"
 #include "catalogue/demo.h"
 #include "cli/cli.h"
-#include "sign/sign.h"
+#include "cli/keylist.h"
 #include "signer/devca.h"
 
 #define NAMES_MAX 32
 #define VALID_DAYS 730
 #define CRL_DAYS 365
+#define CRL_HOURS_MAX 168		/* the engine's default */
+#define SCHEMAS_HERE "schemas"
 
 static const char usage[] =
 	"trien keys dev --data DIR [--schemas DIR] [--algorithm rsa2048|rsa3072|pss2048|p256]\n"
@@ -24,27 +25,30 @@ static const char usage[] =
 	"               [--expired KEY]… [--not-yet-valid KEY]… [--revoked KEY]…\n"
 	"               [--pkcs11 MODULE --token LABEL --pin-file FILE [--in-token KEY]…\n"
 	"               [--token-path PATH]… [--sessions N]]\n"
-	"trien keys list --data DIR [--json]\n"
+	"trien keys list --data DIR [--schemas DIR] [--crl-hours-max N] [--json]\n"
 	"\n"
 	"dev: a throw-away CA; a seal (UNIT.seal) for each agency and a key (SIGNER.sign) for\n"
 	"each officer of the catalogue; TLS certificates; plain images. Never overwrites keys.\n"
 	"With --pkcs11 all keys, or those named, are made in that token and stay there; PATHs are\n"
 	"what its module opens. For development only.\n"
-	"list: who can sign what until when.\n";
+	"list: who can sign what until when, whether he can today, and what stops on which day:\n"
+	"certificates, days of keys.json, offices and delegations of the schemas, and revocation\n"
+	"lists (nextUpdate, or N hours old; 168 as in the engine, 0 = not needed).\n";
 
 struct names { const char *of[NAMES_MAX]; uint32_t n; };
 
 struct options {
 	const char *data, *schemas, *passphrase_file;
 	enum algorithm algorithm;
-	uint32_t crl_days;
+	uint32_t crl_days, crl_hours_max;
 	struct names clients, expired, not_yet, revoked, in_token;
 	struct token_policy token;	/* without module: none */
 	bool json;
 };
 
 enum flag { DATA = 256, SCHEMAS, ALGORITHM, PASSPHRASE, CLIENT, CRL_DAYS_OPTION, EXPIRED, NOT_YET,
-	      REVOKED, JSON, PKCS11, TOKEN, PIN_FILE, IN_TOKEN, TOKEN_PATH, SESSIONS };
+	      REVOKED, JSON, PKCS11, TOKEN, PIN_FILE, IN_TOKEN, TOKEN_PATH, SESSIONS,
+	      CRL_HOURS };
 
 static const struct option long_options[] = {
 	{ "data", required_argument, NULL, DATA },
@@ -57,6 +61,7 @@ static const struct option long_options[] = {
 	{ "not-yet-valid", required_argument, NULL, NOT_YET },
 	{ "revoked", required_argument, NULL, REVOKED },
 	{ "json", no_argument, NULL, JSON },
+	{ "crl-hours-max", required_argument, NULL, CRL_HOURS },
 	{ "pkcs11", required_argument, NULL, PKCS11 },
 	{ "token", required_argument, NULL, TOKEN },
 	{ "pin-file", required_argument, NULL, PIN_FILE },
@@ -82,13 +87,13 @@ static bool has_name(const struct names *l, const char *name)
 	return false;
 }
 
-static bool read_days(uint32_t *out, const char *text)
+static bool read_number(uint32_t *out, const char *text, uint32_t min, uint32_t max)
 {
 	char *end;
 	unsigned long v = strtoul(text, &end, 10);
 
 	*out = (uint32_t)v;
-	return end != text && *end == '\0' && v >= 1 && v <= 3650;
+	return end != text && *end == '\0' && v >= min && v <= max;
 }
 
 static bool take_token_option(struct options *o, int which, const char *value)
@@ -113,7 +118,7 @@ static bool take_token_option(struct options *o, int which, const char *value)
 		t->paths[t->paths_n++] = value;
 		return true;
 	case SESSIONS:
-		return read_days(&t->sessions, value) && t->sessions <= TOKEN_SESSIONS_MAX;
+		return read_number(&t->sessions, value, 1, TOKEN_SESSIONS_MAX);
 	default:
 		return false;
 	}
@@ -136,7 +141,9 @@ static bool take_option(struct options *o, int which, const char *value)
 	case CLIENT:
 		return add_name(&o->clients, value);
 	case CRL_DAYS_OPTION:
-		return read_days(&o->crl_days, value);
+		return read_number(&o->crl_days, value, 1, 3650);
+	case CRL_HOURS:
+		return read_number(&o->crl_hours_max, value, 0, 8760);
 	case EXPIRED:
 		return add_name(&o->expired, value);
 	case NOT_YET:
@@ -155,7 +162,7 @@ static bool read_options(struct options *o, int argc, char **argv)
 {
 	int which;
 
-	*o = (struct options){ .schemas = "schemas", .algorithm = ALG_RSA2048,
+	*o = (struct options){ .algorithm = ALG_RSA2048, .crl_hours_max = CRL_HOURS_MAX,
 			       .crl_days = CRL_DAYS, .token = { .name = "token", .slot = -1 } };
 	optind = 1;
 	while ((which = getopt_long(argc, argv, "", long_options, NULL)) != -1)
@@ -330,10 +337,10 @@ static int list(const struct options *o);
 
 static int dev(const struct options *o)
 {
-	struct catalogue_config cfg = { .schemas = o->schemas };
+	struct catalogue_config cfg = { .schemas = o->schemas != NULL ? o->schemas : SCHEMAS_HERE };
 	struct catalogue *c = NULL;
 	struct error e = { 0 };
-	enum status st = catalogue_demo_images(o->schemas, &e);
+	enum status st = catalogue_demo_images(cfg.schemas, &e);
 
 	if (st == ST_OK)
 		st = catalogue_load(&c, &cfg, &e);
@@ -345,99 +352,15 @@ static int dev(const struct options *o)
 
 /* ---- list ---- */
 
-static const char *day_text(char out[16], int64_t ms, const char *open)
-{
-	uint32_t day;
-
-	if (ms == INT64_MIN || ms == INT64_MAX)
-		return open;
-	day = day_vietnam(ms);
-	snprintf(out, 16, "%04u-%02u-%02u", day / 10000 % 10000, day / 100 % 100, day % 100);
-	return out;
-}
-
-/* The last moment at which policy and certificate both allow signing. */
-static int64_t until(const struct key_row *r)
-{
-	int64_t to = r->to_ms == INT64_MAX ? INT64_MAX : r->to_ms - 1;
-
-	return to < r->not_after_ms ? to : r->not_after_ms;
-}
-
-/* The first moment at which both do. */
-static int64_t since(const struct key_row *r)
-{
-	return r->not_before_ms > r->from_ms ? r->not_before_ms : r->from_ms;
-}
-
-static json_t *row_json(const struct key_row *r, const struct key_policy *p)
-{
-	char from[16], to[16], hash[2 * SHA256_BYTES + 1] = "";
-	json_t *kinds = json_array();
-
-	for (uint32_t i = 0; i < p->kinds_n; i++)
-		json_array_append_new(kinds, json_string(p->kinds[i]));
-	hex_lower(hash, r->cert_sha256, SHA256_BYTES);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s}", "id", r->id, "role",
-			 r->role == ROLE_PERSON ? "person" : "agency", "unit", r->unit, "signer",
-			 r->signer, "algorithm", r->algorithm, "kinds", kinds, "from",
-			 day_text(from, since(r), ""),
-			 "until", day_text(to, until(r), ""), "certificate_sha256", hash);
-}
-
-static void print_row(const struct key_row *r, const struct key_policy *p)
-{
-	char from[16], to[16];
-
-	printf("%-40s %-7s %-24s %-8s %-10s %-10s ", r->id,
-	       r->role == ROLE_PERSON ? "person" : "agency", r->unit, r->algorithm,
-	       day_text(from, since(r), "-"),
-	       day_text(to, until(r), "-"));
-	for (uint32_t i = 0; i < p->kinds_n; i++)
-		printf("%s%s", i > 0 ? "," : "", p->kinds[i]);
-	printf("%s\n", p->kinds_n == 0 ? "all" : "");
-}
-
-static void print_rows(const struct options *o, const struct keyring *k, const struct policy *p)
-{
-	json_t *rows = json_array();
-	struct key_row r;
-
-	if (!o->json)
-		printf("%-40s %-7s %-24s %-8s %-10s %-10s %s\n", "KEY", "ROLE", "UNIT", "ALGORITHM",
-		       "FROM", "UNTIL", "KINDS");
-	for (uint32_t i = 0; keyring_row(k, i, &r); i++) {
-		if (o->json)
-			json_array_append_new(rows, row_json(&r, policy_key(p, i)));
-		else
-			print_row(&r, policy_key(p, i));
-	}
-	if (o->json) {
-		json_dumpf(rows, stdout, JSON_INDENT(1));
-		putchar('\n');
-	}
-	json_decref(rows);
-}
-
+/* Who names no schemas, and has none here, sees no ends of offices and delegations. */
 static int list(const struct options *o)
 {
-	struct keyring_config cfg = { .check_one_in = 1 };
-	struct keyring *k = NULL;
-	struct policy *p = NULL;
-	struct error e = { 0 };
-	char certs[4096];
-	enum status st;
+	struct keylist_options k = { .data = o->data, .schemas = o->schemas,
+				     .crl_hours_max = o->crl_hours_max, .json = o->json };
 
-	snprintf(certs, sizeof(certs), "%s/certs", o->data);
-	cfg.certs_dir = certs;
-	st = policy_load(&p, certs, &e);
-	if (st == ST_OK)
-		st = keyring_load(&k, &cfg, &e);
-	if (st == ST_OK)
-		print_rows(o, k, p);
-	keyring_unref(k);
-	policy_free(p);
-	return st == ST_OK ? EX_OK : fail(&e);
+	if (k.schemas == NULL && access(SCHEMAS_HERE "/signers", F_OK) == 0)
+		k.schemas = SCHEMAS_HERE;
+	return keylist(&k);
 }
 
 int cli_keys(int argc, char **argv)

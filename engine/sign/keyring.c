@@ -140,7 +140,8 @@ static void fill_row(struct signing_key *k)
 		.signer = p->signer != NULL ? p->signer : "", .algorithm = k->info->name,
 		.role = p->signer != NULL ? ROLE_PERSON : ROLE_AGENCY,
 		.not_before_ms = k->valid_from_ms, .not_after_ms = k->valid_to_ms,
-		.from_ms = p->from_ms, .to_ms = p->to_ms, .subject = k->name };
+		.from_ms = p->from_ms, .to_ms = p->to_ms, .subject = k->name,
+		.fresh_to_ms = k->fresh_to_ms };
 	sha256_once(k->ders[0].p, k->ders[0].n, k->row.cert_sha256);
 }
 
@@ -246,6 +247,11 @@ bool keyring_row(const struct keyring *k, uint32_t index, struct key_row *out)
 		return false;
 	*out = k->keys[index].row;
 	return true;
+}
+
+enum reason keyring_judge(const struct keyring *k, uint32_t index, int64_t at_ms)
+{
+	return trust_at(&k->keys[index], at_ms);
 }
 
 const struct key_row *signing_key_row(const struct signing_key *k)

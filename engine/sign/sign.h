@@ -35,8 +35,11 @@ void keyring_unref(struct keyring *k);
 /* A row of `trien keys list` and of metrics: when does what stop? index from 0 until false. */
 struct key_row { const char *id, *unit, *signer, *algorithm; enum signer_role role;
 		 int64_t not_before_ms, not_after_ms, from_ms, to_ms; uint8_t cert_sha256[32];
-		 const char *subject; };
+		 const char *subject;
+		 int64_t fresh_to_ms; };	/* revocation known until; INT64_MIN: never */
 bool keyring_row(const struct keyring *k, uint32_t index, struct key_row *out);
+/* Could the key of that row sign at that time? REASON_NONE = yes. */
+enum reason keyring_judge(const struct keyring *k, uint32_t index, int64_t at_ms);
 const struct key_row *signing_key_row(const struct signing_key *k);
 /* Shared layers of a key's CMS skeletons: head, middle, tail per signature length. */
 uint8_t signing_key_layers(const struct signing_key *k, const struct layer *const **layers);

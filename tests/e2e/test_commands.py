@@ -1,4 +1,5 @@
 """Every subcommand of `trien` and its documented exit codes, as a person types them."""
+import datetime
 import json
 import os
 import re
@@ -198,6 +199,62 @@ def test_keys(tmp_path):
     assert all(f.stat().st_mode & 0o077 == 0 for f in (data / "keys").iterdir())
     assert "never overwritten" in trien(*dev, code=65).stderr
     trien("keys", "list", "--data", tmp_path / "none", code=65)
+
+
+def test_keys_list_says_what_stops_on_which_day(tmp_path):
+    schemas = tmp_path / "schemas"
+    shutil.copytree(harness.ROOT / "schemas", schemas)
+    today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=7))).date()
+    day = lambda n: (today + datetime.timedelta(days=n)).isoformat()
+    change = lambda p, f: p.write_text(json.dumps(f(json.loads(p.read_text()))))
+
+    def ended(doc):
+        doc["versions"][0]["to"] = day(-1)
+        return doc
+
+    def delegated(doc):
+        doc["versions"][0].update(to=day(20), authority="TL", delegation="Quyết định 12/QĐ-UBND",
+                                  authority_line="TL. CHỦ TỊCH")
+        return doc
+
+    change(schemas / "signers" / "suoi-may-ha-thi-mo.json", ended)
+    change(schemas / "signers" / "lac-xuan-le-minh-chau.json", delegated)
+    data = tmp_path / "data"
+    trien("keys", "dev", "--data", data, "--schemas", schemas, "--algorithm", "p256", "--crl-days",
+          "3", "--expired", f"{UNITS[1]}.seal", "--revoked", "suoi-may-do-quang-vinh.sign")
+
+    def policy(doc):
+        next(k for k in doc["keys"] if k["id"] == f"{UNITS[0]}.seal")["to"] = day(40)
+        return doc
+
+    change(data / "certs" / "keys.json", policy)
+    rows = {r["id"]: r for r in answer("keys", "list", "--data", data, "--schemas", schemas)}
+    seal = rows[f"{UNITS[0]}.seal"]
+    assert (seal["state"], seal["until"], seal["source"]) == ("OK", day(40), "file")
+    assert seal["last_days"] == {"certificate": day(730), "policy": day(40),
+                                 "revocation-list": day(3)}
+    chau = rows["lac-xuan-le-minh-chau.sign"]
+    assert (chau["state"], chau["until"]) == ("OK", day(20))
+    assert chau["last_days"]["delegation"] == day(20) and "office" not in chau["last_days"]
+    mo = rows["suoi-may-ha-thi-mo.sign"]
+    assert mo["state"] != "OK" and mo["last_days"]["office"] == day(-1)
+    assert rows["suoi-may-do-quang-vinh.sign"]["state"] == "CERT_REVOKED"
+    assert rows[f"{UNITS[1]}.seal"]["state"] == "CERT_EXPIRED"
+    text = trien("keys", "list", "--data", data, "--schemas", schemas).stdout
+    lines = [line.split() for line in text.split("LAST DAY")[1].splitlines()[1:]]
+    assert [x[0] for x in lines] == sorted(x[0] for x in lines)
+    assert [day(20), "delegation", "1", "lac-xuan-le-minh-chau.sign"] in lines
+    assert [day(3), "revocation-list", "6"] in [x[:3] for x in lines]
+    # Without lists nothing signs; where they are not required, their end does not matter.
+    for crl in (data / "certs").glob("*.crl"):
+        crl.unlink()
+    listing = ("keys", "list", "--data", data, "--schemas", schemas)
+    rows = {r["id"]: r for r in answer(*listing)}
+    assert rows[f"{UNITS[0]}.seal"]["state"] == "CRL_STALE"
+    assert "missing    revocation-list" in trien(*listing).stdout
+    rows = {r["id"]: r for r in answer(*listing, "--crl-hours-max", "0")}
+    assert rows[f"{UNITS[0]}.seal"]["state"] == "OK"
+    assert "revocation-list" not in rows[f"{UNITS[0]}.seal"]["last_days"]
 
 
 def test_schema(tmp_path):

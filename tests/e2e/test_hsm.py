@@ -101,6 +101,8 @@ def test_files_and_token_side_by_side(token):
     stubs = engine.stubs()
     receipts = send(stubs, [case(unit=UNITS[i % 2]) for i in range(30)]).receipts
     engine.wait_stored(stubs, [r.result_id for r in receipts])
+    rows = json.loads(engine.trien("keys", "list", "--data", engine.data, "--json").stdout)
+    assert [r["id"] for r in rows if r["source"] == "pkcs11"] == [seal]
     assert engine.stop() == 0, engine.log()
 
 
