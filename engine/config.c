@@ -30,6 +30,8 @@ static const struct setting settings[] = {
 	{ "schemas", TEXT, AT(schemas), "schemas", 0, 0, "folder with results, agencies, signers" },
 	{ "keys", TEXT, AT(keys), "@keys", 0, 0, "private keys, read by the signer process only" },
 	{ "certs", TEXT, AT(certs), "@certs", 0, 0, "certificates, CRLs, keys.json" },
+	{ "remote_secrets", TEXT, AT(remote_secrets), "@remote", 0, 0,
+	  "secrets for remote signing services, read by the remote signer only" },
 	{ "principals", TEXT, AT(principals), "@principals.json", 0, 0, "who may call" },
 	{ "passphrase_file", TEXT, AT(passphrase_file), "", 0, 0, "passphrase of encrypted keys" },
 	{ "pin_file", TEXT, AT(pin_file), "", 0, 0, "PIN of PKCS#11 tokens that name no file" },

@@ -24,6 +24,7 @@ struct config {
 	const char *schemas;		/* folder with results/, agencies/, signers/ */
 	const char *keys;		/* private keys; default DATA/keys */
 	const char *certs;		/* certificates and keys.json; default DATA/certs */
+	const char *remote_secrets;	/* of remote signing services; default DATA/remote */
 	const char *principals;		/* who may call; default DATA/principals.json */
 	const char *passphrase_file;	/* for encrypted keys; "" = none */
 	const char *pin_file;		/* of tokens that name none of their own; "" = none */

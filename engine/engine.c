@@ -96,7 +96,7 @@ static bool holds(const char *folder, const char *path)
 {
 	char a[PATH_MAX], b[PATH_MAX];
 
-	/* A key folder that does not exist yet holds nothing; its parent counts. */
+	/* A folder that does not exist yet holds nothing; its parent counts. */
 	if (realpath(folder, a) == NULL)
 		return false;
 	if (realpath(path, b) == NULL) {
@@ -111,7 +111,7 @@ static bool holds(const char *folder, const char *path)
 	       (strcmp(a, "/") == 0 || b[strlen(a)] == '/' || b[strlen(a)] == '\0');
 }
 
-/* A file that may be replaced while we run: its folder, unless the keys lie below that. */
+/* A file that may be replaced while we run: its folder, unless keys or secrets lie below that. */
 static void file_ro(struct paths *p, const struct config *c, const char *file)
 {
 	char *text = p->text[p->n];
@@ -121,7 +121,7 @@ static void file_ro(struct paths *p, const struct config *c, const char *file)
 	p->n++;
 	snprintf(text, PATH_BYTES, "%s", file);
 	parent_of(text);
-	if (holds(text, c->keys))
+	if (holds(text, c->keys) || holds(text, c->remote_secrets))
 		snprintf(text, PATH_BYTES, "%s", file);
 	p->ro[p->ro_n++] = text;
 }
@@ -171,9 +171,9 @@ static enum status folders_make(struct paths *p, const struct config *c, struct 
 	parent_of(witness);
 	if (st == ST_OK)
 		st = folder_rw(p, witness, "", e);
-	if (st == ST_OK && holds(witness, c->keys))
-		st = error_set(e, ST_INVALID, "witness = %s: the key folder lies below its folder; "
-			       "give it a folder of its own", c->witness);
+	if (st == ST_OK && (holds(witness, c->keys) || holds(witness, c->remote_secrets)))
+		st = error_set(e, ST_INVALID, "witness = %s: the key folder or the secrets lie "
+			       "below its folder; give it a folder of its own", c->witness);
 	return st;
 }
 
@@ -199,20 +199,21 @@ static void folders_name(struct paths *p, const struct config *c)
 	file_ro(p, c, c->font_bold_italic);
 }
 
-/* Asked of the kernel, not of our list: can the key folder be opened from here? */
-static enum status keys_out_of_reach(const struct config *c, struct error *e)
+/* Asked of the kernel, not of our list: can the folder be opened from here? */
+static enum status out_of_reach(const char *what, const char *setting, const char *folder,
+				struct error *e)
 {
-	int fd = open(c->keys, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0) {
-		log_info("engine", "this process cannot open the key folder: %s", strerror(errno));
+		log_info("engine", "this process cannot open the %s: %s", what, strerror(errno));
 		return ST_OK;
 	}
 	close(fd);
 	return error_set(e, ST_INVALID,
-			 "keys = %s: the engine's process can open the key folder; put it beside "
+			 "%s = %s: the engine's process can open the %s; put it beside "
 			 "the folders that the engine reads, not into one",
-			 c->keys);
+			 setting, folder, what);
 }
 
 enum status engine_sandbox(const struct config *c, struct error *e)
@@ -232,7 +233,10 @@ enum status engine_sandbox(const struct config *c, struct error *e)
 		l = (struct landlock_paths){ p->rw, p->rw_n, p->ro, p->ro_n };
 		st = landlock_exclude_others(&l, e);
 		if (st == ST_OK)
-			st = keys_out_of_reach(c, e);
+			st = out_of_reach("key folder", "keys", c->keys, e);
+		if (st == ST_OK)
+			st = out_of_reach("remote secrets", "remote_secrets",
+					  c->remote_secrets, e);
 	}
 	free(p);
 	return st == ST_UNSUPPORTED ? ST_OK : st;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "config.h"
+#include "remote/remote.h"
 #include "signer/signer.h"
 #include "store/postgres/servers.h"
 #include "supervisor.h"
@@ -192,6 +193,22 @@ int signer_main(int argc, char **argv)
 	return signer_run(&sc);
 }
 
+int remote_main(int argc, char **argv)
+{
+	static struct config c;		/* to the end of the process, as its strings */
+	struct error e = { 0 };
+	struct remote_config rc;
+
+	if (config_load(&c, argc, argv, &e) != ST_OK) {
+		fprintf(stderr, "trien remote: %s\n", e.text);
+		return EX_CONFIG;
+	}
+	config_log(&c, "remote");
+	rc = (struct remote_config){ .certs_dir = c.certs, .secrets_dir = c.remote_secrets,
+				     .socket = CHILD_FD };
+	return remote_run(&rc);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *c;
@@ -201,6 +218,8 @@ int main(int argc, char **argv)
 		return engine_main(argc, argv);
 	if (argc > 0 && strcmp(argv[0], "signer") == 0)
 		return signer_main(argc, argv);
+	if (argc > 0 && strcmp(argv[0], "remote") == 0)
+		return remote_main(argc, argv);
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		help(0, argv);
 		return argc < 2 ? 2 : 0;

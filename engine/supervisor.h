@@ -24,9 +24,10 @@
  */
 int supervisor_run(const struct config *c, int argc, char **argv);
 
-/* The children: `trien engine`, `trien signer`. */
+/* The children: `trien engine`, `trien signer`; `trien remote`, which nothing starts yet. */
 int engine_main(int argc, char **argv);
 int signer_main(int argc, char **argv);
+int remote_main(int argc, char **argv);
 /* The commands `trien mirror` and `trien takeover`: the process's exit code. */
 int mirror_serve(const struct config *c);
 int takeover_run(const struct config *c);

@@ -34,8 +34,9 @@ static const char backup_usage[] =
 	"\n"
 	"Copies a data folder, of a stopped or a running engine, into the new folder TARGET, and\n"
 	"lists every file there with its checksum. TARGET appears only when it is complete. The\n"
-	"private keys (DIR/keys, DIR/tls) stay out unless asked for; the secret behind the result\n"
-	"ids and everybody's results are in it: keep it as you keep the data folder.\n"
+	"private keys (DIR/keys, DIR/tls) and secrets of remote signing (DIR/remote) stay out\n"
+	"unless asked for; the secret behind the result ids and everybody's results are in it:\n"
+	"keep it as you keep the data folder.\n"
 	"--without-store leaves the results out: that is how a journal's mirror begins.\n";
 
 static const char restore_usage[] =
@@ -51,7 +52,7 @@ static const char *const watched[] = { "keys-index", "counters", "waiting" };
 /* What only grows or is changed by people. */
 static const char *const others[] = { "catalogue", "identity", "certs", "principals.json",
 				     "trien.conf" };
-static const char *const secret[] = { "keys", "tls" };
+static const char *const secret[] = { "keys", "tls", "remote" };
 
 struct backup {
 	const char *data, *target;

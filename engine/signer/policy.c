@@ -216,23 +216,61 @@ static enum status in_token(const struct policy *p, const struct place *at, json
 	return bad(at, "token", "no token of \"tokens\" has this name");
 }
 
+/* Not one of our codes: the service chose it. */
+static enum status credential(const struct place *at, json_t *o, const char **out)
+{
+	enum status st = name_of_others(at, o, "credential", CREDENTIAL_BYTES_MAX, out);
+
+	for (const char *s = *out; st == ST_OK && s != NULL && *s != '\0'; s++)
+		if (*s <= ' ' || *s >= 0x7f)
+			st = bad(at, "credential", "only printable ASCII, without blanks");
+	return st;
+}
+
+static enum status at_service(const struct place *at, json_t *o, struct key_policy *k)
+{
+	enum status st = text(at, o, "service", &k->service, NULL);
+
+	if (st == ST_OK && json_object_get(o, "key") != NULL)
+		st = bad(at, "key", "a file, which a key at a service has not");
+	return st == ST_OK ? credential(at, o, &k->credential) : st;
+}
+
+/* Members that only one source has. */
+static enum status only_of(const struct place *at, json_t *o, enum key_source s)
+{
+	static const struct { const char *member; enum key_source of; } only[] = {
+		{ "token", SOURCE_PKCS11 }, { "label", SOURCE_PKCS11 }, { "object", SOURCE_PKCS11 },
+		{ "service", SOURCE_REMOTE }, { "credential", SOURCE_REMOTE } };
+
+	for (size_t i = 0; i < ARRAY_LEN(only); i++)
+		if (only[i].of != s && json_object_get(o, only[i].member) != NULL)
+			return bad(at, only[i].member, only[i].of == SOURCE_PKCS11 ?
+				   "only a key of source \"pkcs11\" has one" :
+				   "only a key of source \"remote\" has one");
+	return ST_OK;
+}
+
 static enum status where(const struct policy *p, const struct place *at, json_t *o,
 			 struct key_policy *k)
 {
-	static const char *const of_tokens[] = { "token", "label", "object" };
 	json_t *source = json_object_get(o, "source");
 	const char *name = source == NULL ? "file" : json_string_value(source);
 
-	if (name != NULL && strcmp(name, "pkcs11") == 0) {
+	enum status st;
+
+	if (name != NULL && strcmp(name, "pkcs11") == 0)
 		k->source = SOURCE_PKCS11;
-		return in_token(p, at, o, k);
-	}
-	if (name == NULL || strcmp(name, "file") != 0)
-		return bad(at, "source", "\"file\" or \"pkcs11\" is required");
-	for (size_t i = 0; i < ARRAY_LEN(of_tokens); i++)
-		if (json_object_get(o, of_tokens[i]) != NULL)
-			return bad(at, of_tokens[i], "only a key of source \"pkcs11\" has one");
-	return text(at, o, "key", &k->key_file, NULL);
+	else if (name != NULL && strcmp(name, "remote") == 0)
+		k->source = SOURCE_REMOTE;
+	else if (name == NULL || strcmp(name, "file") != 0)
+		return bad(at, "source", "\"file\", \"pkcs11\" or \"remote\" is required");
+	st = only_of(at, o, k->source);
+	if (st != ST_OK)
+		return st;
+	return k->source == SOURCE_PKCS11 ? in_token(p, at, o, k) :
+	       k->source == SOURCE_REMOTE ? at_service(at, o, k) :
+	       text(at, o, "key", &k->key_file, NULL);
 }
 
 static enum status read_key(const struct policy *p, const struct place *at, json_t *o,
@@ -240,7 +278,7 @@ static enum status read_key(const struct policy *p, const struct place *at, json
 {
 	static const char *const known[] = { "id", "role", "unit", "signer", "algorithm", "kinds",
 		"from", "to", "key", "certificate", "chain", "evidence", "source", "token", "label",
-		"object" };
+		"object", "service", "credential" };
 	static const char *const none = NULL;
 	uint32_t chain_n = 0;
 	size_t kinds = json_array_size(json_object_get(o, "kinds"));

@@ -16,6 +16,7 @@
 
 #define KEYS_MAX 65536			/* of one keys.json */
 #define KEY_ID_BYTES_MAX 64
+#define CREDENTIAL_BYTES_MAX 128
 #define KEY_CHAIN_MAX 4			/* issuers above the certificate, the root included */
 #define TOKENS_MAX 16			/* of one keys.json */
 #define TOKEN_SESSIONS 4
@@ -36,7 +37,8 @@ const struct algorithm_info *algorithm_info(enum algorithm a);
 /* false: no such name. */
 bool algorithm_by_name(enum algorithm *out, struct slice name);
 
-enum key_source { SOURCE_FILE, SOURCE_PKCS11 };
+/* The private key: files and tokens are the signer's; remote/ asks signing services. */
+enum key_source { SOURCE_FILE, SOURCE_PKCS11, SOURCE_REMOTE };
 
 /* A PKCS#11 token that holds keys. Strings are borrowed from the policy. */
 struct token_policy {
@@ -66,6 +68,9 @@ struct key_policy {
 	const char *label;		/* and its CKA_LABEL; NULL: the id alone */
 	uint8_t object_id_n;		/* and its CKA_ID; 0: the label alone */
 	uint8_t object_id[OBJECT_ID_BYTES_MAX];
+	const char *service;		/* SOURCE_REMOTE: its name in remote.json; else NULL */
+	/* SOURCE_REMOTE: the service's name for the key; may be personal: never logged; or NULL */
+	const char *credential;
 	const char *cert_file;		/* in the certificate folder */
 	uint8_t chain_n;
 	const char *chain[KEY_CHAIN_MAX];	/* issuer first, the self-signed root last */

@@ -206,11 +206,14 @@ static enum status load(struct vault *v, const struct signer_config *cfg, struct
 	v->by_id = calloc(n, sizeof(*v->by_id));
 	if (v->keys == NULL || v->by_id == NULL)
 		return error_set(e, ST_NOMEM, "keys: out of memory");
-	for (; v->keys_n < n; v->keys_n++) {
+	for (uint32_t i = 0; i < n; i++) {
 		struct vault_key *k = &v->keys[v->keys_n];
 		enum status st;
 
-		k->policy = policy_key(v->policy, v->keys_n);
+		k->policy = policy_key(v->policy, i);
+		/* Not ours: asked for it, we say ANSWER_UNKNOWN_KEY. */
+		if (k->policy->source == SOURCE_REMOTE)
+			continue;
 		st = read_key(k, cfg, p, e);
 		if (st == ST_OK)
 			st = check_pair(v, k, cfg->certs_dir, e);
@@ -219,6 +222,7 @@ static enum status load(struct vault *v, const struct signer_config *cfg, struct
 			return st;
 		}
 		v->by_id[v->keys_n] = v->keys_n;
+		v->keys_n++;
 	}
 	qsort_r(v->by_id, v->keys_n, sizeof(*v->by_id), by_id, v);
 	return ST_OK;

@@ -22,7 +22,8 @@ struct vault_hand;
 
 /*
  * Reads every key file of the policy, loads the modules of its tokens and reads their PINs: all
- * that needs the file system. Refuses the whole start, saying which file and what to do:
+ * that needs the file system. Keys at remote services are passed over. Refuses the whole start,
+ * saying which file and what to do:
  * ST_DENIED (a key file that others can read), ST_INVALID (not a key, wrong passphrase, not the key
  * of its certificate, not of its algorithm), ST_NOT_FOUND, ST_IO. Each key signs once and is
  * verified with its certificate before it is accepted.

@@ -18,6 +18,9 @@
 	"\"certificate\":\"a.pem\",\"chain\":[\"ca.pem\"]" more "}"
 #define TOKEN(more) "{\"name\":\"hsm\",\"module\":\"/lib/m.so\"" more "}"
 #define WITH_TOKENS(tokens, keys) "{\"version\":1,\"tokens\":[" tokens "],\"keys\":[" keys "]}"
+#define REMOTE(more) "{\"id\":\"a.p\",\"role\":\"person\",\"unit\":\"a\",\"signer\":\"p\"," \
+	"\"algorithm\":\"rsa2048\",\"certificate\":\"p.pem\",\"chain\":[\"ca.pem\"]," \
+	"\"source\":\"remote\"" more "}"
 #define FILE_OF(keys) "{\"version\":1,\"keys\":[" keys "]}"
 
 static enum status load(struct policy **p, const char *json, struct error *e)
@@ -96,6 +99,27 @@ static void reads_keys_of_tokens(void **state)
 	policy_free(p);
 }
 
+static void a_key_elsewhere_names_its_service(void **state)
+{
+	struct policy *p;
+	struct error e;
+	const struct key_policy *k;
+
+	assert_int_equal(load(&p, FILE_OF(REMOTE(",\"service\":\"ca-one\"") ","
+		KEY("")), &e), ST_OK);
+	k = policy_key(p, 0);
+	assert_int_equal(k->source, SOURCE_REMOTE);
+	assert_string_equal(k->service, "ca-one");
+	assert_null(k->key_file);
+	assert_null(k->credential);
+	assert_int_equal(policy_key(p, 1)->source, SOURCE_FILE);
+	policy_free(p);
+	assert_int_equal(load(&p, FILE_OF(REMOTE(",\"service\":\"ca-one\","
+		"\"credential\":\"GX0112348/A\"")), &e), ST_OK);
+	assert_string_equal(policy_key(p, 0)->credential, "GX0112348/A");
+	policy_free(p);
+}
+
 static void open_ends_are_open(void **state)
 {
 	struct policy *p;
@@ -122,6 +146,14 @@ static void says_what_is_wrong(void **state)
 		{ FILE_OF(KEY(",\"source\":\"tape\"")), "source" },
 		{ FILE_OF(KEY(",\"source\":\"pkcs11\"")), "token" },
 		{ FILE_OF(KEY(",\"label\":\"x\"")), "label" },
+		{ FILE_OF(KEY(",\"source\":\"remote\",\"service\":\"s\"")), "key" },
+		{ FILE_OF(KEY(",\"service\":\"s\"")), "service" },
+		{ FILE_OF(KEY(",\"credential\":\"c\"")), "credential" },
+		{ FILE_OF(REMOTE("")), "service" },
+		{ FILE_OF(REMOTE(",\"service\":\"s\",\"token\":\"hsm\"")), "token" },
+		{ FILE_OF(REMOTE(",\"service\":\"../s\"")), "service" },
+		{ FILE_OF(REMOTE(",\"service\":\"s\",\"credential\":\"a b\"")), "credential" },
+		{ FILE_OF(REMOTE(",\"service\":\"s\",\"credential\":7")), "credential" },
 		{ FILE_OF(TOKEN_KEY(",\"token\":\"hsm\",\"label\":\"x\"")), "no token" },
 		{ WITH_TOKENS(TOKEN(",\"slot\":1"), TOKEN_KEY(",\"token\":\"hsm\"")), "label" },
 		{ WITH_TOKENS(TOKEN(",\"slot\":1"),
@@ -203,6 +235,7 @@ int main(void)
 		cmocka_unit_test(reads_all_members),
 		cmocka_unit_test(reads_keys_of_tokens),
 		cmocka_unit_test(open_ends_are_open),
+		cmocka_unit_test(a_key_elsewhere_names_its_service),
 		cmocka_unit_test(says_what_is_wrong),
 		cmocka_unit_test(a_key_file_cannot_leave_its_folder),
 		cmocka_unit_test(a_missing_file_is_not_found),
