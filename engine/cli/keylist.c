@@ -26,7 +26,7 @@ struct line {
 	struct key_row row;
 	const struct key_policy *policy;
 	enum reason state;		/* today; NONE: signs */
-	int64_t ends_ms[ENDS];		/* the last moment; INT64_MAX: never, INT64_MIN: was never */
+	int64_t ends_ms[ENDS];		/* last moment; INT64_MAX: none, INT64_MIN: missing */
 };
 
 struct stop { int64_t day_ms; enum end what; const char *key; };

@@ -17,7 +17,7 @@
 /* A key that the token has not, or not the right one, is looked for again after this. */
 #define KEY_AGAIN_NS DOWN_NS_MAX
 
-static const uint32_t pause_ms[TRIES] = { 0, 250, 1000, 1750 };
+static const uint32_t pause_ms[TRIES] = { 0, 0, 750, 2250 };
 
 struct module {
 	const char *path;

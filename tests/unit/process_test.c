@@ -9,92 +9,18 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "devkeys.h"
 #include "signer/certs.h"
 #include "signer/signer.h"
-
-struct child { int fd; pid_t pid; };
+#include "signer_child.h"
 
 static struct child start(const struct devkeys *d, const char *passphrase_file)
 {
-	int pair[2];
-	struct child c;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	c.pid = fork();
-	assert_true(c.pid >= 0);
-	if (c.pid == 0) {
-		struct signer_config cfg = { d->keys, d->certs, passphrase_file, 2, pair[1], NULL };
-
-		close(pair[0]);
-		_exit(signer_run(&cfg));
-	}
-	close(pair[1]);
-	c.fd = pair[0];
-	return c;
-}
-
-static int stop(struct child *c)
-{
-	int status;
-
-	close(c->fd);
-	assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void get(int fd, void *buf, size_t n)
-{
-	for (size_t done = 0; done < n;) {
-		ssize_t got = recv(fd, (uint8_t *)buf + done, n - done, 0);
-
-		assert_true(got > 0);
-		done += (size_t)got;
-	}
-}
-
-static struct signer_reply reply(int fd, uint8_t *buf)
-{
-	struct signer_reply r;
-	uint32_t n;
-
-	get(fd, &n, 4);
-	assert_true(n <= SIGNER_REPLY_BYTES_MAX);
-	get(fd, buf, n);
-	assert_int_equal(signer_reply_open(&r, slice_of(buf, n)), ST_OK);
-	return r;
-}
-
-static void expect_ready(int fd, enum sign_answer want, const char *says)
-{
-	static uint8_t buf[SIGNER_REPLY_BYTES_MAX];
-	struct signer_reply r = reply(fd, buf);
-	enum sign_answer a;
-	struct slice text;
-	char s[SIGNATURE_BYTES_MAX + 1] = "";
-
-	assert_int_equal(r.tag, 0);
-	assert_int_equal(r.total, 1);
-	assert_int_equal(signer_reply_next(&r, &a, &text), ST_OK);
-	memcpy(s, text.p, text.n);
-	if (a != want || strstr(s, says) == NULL)
-		fail_msg("answer %d with '%s'", a, s);
-}
-
-static void ask(int fd, uint64_t tag, const struct sign_group *g, uint16_t n)
-{
-	static uint8_t buf[SIGNER_REQUEST_BYTES_MAX + 4];
-	struct writer w = writer_of(buf, sizeof(buf));
-
-	assert_int_equal(signer_encode(&w, tag, g, n), ST_OK);
-	assert_int_equal(send(fd, buf, writer_size(&w), MSG_NOSIGNAL), writer_size(&w));
+	return child_start((struct signer_config){ d->keys, d->certs, passphrase_file, 2, -1,
+						   NULL });
 }
 
 static void assert_verifies(const struct devkeys *d, const char *file, bool pss,
