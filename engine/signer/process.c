@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/cpu.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "signer/sandbox.h"
@@ -313,11 +311,8 @@ static void *sign_main(void *arg)
 	pthread_mutex_lock(&p->lock);
 	while ((r = take(p, w.source, &first, &n)) != NULL) {
 		pthread_mutex_unlock(&p->lock);
-		for (uint32_t i = 0; i < n; i++) {
+		for (uint32_t i = 0; i < n; i++)
 			sign_entry(p, w.hand, r, first + i);
-			/* The kernel's own threads, which end the journal's writes, go first. */
-			sched_yield();
-		}
 		if (w.source != VAULT_FILES)
 			say_still_at_it(p, w.source);
 		pthread_mutex_lock(&p->lock);
@@ -580,7 +575,6 @@ static enum status prepare(struct process *p, const struct signer_config *cfg, s
 	struct sandbox_needs needs;
 	enum status st = sandbox_prepare(e);
 
-	cpu_patient();
 	if (st == ST_OK)
 		st = vault_open(&p->vault, cfg, e);
 	if (st == ST_OK)
