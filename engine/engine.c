@@ -12,7 +12,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/cpu.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "intake/intake.h"
@@ -371,7 +370,6 @@ int engine_main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &g.set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* a file at its limit is a failed write, told as such */
-	cpu_prompt();
 	st = start(&g, &e);
 	if (st == ST_OK) {
 		log_info("engine", "ready on %s and %s", io_name(g.spine->io),

@@ -11,7 +11,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/cpu.h"
 #include "base/log.h"
 #include "io/file.h"
 #include "io/io.h"
@@ -393,7 +392,6 @@ int mirror_serve(const struct config *c)
 	config_log(c, "mirror");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* a file at its limit is a failed write, told as such */
-	cpu_prompt();
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/cpu.h"
 #include "base/queue.h"
 
 struct worker {
@@ -99,7 +98,6 @@ static void *worker_main(void *arg)
 	struct worker *w = arg;
 	struct batch_range *range;
 
-	cpu_patient();
 	while ((range = queue_wait(w->home->ranges, -1)) != NULL) {
 		struct batch *b = range->batch;
 

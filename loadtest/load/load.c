@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/cpu.h"
 #include "load/report.h"
 #include "load/settings.h"
 
@@ -380,8 +379,6 @@ int main(int argc, char **argv)
 		host_look(&host, access(x.set.engine.data, W_OK) == 0 ? x.set.engine.data : NULL);
 		/* The look at the disk is no part of the load. */
 		x.cpu_begin_s = own_cpu_s();
-		/* Whatever the engine does with both cores, a case goes out when it is due. */
-		cpu_prompt();
 		play_all(&x);
 		code = conclude(&x, &host);
 	} else {
