@@ -433,6 +433,10 @@ enum status desk_submit(struct desk *d, const struct remote_request *r, struct m
 		desk_tell(d, r->tag, s, slice_str("by keys.json and the certificate"));
 		return ST_OK;
 	}
+	if (r->deadline_ms != 0 && now.unix_ms >= r->deadline_ms) {
+		desk_tell(d, r->tag, REMOTE_EXPIRED, slice_str("the deadline passed"));
+		return ST_OK;
+	}
 	if (k->post->items >= k->post->service->queue_max) {
 		desk_tell(d, r->tag, REMOTE_UNAVAILABLE, slice_str("the service's queue is full"));
 		return ST_OK;

@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import json
 import os
-import pathlib
 import select
 import signal
 import socket
@@ -26,7 +25,7 @@ import remote_service
 
 STATUS = ("SIGNED LATER REFUSED WRONG_ANSWER UNAVAILABLE EXPIRED CANCELLED TICKET_LOST "
           "OTHER_CERTIFICATE UNKNOWN_KEY POLICY NOT_VALID_NOW").split()
-WAIT_S = 30
+WAIT_S = 60
 UNIT, KIND = "ubnd-thu", "giay-thu"
 
 
@@ -122,7 +121,7 @@ class RemoteService:
 # ---- the child ----
 
 QUICK = {"back_off_ms": 20, "back_off_max_ms": 200, "poll_ms": 50, "poll_max_ms": 100,
-         "age_ms": 30, "timeout_ms": 8000}
+         "age_ms": 30, "timeout_ms": 20000}
 
 
 class RemoteSigner:
