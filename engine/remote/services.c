@@ -523,7 +523,8 @@ static enum status service_read(struct place *at, json_t *o, struct service *s)
 		st = oauth(at, o, s);
 	if (st == ST_OK)
 		st = tls_read(at, o, s);
-	mark(s);
+	if (st == ST_OK)
+		mark(s);
 	return st;
 }
 
