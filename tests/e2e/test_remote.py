@@ -404,3 +404,20 @@ def test_what_is_configured_wrongly_stops_the_start(child, service):
     child.secret("service.secret", remote_service.SECRET)
     child.configure([good], {"rsa": "two"})
     assert "no service 'two'" in child.start(ready=False)
+
+
+@pytest.mark.parametrize("form", ["csc", "array"])
+def test_a_thousand_cost_the_services_time_and_little_more(child, service, form):
+    """2 s an array: 5 arrays of 200, four at a time, take the service 4 s."""
+    begin(child, service, form)
+    child.sign(5000)
+    assert child.all_signed([5000])
+    service.control(slow_s=2)
+    begun = time.monotonic()
+    for t in range(1, 1001):
+        child.sign(t)
+    child.finals(range(1, 1001))
+    took = time.monotonic() - begun
+    print(f"{form}: {took:.2f} s")
+    assert took < 4 + 2
+    assert child.all_signed(range(1, 1001))

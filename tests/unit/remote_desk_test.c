@@ -81,7 +81,8 @@ static int setup(void **state)
 	assert_int_equal(devkeys_open(&g->keys, ALG_P256, NULL), 0);
 	assert_int_equal(devkeys_add(&g->keys, ALG_P256, "k", "u", NULL), 0);
 	assert_int_equal(devca_publish(g->keys.ca, &g->keys.e), ST_OK);
-	put(g->keys.certs, "keys.json", "{\"version\":1,\"keys\":[{\"id\":\"k\",\"role\":\"agency\","
+	put(g->keys.certs, "keys.json",
+	    "{\"version\":1,\"keys\":[{\"id\":\"k\",\"role\":\"agency\","
 	    "\"unit\":\"u\",\"algorithm\":\"p256\",\"certificate\":\"k.pem\",\"chain\":"
 	    "[\"issuing.pem\",\"root.pem\"],\"source\":\"remote\",\"service\":\"s\"}]}");
 	put(g->keys.certs, "remote.json", "{\"version\":1,\"services\":[{\"name\":\"s\",\"api\":"

@@ -13,8 +13,9 @@
 #include "remote/tree.h"
 
 static const struct remote_request sample = { .verb = REMOTE_VERB_SIGN, .tag = 7,
-	.deadline_ms = 99, .key = { (const uint8_t *)"k.1", 3 }, .unit = { (const uint8_t *)"u", 1 },
-	.kind = { (const uint8_t *)"kind", 4 }, .name = { (const uint8_t *)"7/GXN", 5 },
+	.deadline_ms = 99, .key = { (const uint8_t *)"k.1", 3 },
+	.unit = { (const uint8_t *)"u", 1 }, .kind = { (const uint8_t *)"kind", 4 },
+	.name = { (const uint8_t *)"7/GXN", 5 },
 	.ticket = { (const uint8_t *)"T", 1 }, .digest = { 1, 2, 3 } };
 
 static void a_request_comes_back(void **state)
@@ -126,7 +127,8 @@ static void pointers_find_their_place(void **state)
 
 static void a_template_is_filled_in_whole_texts(void **state)
 {
-	json_t *t = json_loads("{\"s\":\"$serial\",\"l\":[\"$hashes\",\"not $serial\",1]}", 0, NULL);
+	json_t *t = json_loads("{\"s\":\"$serial\",\"l\":[\"$hashes\",\"not $serial\",1]}", 0,
+			       NULL);
 	struct template_word words[] = { { "$serial", json_string("0A\"") },
 					 { "$hashes", json_pack("[s]", "h") } };
 	json_t *out = template_fill(t, words, 2);
