@@ -393,7 +393,8 @@ static void accept(struct desk *d, struct desk_key *k, struct job *j,
 {
 	j->key = (uint32_t)(k - d->keys);
 	memcpy(j->digest, r->digest, sizeof(j->digest));
-	memcpy(j->name, r->name.p, r->name.n);
+	if (r->name.n > 0)
+		memcpy(j->name, r->name.p, r->name.n);
 	j->name_n = (uint8_t)r->name.n;
 	j->deadline_ms = r->deadline_ms;
 	j->since_ms = j->queued_ms = d->now.mono_ms;
