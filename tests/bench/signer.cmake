@@ -1,2 +1,5 @@
 add_executable(rawsign_bench ${CMAKE_SOURCE_DIR}/tests/bench/rawsign_bench.c)
 target_link_libraries(rawsign_bench PRIVATE trien_flags OpenSSL::Crypto Threads::Threads)
+add_executable(token_bench ${CMAKE_SOURCE_DIR}/tests/bench/token_bench.c)
+target_include_directories(token_bench PRIVATE ${CMAKE_SOURCE_DIR}/tests/unit)
+target_link_libraries(token_bench PRIVATE trien_devca)
