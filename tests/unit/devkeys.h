@@ -4,6 +4,9 @@
 #ifndef TESTS_DEVKEYS_H
 #define TESTS_DEVKEYS_H
 
+#include <openssl/pem.h>
+#include <stdint.h>
+#include <openssl/pem.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
@@ -42,6 +45,22 @@ static inline int devkeys_add(struct devkeys *d, enum algorithm a, const char *i
 		.organisation = "Cơ quan thử", .valid_from_days = -1, .valid_to_days = 365 };
 
 	return devca_add(d->ca, &k, &d->e) == ST_OK ? 0 : -1;
+}
+
+/* The private key of one that was added; the caller's. NULL: it cannot be read. */
+static inline EVP_PKEY *devkeys_private(const struct devkeys *d, const char *id)
+{
+	char path[sizeof(d->keys) + 80];
+	EVP_PKEY *key = NULL;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s.pem", d->keys, id);
+	f = fopen(path, "r");
+	if (f != NULL) {
+		key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+		fclose(f);
+	}
+	return key;
 }
 
 static inline void devkeys_close(struct devkeys *d)

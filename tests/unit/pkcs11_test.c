@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 #include <dlfcn.h>
-#include <openssl/pem.h>
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,21 +30,6 @@ struct rig {
 	struct pkcs11_hand *hand;
 };
 
-static EVP_PKEY *read_key(const struct devkeys *d, const char *id)
-{
-	char path[400];
-	EVP_PKEY *key;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s.pem", d->keys, id);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
-	fclose(f);
-	assert_non_null(key);
-	return key;
-}
-
 static int make(void **state)
 {
 	static struct rig r;
@@ -66,7 +50,8 @@ static int make(void **state)
 		r.policies[i] = (struct key_policy){ .id = kinds[i].id, .label = kinds[i].id,
 			.algorithm = kinds[i].algorithm, .source = SOURCE_PKCS11 };
 		r.fake.labels[i] = kinds[i].id;
-		r.fake.keys[i] = read_key(&r.d, kinds[i].id);
+		r.fake.keys[i] = devkeys_private(&r.d, kinds[i].id);
+		assert_non_null(r.fake.keys[i]);
 	}
 	r.fake.keys_n = ARRAY_LEN(kinds);
 	*state = &r;

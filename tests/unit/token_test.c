@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 #include <dlfcn.h>
-#include <openssl/pem.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -28,20 +27,6 @@ struct rig {
 	char pin_file[320];
 	fake_p11_use_fn *use;
 };
-
-static EVP_PKEY *read_key(const struct devkeys *d, const char *id)
-{
-	char path[400];
-	EVP_PKEY *key;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s.pem", d->keys, id);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
-	fclose(f);
-	return key;
-}
 
 static void write_policy(const struct devkeys *d)
 {
@@ -83,7 +68,8 @@ static int make(void **state)
 	write_policy(&r.d);
 	for (int i = 0; i < IN_TOKEN; i++) {
 		r.fake->labels[i] = ids[i];
-		r.fake->keys[i] = read_key(&r.d, ids[i]);
+		r.fake->keys[i] = devkeys_private(&r.d, ids[i]);
+		assert_non_null(r.fake->keys[i]);
 	}
 	r.fake->keys_n = IN_TOKEN;
 	snprintf(r.pin_file, sizeof(r.pin_file), "%s/pin", r.d.dir.path);
