@@ -302,7 +302,6 @@ void jobs_flush(struct spine *s)
 	}
 }
 
-/* It stands in the waiting room: the journal may forget it. */
 static void parked_count(struct spine *s, enum reason why)
 {
 	atomic_fetch_add_explicit(&s->counters.held, 1, memory_order_relaxed);
@@ -313,6 +312,7 @@ static void parked_count(struct spine *s, enum reason why)
 		atomic_fetch_add_explicit(&s->counters.store_conflicts, 1, memory_order_relaxed);
 }
 
+/* It stands in the waiting room: the journal may forget it. */
 static bool parked_note(struct spine *s, struct job *j)
 {
 	uint8_t bytes[512];
