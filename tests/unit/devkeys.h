@@ -6,8 +6,6 @@
 
 #include <openssl/pem.h>
 #include <stdint.h>
-#include <openssl/pem.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <time.h>
 
