@@ -345,8 +345,10 @@ static void on_lost(void *ctx, struct pg_conn *c, const char *why)
 	struct pg_part *first = c->first;
 	uint32_t n = 0;
 
-	for (struct pg_part *p = first; p != NULL; p = p->next)
+	for (struct pg_part *p = first; p != NULL; p = p->next) {
+		s->folding &= p->kind != PART_FOLD;
 		n++;
+	}
 	if (n > 0) {
 		c->last->next = s->first;
 		s->first = first;
@@ -354,7 +356,6 @@ static void on_lost(void *ctx, struct pg_conn *c, const char *why)
 			s->last = c->last;
 		s->out -= n;
 	}
-	s->folding = false;
 	atomic_fetch_add(&d->retries, n > 0 ? n : 1);
 	away(d, c->server, why, "");
 }
