@@ -149,7 +149,13 @@
 	  "The store holds another result under the same id") \
 	R(STORE_REFUSED, ST_INTERNAL, \
 	  "Kho từ chối ghi kết quả này", \
-	  "The store refuses to take this result")
+	  "The store refuses to take this result") \
+	R(NOT_WAITING, ST_PRECONDITION, \
+	  "Kết quả không còn chờ duyệt", \
+	  "The result does not wait for approval any more") \
+	R(OWN_DRAFT, ST_DENIED, \
+	  "Người trình không được tự duyệt", \
+	  "Who submitted a draft may not approve it")
 
 enum reason {
 #define REASON_ENUM(name, status, vi, en) REASON_##name,

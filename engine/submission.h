@@ -80,7 +80,33 @@ enum act_type {
 	ACT_HELD_VOID,
 	ACT_LINK_HOLDER,
 	ACT_NOTE_READS,
-	ACT_STATUS
+	ACT_STATUS,
+	ACT_APPROVE,			/* a session's confirmation: act.approval */
+	ACT_SEND_BACK,			/* the signer refuses one waiting result, with a reason */
+	ACT_WITHDRAW			/* the case system takes one back, with a reason */
+};
+
+#define APPROVAL_ITEMS_MAX 1000
+#define DELEGATION_BYTES_MAX 400
+
+/* refused is NONE: it gets its number and date, whatever crashes. Else it waits as before. */
+struct approval_item {
+	uint64_t sequence;		/* in */
+	enum reason refused;		/* out */
+	char detail[64];		/* out: language-neutral */
+};
+
+/*
+ * One confirmation. Done is called once the APPROVED record is durable (act.status ST_OK, also
+ * when no item is left to approve); numbers and dates follow in the order of the items.
+ */
+struct approval {
+	uint8_t session[16];
+	uint8_t manifest[SHA256_BYTES];
+	struct slice signer;		/* code; an item of another one is refused */
+	struct slice delegation;	/* who stood in for whom, on which paper; may be empty */
+	uint32_t items_n;		/* <= APPROVAL_ITEMS_MAX */
+	struct approval_item *items;	/* in the manifest's order; each at most once */
 };
 
 struct result_name { uint8_t lane; uint64_t sequence; };
@@ -103,12 +129,15 @@ struct act {
 	struct slice unit, code, reason;	/* NOTE_READS: reason is what the holder will see */
 	uint32_t year;
 	uint64_t first;
-	uint64_t sequence;		/* HELD_*: 0 = all; LINK_HOLDER */
+	/* HELD_*: 0 = all; LINK_HOLDER, SEND_BACK, WITHDRAW */
+	uint64_t sequence;
+	struct approval *approval;	/* APPROVE: caller's; actor is the principal who confirms */
 	uint8_t lane;
 	struct holder holder;
 	const struct result_name *names;	/* NOTE_READS */
 	uint32_t names_n;
-	/* HELD_RETRY, HELD_VOID: may the caller act for a row's unit? NULL: any. On the spine. */
+	/* HELD_RETRY, HELD_VOID, APPROVE, SEND_BACK, WITHDRAW: may the caller act for a row's
+	 * unit? NULL: any. On the spine. */
 	bool (*unit_allowed)(const struct act *a, struct slice unit);
 	uint32_t offset, max;		/* lists */
 	/* out */

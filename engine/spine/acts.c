@@ -227,7 +227,8 @@ static void job_act(struct spine *s, struct act *a, enum job_type type)
 static bool writes(enum act_type type)
 {
 	return type == ACT_REGISTER_OPEN || type == ACT_REGISTER_CLOSE ||
-	       type == ACT_LINK_HOLDER || type == ACT_HELD_RETRY || type == ACT_HELD_VOID;
+	       type == ACT_LINK_HOLDER || type == ACT_HELD_RETRY || type == ACT_HELD_VOID ||
+	       type == ACT_APPROVE || type == ACT_SEND_BACK || type == ACT_WITHDRAW;
 }
 
 void act_run(struct spine *s, struct act *a)
@@ -269,6 +270,11 @@ void act_run(struct spine *s, struct act *a)
 		break;
 	case ACT_NOTE_READS:
 		job_act(s, a, JOB_NOTE_READS);
+		break;
+	case ACT_APPROVE:
+	case ACT_SEND_BACK:
+	case ACT_WITHDRAW:
+		refuse_act(a, ST_UNSUPPORTED, "nothing waits for approval in this version");
 		break;
 	}
 }
