@@ -58,6 +58,17 @@
 #define WATCH_ENTRIES_MAX 1024			/* cases and result ids of one watch */
 #define WATCH_QUEUE_MAX 1024			/* changes not taken; beyond, it is cut off */
 
+/* ---- signing sessions ---- */
+#define PRINCIPAL_BYTES_MAX 64			/* name of a caller */
+#define SESSION_ITEMS_MAX 1000			/* documents of one confirmation */
+#define SESSIONS_KNOWN_MAX 1024			/* known at once, ended ones included, */
+#define SESSIONS_ITEMS_MAX 65536		/* with so many documents together */
+#define SESSIONS_OPEN_MAX 32			/* open at once, of one principal */
+#define SESSION_TTL_S_MIN 10
+#define SESSION_TTL_S_MAX (24 * 60 * 60)
+#define SESSION_TTL_S_DEFAULT (30 * 60)
+#define SESSION_KEPT_MS (24 * 60 * 60 * 1000)	/* remembered after its end, if there is room */
+
 /* ---- journal ---- */
 #define JOURNAL_RECORD_BYTES_MAX (1024 * 1024)
 #define JOURNAL_BATCH_BYTES_MAX (1024 * 1024 + 64 * 1024) /* one direct write */

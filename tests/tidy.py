@@ -24,7 +24,8 @@ FILE_LINES_MAX = 1000
 CONTRACTS = {"batch.h", "case.h", "document.h", "identity.h", "limits.h", "reason.h", "result.h"}
 STAGE = CONTRACTS | {"base", "io", "catalogue"}
 GENERATED = {"trien", "google", "grpc"}  # from proto/
-STAGES = {"journal", "register", "render", "sign", "store", "verify", "notify", "intake"}
+STAGES = {"journal", "register", "render", "sign", "store", "verify", "notify", "session",
+          "intake"}
 ANY = None
 
 # Folder or file of engine/ → what it may name besides itself; the first match counts.
@@ -64,7 +65,9 @@ INCLUDES = {
     "store/*": STAGE | {"store_schema.h", "postgres_schema.h"},
     "verify/*": STAGE | {"signer"},
     "notify/*": STAGE,
-    "intake/*": STAGE | GENERATED | {"submission.h"},
+    "session/*": {"base", "batch.h", "limits.h"},
+    # Who serves a session also keeps it: the module itself does no I/O.
+    "intake/*": STAGE | GENERATED | {"submission.h", "session"},
 }
 
 # ---- where third-party headers are at home (engine/) ----

@@ -1,0 +1,105 @@
+#include "session/table.h"
+
+#include <stdlib.h>
+
+struct sessions {
+	struct session *first;
+	uint32_t n, items_n;
+};
+
+enum status sessions_new(struct sessions **out)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out != NULL ? ST_OK : ST_NOMEM;
+}
+
+void sessions_free(struct sessions *t)
+{
+	if (t == NULL)
+		return;
+	while (t->first != NULL) {
+		struct session *next = t->first->next;
+
+		session_free(t->first);
+		t->first = next;
+	}
+	free(t);
+}
+
+struct session *sessions_find(struct sessions *t, const uint8_t id[16])
+{
+	struct session *s = t->first;
+
+	while (s != NULL && memcmp(s->id, id, sizeof(s->id)) != 0)
+		s = s->next;
+	return s;
+}
+
+void sessions_forget(struct sessions *t, const uint8_t id[16])
+{
+	for (struct session **link = &t->first; *link != NULL; link = &(*link)->next) {
+		struct session *s = *link;
+
+		if (memcmp(s->id, id, sizeof(s->id)) != 0)
+			continue;
+		*link = s->next;
+		t->n--;
+		t->items_n -= s->items_n;
+		session_free(s);
+		return;
+	}
+}
+
+/* One that is confirmed and still on its way may go as well: the results go on without it. */
+static struct session *ended_first(struct sessions *t)
+{
+	struct session *found = NULL;
+
+	for (struct session *s = t->first; s != NULL; s = s->next)
+		if (s->ended_ms != 0 && (found == NULL || s->ended_ms < found->ended_ms))
+			found = s;
+	return found;
+}
+
+static uint32_t open_of(const struct sessions *t, const char *principal)
+{
+	uint32_t n = 0;
+
+	for (const struct session *s = t->first; s != NULL; s = s->next)
+		n += s->ended_ms == 0 && strcmp(s->principal, principal) == 0;
+	return n;
+}
+
+enum status sessions_add(struct sessions *t, struct session *s,
+			 void (*forgotten)(void *owner, const uint8_t id[16]), void *owner)
+{
+	if (sessions_find(t, s->id) != NULL)
+		return ST_EXISTS;
+	if (s->ended_ms == 0 && open_of(t, s->principal) >= SESSIONS_OPEN_MAX)
+		return ST_FULL;
+	while (t->n >= SESSIONS_KNOWN_MAX || t->items_n + s->items_n > SESSIONS_ITEMS_MAX) {
+		struct session *old = ended_first(t);
+		uint8_t id[16];
+
+		if (old == NULL)
+			return ST_FULL;
+		memcpy(id, old->id, sizeof(id));
+		sessions_forget(t, id);
+		forgotten(owner, id);
+	}
+	s->next = t->first;
+	t->first = s;
+	t->n++;
+	t->items_n += s->items_n;
+	return ST_OK;
+}
+
+struct session *sessions_next(struct sessions *t, struct session *s)
+{
+	return s == NULL ? t->first : s->next;
+}
+
+uint32_t sessions_count(const struct sessions *t)
+{
+	return t->n;
+}

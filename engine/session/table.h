@@ -1,0 +1,30 @@
+/*
+ * table.h - the sessions that an engine knows, bounded (P7). The owner locks.
+ *
+ * When it is full the session that ended first is forgotten before its time; open ones never are.
+ */
+#ifndef TRIEN_SESSION_TABLE_H
+#define TRIEN_SESSION_TABLE_H
+
+#include "session/session.h"
+
+struct sessions;
+
+enum status sessions_new(struct sessions **out) must_use;
+void sessions_free(struct sessions *t);
+/*
+ * Takes s over. ST_FULL: SESSIONS_OPEN_MAX of this principal, or all of SESSIONS_KNOWN_MAX or of
+ * SESSIONS_ITEMS_MAX, are open or on their way; ST_EXISTS: the id. Then s stays the caller's.
+ * forgotten(owner, id): had to go for it.
+ */
+enum status sessions_add(struct sessions *t, struct session *s,
+			 void (*forgotten)(void *owner, const uint8_t id[16]),
+			 void *owner) must_use;
+/* Borrowed until it is forgotten; NULL: unknown. */
+struct session *sessions_find(struct sessions *t, const uint8_t id[16]);
+void sessions_forget(struct sessions *t, const uint8_t id[16]);
+/* Walk: the first with NULL; NULL at the end. s may not have been forgotten meanwhile. */
+struct session *sessions_next(struct sessions *t, struct session *s);
+uint32_t sessions_count(const struct sessions *t);
+
+#endif

@@ -1,0 +1,1 @@
+trien_test(session_test LINK trien_session)
