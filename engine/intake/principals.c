@@ -11,6 +11,7 @@
 
 #define PRINCIPAL_UNITS_MAX 4096
 #define PRINCIPAL_UIDS_MAX 64
+#define PRINCIPAL_SIGNERS_MAX 256
 
 /* Lives as long as any snapshot that names the principal: counts survive a reload. */
 struct quota {
@@ -21,12 +22,18 @@ struct quota {
 	uint32_t inside;		/* submissions at the moment */
 };
 
+/* What one list of the file names. */
+struct codes {
+	bool all;
+	uint32_t n;
+	char (*list)[CODE_BYTES_MAX + 1];
+};
+
 struct principal {
 	char name[PRINCIPAL_NAME_BYTES_MAX + 1];
 	uint32_t may;
-	bool all_units;
-	uint32_t units_n, uids_n;
-	char (*units)[CODE_BYTES_MAX + 1];
+	struct codes units, signers;
+	uint32_t uids_n;
 	uid_t *uids;
 	uint32_t cases_per_s, burst;	/* 0: no bound */
 	uint32_t requests_max;		/* 0: no bound of its own */
@@ -42,6 +49,7 @@ struct principals {
 static const struct { const char *name; enum may may; } roles[] = {
 	{ "submit", MAY_SUBMIT }, { "read", MAY_READ }, { "reuse", MAY_REUSE },
 	{ "portal", MAY_PORTAL }, { "audit", MAY_AUDIT }, { "registry", MAY_REGISTRY },
+	{ "sign", MAY_SIGN },
 };
 
 static struct quota *quota_new(void)
@@ -75,7 +83,8 @@ void principals_unref(struct principals *p)
 	if (p == NULL || atomic_fetch_sub(&p->refs, 1) != 1)
 		return;
 	for (uint32_t i = 0; i < p->n; i++) {
-		free(p->list[i].units);
+		free(p->list[i].units.list);
+		free(p->list[i].signers.list);
 		free(p->list[i].uids);
 		quota_unref(p->list[i].quota);
 	}
@@ -106,35 +115,55 @@ static enum status parse_roles(struct principal *pr, const json_t *list, const s
 				break;
 		if (name == NULL || k == ARRAY_LEN(roles))
 			return wrong(at, "a role is one of submit, read, reuse, portal, audit, "
-					 "registry");
+					 "registry, sign");
 		pr->may |= roles[k].may;
 	}
 	return ST_OK;
 }
 
-static enum status parse_units(struct principal *pr, const json_t *list, const struct place *at)
+static enum status parse_codes(struct codes *out, const json_t *list, size_t max, const char *what,
+			       const struct place *at)
 {
 	size_t i, n = json_array_size(list);
 	json_t *v;
 
 	if (list == NULL)
 		return ST_OK;
-	if (!json_is_array(list) || n > PRINCIPAL_UNITS_MAX)
-		return wrong(at, "`units` must be a list of at most 4096 codes, or [\"*\"]");
-	pr->units = calloc(n + 1, sizeof(*pr->units));
-	if (pr->units == NULL)
+	if (!json_is_array(list) || n > max)
+		return wrong(at, what);
+	out->list = calloc(n + 1, sizeof(*out->list));
+	if (out->list == NULL)
 		return ST_NOMEM;
 	json_array_foreach(list, i, v) {
 		const char *code = json_string_value(v);
 
 		if (code == NULL || code[0] == '\0' || strlen(code) > CODE_BYTES_MAX)
-			return wrong(at, "a unit is a code of at most 40 bytes");
+			return wrong(at, what);
 		if (strcmp(code, "*") == 0)
-			pr->all_units = true;
+			out->all = true;
 		else
-			memcpy(pr->units[pr->units_n++], code, strlen(code) + 1);
+			memcpy(out->list[out->n++], code, strlen(code) + 1);
 	}
 	return ST_OK;
+}
+
+static enum status parse_units(struct principal *pr, const json_t *list, const struct place *at)
+{
+	return parse_codes(&pr->units, list, PRINCIPAL_UNITS_MAX,
+			   "`units` must be a list of at most 4096 codes of 1 to 40 bytes, or "
+			   "[\"*\"]", at);
+}
+
+/* Nobody signs by having forgotten to say as whom. */
+static enum status parse_signers(struct principal *pr, const json_t *list, const struct place *at)
+{
+	enum status st = parse_codes(&pr->signers, list, PRINCIPAL_SIGNERS_MAX,
+				     "`signers` must be a list of at most 256 codes of 1 to 40 "
+				     "bytes, or [\"*\"]", at);
+
+	if (st == ST_OK && ((pr->may & MAY_SIGN) != 0) != (pr->signers.all || pr->signers.n > 0))
+		return wrong(at, "the role `sign` and a list `signers` go together");
+	return st;
 }
 
 static enum status parse_uids(struct principal *pr, const json_t *list, const struct place *at)
@@ -185,8 +214,8 @@ static bool name_fits(const char *name)
 
 static enum status parse_principal(struct principal *pr, json_t *o, const struct place *at)
 {
-	static const char *const keys[] = { "name", "roles", "units", "uids", "cases_per_s",
-					    "burst", "requests_max" };
+	static const char *const keys[] = { "name", "roles", "units", "signers", "uids",
+					    "cases_per_s", "burst", "requests_max" };
 	const char *key, *name = json_string_value(json_object_get(o, "name"));
 	json_t *v;
 	enum status st;
@@ -200,12 +229,14 @@ static enum status parse_principal(struct principal *pr, json_t *o, const struct
 		while (k < ARRAY_LEN(keys) && strcmp(keys[k], key) != 0)
 			k++;
 		if (k == ARRAY_LEN(keys))
-			return wrong(at, "unknown key; known are name, roles, units, uids, "
-					 "cases_per_s, burst, requests_max");
+			return wrong(at, "unknown key; known are name, roles, units, signers, "
+					 "uids, cases_per_s, burst, requests_max");
 	}
 	st = parse_roles(pr, json_object_get(o, "roles"), at);
 	if (st == ST_OK)
 		st = parse_units(pr, json_object_get(o, "units"), at);
+	if (st == ST_OK)
+		st = parse_signers(pr, json_object_get(o, "signers"), at);
 	if (st == ST_OK)
 		st = parse_uids(pr, json_object_get(o, "uids"), at);
 	if (st == ST_OK)
@@ -279,8 +310,9 @@ static enum status operator_only(struct principals *p, const struct principals *
 		return ST_NOMEM;
 	pr = &p->list[p->n++];
 	snprintf(pr->name, sizeof(pr->name), "operator");
-	pr->may = MAY_SUBMIT | MAY_READ | MAY_PORTAL | MAY_AUDIT | MAY_REGISTRY;
-	pr->all_units = true;
+	pr->may = MAY_SUBMIT | MAY_READ | MAY_PORTAL | MAY_AUDIT | MAY_REGISTRY | MAY_SIGN;
+	pr->units.all = true;
+	pr->signers.all = true;
 	pr->uids = calloc(1, sizeof(*pr->uids));
 	if (pr->uids == NULL)
 		return ST_NOMEM;
@@ -347,17 +379,32 @@ bool principal_may(const struct principal *pr, uint32_t any_of)
 
 bool principal_all_units(const struct principal *pr)
 {
-	return pr->all_units;
+	return pr->units.all;
+}
+
+static bool named(const struct codes *c, struct slice code)
+{
+	if (c->all)
+		return true;
+	for (uint32_t i = 0; i < c->n; i++)
+		if (slice_eq(slice_str(c->list[i]), code))
+			return true;
+	return false;
 }
 
 bool principal_unit(const struct principal *pr, struct slice unit)
 {
-	if (pr->all_units)
-		return true;
-	for (uint32_t i = 0; i < pr->units_n; i++)
-		if (slice_eq(slice_str(pr->units[i]), unit))
-			return true;
-	return false;
+	return named(&pr->units, unit);
+}
+
+bool principal_signer(const struct principal *pr, struct slice signer)
+{
+	return named(&pr->signers, signer);
+}
+
+const char *principal_signer_only(const struct principal *pr)
+{
+	return !pr->signers.all && pr->signers.n == 1 ? pr->signers.list[0] : NULL;
 }
 
 bool principal_cases(struct principal *pr, uint32_t cases, uint64_t now_ms, uint32_t *wait_ms)

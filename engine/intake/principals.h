@@ -13,9 +13,10 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "limits.h"
 
 #define PRINCIPALS_MAX 4096
-#define PRINCIPAL_NAME_BYTES_MAX 64
+#define PRINCIPAL_NAME_BYTES_MAX PRINCIPAL_BYTES_MAX
 
 enum may {
 	MAY_SUBMIT = 1,		/* Issuance for its units */
@@ -24,6 +25,7 @@ enum may {
 	MAY_PORTAL = 8,		/* all results, for their holders */
 	MAY_AUDIT = 16,		/* registers, held results */
 	MAY_REGISTRY = 32,	/* registers, held results and holders of its units */
+	MAY_SIGN = 64,		/* Signing, as its signers */
 	MAY_ANY = 0
 };
 
@@ -49,6 +51,10 @@ bool principal_may(const struct principal *pr, uint32_t any_of);
 bool principal_all_units(const struct principal *pr);
 /* Is the unit one of its own? */
 bool principal_unit(const struct principal *pr, struct slice unit);
+/* May it act as this signer? */
+bool principal_signer(const struct principal *pr, struct slice signer);
+/* Code of its only signer; NULL: it has none, several, or may act as all. */
+const char *principal_signer_only(const struct principal *pr);
 
 /*
  * Takes `cases` from the rate quota. False: over the quota; *wait_ms is when it would do. A request
