@@ -45,7 +45,7 @@ def load_protos(folder):
 
 
 def modules():
-    names = ("case", "issuance", "repository", "operations")
+    names = ("case", "issuance", "repository", "operations", "signing")
     out = {}
     for n in names:
         out[n] = importlib.import_module(f"trien.v1.{n}_pb2")

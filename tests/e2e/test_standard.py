@@ -7,7 +7,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 import pytest
 
 
-SERVICES = {"trien.v1.Issuance", "trien.v1.Repository", "trien.v1.Operations",
+SERVICES = {"trien.v1.Issuance", "trien.v1.Repository", "trien.v1.Operations", "trien.v1.Signing",
             "grpc.health.v1.Health"}
 
 
