@@ -24,7 +24,7 @@ struct parties {
 	const struct kind *kind;
 	const struct unit *unit;
 	const struct signer *signer;
-	bool draft;
+	enum draft draft;
 };
 
 void template_key(uint8_t key[3 * PIN_BYTES + 1], const struct parties *p);
@@ -38,7 +38,7 @@ enum status texts_compile(struct template *t, struct composer *c, const struct p
 			  struct error *e) must_use;
 
 /* ---- drawings.c: the forms of the layers; heights and gaps go to *l ---- */
-enum status draw_mark(struct composer *c, struct sheet *s, bool draft) must_use;
+enum status draw_mark(struct composer *c, struct sheet *s, enum draft draft) must_use;
 enum status draw_header(struct composer *c, struct sheet *s, const struct unit *u,
 			struct shared_layer *l) must_use;
 enum status draw_signer(struct composer *c, struct sheet *s, const struct unit *u,

@@ -152,19 +152,31 @@ enum status draw_signer(struct composer *c, struct sheet *s, const struct unit *
 	return drawing_end(&d, s, OBJ_SIGNER, bbox);
 }
 
-enum status draw_mark(struct composer *c, struct sheet *s, bool draft)
+static const char *mark_text(enum draft draft)
+{
+	switch (draft) {
+	case DRAFT_TRY:
+		return "BẢN NHÁP – KHÔNG CÓ GIÁ TRỊ PHÁP LÝ";
+	case DRAFT_TO_SIGN:
+		return "DỰ THẢO – CHƯA KÝ, SỐ VÀ NGÀY CẤP KHI KÝ";
+	default:
+		return "BẢN THỬ – KHÔNG CÓ GIÁ TRỊ PHÁP LÝ";
+	}
+}
+
+enum status draw_mark(struct composer *c, struct sheet *s, enum draft draft)
 {
 	struct frame f = { 0, PAGE_WIDTH, 0, SIZE_MARK, 'c' };
 	struct frame big = { 0, PAGE_WIDTH, 0, SIZE_DRAFT, 'c' };
 	struct drawing d;
 
-	if (!draft && !c->development) {
+	if (draft == DRAFT_NONE && !c->development) {
 		object_null(s, OBJ_MARK);
 		return ST_OK;
 	}
 	if (drawing_begin(&d, c) != ST_OK)
 		return ST_NOMEM;
-	if (draft) {
+	if (draft == DRAFT_TRY) {
 		/* Across the page, under everything else. */
 		write_str(&d.w, "q .9 g .5736 .8192 -.8192 .5736 297.64 420.94 cm"
 			  " 1 0 0 1 -297.64 30 cm\n");
@@ -175,8 +187,7 @@ enum status draw_mark(struct composer *c, struct sheet *s, bool draft)
 	}
 	write_str(&d.w, ".8 0 0 rg\n");
 	d.y = 1500 - PAGE_HEIGHT;
-	put(&d, draft ? "BẢN NHÁP – KHÔNG CÓ GIÁ TRỊ PHÁP LÝ" :
-			"BẢN THỬ – KHÔNG CÓ GIÁ TRỊ PHÁP LÝ", FACE_BOLD, false, &f);
+	put(&d, mark_text(draft), FACE_BOLD, false, &f);
 	return drawing_end(&d, s, OBJ_MARK, "0 0 595.28 841.89");
 }
 

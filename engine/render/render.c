@@ -277,7 +277,7 @@ static enum status take_template(struct render *r, const struct parties *p, stru
 enum status render_template(struct render *r, const struct kind *k, const struct unit *u,
 			    const struct signer *s, struct template **out, struct error *e)
 {
-	struct parties p = { k, u, s, false };
+	struct parties p = { k, u, s, DRAFT_NONE };
 
 	return take_template(r, &p, out, e);
 }
@@ -311,7 +311,24 @@ void render_close(struct render *r)
 	free(r);
 }
 
-/* ---- draft ---- */
+/* ---- drafts ---- */
+
+enum status render_unsigned(struct render *r, struct press *press, struct item *item,
+			    struct arena *arena, struct error *e)
+{
+	struct parties parties = { item->kind, item->unit, item->signer, DRAFT_TO_SIGN };
+	enum status st = take_template(r, &parties, &item->template, e);
+
+	if (st != ST_OK)
+		return st;
+	item->slots_n = 0;
+	st = press_item(press, item, arena);
+	if (st == ST_OK)
+		return ST_OK;
+	render_release(r, item->template);
+	item->template = NULL;
+	return error_set(e, st, "the draft cannot be laid out: %s", status_name(st));
+}
 
 static uint8_t *assemble(const struct document *d)
 {
@@ -327,7 +344,7 @@ static uint8_t *assemble(const struct document *d)
 enum status render_preview(struct render *r, struct item *item, uint8_t **pdf, size_t *size,
 			   struct error *e)
 {
-	struct parties parties = { item->kind, item->unit, item->signer, true };
+	struct parties parties = { item->kind, item->unit, item->signer, DRAFT_TRY };
 	struct press *press = NULL;
 	struct arena arena = { 0 };
 	enum status st = take_template(r, &parties, &item->template, e);

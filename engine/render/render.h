@@ -62,6 +62,15 @@ void press_free(struct press *p);
 enum status render_item(struct press *p, struct item *item, struct arena *arena) must_use;
 
 /*
+ * What a person sees before it is confirmed: the document but for signatures, seal and QR code,
+ * "DỰ THẢO" at the top of each page, item->number_text where the number will stand and dots for
+ * the date. As render_item(), but the template is taken here (render_release() when item->doc is
+ * done with) and neither slots nor issued_ms are read. The same item gives the same bytes.
+ */
+enum status render_unsigned(struct render *r, struct press *p, struct item *item,
+			    struct arena *arena, struct error *e) must_use;
+
+/*
  * A draft: marked "BẢN NHÁP" on each page, no number, no signature fields filled. The whole file is
  * returned in malloc'd *pdf (`trien schema preview`).
  */

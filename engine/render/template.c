@@ -10,7 +10,7 @@ void template_key(uint8_t key[3 * PIN_BYTES + 1], const struct parties *p)
 		memcpy(key + 2 * PIN_BYTES, p->signer->pin, PIN_BYTES);
 	else
 		memset(key + 2 * PIN_BYTES, 0, PIN_BYTES);
-	key[3 * PIN_BYTES] = p->draft;
+	key[3 * PIN_BYTES] = (uint8_t)p->draft;
 }
 
 /* ---- layers ---- */
@@ -27,7 +27,7 @@ static void number_tail(struct template *t, const struct parties *p)
 {
 	uint32_t next = OBJ_PAGES + 1;
 
-	t->draft = p->draft;
+	t->draft = (uint8_t)p->draft;
 	t->has_qr = has_qr(p->kind) && !p->draft;
 	t->signs_n = p->draft ? 0 : p->kind->signs_n;
 	for (uint8_t i = 0; i < t->signs_n; i++)
@@ -110,7 +110,7 @@ static void layer_key(uint8_t key[2 * PIN_BYTES + 2], enum layer_type type, cons
 	memset(key, 0, 2 * PIN_BYTES + 2);
 	if (type == LAYER_FORM) {
 		memcpy(key, p->kind->pin, PIN_BYTES);
-		key[2 * PIN_BYTES] = p->draft;
+		key[2 * PIN_BYTES] = (uint8_t)p->draft;
 	} else if (type == LAYER_SIGNER && p->signer != NULL) {
 		memcpy(key, p->signer->pin, PIN_BYTES);
 	} else {

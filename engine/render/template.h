@@ -10,6 +10,13 @@
 #include "render/render.h"
 #include "render/sheet.h"
 
+/* What is drawn that nobody has signed. */
+enum draft {
+	DRAFT_NONE,
+	DRAFT_TRY,			/* render_preview() */
+	DRAFT_TO_SIGN			/* render_unsigned() */
+};
+
 /* A run of a text: spans that were encoded in advance, or a reference. */
 struct source {
 	const struct span *spans;	/* NULL: a reference */
@@ -50,7 +57,7 @@ struct template {
 	const struct layer *layers[LAYER_TYPES + 2];
 	struct sha256 *state;
 	struct pool pool;		/* all below */
-	bool draft;
+	uint8_t draft;			/* enum draft */
 	bool marked;			/* a line on each page says what it is not */
 	bool has_qr;
 	bool person;			/* a person signs, so the handwriting is painted */

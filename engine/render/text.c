@@ -66,7 +66,9 @@ static void builtin_text(struct press *p, const struct source *s)
 	struct writer w = writer_of(words, sizeof(words));
 
 	if (s->builtin == BUILTIN_NUMBER)
-		write_str(&w, p->t->draft ? "……" : p->item->number_text);
+		write_str(&w, p->t->draft == DRAFT_TRY ? "……" : p->item->number_text);
+	else if (s->builtin == BUILTIN_DATE && p->t->draft == DRAFT_TO_SIGN)
+		write_str(&w, "ngày …… tháng …… năm ……");
 	else if (s->builtin == BUILTIN_DATE)
 		words_day(&w, day_vietnam(p->item->issued_ms));
 	text_plain(p, writer_slice(&w), s->face, s->upper);

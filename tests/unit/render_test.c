@@ -278,6 +278,52 @@ static void a_draft_has_no_signature(void **state)
 	leaf_close(&b->leaf);
 }
 
+/* The whole file of an item's document. */
+static uint8_t *whole(const struct document *d)
+{
+	uint8_t *file = malloc(d->file_size), *at = file;
+
+	for (uint8_t i = 0; i < d->parts_n; i++) {
+		memcpy(at, part_bytes(d, &d->parts[i]), d->parts[i].size);
+		at += d->parts[i].size;
+	}
+	assert_int_equal(at - file, d->file_size);
+	return file;
+}
+
+/* What a person is shown has a digest; it may not depend on when it is drawn. */
+static void what_is_shown_is_the_same_each_time(void **state)
+{
+	struct bench *b = *state;
+	struct item *item = &b->leaf.item;
+	uint8_t *files[3];
+	uint32_t sizes[3];
+
+	begin(b, 2);
+	snprintf(item->number_text, sizeof(item->number_text), "……/XNTN");
+	for (int i = 0; i < 3; i++) {
+		item->issued_ms += 86400000LL;
+		item->accepted_ms += 1;
+		if (i == 2)
+			snprintf(item->number_text, sizeof(item->number_text), "……/KHAC");
+		assert_int_equal(render_unsigned(b->render, b->press, item, &b->arena, NULL), ST_OK);
+		files[i] = whole(&item->doc);
+		sizes[i] = item->doc.file_size;
+		render_release(b->render, item->template);
+		item->template = NULL;
+	}
+	assert_int_equal(sizes[0], sizes[1]);
+	assert_memory_equal(files[0], files[1], sizes[0]);
+	assert_true(sizes[0] != sizes[2] || memcmp(files[0], files[2], sizes[0]) != 0);
+	assert_memory_equal(files[0], "%PDF-1.7\n", 9);
+	assert_null(memmem(files[0], sizes[0], "/FT/Sig", 7));
+	assert_null(memmem(files[0], sizes[0], "/ByteRange", 10));
+	assert_non_null(memmem(files[0], sizes[0], "\"draft\":true", 12));
+	for (int i = 0; i < 3; i++)
+		free(files[i]);
+	leaf_close(&b->leaf);
+}
+
 static void what_is_missing_is_named(void **state)
 {
 	static const struct { struct render_config cfg; const char *says; } all[] = {
@@ -418,6 +464,7 @@ int main(void)
 		cmocka_unit_test(no_signer_is_a_template_too),
 		cmocka_unit_test(a_character_without_glyph_fails_the_template),
 		cmocka_unit_test(a_draft_has_no_signature),
+		cmocka_unit_test(what_is_shown_is_the_same_each_time),
 		cmocka_unit_test(what_is_missing_is_named),
 		cmocka_unit_test(golden_bytes),
 	};
