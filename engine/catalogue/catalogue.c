@@ -228,7 +228,7 @@ static enum status check_signer(const struct catalogue *c, const struct entry *a
 		if (first_version(&c->shelf[SORT_KIND], slice_str(s->kinds[i])) == NULL)
 			return source_fail(at, "kinds", i, e, "there is no kind \"%s\"",
 					   s->kinds[i]);
-	return ST_OK;
+	return signer_limited(at, e);
 }
 
 static enum status check_kind(const struct entry *at, const struct unit *longest, struct error *e)

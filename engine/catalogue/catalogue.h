@@ -182,7 +182,7 @@ struct signer {
 	const char *authority;		/* "", TM, Q, KT, TL, TUQ */
 	const char *authority_line;	/* e.g. "TM. ỦY BAN NHÂN DÂN" or "KT. CHỦ TỊCH", LF = line
 					 * break; "" without authority */
-	const char *delegation;		/* paper of a TL/TUQ, or NULL */
+	const char *delegation;		/* number and date of the paper of a TL/TUQ, or NULL */
 	uint8_t kinds_n;		/* 0 = all */
 	const char *const *kinds;
 	uint32_t from, to;
@@ -233,5 +233,7 @@ const struct signer *catalogue_signer_at(const struct catalogue *c, uint32_t i);
 /* "07/GXN-UBND" from a kind's form. out ≤ NUMBER_TEXT_BYTES_MAX, NUL-terminated. */
 enum status number_format(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind *k,
 			  const struct unit *u, uint64_t number, uint32_t year) must_use;
+/* The same with dots where number and year will stand: "……/GXN-UBND". */
+void number_dots(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind *k, const struct unit *u);
 
 #endif

@@ -43,6 +43,7 @@ static enum status check(const char *path, struct slice text, struct pool *pool,
 	struct entry *entries;
 	struct form f;
 	uint32_t n;
+	enum status st;
 
 	/* Broken JSON is told as such, before one wonders what it is. */
 	if (form_open(&f, path, text, pool, e) != ST_OK)
@@ -58,7 +59,10 @@ static enum status check(const char *path, struct slice text, struct pool *pool,
 		return error_set(e, ST_INVALID, "%s:1: neither a kind nor an agency nor a signer "
 				 "can be made out; such files lie in results/, agencies/ or "
 				 "signers/", path);
-	return source_read(&s, text, &entries, &n, e);
+	st = source_read(&s, text, &entries, &n, e);
+	for (uint32_t i = 0; st == ST_OK && s.sort == SORT_SIGNER && i < n; i++)
+		st = signer_limited(&entries[i], e);
+	return st;
 }
 
 enum status catalogue_check_file(const char *path, struct error *e)

@@ -78,3 +78,12 @@ enum status number_format(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind
 		return ST_TOO_LARGE;
 	return ST_OK;
 }
+
+void number_dots(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind *k, const struct unit *u)
+{
+	/* In bytes not longer than what may stand there. */
+	const char *const value[PLACES] = { "……", "…", u->notation };
+
+	if (expand(out, NUMBER_TEXT_BYTES_MAX + 1, k->number_form, value) > NUMBER_TEXT_BYTES_MAX)
+		snprintf(out, NUMBER_TEXT_BYTES_MAX + 1, "……");
+}

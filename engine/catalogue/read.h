@@ -47,6 +47,12 @@ enum status source_read(const struct source *s, struct slice text, struct entry 
 enum status source_fail(const struct entry *at, const char *key, uint32_t index, struct error *e,
 			const char *fmt, ...) must_use printf_like(5, 6);
 
+/*
+ * ND 30/2020, 13.4: a TUQ is limited in time, so it needs its last day. Not asked of the archive:
+ * what was pinned once stays readable.
+ */
+enum status signer_limited(const struct entry *at, struct error *e) must_use;
+
 void kind_read(struct form *f, const json_t *v, struct kind *out);
 /* out has its fields; sets the blocks, and field_def.public. */
 void layout_read(struct form *f, const json_t *v, struct kind *out, struct field_def *fields);

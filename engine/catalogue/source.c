@@ -219,3 +219,13 @@ enum status source_fail(const struct entry *at, const char *key, uint32_t index,
 	free(text);
 	return ST_INVALID;
 }
+
+enum status signer_limited(const struct entry *at, struct error *e)
+{
+	const struct signer *s = at->object;
+
+	if (strcmp(s->authority, "TUQ") != 0 || s->to != 0)
+		return ST_OK;
+	return source_fail(at, "authority", 0, e, "\"TUQ\" is limited in time: \"to\", its last "
+			   "day, is missing");
+}

@@ -33,6 +33,21 @@ static void two_digits_at_least(void **state)
 	assert_string_equal(out, "01");
 }
 
+static void dots_where_a_number_will_stand(void **state)
+{
+	struct kind k = { .number_form = "{n}/{yyyy}/QĐ-{unit}" };
+	struct unit u = { .notation = "UBND" };
+	char out[NUMBER_TEXT_BYTES_MAX + 1];
+
+	number_dots(out, &k, &u);
+	assert_string_equal(out, "……/…/QĐ-UBND");
+	/* Whatever fits with its longest number fits with dots. */
+	k.number_form = "{n}/KKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKK";
+	u.notation = "";
+	number_dots(out, &k, &u);
+	assert_string_equal(out, "……/KKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKK");
+}
+
 static void bounds(void **state)
 {
 	static const char longest[] = "{n}/KKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKK";
@@ -65,6 +80,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_digits_at_least),
+		cmocka_unit_test(dots_where_a_number_will_stand),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(wrong_forms),
 	};
