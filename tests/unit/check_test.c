@@ -141,7 +141,8 @@ static const struct broken signers[] = {
 	{ "\"TM\"", "\"TUQ\"",
 	  ":3: versions[0]: \"delegation\" is missing: \"TUQ\" needs its paper" },
 	{ "\"TM\"", "\"TUQ\", \"delegation\": \"12/QĐ\"",
-	  ":8: versions[0].authority: \"TUQ\" is limited in time: \"to\", its last day, is missing" },
+	  ":8: versions[0].authority: \"TUQ\" is limited in time: \"to\", its last day, is "
+	  "missing" },
 	{ "\"authority_line\": \"TM. ỦY BAN\",\n", "",
 	  ":3: versions[0]: \"authority_line\" is missing: it is printed for \"TM\"" },
 	{ "\"authority\": \"TM\",\n", "", ":8: versions[0].authority_line: needs \"authority\"" },

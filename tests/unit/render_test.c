@@ -306,7 +306,8 @@ static void what_is_shown_is_the_same_each_time(void **state)
 		item->accepted_ms += 1;
 		if (i == 2)
 			snprintf(item->number_text, sizeof(item->number_text), "……/KHAC");
-		assert_int_equal(render_unsigned(b->render, b->press, item, &b->arena, NULL), ST_OK);
+		assert_int_equal(render_unsigned(b->render, b->press, item, &b->arena, NULL),
+				 ST_OK);
 		files[i] = whole(&item->doc);
 		sizes[i] = item->doc.file_size;
 		render_release(b->render, item->template);
