@@ -5,10 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/cpu.h"
 #include "base/queue.h"
+
+/* As many ranges as one batch has: more mean that another one waits behind it. */
+#define HELP_RANGES BATCH_RANGES_MAX
 
 struct worker {
 	pthread_t thread;
+	bool helper;
 	struct pipeline *home;
 	struct press *press;
 	struct sign_worker *sign;
@@ -93,12 +98,20 @@ static void bind_range(struct worker *w, struct batch_range *range)
 	}
 }
 
+static struct batch_range *next_range(struct worker *w)
+{
+	return w->helper ? queue_help(w->home->ranges, HELP_RANGES) :
+			   queue_wait(w->home->ranges, -1);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct batch_range *range;
 
-	while ((range = queue_wait(w->home->ranges, -1)) != NULL) {
+	if (!w->helper)
+		cpu_patient();
+	while ((range = next_range(w)) != NULL) {
 		struct batch *b = range->batch;
 
 		if (b->stage == BATCH_PRESS)
@@ -112,11 +125,12 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static enum status worker_start(struct pipeline *p, struct worker *w, struct error *e)
+static enum status worker_start(struct pipeline *p, struct worker *w, bool helper, struct error *e)
 {
 	enum status st;
 
 	w->home = p;
+	w->helper = helper;
 	st = press_new(&w->press, p->cfg.render);
 	if (st == ST_OK)
 		st = sign_worker_new(&w->sign);
@@ -139,11 +153,11 @@ enum status pipeline_new(struct pipeline **out, const struct pipeline_config *cf
 	if (p == NULL)
 		return ST_NOMEM;
 	p->cfg = *cfg;
-	p->workers = calloc(cfg->workers, sizeof(*p->workers));
+	p->workers = calloc(2 * cfg->workers, sizeof(*p->workers));
 	st = p->workers == NULL ? ST_NOMEM :
 		queue_new(&p->ranges, BATCHES_IN_FLIGHT_MAX * BATCH_RANGES_MAX);
-	for (uint32_t i = 0; st == ST_OK && i < cfg->workers; i++)
-		st = worker_start(p, &p->workers[i], e);
+	for (uint32_t i = 0; st == ST_OK && i < 2 * cfg->workers; i++)
+		st = worker_start(p, &p->workers[i], i >= cfg->workers, e);
 	if (st != ST_OK) {
 		pipeline_free(p);
 		return st;

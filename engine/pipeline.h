@@ -7,6 +7,8 @@
  *	bind    workers       splice, check, next digest or the file's hash
  *	store   the store's   handed over here; it comes back through the store's sink (store.h)
  *
+ * A worker has two threads: a patient one, and one that helps when ranges queue up (base/cpu.h).
+ *
  * A batch goes in through pipeline_push() and comes back through `done`, on the worker that
  * finished it; back edges do not exist.
  */

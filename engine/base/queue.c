@@ -15,10 +15,11 @@
  */
 struct queue {
 	pthread_mutex_t lock;
-	pthread_cond_t filled;
+	pthread_cond_t filled, crowded;
 	void **slots;
 	uint32_t mask, head, tail;	/* head: next to pop, tail: next to push */
 	uint32_t waiters;		/* threads in queue_wait */
+	uint32_t helpers, level;	/* threads in queue_help */
 	bool armed, closed;
 	int fd;
 };
@@ -40,6 +41,7 @@ enum status queue_new(struct queue **out, uint32_t capacity)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&q->filled, &attr);
+	pthread_cond_init(&q->crowded, &attr);
 	pthread_condattr_destroy(&attr);
 	if (q->slots == NULL || q->fd < 0) {
 		queue_free(q);
@@ -56,6 +58,7 @@ void queue_free(struct queue *q)
 	if (q->fd >= 0)
 		close(q->fd);
 	pthread_cond_destroy(&q->filled);
+	pthread_cond_destroy(&q->crowded);
 	pthread_mutex_destroy(&q->lock);
 	free(q->slots);
 	free(q);
@@ -73,7 +76,7 @@ static void ring_bell(struct queue *q)
 
 enum status queue_push(struct queue *q, void *item)
 {
-	bool bell = false, wake = false;
+	bool bell = false, wake = false, help = false;
 	enum status st = ST_OK;
 
 	pthread_mutex_lock(&q->lock);
@@ -86,11 +89,14 @@ enum status queue_push(struct queue *q, void *item)
 		bell = q->armed;
 		q->armed = false;
 		wake = q->waiters > 0;
+		help = q->helpers > 0 && q->tail - q->head > q->level;
 	}
 	pthread_mutex_unlock(&q->lock);
 	/* Behind the lock: who wakes would only run into it. */
 	if (wake)
 		pthread_cond_signal(&q->filled);
+	if (help)
+		pthread_cond_signal(&q->crowded);
 	if (bell)
 		ring_bell(q);
 	return st;
@@ -139,11 +145,29 @@ void *queue_wait(struct queue *q, int timeout_ms)
 	return item;
 }
 
+void *queue_help(struct queue *q, uint32_t level)
+{
+	void *item = NULL;
+
+	pthread_mutex_lock(&q->lock);
+	q->level = level;
+	while (q->tail - q->head <= level && !q->closed) {
+		q->helpers++;
+		pthread_cond_wait(&q->crowded, &q->lock);
+		q->helpers--;
+	}
+	if (!q->closed)
+		item = take(q);
+	pthread_mutex_unlock(&q->lock);
+	return item;
+}
+
 void queue_close(struct queue *q)
 {
 	pthread_mutex_lock(&q->lock);
 	q->closed = true;
 	pthread_cond_broadcast(&q->filled);
+	pthread_cond_broadcast(&q->crowded);
 	pthread_mutex_unlock(&q->lock);
 	ring_bell(q);
 }

@@ -29,6 +29,11 @@ void *queue_pop(struct queue *q);
  * Consumer: blocks until an item or queue_close(); NULL = closed and empty. timeout_ms < 0: ever.
  */
 void *queue_wait(struct queue *q, int timeout_ms);
+/*
+ * A consumer beside those: blocks until more than `level` items are there (all helpers of a queue
+ * name the same level) and takes one; NULL = closed, whatever is left is the others'.
+ */
+void *queue_help(struct queue *q, uint32_t level);
 /* Wakes all waiters; later pushes fail with ST_UNAVAILABLE. */
 void queue_close(struct queue *q);
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "signer/sandbox.h"
@@ -25,7 +26,9 @@
  */
 #define CHUNK 4
 #define THREADS_MAX 128			/* of all sources */
-#define FILE_THREADS_MAX 64
+#define FILE_THREADS_MAX 32		/* patient ones; as many help */
+/* Signatures that wait when those help: more than a batch, so another one stands behind it. */
+#define HELP_SIGNATURES 128
 #define STACK_BYTES (512 * 1024)
 /* Modules are others' code, and log in their own way. */
 #define TOKEN_STACK_BYTES (1024 * 1024)
@@ -66,7 +69,8 @@ struct request {
 /* Keys in files, or a token: a queue and threads that nobody else uses. */
 struct source {
 	struct run *first, *last;
-	pthread_cond_t work;
+	pthread_cond_t work, crowded;
+	uint32_t waiting;		/* signatures in runs */
 	uint64_t said_ns;		/* STILL_AT_IT */
 	uint64_t served;		/* share of who was served last */
 };
@@ -75,11 +79,11 @@ struct process {
 	struct vault *vault;
 	int socket;
 	pthread_mutex_t lock, sending;
-	pthread_cond_t room;
+	pthread_cond_t room, ready;
 	struct request *requests, *free;
 	struct source sources[1 + TOKENS_MAX];
 	bool closing;
-	uint32_t threads_n;
+	uint32_t threads_n, ready_n;
 	pthread_t threads[THREADS_MAX];
 	struct vault_hand *hands[THREADS_MAX];
 	_Atomic uint64_t *signed_n, *refused_n;	/* a key */
@@ -88,7 +92,9 @@ struct process {
 	uint32_t *unit_of;		/* a key: index of the first key of the same agency */
 };
 
-struct worker { struct process *p; uint32_t source; struct vault_hand *hand; };
+/* patient: behind others' threads. helps: only while much waits (base/cpu.h). */
+enum manner { MANNER_PLAIN, MANNER_PATIENT, MANNER_HELPS };
+struct worker { struct process *p; uint32_t source; enum manner manner; struct vault_hand *hand; };
 
 /* ---- the socket ---- */
 
@@ -240,14 +246,25 @@ static void drop(struct source *s, struct run **at)
 	}
 }
 
-/* The next entries of a source; NULL when closing. Called and left with the lock held. */
-static struct request *take(struct process *p, uint32_t source, uint32_t *first, uint32_t *n)
+static void wait_for_work(struct process *p, struct source *s, enum manner manner)
 {
+	if (manner == MANNER_HELPS)
+		while (s->waiting <= HELP_SIGNATURES && !p->closing)
+			pthread_cond_wait(&s->crowded, &p->lock);
+	else
+		while (s->first == NULL && !p->closing)
+			pthread_cond_wait(&s->work, &p->lock);
+}
+
+/* The next entries of a source; NULL when closing. Called and left with the lock held. */
+static struct request *take(const struct worker *w, uint32_t *first, uint32_t *n)
+{
+	struct process *p = w->p;
+	uint32_t source = w->source;
 	struct source *s = &p->sources[source];
 	struct run **at, *run;
 
-	while (s->first == NULL && !p->closing)
-		pthread_cond_wait(&s->work, &p->lock);
+	wait_for_work(p, s, w->manner);
 	at = choose(p, source);
 	run = *at;
 	if (run == NULL)
@@ -258,6 +275,7 @@ static struct request *take(struct process *p, uint32_t source, uint32_t *first,
 	if (*n > (source == VAULT_FILES ? CHUNK : 1))
 		*n = source == VAULT_FILES ? CHUNK : 1;
 	run->next += *n;
+	s->waiting -= *n;
 	p->key_share[run->key] += *n;
 	s->served = p->unit_share[p->unit_of[run->key]];
 	p->unit_share[p->unit_of[run->key]] += *n;
@@ -308,8 +326,12 @@ static void *sign_main(void *arg)
 	uint32_t first, n;
 
 	free(arg);
+	if (w.manner == MANNER_PATIENT)
+		cpu_patient();
 	pthread_mutex_lock(&p->lock);
-	while ((r = take(p, w.source, &first, &n)) != NULL) {
+	p->ready_n++;
+	pthread_cond_signal(&p->ready);
+	while ((r = take(&w, &first, &n)) != NULL) {
 		pthread_mutex_unlock(&p->lock);
 		for (uint32_t i = 0; i < n; i++)
 			sign_entry(p, w.hand, r, first + i);
@@ -415,7 +437,10 @@ static void join_queue(struct process *p, struct run *run)
 	else
 		s->first = run;
 	s->last = run;
+	s->waiting += run->end - run->next;
 	pthread_cond_broadcast(&s->work);
+	if (s->waiting > HELP_SIGNATURES)
+		pthread_cond_broadcast(&s->crowded);
 }
 
 static void enqueue(struct process *p, struct request *r)
@@ -464,14 +489,15 @@ static int serve(struct process *p)
 
 /* ---- start and end ---- */
 
-static enum status start_thread(struct process *p, uint32_t source, const pthread_attr_t *attr)
+static enum status start_thread(struct process *p, uint32_t source, enum manner manner,
+				const pthread_attr_t *attr)
 {
-	struct worker *w = malloc(sizeof(*w));
 	uint32_t i = p->threads_n;
+	struct worker *w = i < THREADS_MAX ? malloc(sizeof(*w)) : NULL;
 	enum status st = w == NULL ? ST_NOMEM : vault_hand_new(&p->hands[i], p->vault, source);
 
 	if (st == ST_OK) {
-		*w = (struct worker){ p, source, p->hands[i] };
+		*w = (struct worker){ p, source, manner, p->hands[i] };
 		if (pthread_create(&p->threads[i], attr, sign_main, w) == 0) {
 			p->threads_n++;
 			return ST_OK;
@@ -502,10 +528,17 @@ static enum status start_threads(struct process *p, uint32_t wanted, struct erro
 		pthread_attr_setstacksize(&attr, source == VAULT_FILES ? STACK_BYTES :
 					  TOKEN_STACK_BYTES);
 		for (uint32_t i = 0; st == ST_OK && i < n; i++)
-			st = p->threads_n < THREADS_MAX ? start_thread(p, source, &attr) :
-				ST_TOO_LARGE;
+			st = start_thread(p, source, source == VAULT_FILES ? MANNER_PATIENT :
+					  MANNER_PLAIN, &attr);
+		for (uint32_t i = 0; st == ST_OK && i < n && source == VAULT_FILES; i++)
+			st = start_thread(p, source, MANNER_HELPS, &attr);
 	}
 	pthread_attr_destroy(&attr);
+	/* Behind the system call filter no thread can make itself patient. */
+	pthread_mutex_lock(&p->lock);
+	while (p->ready_n < p->threads_n)
+		pthread_cond_wait(&p->ready, &p->lock);
+	pthread_mutex_unlock(&p->lock);
 	return st == ST_OK ? ST_OK : error_set(e, st, "the signer cannot start its threads");
 }
 
@@ -610,8 +643,10 @@ static void finish(struct process *p)
 {
 	pthread_mutex_lock(&p->lock);
 	p->closing = true;
-	for (uint32_t i = 0; i < ARRAY_LEN(p->sources); i++)
+	for (uint32_t i = 0; i < ARRAY_LEN(p->sources); i++) {
 		pthread_cond_broadcast(&p->sources[i].work);
+		pthread_cond_broadcast(&p->sources[i].crowded);
+	}
 	pthread_mutex_unlock(&p->lock);
 	for (uint32_t i = 0; i < p->threads_n; i++) {
 		pthread_join(p->threads[i], NULL);
@@ -643,9 +678,12 @@ int signer_run(const struct signer_config *cfg)
 	p->socket = cfg->socket;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->sending, NULL);
-	for (uint32_t i = 0; i < ARRAY_LEN(p->sources); i++)
+	for (uint32_t i = 0; i < ARRAY_LEN(p->sources); i++) {
 		pthread_cond_init(&p->sources[i].work, NULL);
+		pthread_cond_init(&p->sources[i].crowded, NULL);
+	}
 	pthread_cond_init(&p->room, NULL);
+	pthread_cond_init(&p->ready, NULL);
 	if (prepare(p, cfg, &e) == ST_OK) {
 		log_info("signer", "keys=%u threads=%u ready", vault_keys(p->vault), p->threads_n);
 		say(p, ANSWER_SIGNED, "ready");
