@@ -55,7 +55,7 @@ struct signer_config {
 	const char *keys_dir;		/* private keys, PEM; readable by this process alone */
 	const char *certs_dir;		/* certificates, chains, keys.json (policy) */
 	const char *passphrase_file;	/* for encrypted PEM; NULL: none */
-	uint32_t threads;		/* for keys in files, besides as many helpers; 0: one a core */
+	uint32_t threads;		/* for keys in files, and helpers; 0: one a core */
 	int socket;			/* the only door */
 	const char *pin_file;		/* of tokens that name none of their own; NULL: none */
 };
