@@ -88,12 +88,21 @@
 #define ENDING_STEP_MS 50
 #define SIGN_REPLAY_MS_MAX (10 * 60 * 1000)	/* older: a new signing time through the journal */
 
+/* ---- approval ---- */
+#define APPROVAL_ITEMS_MAX 1000			/* results of one confirmation */
+#define DELEGATION_BYTES_MAX 400
+#define REASON_TEXT_BYTES_MAX 400		/* why one was refused or withdrawn */
+#define PRINCIPAL_BYTES_MAX 400			/* in a record */
+#define APPROVAL_DAYS_MAX 3660			/* a kind may let a case wait so long */
+
 /* ---- lanes and identities ---- */
 #define LANES 64
 #define ENGINES_MAX 256
 
 static_assert(CASE_BYTES_MAX + 64 * 1024 <= JOURNAL_RECORD_BYTES_MAX,
 	      "a numbered case fits one journal record");
+static_assert(APPROVAL_ITEMS_MAX * 25 + 4096 <= JOURNAL_RECORD_BYTES_MAX,
+	      "a confirmation fits one journal record");
 static_assert(JOURNAL_RECORD_BYTES_MAX < JOURNAL_BATCH_BYTES_MAX, "a record fits one batch");
 static_assert(DOC_BODY_BYTES_MAX < BATCH_WORK_BYTES, "the largest document fits one batch");
 

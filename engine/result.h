@@ -49,6 +49,7 @@ struct state_change {
 	enum state state;
 	enum reason held;
 	int64_t at_ms;
+	int64_t issued_ms;		/* 0: not bound yet */
 	char unit[CODE_BYTES_MAX + 1], code[CASE_CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
 	uint16_t ordinal;
 	char number_text[NUMBER_TEXT_BYTES_MAX + 1];

@@ -86,9 +86,6 @@ enum act_type {
 	ACT_WITHDRAW			/* the case system takes one back, with a reason */
 };
 
-#define APPROVAL_ITEMS_MAX 1000
-#define DELEGATION_BYTES_MAX 400
-
 /* refused is NONE: it gets its number and date, whatever crashes. Else it waits as before. */
 struct approval_item {
 	uint64_t sequence;		/* in */

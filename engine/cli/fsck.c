@@ -53,7 +53,8 @@ static void record_check(struct fsck *f, const char *part, const struct frame_re
 	char line[200];
 
 	f->records++;
-	if (strcmp(part, "journal") != 0 || rec->type != RECORD_NUMBERED)
+	if (strcmp(part, "journal") != 0 ||
+	    (rec->type != RECORD_NUMBERED && rec->type != RECORD_ACCEPTED))
 		return;
 	if (record_numbered_decode(&n, rec->payload) == ST_OK &&
 	    case_digest(n.case_bytes, digest) == ST_OK)

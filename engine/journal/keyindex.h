@@ -12,12 +12,19 @@
 #include "base/status.h"
 #include "limits.h"
 
-#define KEYENTRY_VOIDED 0x01		/* its number will never be issued */
+/* Ends: its number will never be issued; without a number it will never have one. */
+#define KEYENTRY_VOIDED 0x01
+#define KEYENTRY_REFUSED 0x02
+#define KEYENTRY_WITHDRAWN 0x04
+#define KEYENTRY_TIMED_OUT 0x08
+#define KEYENTRY_ENDED 0x0f
+#define KEYENTRY_APPROVED 0x10		/* confirmed; its number follows, if it is not there */
 
 struct keyentry {
 	uint8_t key[16];		/* result_key(), or a given number's key */
 	uint64_t sequence;
-	uint64_t number;
+	uint64_t number;		/* 0: not bound, it awaits approval */
+	int64_t issued_ms;		/* 0: likewise */
 	uint8_t digest[SHA256_BYTES];	/* of the canonical case */
 	uint8_t lane, flags;
 	char number_text[NUMBER_TEXT_BYTES_MAX + 1];

@@ -10,13 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "io/file.h"
 
 #define MAGIC 0x59454b4e45495254ull	/* "TRIENKEY" */
-#define FORMAT_VERSION 1u
-#define ENTRY_BYTES 112u
+#define FORMAT_VERSION 2u
+#define ENTRY_BYTES 120u
+#define ENTRY_BYTES_1 112u		/* of version 1 */
 #define BLOCK_BYTES 4096u
-#define BLOCK_ENTRIES 36u
+#define BLOCK_ENTRIES 34u
 #define CRC_AT (BLOCK_BYTES - 4)
 #define LINE_BYTES 64u
 #define LINE_BITS (8 * LINE_BYTES)
@@ -25,8 +27,10 @@
 #define CURSOR_BLOCKS 64u		/* read at once */
 #define WRITE_BLOCKS 64u
 
-static_assert(BLOCK_ENTRIES * ENTRY_BYTES <= CRC_AT, "a block holds its entries");
-static_assert(16 + 8 + 8 + SHA256_BYTES + 3 + NUMBER_TEXT_BYTES_MAX < ENTRY_BYTES, "an entry fits");
+static_assert(CRC_AT / ENTRY_BYTES == BLOCK_ENTRIES && CRC_AT / ENTRY_BYTES_1 == 36,
+	      "a block holds its entries");
+static_assert(16 + 8 + 8 + SHA256_BYTES + 3 + NUMBER_TEXT_BYTES_MAX < ENTRY_BYTES_1,
+	      "an entry fits");
 
 static enum status failed(struct error *e, const char *act, const char *path)
 {
@@ -90,12 +94,14 @@ static void entry_write(uint8_t out[ENTRY_BYTES], const struct keyentry *k)
 	write_u8(&w, k->flags);
 	write_u8(&w, (uint8_t)n);
 	write_bytes(&w, k->number_text, n);
-	assert(!w.bad);
+	assert(!w.bad && writer_size(&w) <= ENTRY_BYTES_1);
+	w = writer_of(out + ENTRY_BYTES_1, ENTRY_BYTES - ENTRY_BYTES_1);
+	write_u64(&w, (uint64_t)k->issued_ms);
 }
 
-static void entry_read(struct keyentry *k, const uint8_t in[ENTRY_BYTES])
+static void entry_read(struct keyentry *k, const struct keyrun *run, const uint8_t *in)
 {
-	struct reader r = reader_of(slice_of(in, ENTRY_BYTES));
+	struct reader r = reader_of(slice_of(in, ENTRY_BYTES_1));
 	size_t n;
 
 	memcpy(k->key, read_bytes(&r, sizeof(k->key)).p, sizeof(k->key));
@@ -109,6 +115,8 @@ static void entry_read(struct keyentry *k, const uint8_t in[ENTRY_BYTES])
 		n = NUMBER_TEXT_BYTES_MAX;
 	memset(k->number_text, 0, sizeof(k->number_text));
 	memcpy(k->number_text, read_bytes(&r, n).p, n);
+	k->issued_ms = run->entry_bytes == ENTRY_BYTES ?
+		       (int64_t)u64_at(in + ENTRY_BYTES_1) : sequence_ms(k->sequence);
 }
 
 /* ---- the filter ---- */
@@ -160,18 +168,21 @@ static enum status header_check(struct keyrun *r, struct error *e)
 {
 	struct reader in = reader_of(slice_of(r->map, BLOCK_BYTES));
 	uint64_t magic = read_u64(&in), tail;
-	uint32_t version = read_u32(&in), entry_bytes = read_u32(&in);
+	uint32_t version = read_u32(&in);
 
+	r->entry_bytes = read_u32(&in);
 	r->count = read_u64(&in);
 	r->from = read_u64(&in);
 	r->upto = read_u64(&in);
 	r->lines = read_u64(&in);
 	if (magic != MAGIC || u32_at(r->map + CRC_AT) != crc32c(0, r->map, CRC_AT))
 		return error_set(e, ST_CORRUPT, "%s: the header is broken", r->path);
-	if (version != FORMAT_VERSION || entry_bytes != ENTRY_BYTES)
+	if ((version != FORMAT_VERSION || r->entry_bytes != ENTRY_BYTES) &&
+	    (version != 1 || r->entry_bytes != ENTRY_BYTES_1))
 		return error_set(e, ST_UNSUPPORTED, "%s: format version %u is unknown to this "
 				 "version; start the version that wrote it", r->path, version);
-	r->blocks = (r->count + BLOCK_ENTRIES - 1) / BLOCK_ENTRIES;
+	r->block_entries = CRC_AT / r->entry_bytes;
+	r->blocks = (r->count + r->block_entries - 1) / r->block_entries;
 	tail = r->blocks * 8 + r->lines * LINE_BYTES;
 	if (r->count == 0 || r->lines == 0 || r->count > r->size || r->lines > r->size ||
 	    r->size != (1 + r->blocks) * BLOCK_BYTES + tail + 4)
@@ -231,9 +242,9 @@ void keyrun_close(struct keyrun *r)
 
 static uint32_t entries_in(const struct keyrun *r, uint64_t block)
 {
-	uint64_t left = r->count - block * BLOCK_ENTRIES;
+	uint64_t left = r->count - block * r->block_entries;
 
-	return left < BLOCK_ENTRIES ? (uint32_t)left : BLOCK_ENTRIES;
+	return left < r->block_entries ? (uint32_t)left : r->block_entries;
 }
 
 static enum status block_get(const struct keyrun *r, uint64_t index, const uint8_t key[16],
@@ -246,10 +257,10 @@ static enum status block_get(const struct keyrun *r, uint64_t index, const uint8
 		return ST_CORRUPT;
 	while (low < high) {
 		uint32_t mid = low + (high - low) / 2;
-		int order = memcmp(block + mid * ENTRY_BYTES, key, 16);
+		int order = memcmp(block + mid * r->entry_bytes, key, 16);
 
 		if (order == 0) {
-			entry_read(out, block + mid * ENTRY_BYTES);
+			entry_read(out, r, block + mid * r->entry_bytes);
 			return ST_OK;
 		}
 		if (order < 0)
@@ -306,7 +317,7 @@ static enum status cursor_load(struct keyrun_cursor *c, uint64_t block, struct e
 
 enum status keyrun_cursor_next(struct keyrun_cursor *c, struct error *e)
 {
-	uint64_t block = c->next / BLOCK_ENTRIES;
+	uint64_t block = c->next / c->run->block_entries;
 
 	c->more = false;
 	if (c->next == c->run->count)
@@ -317,8 +328,8 @@ enum status keyrun_cursor_next(struct keyrun_cursor *c, struct error *e)
 		if (st != ST_OK)
 			return st;
 	}
-	entry_read(&c->entry, c->buf + (block - c->loaded) * BLOCK_BYTES +
-		   c->next % BLOCK_ENTRIES * ENTRY_BYTES);
+	entry_read(&c->entry, c->run, c->buf + (block - c->loaded) * BLOCK_BYTES +
+		   c->next % c->run->block_entries * c->run->entry_bytes);
 	c->next++;
 	c->more = true;
 	return ST_OK;

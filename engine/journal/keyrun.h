@@ -6,8 +6,8 @@
  *
  * Header
  *	0	u64	magic "TRIENKEY"
- *	8	u32	format version = 1
- *	12	u32	entry bytes = 112
+ *	8	u32	format version = 2; 1 is read
+ *	12	u32	entry bytes = 120 (version 1: 112)
  *	16	u64	entries
  *	24	u64	from: journal position of the first record covered
  *	32	u64	upto: the first one not covered
@@ -15,12 +15,14 @@
  *	48		zeros
  *	4092	u32	CRC-32C of bytes 0–4091
  *
- * Block: 36 entries in rising order of their keys (the last block: what is left, then zeros)
+ * Block: 34 entries (version 1: 36) in rising order of their keys (the last block: what is left,
+ * then zeros)
  *	4092	u32	CRC-32C of the block's index (u64) and bytes 0–4091
  *
- * Entry (112 bytes)
+ * Entry
  *	0	key (16), sequence u64, number u64, digest (32), lane u8, flags u8
  *	66	length of the number's text u8, the text (44), 0
+ *	112	issue time u64, Unix milliseconds (version 1: the time in the sequence)
  *
  * Fences: the first 8 bytes of each block's first key, as a big-endian number in a u64, so that
  * a lookup reads one block. Bloom filter: lines of 64 bytes, 10 bits a key, all bits of a key in
@@ -39,6 +41,7 @@ struct keyrun {
 	const uint8_t *map, *fences, *bloom;
 	size_t size;			/* bytes mapped */
 	uint64_t count, blocks, lines;
+	uint32_t entry_bytes, block_entries;
 	uint64_t from, upto;		/* journal positions covered: [from, upto) */
 	char path[];
 };

@@ -1,10 +1,13 @@
 #include "journal/record.h"
 
+#include "batch.h"
+#include "identity.h"
 #include "reason.h"
 
 /* First byte of every payload; a record of another form gets another version or type. */
 #define VERSION 1
-#define RESULT_VERSION 2		/* of struct record_result; 1 is read, too */
+#define NUMBERED_VERSION 2		/* 1 is read, and written where it says all */
+#define RESULT_VERSION 3		/* of struct record_result; 1 and 2 are read, too */
 
 static bool code_fits(struct slice s)
 {
@@ -47,7 +50,7 @@ static void read_array(struct reader *r, uint8_t *out, size_t n)
 		memset(out, 0, n);
 }
 
-/* ---- NUMBERED ---- */
+/* ---- ACCEPTED, NUMBERED ---- */
 
 static bool numbered_valid(const struct record_numbered *r)
 {
@@ -63,11 +66,23 @@ static bool numbered_valid(const struct record_numbered *r)
 	return r->case_bytes.n <= CASE_BYTES_MAX;
 }
 
+/* Each was issued when its sequence was made. */
+static bool numbered_plain(const struct record_numbered *r)
+{
+	for (uint8_t i = 0; i < r->results_n; i++)
+		if (r->results[i].issued_ms != sequence_ms(r->results[i].sequence))
+			return false;
+	return true;
+}
+
 enum status record_numbered_encode(const struct record_numbered *r, struct writer *w)
 {
+	bool plain;
+
 	if (!numbered_valid(r))
 		return ST_TOO_LARGE;
-	write_u8(w, VERSION);
+	plain = numbered_plain(r);
+	write_u8(w, plain ? VERSION : NUMBERED_VERSION);
 	write_u64(w, (uint64_t)r->accepted_ms);
 	write_u64(w, (uint64_t)r->issued_ms);
 	write_u8(w, r->results_n);
@@ -77,6 +92,8 @@ enum status record_numbered_encode(const struct record_numbered *r, struct write
 		write_u64(w, n->sequence);
 		write_u8(w, n->lane);
 		write_u64(w, n->number);
+		if (!plain)
+			write_u64(w, (uint64_t)n->issued_ms);
 		write_u32(w, n->year);
 		write_blob(w, n->register_code);
 		write_blob(w, n->number_text);
@@ -92,7 +109,8 @@ enum status record_numbered_encode(const struct record_numbered *r, struct write
 enum status record_numbered_decode(struct record_numbered *r, struct slice payload)
 {
 	struct reader in = reader_of(payload);
-	enum status st = begun(&in);
+	uint8_t version;
+	enum status st = begun_in(&in, NUMBERED_VERSION, &version);
 
 	*r = (struct record_numbered){ 0 };
 	if (st != ST_OK)
@@ -106,6 +124,7 @@ enum status record_numbered_decode(struct record_numbered *r, struct slice paylo
 		n->sequence = read_u64(&in);
 		n->lane = read_u8(&in);
 		n->number = read_u64(&in);
+		n->issued_ms = version == 1 ? sequence_ms(n->sequence) : (int64_t)read_u64(&in);
 		n->year = read_u32(&in);
 		n->register_code = read_blob(&in);
 		n->number_text = read_blob(&in);
@@ -118,11 +137,68 @@ enum status record_numbered_decode(struct record_numbered *r, struct slice paylo
 	return ended(&in, numbered_valid(r));
 }
 
-/* ---- PARKED, RESUMED, VOID ---- */
+/* ---- APPROVED ---- */
+
+static bool approved_valid(const struct record_approved *r)
+{
+	if (r->results_n == 0 || r->results_n > APPROVAL_ITEMS_MAX)
+		return false;
+	for (uint32_t i = 0; i < r->results_n; i++)
+		if (r->results[i].lane >= LANES)
+			return false;
+	return code_fits(r->signer) && r->principal.n <= PRINCIPAL_BYTES_MAX &&
+	       r->delegation.n <= DELEGATION_BYTES_MAX;
+}
+
+enum status record_approved_encode(const struct record_approved *r, struct writer *w)
+{
+	if (!approved_valid(r))
+		return ST_TOO_LARGE;
+	write_u8(w, VERSION);
+	write_bytes(w, r->session, sizeof(r->session));
+	write_bytes(w, r->manifest, sizeof(r->manifest));
+	write_u64(w, (uint64_t)r->at_ms);
+	write_blob(w, r->signer);
+	write_blob(w, r->principal);
+	write_blob(w, r->delegation);
+	write_u32(w, r->results_n);
+	for (uint32_t i = 0; i < r->results_n; i++) {
+		write_u64(w, r->results[i].sequence);
+		write_u8(w, r->results[i].lane);
+		write_bytes(w, r->results[i].key, sizeof(r->results[i].key));
+	}
+	return written(w);
+}
+
+enum status record_approved_decode(struct record_approved *r, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+	enum status st = begun(&in);
+
+	r->results_n = 0;
+	if (st != ST_OK)
+		return st;
+	read_array(&in, r->session, sizeof(r->session));
+	read_array(&in, r->manifest, sizeof(r->manifest));
+	r->at_ms = (int64_t)read_u64(&in);
+	r->signer = read_blob(&in);
+	r->principal = read_blob(&in);
+	r->delegation = read_blob(&in);
+	r->results_n = read_u32(&in);
+	for (uint32_t i = 0; i < r->results_n && i < APPROVAL_ITEMS_MAX; i++) {
+		r->results[i].sequence = read_u64(&in);
+		r->results[i].lane = read_u8(&in);
+		read_array(&in, r->results[i].key, sizeof(r->results[i].key));
+	}
+	return ended(&in, approved_valid(r));
+}
+
+/* ---- PARKED, RESUMED, and the ends: VOID, REFUSED, WITHDRAWN, TIMED_OUT ---- */
 
 static bool result_valid(const struct record_result *r)
 {
-	return r->lane < LANES && r->reason < REASON_COUNT && code_fits(r->unit) &&
+	return r->lane < LANES && r->reason < REASON_COUNT && r->state <= STATE_VOID &&
+	       code_fits(r->unit) &&
 	       code_fits(r->register_code) && code_fits(r->kind) &&
 	       r->case_code.n <= CASE_CODE_BYTES_MAX &&
 	       r->number_text.n <= NUMBER_TEXT_BYTES_MAX;
@@ -151,6 +227,8 @@ enum status record_result_encode(const struct record_result *r, struct writer *w
 	write_u16(w, r->ordinal);
 	write_u16(w, r->revision);
 	write_u64(w, (uint64_t)r->accepted_ms);
+	write_u8(w, r->state);
+	write_u64(w, (uint64_t)r->issued_ms);
 	return written(w);
 }
 
@@ -174,6 +252,8 @@ enum status record_result_decode(struct record_result *r, struct slice payload)
 	r->register_code = read_blob(&in);
 	r->year = read_u32(&in);
 	r->number = read_u64(&in);
+	r->state = STATE_HELD;
+	r->issued_ms = sequence_ms(r->sequence);
 	if (version == 1)
 		return ended(&in, result_valid(r));
 	read_array(&in, r->result_id, sizeof(r->result_id));
@@ -183,6 +263,10 @@ enum status record_result_decode(struct record_result *r, struct slice payload)
 	r->ordinal = read_u16(&in);
 	r->revision = read_u16(&in);
 	r->accepted_ms = (int64_t)read_u64(&in);
+	if (version == 2)
+		return ended(&in, result_valid(r));
+	r->state = read_u8(&in);
+	r->issued_ms = (int64_t)read_u64(&in);
 	return ended(&in, result_valid(r));
 }
 

@@ -9,10 +9,10 @@
 #include "catalogue/catalogue.h"
 
 enum record_type {
-	RECORD_ACCEPTED = 1,		/* reserved for at_approval kinds: a case without number */
+	RECORD_ACCEPTED = 1,		/* a case of which at least one result awaits approval */
 	RECORD_NUMBERED,		/* case, numbers, times, pins: stands alone */
-	RECORD_APPROVED,		/* reserved (signing sessions) */
-	RECORD_REFUSED,			/* reserved (signing sessions) */
+	RECORD_APPROVED,		/* a confirmation: its results get their numbers */
+	RECORD_REFUSED,			/* the signer sent one back: it never gets a number */
 	RECORD_SIGNATURE,		/* reserved: a person's signature received */
 	RECORD_PARKED,			/* a result went to the waiting room, with reason */
 	RECORD_RESUMED,			/* it left the waiting room, or got a new signing time */
@@ -21,20 +21,29 @@ enum record_type {
 	RECORD_REGISTER_CLOSED,
 	RECORD_STATE_EVENT,		/* LinkHolder and later acts, to be brought to the store */
 	RECORD_STORED_UP_TO,		/* everything before this position is stored or parked */
+	RECORD_WITHDRAWN,		/* the case system took one back before its approval */
+	RECORD_TIMED_OUT,		/* nobody approved it in time */
 	RECORD_TYPE_COUNT
 };
 
+/*
+ * ACCEPTED: results that await approval have no number, text, year and issue time yet; the others
+ * are numbered. NUMBERED at approval: one result is bound, the others have number 0: the record
+ * says nothing of them.
+ */
 struct numbered_result {
 	uint64_t sequence;
 	uint8_t lane;
-	uint64_t number;
+	uint64_t number;		/* 0: not bound by this record */
+	int64_t issued_ms;		/* of this result; 0: not bound */
 	uint32_t year;
 	struct slice register_code, number_text;
 	struct pins pins;
 };
 
+/* ACCEPTED, NUMBERED. In version 1 each result was issued at the time in its sequence. */
 struct record_numbered {
-	int64_t accepted_ms, issued_ms;
+	int64_t accepted_ms, issued_ms;	/* issued_ms: of the last one bound */
 	uint8_t results_n;
 	struct numbered_result results[CASE_RESULTS_MAX];
 	struct slice principal;		/* who submitted */
@@ -43,9 +52,32 @@ struct record_numbered {
 enum status record_numbered_encode(const struct record_numbered *r, struct writer *w) must_use;
 enum status record_numbered_decode(struct record_numbered *r, struct slice payload) must_use;
 
+/* One result on a confirmation. */
+struct approved_result {
+	uint64_t sequence;
+	uint8_t lane;
+	uint8_t key[16];		/* its result_key() */
+};
+
 /*
- * PARKED, RESUMED, VOID: one result. What only VOID has is what can be shown of it for ever; a
- * record of version 1 ends with `number`.
+ * APPROVED: from here on each result on it will be numbered, in this order, by NUMBERED records
+ * that follow.
+ */
+struct record_approved {
+	uint8_t session[16];
+	uint8_t manifest[SHA256_BYTES];	/* what the signer confirmed */
+	int64_t at_ms;
+	struct slice signer, principal, delegation;
+	uint32_t results_n;
+	struct approved_result results[APPROVAL_ITEMS_MAX];
+};
+enum status record_approved_encode(const struct record_approved *r, struct writer *w) must_use;
+enum status record_approved_decode(struct record_approved *r, struct slice payload) must_use;
+
+/*
+ * PARKED, RESUMED, VOID, REFUSED, WITHDRAWN, TIMED_OUT: one result. What only its ends have is
+ * what can be shown of it for ever. A record of version 1 ends with `number`, one of version 2
+ * before `state`.
  */
 struct record_result {
 	uint64_t sequence;
@@ -53,12 +85,14 @@ struct record_result {
 	uint8_t key[16];		/* its result_key(), or zeros */
 	uint8_t reason;			/* enum reason */
 	int64_t at_ms;			/* RESUMED: the new signing time */
-	struct slice actor, detail;	/* VOID: who and why */
-	struct slice unit, register_code; uint32_t year; uint64_t number;	/* VOID */
-	uint8_t result_id[16];		/* VOID */
-	struct slice kind, case_code, number_text;	/* VOID */
-	uint16_t ordinal, revision;	/* VOID */
-	int64_t accepted_ms;		/* VOID */
+	struct slice actor, detail;	/* ends: who and why */
+	struct slice unit, register_code; uint32_t year; uint64_t number;	/* ends */
+	uint8_t result_id[16];		/* ends */
+	struct slice kind, case_code, number_text;	/* ends; without number it has no text */
+	uint16_t ordinal, revision;	/* ends */
+	int64_t accepted_ms;		/* ends */
+	uint8_t state;			/* enum state. PARKED: why it waits (older ones: HELD) */
+	int64_t issued_ms;		/* VOID (older ones: the time in its sequence) */
 };
 enum status record_result_encode(const struct record_result *r, struct writer *w) must_use;
 enum status record_result_decode(struct record_result *r, struct slice payload) must_use;

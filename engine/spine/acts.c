@@ -310,8 +310,8 @@ static bool resume(struct spine *s, struct job *j)
 	while (index < rec.results_n && rec.results[index].sequence != r.sequence)
 		index++;
 	/* Whatever the clock says now: nothing is signed before it is issued. */
-	if (r.at_ms < sequence_ms(r.sequence))
-		r.at_ms = sequence_ms(r.sequence);
+	if (index < rec.results_n && r.at_ms < rec.results[index].issued_ms)
+		r.at_ms = rec.results[index].issued_ms;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL || index == rec.results_n || record_result_encode(&r, &w) != ST_OK) {
 		free(p);
@@ -358,7 +358,9 @@ static void void_record(struct job *j, const struct state_change *now, int64_t a
 					    .year = j->row.year, .number = j->row.number,
 					    .kind = slice_str(j->row.kind),
 					    .number_text = slice_str(j->row.number_text),
-					    .ordinal = now->ordinal, .accepted_ms = accepted_ms };
+					    .ordinal = now->ordinal, .accepted_ms = accepted_ms,
+					    .state = STATE_VOID,
+					    .issued_ms = sequence_ms(j->row.sequence) };
 	memcpy(j->voided.result_id, now->result_id, sizeof(j->voided.result_id));
 	if (arena_init(&arena, 4 * CASE_BYTES_MAX) != ST_OK)
 		return;
@@ -370,6 +372,7 @@ static void void_record(struct job *j, const struct state_change *now, int64_t a
 		if (index < c.results_n) {
 			const struct case_result *r = &c.results[index];
 
+			j->voided.issued_ms = rec.results[index].issued_ms;
 			j->voided.revision = r->revision;
 			result_key(j->voided.key, r->unit, c.code, r->kind, r->ordinal,
 				   r->revision);

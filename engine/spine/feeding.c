@@ -135,7 +135,7 @@ static void item_fill(struct spine *s, struct batch *b, struct pending *p,
 	it->lane = n->lane;
 	it->result_index = index;
 	it->accepted_ms = rec->accepted_ms;
-	it->issued_ms = sequence_ms(n->sequence);
+	it->issued_ms = n->issued_ms;
 	it->number = n->number;
 	it->register_year = n->year;
 	it->pins = n->pins;

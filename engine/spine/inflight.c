@@ -12,7 +12,7 @@
 struct row {
 	struct row *next, *next_case;
 	uint64_t sequence, case_hash;
-	int64_t accepted_ms, at_ms;
+	int64_t accepted_ms, at_ms, issued_ms;
 	uint8_t result_id[16];
 	uint8_t lane, state, held;
 	uint8_t unit_n, code_n, kind_n, number_n;
@@ -126,7 +126,7 @@ static void row_show(const struct row *r, struct state_change *out)
 	const char *p = r->strings;
 
 	*out = (struct state_change){ .state = r->state, .held = r->held, .at_ms = r->at_ms,
-				      .ordinal = r->ordinal };
+				      .issued_ms = r->issued_ms, .ordinal = r->ordinal };
 	memcpy(out->result_id, r->result_id, 16);
 	memcpy(out->unit, p, r->unit_n);
 	memcpy(out->code, p += r->unit_n, r->code_n);
@@ -145,7 +145,8 @@ enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, in
 	if (r == NULL)
 		return ST_NOMEM;
 	*r = (struct row){ .sequence = sequence, .lane = lane, .accepted_ms = accepted_ms,
-			   .at_ms = about->at_ms, .state = (uint8_t)about->state,
+			   .at_ms = about->at_ms, .issued_ms = about->issued_ms,
+			   .state = (uint8_t)about->state,
 			   .held = (uint8_t)about->held, .ordinal = about->ordinal,
 			   .unit_n = (uint8_t)unit_n, .code_n = (uint8_t)code_n,
 			   .kind_n = (uint8_t)kind_n, .number_n = (uint8_t)number_n };

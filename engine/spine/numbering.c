@@ -60,7 +60,8 @@ void change_fill(struct spine *s, struct state_change *out, const struct numbere
 		 const struct case_result *r, struct slice case_code, enum state state,
 		 int64_t at_ms)
 {
-	*out = (struct state_change){ .state = state, .at_ms = at_ms, .ordinal = r->ordinal };
+	*out = (struct state_change){ .state = state, .at_ms = at_ms, .ordinal = r->ordinal,
+				      .issued_ms = n->issued_ms };
 	identity_result_id(s->identity, out->result_id, n->lane, n->sequence);
 	copy_text(out->unit, sizeof(out->unit), r->unit);
 	copy_text(out->code, sizeof(out->code), case_code);
@@ -89,8 +90,8 @@ static void receipt_again(struct spine *s, struct receipt *out, const struct key
 
 	*out = (struct receipt){ .state = k->flags & KEYENTRY_VOIDED ? STATE_VOID : STATE_STORED,
 				 .sequence = k->sequence, .number = k->number,
-				 .issued_ms = sequence_ms(k->sequence), .duplicate = true };
-	out->accepted_ms = out->issued_ms;
+				 .issued_ms = k->issued_ms, .accepted_ms = sequence_ms(k->sequence),
+				 .duplicate = true };
 	identity_result_id(s->identity, out->result_id, k->lane, k->sequence);
 	memcpy(out->number_text, k->number_text, sizeof(out->number_text));
 	if (inflight_get(s->inflight, k->sequence, &now, &lane, &out->accepted_ms)) {
@@ -279,12 +280,13 @@ static bool bind_result(struct spine *s, struct submitted_case *c, uint8_t i, st
 	memcpy(n->pins.unit, r->unit->pin, PIN_BYTES);
 	memcpy(n->pins.signer, r->signer->pin, PIN_BYTES);
 	if (numbering_tick(&s->clock, t->accepted_ms, (uint8_t)s->config->engine, &n->sequence,
-			   &t->issued_ms) != ST_OK) {
+			   &n->issued_ms) != ST_OK) {
 		refuse(&c->refusal, REASON_CLOCK_STEP, field, "%lld ms",
 		       (long long)(s->clock.last_ms - t->accepted_ms));
 		return false;
 	}
-	n->year = civil_vietnam(t->issued_ms).year;
+	t->issued_ms = n->issued_ms;
+	n->year = civil_vietnam(n->issued_ms).year;
 	if (r->given_number != 0 ? !take_given(s, c, i, n, t, field) :
 				   !take_number(s, c, i, n, t, field))
 		return false;
@@ -312,7 +314,7 @@ static void keep_case(struct spine *s, struct submission *sub, struct submitted_
 		struct case_result about = { .unit = r->unit_code, .kind = r->kind_code,
 					     .ordinal = r->ordinal };
 		struct keyentry k = { .sequence = n->sequence, .number = n->number,
-				      .lane = n->lane };
+				      .issued_ms = n->issued_ms, .lane = n->lane };
 		struct state_change change;
 
 		memcpy(k.key, r->key, 16);
@@ -330,7 +332,7 @@ static void keep_case(struct spine *s, struct submission *sub, struct submitted_
 		r->receipt = (struct receipt){ .state = STATE_NUMBERED, .sequence = n->sequence,
 					       .number = n->number,
 					       .accepted_ms = t->accepted_ms,
-					       .issued_ms = sequence_ms(n->sequence) };
+					       .issued_ms = n->issued_ms };
 		memcpy(r->receipt.result_id, change.result_id, 16);
 		memcpy(r->receipt.number_text, k.number_text, sizeof(k.number_text));
 	}

@@ -84,7 +84,7 @@ static void view_in_flight(struct reads *r, struct result_view *out, uint8_t lan
 				     .case_code = slice_str(now->code),
 				     .number_text = slice_str(now->number_text),
 				     .ordinal = now->ordinal, .accepted_ms = accepted_ms,
-				     .issued_ms = sequence_ms(sequence), .life = LIFE_VALID,
+				     .issued_ms = now->issued_ms, .life = LIFE_VALID,
 				     .stored_ms = now->state == STATE_VOID ? now->at_ms : 0 };
 	memcpy(out->result_id, now->result_id, sizeof(out->result_id));
 }
@@ -146,7 +146,7 @@ static bool listed(const struct state_change *list, uint32_t n, const uint8_t id
 static void change_of(struct state_change *out, const struct result_view *v)
 {
 	*out = (struct state_change){ .state = v->state, .held = v->held, .ordinal = v->ordinal,
-				      .at_ms = v->stored_ms };
+				      .at_ms = v->stored_ms, .issued_ms = v->issued_ms };
 	memcpy(out->result_id, v->result_id, sizeof(out->result_id));
 	snprintf(out->unit, sizeof(out->unit), "%.*s", (int)v->unit.n, (const char *)v->unit.p);
 	snprintf(out->code, sizeof(out->code), "%.*s", (int)v->case_code.n,

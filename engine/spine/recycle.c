@@ -98,8 +98,7 @@ enum status void_project(struct spine *s, const struct record_result *v, struct 
 				    .held = v->reason, .kind = v->kind,
 				    .case_code = v->case_code, .number_text = v->number_text,
 				    .ordinal = v->ordinal, .revision = v->revision,
-				    .accepted_ms = v->accepted_ms,
-				    .issued_ms = sequence_ms(v->sequence) };
+				    .accepted_ms = v->accepted_ms, .issued_ms = v->issued_ms };
 	enum status st;
 	struct waiting_row row;
 

@@ -28,7 +28,7 @@ static enum status keys_put(struct spine *s, const struct record_numbered *rec,
 		const struct numbered_result *n = &rec->results[i];
 		const struct case_result *r = &c->results[i];
 		struct keyentry k = { .sequence = n->sequence, .number = n->number,
-				      .lane = n->lane };
+				      .issued_ms = n->issued_ms, .lane = n->lane };
 
 		memcpy(k.digest, digest, SHA256_BYTES);
 		memcpy(k.number_text, n->number_text.p, n->number_text.n);

@@ -47,7 +47,7 @@ static enum status replay(void *ctx, uint64_t pos, uint8_t type, struct slice pa
 	struct fixture *f = ctx;
 	struct reader r = reader_of(payload);
 
-	if (type == RECORD_ACCEPTED)
+	if (type == RECORD_PARKED)
 		f->newest = read_u32(&r);
 	else if (type == RECORD_STORED_UP_TO)
 		f->stored = read_u32(&r);
@@ -98,7 +98,7 @@ static void note(struct fixture *f, uint8_t type, uint32_t k, size_t n)
 /* Result k: durable in the journal, then in the store, and now and then the journal says so. */
 static void issue(struct fixture *f, uint32_t k)
 {
-	note(f, RECORD_ACCEPTED, k, 1200);
+	note(f, RECORD_PARKED, k, 1200);
 	storecase_fill(&f->sc, k, 1);
 	assert_int_equal(storewait_put(&f->wait, f->s, f->sc.b), ST_OK);
 	if (k % 4 == 0)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "failing.h"
+#include "identity.h"
 #include "io/file.h"
 #include "journal/keyindex.h"
 #include "tmpdir.h"
@@ -57,7 +58,8 @@ static int teardown(void **state)
 
 static struct keyentry entry(uint32_t n, uint64_t number)
 {
-	struct keyentry k = { .sequence = number << 20 | n, .number = number, .lane = n % 64 };
+	struct keyentry k = { .sequence = number << 20 | n, .number = number,
+			      .issued_ms = (int64_t)number * 1000 + n, .lane = n % 64 };
 	uint8_t hash[SHA256_BYTES];
 
 	sha256_once(&n, sizeof(n), hash);
@@ -84,6 +86,7 @@ static void expect(struct bench *b, uint32_t n, uint64_t number)
 	assert_memory_equal(got.digest, want.digest, SHA256_BYTES);
 	assert_int_equal(got.sequence, want.sequence);
 	assert_int_equal(got.number, want.number);
+	assert_int_equal(got.issued_ms, want.issued_ms);
 	assert_int_equal(got.lane, want.lane);
 	assert_int_equal(got.flags, want.flags);
 	assert_string_equal(got.number_text, want.number_text);
@@ -520,22 +523,79 @@ static void merge_stops_at_damage(void **state)
 	assert_int_equal(files(b, ".tmp", NULL), 0);
 }
 
+static void crc_put(uint8_t *at, uint32_t crc)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(crc >> 8 * i);
+}
+
+/* One block of version 2 becomes one of version 1: entries without their last 8 bytes. */
+static void to_version_1(uint8_t *bytes, uint32_t entries, size_t n)
+{
+	uint8_t *block = bytes + 4096, old[4096] = { 0 };
+	uint64_t place = 0;
+
+	bytes[8] = 1;
+	bytes[12] = 112;
+	crc_put(bytes + 4092, crc32c(0, bytes, 4092));
+	for (uint32_t i = 0; i < entries; i++)
+		memcpy(old + 112 * i, block + 120 * i, 112);
+	crc_put(old + 4092, crc32c(crc32c(0, &place, sizeof(place)), old, 4092));
+	memcpy(block, old, sizeof(old));
+	assert_int_equal(n % 64, 8 + 4);
+}
+
+/* The issue time was the sequence's then; a merge writes what it reads as version 2. */
+static void version_1_is_read(void **state)
+{
+	struct bench *b = *state;
+	struct keyentry want = entry(3, 4), got;
+	char path[PATH_MAX];
+	uint8_t *bytes;
+	size_t n;
+
+	for (uint32_t i = 0; i < 30; i++)
+		put(b, i, i + 1, i);
+	seal(b, 30);
+	assert_int_equal(files(b, ".run", path), 1);
+	assert_int_equal(file_read(path, 1 << 20, &bytes, &n, &b->e), ST_OK);
+	to_version_1(bytes, 30, n);
+	file_write(path, bytes, n);
+	free(bytes);
+	reopen(b);
+	for (uint32_t round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < 30; i++)
+			assert_int_equal(look(b, i), ST_OK);
+		assert_int_equal(keyindex_get(b->k, want.key, &got), ST_OK);
+		assert_int_equal(got.number, 4);
+		assert_string_equal(got.number_text, want.number_text);
+		assert_int_equal(got.issued_ms, sequence_ms(want.sequence));
+		if (round == 1)
+			break;
+		for (uint32_t i = 30; i < 120; i++) {
+			put(b, i, i + 1, i);
+			if (i % 30 == 29)
+				seal(b, i + 1);
+		}
+		assert_int_equal(merge(b), 1);
+		assert_int_equal(files(b, ".run", path), 1);
+	}
+	expect(b, 100, 101);
+}
+
 static void later_version_is_refused_by_name(void **state)
 {
 	struct bench *b = *state;
 	char path[PATH_MAX];
 	uint8_t *bytes;
-	uint32_t crc;
 	size_t n;
 
 	put(b, 1, 1, 1);
 	seal(b, 10);
 	assert_int_equal(files(b, ".run", path), 1);
 	assert_int_equal(file_read(path, 1 << 20, &bytes, &n, &b->e), ST_OK);
-	bytes[8] = 2;
-	crc = crc32c(0, bytes, 4092);
-	for (int i = 0; i < 4; i++)
-		bytes[4092 + i] = (uint8_t)(crc >> 8 * i);
+	bytes[8] = 3;
+	crc_put(bytes + 4092, crc32c(0, bytes, 4092));
 	file_write(path, bytes, n);
 	free(bytes);
 	keyindex_close(b->k);
@@ -573,7 +633,8 @@ int main(void)
 		CASE(seal_during_merge), CASE(every_act_of_a_seal_fails),
 		CASE(every_act_of_a_merge_fails), CASE(crashes_leave_no_trace),
 		CASE(a_missing_run_is_missed), CASE(flipped_bits), CASE(truncated),
-		CASE(merge_stops_at_damage), CASE(later_version_is_refused_by_name),
+		CASE(merge_stops_at_damage), CASE(version_1_is_read),
+		CASE(later_version_is_refused_by_name),
 		CASE(closed_on_the_way),
 	};
 

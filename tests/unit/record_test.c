@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include "batch.h"
+#include "identity.h"
 #include "journal/record.h"
 #include "reason.h"
 
@@ -23,11 +25,55 @@ static struct record_numbered numbered(void)
 			.sequence = 0x0123456789abcdef + i, .lane = (uint8_t)(63 - i),
 			.number = 4313u + i, .year = 2026, .register_code = TEXT("GXN"),
 			.number_text = TEXT("4313/GXN-UBND") };
+		r.results[i].issued_ms = sequence_ms(r.results[i].sequence);
 		memset(r.results[i].pins.kind, 0x10 + i, PIN_BYTES);
 		memset(r.results[i].pins.unit, 0x20 + i, PIN_BYTES);
 		memset(r.results[i].pins.signer, 0x30 + i, PIN_BYTES);
 	}
 	return r;
+}
+
+/* One is numbered at once, the other awaits its approval. */
+static struct record_numbered accepted(void)
+{
+	struct record_numbered r = numbered();
+
+	r.results[1].number = 0;
+	r.results[1].issued_ms = 0;
+	r.results[1].year = 0;
+	r.results[1].number_text = slice_of(NULL, 0);
+	return r;
+}
+
+/* The other one, months later. */
+static struct record_numbered numbered_later(void)
+{
+	struct record_numbered r = numbered();
+
+	r.results[0].number = 0;
+	r.results[0].issued_ms = 0;
+	r.results[1].issued_ms = r.issued_ms = 1790000000000;
+	return r;
+}
+
+static struct record_approved *approved(uint32_t n)
+{
+	static struct record_approved r;
+
+	memset(&r, 0, sizeof(r));
+	memset(r.session, 0xa1, sizeof(r.session));
+	memset(r.manifest, 0xb2, sizeof(r.manifest));
+	r.at_ms = 1790000000000;
+	r.signer = TEXT("chu-tich");
+	r.principal = TEXT("phong-hop");
+	r.delegation = TEXT("Quyết định 12/QĐ-UBND");
+	r.results_n = n;
+	for (uint32_t i = 0; i < n; i++) {
+		r.results[i].sequence = 1000 - i;
+		r.results[i].lane = (uint8_t)(i % LANES);
+		memset(r.results[i].key, (int)i, sizeof(r.results[i].key));
+	}
+	return &r;
 }
 
 static struct record_result result(void)
@@ -37,7 +83,8 @@ static struct record_result result(void)
 				   .unit = TEXT("UBND-1"), .register_code = TEXT("QD"),
 				   .year = 2025, .number = 9, .kind = TEXT("khai-sinh"),
 				   .case_code = TEXT("H29.15-1"), .number_text = TEXT("09/QD"),
-				   .ordinal = 1, .revision = 2, .accepted_ms = 1764000000123 };
+				   .ordinal = 1, .revision = 2, .accepted_ms = 1764000000123,
+				   .state = STATE_WITHDRAWN, .issued_ms = 1764000000999 };
 
 	memset(r.key, 0xab, sizeof(r.key));
 	memset(r.result_id, 0xcd, sizeof(r.result_id));
@@ -79,6 +126,7 @@ static void numbered_round_trip(void **state)
 		assert_int_equal(got.results[i].sequence, r.results[i].sequence);
 		assert_int_equal(got.results[i].lane, r.results[i].lane);
 		assert_int_equal(got.results[i].number, r.results[i].number);
+		assert_int_equal(got.results[i].issued_ms, r.results[i].issued_ms);
 		assert_int_equal(got.results[i].year, 2026);
 		assert_true(slice_eq(got.results[i].register_code, r.results[i].register_code));
 		assert_true(slice_eq(got.results[i].number_text, r.results[i].number_text));
@@ -86,6 +134,86 @@ static void numbered_round_trip(void **state)
 	}
 	assert_true(slice_eq(got.principal, r.principal));
 	assert_true(slice_eq(got.case_bytes, r.case_bytes));
+}
+
+static void check_same(const struct record_numbered *a, const struct record_numbered *b)
+{
+	assert_int_equal(a->results_n, b->results_n);
+	for (int i = 0; i < b->results_n; i++) {
+		assert_int_equal(a->results[i].sequence, b->results[i].sequence);
+		assert_int_equal(a->results[i].number, b->results[i].number);
+		assert_int_equal(a->results[i].issued_ms, b->results[i].issued_ms);
+		assert_int_equal(a->results[i].year, b->results[i].year);
+		assert_true(slice_eq(a->results[i].number_text, b->results[i].number_text));
+	}
+	assert_true(slice_eq(a->case_bytes, b->case_bytes));
+}
+
+/* Version 1 where each was issued when its sequence was made: those bytes are for ever. */
+static void numbered_versions(void **state)
+{
+	struct record_numbered r = numbered(), got;
+	struct writer w = writer_of(buf, sizeof(buf));
+	size_t plain;
+
+	assert_int_equal(record_numbered_encode(&r, &w), ST_OK);
+	assert_int_equal(buf[0], 1);
+	plain = writer_size(&w);
+	r = accepted();
+	w = writer_of(buf, sizeof(buf));
+	assert_int_equal(record_numbered_encode(&r, &w), ST_OK);
+	assert_int_equal(buf[0], 2);
+	assert_int_equal(writer_size(&w), plain + 2 * 8 - numbered().results[1].number_text.n);
+	assert_int_equal(record_numbered_decode(&got, writer_slice(&w)), ST_OK);
+	check_same(&got, &r);
+	r = numbered_later();
+	w = writer_of(buf, sizeof(buf));
+	assert_int_equal(record_numbered_encode(&r, &w), ST_OK);
+	assert_int_equal(buf[0], 2);
+	assert_int_equal(record_numbered_decode(&got, writer_slice(&w)), ST_OK);
+	assert_int_equal(got.issued_ms, 1790000000000);
+	check_same(&got, &r);
+}
+
+static void approved_round_trip(void **state)
+{
+	static struct record_approved got;
+	const struct record_approved *r = approved(APPROVAL_ITEMS_MAX);
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_approved_encode(r, &w), ST_OK);
+	assert_int_equal(record_approved_decode(&got, writer_slice(&w)), ST_OK);
+	assert_memory_equal(got.session, r->session, sizeof(r->session));
+	assert_memory_equal(got.manifest, r->manifest, sizeof(r->manifest));
+	assert_int_equal(got.at_ms, r->at_ms);
+	assert_true(slice_eq(got.signer, r->signer));
+	assert_true(slice_eq(got.principal, r->principal));
+	assert_true(slice_eq(got.delegation, r->delegation));
+	assert_int_equal(got.results_n, APPROVAL_ITEMS_MAX);
+	for (uint32_t i = 0; i < got.results_n; i++) {
+		assert_int_equal(got.results[i].sequence, r->results[i].sequence);
+		assert_int_equal(got.results[i].lane, r->results[i].lane);
+		assert_memory_equal(got.results[i].key, r->results[i].key, 16);
+	}
+}
+
+static void approved_bounds(void **state)
+{
+	static const uint8_t big[DELEGATION_BYTES_MAX + 1];
+	struct writer w = writer_of(buf, sizeof(buf));
+	struct record_approved *r = approved(0);
+
+	assert_int_equal(record_approved_encode(r, &w), ST_TOO_LARGE);
+	r = approved(3);
+	r->results[2].lane = LANES;
+	assert_int_equal(record_approved_encode(r, &w), ST_TOO_LARGE);
+	r = approved(3);
+	r->delegation = slice_of(big, sizeof(big));
+	assert_int_equal(record_approved_encode(r, &w), ST_TOO_LARGE);
+	r = approved(APPROVAL_ITEMS_MAX);
+	r->results_n++;
+	assert_int_equal(record_approved_encode(r, &w), ST_TOO_LARGE);
+	assert_int_equal(writer_size(&w), 0);
 }
 
 static void result_round_trip(void **state)
@@ -113,6 +241,10 @@ static void result_round_trip(void **state)
 	assert_int_equal(got.ordinal, 1);
 	assert_int_equal(got.revision, 2);
 	assert_int_equal(got.accepted_ms, r.accepted_ms);
+	assert_int_equal(got.state, STATE_WITHDRAWN);
+	assert_int_equal(got.issued_ms, r.issued_ms);
+	r.state = STATE_VOID + 1;
+	assert_int_equal(record_result_encode(&r, &w), ST_TOO_LARGE);
 }
 
 /* As written before a voided result could be shown. */
@@ -120,7 +252,7 @@ static void result_of_version_1(void **state)
 {
 	struct record_result r = result(), got;
 	struct writer w = writer_of(buf, sizeof(buf));
-	size_t behind = 16 + (4 + r.kind.n) + (4 + r.case_code.n) + (4 + r.number_text.n) + 12;
+	size_t behind = 16 + (4 + r.kind.n) + (4 + r.case_code.n) + (4 + r.number_text.n) + 12 + 9;
 
 	assert_int_equal(record_result_encode(&r, &w), ST_OK);
 	buf[0] = 1;
@@ -129,6 +261,23 @@ static void result_of_version_1(void **state)
 	assert_int_equal(got.number, 9);
 	assert_int_equal(got.kind.n, 0);
 	assert_int_equal(got.accepted_ms, 0);
+	assert_int_equal(got.state, STATE_HELD);
+	assert_int_equal(got.issued_ms, sequence_ms(77));
+	assert_int_equal(record_result_decode(&got, writer_slice(&w)), ST_CORRUPT);
+}
+
+/* As written before a result could wait for its approval. */
+static void result_of_version_2(void **state)
+{
+	struct record_result r = result(), got;
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_result_encode(&r, &w), ST_OK);
+	buf[0] = 2;
+	assert_int_equal(record_result_decode(&got, slice_of(buf, writer_size(&w) - 9)), ST_OK);
+	assert_int_equal(got.accepted_ms, r.accepted_ms);
+	assert_int_equal(got.state, STATE_HELD);
+	assert_int_equal(got.issued_ms, sequence_ms(77));
 	assert_int_equal(record_result_decode(&got, writer_slice(&w)), ST_CORRUPT);
 }
 
@@ -173,16 +322,17 @@ static void link_round_trip(void **state)
 
 /* ---- all of them alike ---- */
 
-enum { NUMBERED, RESULT, REGISTER, LINK, KINDS };
+enum { NUMBERED, ACCEPTED, APPROVED, RESULT, REGISTER, LINK, KINDS };
 
 static size_t encode(int kind)
 {
 	struct writer w = writer_of(buf, sizeof(buf));
-	struct record_numbered n = numbered();
+	struct record_numbered n = kind == NUMBERED ? numbered() : accepted();
 	struct record_result v = result();
 	struct record_register g = reg();
 	struct record_link l = link_record();
-	enum status st = kind == NUMBERED ? record_numbered_encode(&n, &w) :
+	enum status st = kind == NUMBERED || kind == ACCEPTED ? record_numbered_encode(&n, &w) :
+			 kind == APPROVED ? record_approved_encode(approved(5), &w) :
 			 kind == RESULT ? record_result_encode(&v, &w) :
 			 kind == REGISTER ? record_register_encode(&g, &w) :
 					    record_link_encode(&l, &w);
@@ -193,15 +343,17 @@ static size_t encode(int kind)
 
 static enum status decode(int kind, const uint8_t *p, size_t n)
 {
-	union {
+	static union {
 		struct record_numbered n;
+		struct record_approved a;
 		struct record_result v;
 		struct record_register g;
 		struct record_link l;
 	} out;
 	struct slice s = slice_of(p, n);
 
-	return kind == NUMBERED ? record_numbered_decode(&out.n, s) :
+	return kind == NUMBERED || kind == ACCEPTED ? record_numbered_decode(&out.n, s) :
+	       kind == APPROVED ? record_approved_decode(&out.a, s) :
 	       kind == RESULT ? record_result_decode(&out.v, s) :
 	       kind == REGISTER ? record_register_decode(&out.g, s) :
 				  record_link_decode(&out.l, s);
@@ -217,7 +369,7 @@ static void strict(void **state)
 		assert_int_equal(decode(kind, buf, n), ST_OK);
 		buf[n] = 0;
 		assert_int_equal(decode(kind, buf, n + 1), ST_CORRUPT);
-		buf[0] = kind == RESULT ? 3 : 2;
+		buf[0] = kind == RESULT ? 4 : kind == NUMBERED || kind == ACCEPTED ? 3 : 2;
 		assert_int_equal(decode(kind, buf, n), ST_UNSUPPORTED);
 		buf[0] = 0;
 		assert_int_equal(decode(kind, buf, n), ST_CORRUPT);
@@ -300,7 +452,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbered_round_trip), cmocka_unit_test(result_round_trip),
-		cmocka_unit_test(result_of_version_1),
+		cmocka_unit_test(numbered_versions), cmocka_unit_test(approved_round_trip),
+		cmocka_unit_test(approved_bounds), cmocka_unit_test(result_of_version_1),
+		cmocka_unit_test(result_of_version_2),
 		cmocka_unit_test(register_round_trip), cmocka_unit_test(link_round_trip),
 		cmocka_unit_test(strict), cmocka_unit_test(bounds), cmocka_unit_test(mutations),
 	};
