@@ -126,6 +126,8 @@ struct kind {
 	const char *procedure;		/* TTHC code */
 	uint32_t effective_from, effective_to;	/* yyyymmdd, to = 0: open */
 	enum numbered numbered;
+	uint16_t approval_days;		/* AT_APPROVAL: it times out after so many; 0: never */
+	bool own_draft;			/* AT_APPROVAL: who submitted may confirm */
 	bool number_given;		/* the case brings the number */
 	const char *register_code;
 	const char *number_form;	/* "{n}/XNTTHN-{unit}": {n} = at least two digits, {yyyy}

@@ -239,7 +239,7 @@ static struct field_def *read_fields(struct form *f, const json_t *v, struct kin
 	return fields;
 }
 
-/* ---- numbers, signatures, validity ---- */
+/* ---- numbers, approval, signatures, validity ---- */
 
 static void read_number(struct form *f, const json_t *v, struct kind *k)
 {
@@ -265,6 +265,29 @@ static void read_number(struct form *f, const json_t *v, struct kind *k)
 		else if (n > NUMBER_TEXT_BYTES_MAX)
 			form_fail(f, "form", "a number of %d digits would have %zu bytes; %d are "
 				  "allowed", NUMBER_DIGITS_MAX, n, NUMBER_TEXT_BYTES_MAX);
+	}
+	form_leave(f);
+}
+
+/* Only of a kind that waits for its approval. */
+static void read_approval(struct form *f, const json_t *v, struct kind *k)
+{
+	static const char *const keys[] = { "expires_days", "own_draft", NULL };
+	const json_t *o = form_object(f, v, "approval", 0);
+
+	if (k->numbered == NUMBERED_AT_APPROVAL && k->number_given && f->status == ST_OK)
+		form_fail(f, "number", "a number that the case brings is there at_acceptance");
+	if (o == NULL)
+		return;
+	if (k->numbered != NUMBERED_AT_APPROVAL) {
+		form_fail(f, "approval", "only with \"numbered\": \"at_approval\"");
+		return;
+	}
+	form_enter(f, "approval");
+	if (form_keys(f, o, keys)) {
+		k->approval_days = (uint16_t)form_int(f, o, "expires_days", 0, 1,
+						      APPROVAL_DAYS_MAX);
+		k->own_draft = form_bool(f, o, "own_draft", false);
 	}
 	form_leave(f);
 }
@@ -325,8 +348,8 @@ static void read_validity(struct form *f, const json_t *v, struct kind *k)
 
 void kind_read(struct form *f, const json_t *v, struct kind *k)
 {
-	static const char *const keys[] = { "from", "to", "name", "procedure", "numbered", "number",
-		"signs", "certify", "validity", "child_birth", "fields", "layout", NULL };
+	static const char *const keys[] = { "from", "to", "name", "procedure", "numbered", "approval",
+		"number", "signs", "certify", "validity", "child_birth", "fields", "layout", NULL };
 	static const char *const numbered[] = { "at_acceptance", "at_approval", NULL };
 	struct field_def *fields;
 
@@ -336,6 +359,7 @@ void kind_read(struct form *f, const json_t *v, struct kind *k)
 	k->procedure = form_text(f, v, "procedure", FORM_REQUIRED | FORM_ASCII, CODE_BYTES_MAX);
 	k->numbered = (enum numbered)form_choice(f, v, "numbered", numbered, -1);
 	read_number(f, v, k);
+	read_approval(f, v, k);
 	read_signs(f, v, k);
 	k->certify = form_bool(f, v, "certify", true);
 	fields = read_fields(f, v, k);

@@ -354,6 +354,28 @@ static void a_damaged_picture_is_never_served(void **state)
 	tmpdir_remove(&w.dir);
 }
 
+static void approval_of_a_kind(void **state)
+{
+	struct world w;
+	struct catalogue *c;
+
+	world_make(&w);
+	schema_put(w.dir.path, "results/k.json", good_kind, "\"at_acceptance\"",
+		   "\"at_approval\", \"approval\": { \"expires_days\": 30, \"own_draft\": true }");
+	c = load(&w);
+	assert_int_equal(catalogue_kind_at(c, 0)->numbered, NUMBERED_AT_APPROVAL);
+	assert_int_equal(catalogue_kind_at(c, 0)->approval_days, 30);
+	assert_true(catalogue_kind_at(c, 0)->own_draft);
+	catalogue_unref(c);
+	schema_put(w.dir.path, "results/k.json", good_kind, "\"at_acceptance\"",
+		   "\"at_approval\"");
+	c = load(&w);
+	assert_int_equal(catalogue_kind_at(c, 0)->approval_days, 0);
+	assert_false(catalogue_kind_at(c, 0)->own_draft);
+	catalogue_unref(c);
+	tmpdir_remove(&w.dir);
+}
+
 static void *find_often(void *arg)
 {
 	struct catalogue *c = ((void **)arg)[0];
@@ -570,6 +592,7 @@ int main(void)
 		cmocka_unit_test(pinned_versions_outlive_their_files),
 		cmocka_unit_test(a_damaged_archive_is_never_served),
 		cmocka_unit_test(a_damaged_picture_is_never_served),
+		cmocka_unit_test(approval_of_a_kind),
 		cmocka_unit_test(workers_find_pinned_versions_together),
 		cmocka_unit_test(successors_reach_over_any_step),
 		cmocka_unit_test(references_between_files_are_checked),
