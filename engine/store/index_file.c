@@ -7,86 +7,6 @@
 #include "store_schema.h"
 
 #define FORMAT 1
-#define BUSY_MS 5000
-
-/* ---- SQLite ---- */
-
-enum status index_status(int rc)
-{
-	switch (rc & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_ROW:
-	case SQLITE_DONE:
-		return ST_OK;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return ST_CORRUPT;
-	case SQLITE_FULL:
-		return ST_NOSPACE;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return ST_AGAIN;
-	case SQLITE_NOMEM:
-		return ST_NOMEM;
-	case SQLITE_ERROR:
-		return ST_UNSUPPORTED;	/* other tables than ours */
-	default:
-		return ST_IO;
-	}
-}
-
-enum status index_failed(sqlite3 *db, const char *path, const char *act, struct error *e)
-{
-	return error_set(e, index_status(sqlite3_extended_errcode(db)), "%s: cannot %s: %s", path,
-			 act, sqlite3_errmsg(db));
-}
-
-static enum status run(sqlite3 *db, const char *path, const char *sql, struct error *e)
-{
-	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? ST_OK :
-	       index_failed(db, path, "set up", e);
-}
-
-enum status index_connect(sqlite3 **db, const char *path, const char *pragmas, struct error *e)
-{
-	int rc = sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-				 SQLITE_OPEN_NOMUTEX, NULL);
-
-	if (*db == NULL)
-		return ST_NOMEM;
-	if (rc != SQLITE_OK)
-		return index_failed(*db, path, "open", e);
-	sqlite3_busy_timeout(*db, BUSY_MS);
-	return run(*db, path, pragmas, e);
-}
-
-enum status index_prepare(sqlite3 *db, const char *path, const char *sql, sqlite3_stmt **out,
-			   struct error *e)
-{
-	return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) == SQLITE_OK ?
-	       ST_OK : index_failed(db, path, "prepare", e);
-}
-
-enum status index_one(sqlite3 *db, const char *path, const char *sql, int64_t *v, struct error *e)
-{
-	sqlite3_stmt *s = NULL;
-	enum status st = index_prepare(db, path, sql, &s, e);
-
-	if (st != ST_OK)
-		return st;
-	switch (sqlite3_step(s)) {
-	case SQLITE_ROW:
-		*v = sqlite3_column_int64(s, 0);
-		break;
-	case SQLITE_DONE:
-		st = ST_NOT_FOUND;
-		break;
-	default:
-		st = index_failed(db, path, "read", e);
-	}
-	sqlite3_finalize(s);
-	return st;
-}
 
 /* ---- opening ---- */
 
@@ -103,19 +23,19 @@ static enum status statements(struct store_index *x, struct error *e)
 	enum status st = ST_OK;
 
 	for (int t = 0; t < ROW_TABLES && st == ST_OK; t++)
-		st = index_prepare(x->db, x->path, insert_sql[t], &x->insert[t], e);
+		st = db_prepare(x->db, x->path, insert_sql[t], &x->insert[t], e);
 	if (st == ST_OK)
-		st = index_prepare(x->db, x->path, "INSERT INTO register VALUES (?1, ?2, ?3, ?4)",
+		st = db_prepare(x->db, x->path, "INSERT INTO register VALUES (?1, ?2, ?3, ?4)",
 			     &x->insert_register, e);
 	if (st == ST_OK)
-		st = index_prepare(x->db, x->path, "INSERT INTO layer VALUES (?1, ?2, ?3, ?4)",
+		st = db_prepare(x->db, x->path, "INSERT INTO layer VALUES (?1, ?2, ?3, ?4)",
 			     &x->insert_layer, e);
 	if (st == ST_OK)
-		st = index_prepare(x->db, x->path,
+		st = db_prepare(x->db, x->path,
 				   "INSERT INTO counter VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 			     &x->insert_counter, e);
 	if (st == ST_OK)
-		st = index_prepare(x->db, x->path, "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
+		st = db_prepare(x->db, x->path, "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
 			     &x->set, e);
 	return st;
 }
@@ -124,7 +44,7 @@ static enum status statements(struct store_index *x, struct error *e)
 static enum status registers_load(struct store_index *x, struct error *e)
 {
 	sqlite3_stmt *s = NULL;
-	enum status st = index_prepare(x->db, x->path,
+	enum status st = db_prepare(x->db, x->path,
 				       "SELECT id, unit, code, year, coalesce((SELECT "
 		"max(number) FROM number_register WHERE register = id), 0) FROM register "
 		"ORDER BY id",
@@ -145,7 +65,7 @@ static enum status registers_load(struct store_index *x, struct error *e)
 		x->registers_n = id;
 	}
 	if (st == ST_OK && rc != SQLITE_DONE)
-		st = index_failed(x->db, x->path, "read registers", e);
+		st = db_failed(x->db, x->path, "read registers", e);
 	sqlite3_finalize(s);
 	return st;
 }
@@ -153,7 +73,7 @@ static enum status registers_load(struct store_index *x, struct error *e)
 static enum status layers_load(struct store_index *x, struct error *e)
 {
 	sqlite3_stmt *s = NULL;
-	enum status st = index_prepare(x->db, x->path,
+	enum status st = db_prepare(x->db, x->path,
 				       "SELECT id, sha256, position, size FROM layer "
 				 "ORDER BY id", &s, e);
 	int rc = SQLITE_DONE;
@@ -170,7 +90,7 @@ static enum status layers_load(struct store_index *x, struct error *e)
 		x->layers_n = id;
 	}
 	if (st == ST_OK && rc != SQLITE_DONE)
-		st = index_failed(x->db, x->path, "read layers", e);
+		st = db_failed(x->db, x->path, "read layers", e);
 	sqlite3_finalize(s);
 	return st;
 }
@@ -189,22 +109,22 @@ static const char fold_sql[] =
 static enum status place_load(struct store_index *x, struct error *e)
 {
 	int64_t format = 0, watermark = 0, frame = 0, crc = 0;
-	enum status st = index_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'format'",
+	enum status st = db_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'format'",
 			     &format, e);
 
 	if (st == ST_OK && format != FORMAT)
 		st = error_set(e, ST_UNSUPPORTED, "%s: format %lld", x->path, (long long)format);
 	if (st != ST_OK)
 		return st;
-	st = index_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'watermark'",
+	st = db_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'watermark'",
 		       &watermark, e);
 	if (st == ST_NOT_FOUND)
 		return ST_OK;		/* nothing was indexed yet */
 	if (st == ST_OK)
-		st = index_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'frame'",
+		st = db_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'frame'",
 			       &frame, e);
 	if (st == ST_OK)
-		st = index_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'crc'", &crc,
+		st = db_one(x->db, x->path, "SELECT value FROM meta WHERE name = 'crc'", &crc,
 			       e);
 	x->place = (struct index_place){ (uint64_t)watermark, (uint64_t)frame, (uint32_t)crc };
 	return st;
@@ -213,15 +133,15 @@ static enum status place_load(struct store_index *x, struct error *e)
 static enum status open_file(struct store_index *x, struct error *e)
 {
 	int64_t tables = 0;
-	enum status st = index_connect(&x->db, x->path, "PRAGMA journal_mode = WAL; "
+	enum status st = db_connect(&x->db, x->path, "PRAGMA journal_mode = WAL; "
 				 "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384; "
 				 "PRAGMA wal_autocheckpoint = 4000;",
 				 e);
 
 	if (st == ST_OK)
-		st = index_one(x->db, x->path, "SELECT count(*) FROM sqlite_master", &tables, e);
+		st = db_one(x->db, x->path, "SELECT count(*) FROM sqlite_master", &tables, e);
 	if (st == ST_OK && tables == 0)
-		st = run(x->db, x->path, "BEGIN;" STORE_SCHEMA
+		st = db_run(x->db, x->path, "BEGIN;" STORE_SCHEMA
 			 "INSERT INTO meta VALUES ('format', 1); COMMIT;", e);
 	if (st == ST_OK)
 		st = place_load(x, e);
@@ -232,7 +152,7 @@ static enum status open_file(struct store_index *x, struct error *e)
 	if (st == ST_OK)
 		st = layers_load(x, e);
 	if (st == ST_OK)
-		st = run(x->db, x->path, fold_sql, e);
+		st = db_run(x->db, x->path, fold_sql, e);
 	return st;
 }
 
@@ -252,20 +172,17 @@ static void close_file(struct store_index *x)
 	x->place = (struct index_place){ 0 };
 }
 
-static void path_of(char path[PATH_MAX], const char *dir, const char *suffix)
+static void path_of(char path[PATH_MAX], const char *dir)
 {
-	snprintf(path, PATH_MAX, "%s/index.db%s", dir, suffix);
+	snprintf(path, PATH_MAX, "%s/index.db", dir);
 }
 
 void store_index_remove(const char *dir)
 {
-	static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
 	char path[PATH_MAX];
 
-	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
-		path_of(path, dir, suffixes[i]);
-		unlink(path);
-	}
+	path_of(path, dir);
+	db_remove(path);
 }
 
 static enum status new_index(struct store_index **out, const char *dir, struct marks *m,
@@ -276,7 +193,7 @@ static enum status new_index(struct store_index **out, const char *dir, struct m
 	if (x == NULL)
 		return ST_NOMEM;
 	pthread_mutex_init(&x->lock, NULL);
-	path_of(x->path, dir, "");
+	path_of(x->path, dir);
 	x->marks = m;
 	x->layers = l;
 	x->rows = calloc(INDEX_ROWS_MAX, sizeof(*x->rows));
@@ -327,7 +244,7 @@ enum status store_index_look(struct store_index **out, const char *dir, struct m
 	if (st == ST_OK && access(x->path, F_OK) != 0)
 		st = ST_NOT_FOUND;
 	if (st == ST_OK)
-		st = index_connect(&x->db, x->path, "PRAGMA query_only = 1", e);
+		st = db_connect(&x->db, x->path, "PRAGMA query_only = 1", e);
 	if (st == ST_OK)
 		st = place_load(x, e);
 	if (st == ST_OK)
@@ -363,7 +280,7 @@ struct index_place store_index_place(const struct store_index *x)
 enum status store_index_newest(struct store_index *x, uint64_t *sequence, struct error *e)
 {
 	int64_t v = 0;
-	enum status st = index_one(x->db, x->path, "SELECT coalesce(max(sequence), 0) FROM result",
+	enum status st = db_one(x->db, x->path, "SELECT coalesce(max(sequence), 0) FROM result",
 				   &v,
 			     e);
 

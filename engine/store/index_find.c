@@ -25,9 +25,9 @@ enum status index_reader_open(struct index_reader **out, struct store_index *x, 
 	if (r == NULL)
 		return ST_NOMEM;
 	r->home = x;
-	st = index_connect(&r->db, x->path, "PRAGMA query_only = 1; PRAGMA cache_size = -2048;", e);
+	st = db_connect(&r->db, x->path, "PRAGMA query_only = 1; PRAGMA cache_size = -2048;", e);
 	for (int t = 0; t < ROW_TABLES && st == ST_OK; t++)
-		st = index_prepare(r->db, x->path, find_sql[t], &r->find[t], e);
+		st = db_prepare(r->db, x->path, find_sql[t], &r->find[t], e);
 	if (st != ST_OK) {
 		index_reader_close(r);
 		return st;
@@ -107,7 +107,7 @@ enum status index_find(struct index_reader *r, enum row_table t, struct row_key 
 		keep(hits, n, max, (struct row_hit){ (uint64_t)sqlite3_column_int64(s, 0),
 						     (uint64_t)sqlite3_column_int64(s, 1) });
 	sqlite3_reset(s);
-	return rc == SQLITE_DONE ? ST_OK : index_status(rc);
+	return rc == SQLITE_DONE ? ST_OK : db_status(rc);
 }
 
 enum status index_rows(struct index_reader *r, enum row_table t, uint64_t *n)
@@ -120,7 +120,7 @@ enum status index_rows(struct index_reader *r, enum row_table t, uint64_t *n)
 		[ROW_EVENT] = "SELECT count(*) FROM event",
 	};
 	int64_t v = 0;
-	enum status st = index_one(r->db, "index", count_sql[t], &v, NULL);
+	enum status st = db_one(r->db, "index", count_sql[t], &v, NULL);
 
 	*n = (uint64_t)v;
 	return st;
@@ -129,7 +129,7 @@ enum status index_rows(struct index_reader *r, enum row_table t, uint64_t *n)
 enum status index_counted(struct index_reader *r, uint64_t *results)
 {
 	int64_t v = 0;
-	enum status st = index_one(r->db, "index", "SELECT coalesce(sum(results), 0) FROM counter",
+	enum status st = db_one(r->db, "index", "SELECT coalesce(sum(results), 0) FROM counter",
 				   &v,
 			     NULL);
 

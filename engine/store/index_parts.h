@@ -8,6 +8,7 @@
 #ifndef TRIEN_STORE_INDEX_PARTS_H
 #define TRIEN_STORE_INDEX_PARTS_H
 
+#include "io/db.h"
 #include "store/store_index.h"
 
 #define INDEX_HEADS (2 * INDEX_ROWS_MAX)
@@ -50,15 +51,5 @@ struct index_reader {
 uint32_t index_head(enum row_table t, const struct row_key *key);
 /* Big-endian, as keys are. */
 uint64_t index_be(const uint8_t *in, size_t width);
-
-enum status index_status(int rc);
-enum status index_failed(sqlite3 *db, const char *path, const char *act, struct error *e);
-enum status index_connect(sqlite3 **db, const char *path, const char *pragmas,
-			  struct error *e) must_use;
-enum status index_prepare(sqlite3 *db, const char *path, const char *sql, sqlite3_stmt **out,
-			  struct error *e) must_use;
-/* One integer; ST_NOT_FOUND without a row. */
-enum status index_one(sqlite3 *db, const char *path, const char *sql, int64_t *v,
-		      struct error *e) must_use;
 
 #endif

@@ -230,7 +230,7 @@ enum status store_index_flush(struct store_index *x, const struct index_place *a
 	if (x->place.watermark == at->watermark && x->rows_n == 0)
 		return ST_OK;
 	if (write_all(x, at) != SQLITE_OK) {
-		enum status st = index_failed(x->db, x->path, "write", e);
+		enum status st = db_failed(x->db, x->path, "write", e);
 
 		sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL);
 		return st;
