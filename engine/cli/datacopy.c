@@ -126,12 +126,18 @@ static enum status file_copy(const char *from, const char *to, mode_t mode, stru
 	return st;
 }
 
+/* A start makes it again, and no copy while it is written would be whole. */
+static bool is_derived(const char *name)
+{
+	return strncmp(name, "index.db", strlen("index.db")) == 0;
+}
+
 static bool left_out(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
-	return is_dots(name) || strcmp(name, "lock") == 0 || (dot != NULL && strcmp(dot,
-										    ".tmp") == 0);
+	return is_dots(name) || is_derived(name) || strcmp(name, "lock") == 0 ||
+	       (dot != NULL && strcmp(dot, ".tmp") == 0);
 }
 
 static enum status folder_copy(const char *from, const char *to, mode_t mode, struct error *e)
@@ -195,7 +201,8 @@ uint64_t tree_mark(const char *path)
 		uint64_t about[3] = { 0 };
 		struct stat sb;
 
-		if (is_dots(entry->d_name) || fstatat(dirfd(d), entry->d_name, &sb, 0) != 0)
+		if (is_dots(entry->d_name) || is_derived(entry->d_name) ||
+		    fstatat(dirfd(d), entry->d_name, &sb, 0) != 0)
 			continue;
 		about[0] = (uint64_t)sb.st_size;
 		about[1] = (uint64_t)sb.st_mtim.tv_sec;

@@ -27,12 +27,13 @@ enum status tree_remove(const char *path, struct error *e) must_use;
 
 /*
  * Regular files and folders below from, modes kept; sockets, locks and unfinished files (*.tmp)
- * are left out. A file that is missing is none; a path may be a single file.
+ * are left out, and so is an index that a start makes again (index.db and what lies beside it). A
+ * file that is missing is none; a path may be a single file.
  */
 enum status tree_copy(const char *from, const char *to, struct error *e) must_use;
 /* All that was written there becomes durable. */
 enum status tree_sync(const char *path, struct error *e) must_use;
-/* Names, sizes and times of what lies in a folder, as one number; of a missing one too. */
+/* Names, sizes and times of what tree_copy() takes of a folder, as one number; of none, too. */
 uint64_t tree_mark(const char *path);
 
 /* The list of all files in dir; and everything in it, and the list, durable. */
