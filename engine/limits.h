@@ -23,6 +23,8 @@
 #define NAME_BYTES_MAX 400			/* UTF-8; 200 letters, real names exceed 50 */
 #define CODE_BYTES_MAX 40			/* unit, kind, signer, register codes */
 #define NUMBER_TEXT_BYTES_MAX 44		/* ND 30/2020 PL VI: 11 + slash + 30, and spare */
+#define HOLDER_NUMBER_BYTES_MAX 40
+#define PRINCIPAL_BYTES_MAX 64			/* name of a caller */
 
 /* ---- a request ---- */
 #define BATCH_CASES_MAX 500			/* SubmitBatch, and one stream message */
@@ -59,7 +61,6 @@
 #define WATCH_QUEUE_MAX 1024			/* changes not taken; beyond, it is cut off */
 
 /* ---- signing sessions ---- */
-#define PRINCIPAL_BYTES_MAX 64			/* name of a caller */
 #define SESSION_ITEMS_MAX 1000			/* documents of one confirmation */
 #define SESSIONS_KNOWN_MAX 1024			/* known at once, ended ones included, */
 #define SESSIONS_ITEMS_MAX 65536		/* with so many documents together */
@@ -92,7 +93,6 @@
 #define APPROVAL_ITEMS_MAX 1000			/* results of one confirmation */
 #define DELEGATION_BYTES_MAX 400
 #define REASON_TEXT_BYTES_MAX 400		/* why one was refused or withdrawn */
-#define PRINCIPAL_BYTES_MAX 400			/* in a record */
 #define APPROVAL_DAYS_MAX 3660			/* a kind may let a case wait so long */
 
 /* ---- lanes and identities ---- */

@@ -126,7 +126,7 @@ struct act {
 	struct slice unit, code, reason;	/* NOTE_READS: reason is what the holder will see */
 	uint32_t year;
 	uint64_t first;
-	/* HELD_*: 0 = all; LINK_HOLDER, SEND_BACK, WITHDRAW */
+	/* HELD_LIST: behind it; HELD_*: 0 = all; LINK_HOLDER, SEND_BACK, WITHDRAW */
 	uint64_t sequence;
 	struct approval *approval;	/* APPROVE: caller's; actor is the principal who confirms */
 	uint8_t lane;

@@ -209,11 +209,15 @@ static bool list_ask(struct call *c, struct operation *o, const char *unit, cons
 	if (o->act.unit.n > 0 && !unit_mine(c, o->act.unit))
 		return false;
 	o->list = crc32c((uint32_t)o->act.type, o->unit, o->act.unit.n);
-	if (!page_read(token, o->list, &offset) || offset > UINT32_MAX) {
+	if (!page_read(token, o->list, &offset) ||
+	    (o->act.type == ACT_REGISTER_LIST && offset > UINT32_MAX)) {
 		call_refuse(c, FAULT_PAGE_TOKEN_INVALID, "page_token", "%s", "");
 		return false;
 	}
-	o->act.offset = (uint32_t)offset;
+	if (o->act.type == ACT_REGISTER_LIST)
+		o->act.offset = (uint32_t)offset;
+	else
+		o->act.sequence = offset;
 	o->act.max = page_size(size);
 	o->rows = calloc(o->act.max, row_bytes);
 	if (o->rows == NULL) {
@@ -253,7 +257,9 @@ static void reply_list(struct call *c, const struct operation *o,
 		put_end(&w, at);
 	}
 	if (o->act.n == o->act.max) {
-		page_write(token, o->list, (uint64_t)o->act.offset + o->act.n);
+		page_write(token, o->list, o->act.type == ACT_REGISTER_LIST ?
+			   (uint64_t)o->act.offset + o->act.n :
+			   o->act.held[o->act.n - 1].sequence);
 		put_text(&w, 2, token);
 	}
 	if (w.bad)

@@ -3,291 +3,198 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "journal/waitlog.h"
+#include "base/log.h"
+#include "io/file.h"
+#include "journal/waitindex.h"
+#include "journal/waitrow.h"
 
-/* Payloads: HELD the row, then the NUMBERED record; GONE a sequence (u64). */
-enum waiting_record { WAITING_HELD = 1, WAITING_GONE };
+/* Payloads: PUT the row, then its record; GONE a sequence (u64). */
+enum waiting_record { WAITING_PUT = 1, WAITING_GONE };
 
-#define ROW_BYTES_MAX 512u
 /*
- * One row held for years keeps its segment and all behind it. Beyond so many segments, and with
- * three quarters of them dead, the oldest one's rows move to the end.
+ * One row that waits for years keeps its segment and all behind it. Beyond so many segments, and
+ * with three quarters of them dead, the oldest one's rows move to the end.
  */
 #define SEGMENTS_TIDY_MIN 4u
 
-static_assert(sizeof(struct waiting_row) < ROW_BYTES_MAX, "an encoded row fits");
-static_assert(JOURNAL_RECORD_BYTES_MAX + ROW_BYTES_MAX <
+static_assert(JOURNAL_RECORD_BYTES_MAX + WAITROW_BYTES_MAX <
 		      JOURNAL_BATCH_BYTES_MAX - FRAME_HEADER_BYTES - FRAME_RECORD_BYTES,
 	      "a row fits a frame");
 
-struct held {
-	struct waiting_row row;
-	uint64_t pos;
-	uint32_t size;			/* payload bytes of its record */
-};
-
 struct waiting {
+	char *dir;
 	struct waitlog *log;
-	struct held **rows;		/* by sequence */
-	uint32_t rows_n, rows_room;
-	uint64_t bytes;			/* payloads of all rows */
-	uint32_t *live;			/* rows per segment, from `live_first` on */
-	uint64_t live_first;
-	uint32_t live_n;
+	struct waitindex *index;
+	struct waitlog_buffer record;	/* one that moves, or is compared */
+	struct error failure;		/* of the index; the log keeps its own */
+	bool anew;
 };
 
-/* ---- rows as bytes ---- */
-
-static void text_write(struct writer *w, const char *text, size_t size)
+const char *waiting_dir(const struct waiting *w)
 {
-	size_t n = strnlen(text, size - 1);
-
-	write_u8(w, (uint8_t)n);
-	write_bytes(w, text, n);
+	return w->dir;
 }
 
-static void text_read(struct reader *r, char *text, size_t size)
-{
-	struct slice s = read_bytes(r, read_u8(r));
+/* ---- the log applied to the index ---- */
 
-	if (s.n >= size) {
-		r->bad = true;
-		return;
-	}
-	if (s.n > 0)
-		memcpy(text, s.p, s.n);
-	text[s.n] = '\0';
+static enum status row_apply(struct waiting *w, const struct frame_record *rec, struct error *e)
+{
+	struct reader r = reader_of(rec->payload);
+	struct waitspot at = { .position = rec->position, .size = (uint32_t)rec->payload.n };
+	struct waiting_row row;
+
+	waitrow_read(&r, rec->version, &row);
+	if (r.bad || row.state == 0 || row.state >= WAITINDEX_STATES || row.sequence > INT64_MAX)
+		return error_set(e, ST_DAMAGED,
+				 "waiting room: the record at %llu is no waiting result",
+				 (unsigned long long)rec->position);
+	return waitindex_put(w->index, &row, &at, e);
 }
 
-static void row_write(struct writer *w, const struct waiting_row *row)
+static enum status record_apply(void *ctx, const struct frame_record *rec, struct error *e)
 {
-	write_u64(w, row->sequence);
-	write_u8(w, row->lane);
-	write_u8(w, row->reason);
-	write_u64(w, (uint64_t)row->parked_ms);
-	write_u64(w, row->number);
-	write_u32(w, row->year);
-	text_write(w, row->unit, sizeof(row->unit));
-	text_write(w, row->kind, sizeof(row->kind));
-	text_write(w, row->register_code, sizeof(row->register_code));
-	text_write(w, row->number_text, sizeof(row->number_text));
-	text_write(w, row->detail, sizeof(row->detail));
-}
+	struct waiting *w = ctx;
+	struct reader r = reader_of(rec->payload);
+	uint64_t sequence;
 
-static void row_read(struct reader *r, struct waiting_row *row)
-{
-	*row = (struct waiting_row){ 0 };
-	row->sequence = read_u64(r);
-	row->lane = read_u8(r);
-	row->reason = read_u8(r);
-	row->parked_ms = (int64_t)read_u64(r);
-	row->number = read_u64(r);
-	row->year = read_u32(r);
-	text_read(r, row->unit, sizeof(row->unit));
-	text_read(r, row->kind, sizeof(row->kind));
-	text_read(r, row->register_code, sizeof(row->register_code));
-	text_read(r, row->number_text, sizeof(row->number_text));
-	text_read(r, row->detail, sizeof(row->detail));
-}
-
-/* ---- rows in memory ---- */
-
-/* Index of the first row not before sequence. */
-static uint32_t row_place(const struct waiting *w, uint64_t sequence)
-{
-	uint32_t low = 0, high = w->rows_n;
-
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (w->rows[mid]->row.sequence < sequence)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static struct held *row_find(const struct waiting *w, uint64_t sequence)
-{
-	uint32_t at = row_place(w, sequence);
-
-	return at < w->rows_n && w->rows[at]->row.sequence == sequence ? w->rows[at] : NULL;
-}
-
-/* Room for one more row, and for a count of the segment of pos. */
-static enum status room_make(struct waiting *w, uint64_t segno)
-{
-	uint64_t needed;
-
-	if (w->rows_n == w->rows_room) {
-		uint32_t room = w->rows_room == 0 ? 64 : 2 * w->rows_room;
-		struct held **bigger = realloc(w->rows, room * sizeof(*bigger));
-
-		if (bigger == NULL)
-			return ST_NOMEM;
-		w->rows = bigger;
-		w->rows_room = room;
-	}
-	if (w->live_n == 0)
-		w->live_first = segno;
-	needed = segno - w->live_first + 1;
-	if (needed > w->live_n) {
-		uint32_t *bigger = realloc(w->live, needed * sizeof(*bigger));
-
-		if (bigger == NULL)
-			return ST_NOMEM;
-		memset(bigger + w->live_n, 0, (needed - w->live_n) * sizeof(*bigger));
-		w->live = bigger;
-		w->live_n = (uint32_t)needed;
-	}
-	return ST_OK;
-}
-
-static uint32_t *live_of(struct waiting *w, uint64_t pos)
-{
-	return &w->live[waitlog_segment(pos) - w->live_first];
-}
-
-/* A sequence that is held already moves: the later record is the right one. */
-static enum status row_put(struct waiting *w, const struct held *h)
-{
-	uint32_t at = row_place(w, h->row.sequence);
-	struct held *row;
-
-	if (room_make(w, waitlog_segment(h->pos)) != ST_OK)
-		return ST_NOMEM;
-	if (at < w->rows_n && w->rows[at]->row.sequence == h->row.sequence) {
-		row = w->rows[at];
-		w->bytes -= row->size;
-		--*live_of(w, row->pos);
-	} else {
-		row = malloc(sizeof(*row));
-		if (row == NULL)
-			return ST_NOMEM;
-		memmove(w->rows + at + 1, w->rows + at, (w->rows_n - at) * sizeof(*w->rows));
-		w->rows[at] = row;
-		w->rows_n++;
-	}
-	*row = *h;
-	w->bytes += row->size;
-	++*live_of(w, row->pos);
-	return ST_OK;
-}
-
-static void row_drop(struct waiting *w, uint64_t sequence)
-{
-	uint32_t at = row_place(w, sequence);
-	struct held *row;
-
-	if (at == w->rows_n || w->rows[at]->row.sequence != sequence)
-		return;
-	row = w->rows[at];
-	w->bytes -= row->size;
-	--*live_of(w, row->pos);
-	free(row);
-	w->rows_n--;
-	memmove(w->rows + at, w->rows + at + 1, (w->rows_n - at) * sizeof(*w->rows));
+	if (rec->type == WAITING_PUT)
+		return row_apply(w, rec, e);
+	if (rec->type != WAITING_GONE)
+		return error_set(e, ST_UNSUPPORTED,
+				 "waiting room: record type %u is unknown to this "
+				 "version; start the version that wrote it",
+				 rec->type);
+	sequence = read_u64(&r);
+	return r.bad ? error_set(e, ST_DAMAGED, "waiting room: a tombstone of %zu bytes",
+				 rec->payload.n) :
+		       waitindex_drop(w->index, sequence, e);
 }
 
 /* ---- segments that are not needed any more ---- */
 
+static enum status place_keep(struct waiting *w, struct error *e)
+{
+	enum status st = waitindex_begin(w->index, e);
+
+	return st == ST_OK ? waitindex_commit(w->index, waitlog_place(w->log), e) : st;
+}
+
 /* Oldest first, so that a tombstone never goes before what it buries. */
 static enum status segments_drop(struct waiting *w, struct error *e)
 {
-	while (waitlog_oldest(w->log) != 0) {
-		uint64_t oldest = waitlog_oldest(w->log);
-		bool counted = w->live_n > 0 && oldest >= w->live_first;
-		enum status st;
+	enum status st = ST_OK;
 
-		if (counted && w->live[0] > 0)
+	while (st == ST_OK && waitlog_oldest(w->log) != 0) {
+		struct waitspot first;
+
+		st = waitindex_below(w->index,
+				     (waitlog_oldest(w->log) + 1) * WAITLOG_SEGMENT_BYTES, &first,
+				     e);
+		if (st == ST_OK)
 			break;
-		st = waitlog_drop_oldest(w->log, e);
-		if (st != ST_OK)
-			return st;
-		if (counted) {
-			w->live_n--;
-			w->live_first++;
-			memmove(w->live, w->live + 1, w->live_n * sizeof(*w->live));
-		}
+		if (st == ST_NOT_FOUND)
+			st = waitlog_drop_oldest(w->log, e);
+		/* With the last one the frame goes that the index stands behind. */
+		if (st == ST_OK && waitlog_oldest(w->log) == 0)
+			st = place_keep(w, e);
 	}
-	return ST_OK;
+	return st;
 }
 
-static enum status row_move(struct waiting *w, struct held *row, struct error *e)
+/* To the end, as it stands. */
+static enum status row_move(struct waiting *w, const struct waitspot *at, struct error *e)
 {
-	struct held moved = *row;
-	struct slice payload;
-	uint8_t *copy;
-	enum status st = waitlog_read(w->log, row->pos, row->size, &payload, e);
+	struct frame_record rec;
+	uint64_t position;
+	enum status st = waitlog_read(w->dir, at->position, at->size, &w->record, &rec, e);
 
-	if (st != ST_OK)
-		return st;
-	copy = malloc(payload.n);
-	if (copy == NULL)
-		return error_set(e, ST_NOMEM, "waiting room: no memory");
-	memcpy(copy, payload.p, payload.n);
-	payload.p = copy;
-	st = waitlog_append(w->log, WAITING_HELD, &payload, 1, &moved.pos, e);
-	free(copy);
-	return st == ST_OK ? row_put(w, &moved) : st;
+	if (st == ST_OK)
+		st = waitlog_append(w->log, WAITING_PUT, rec.version, &rec.payload, 1, &position,
+				    e);
+	return st == ST_OK ? waitindex_move(w->index, at->sequence, position, e) : st;
 }
 
 static enum status segments_tidy(struct waiting *w, struct error *e)
 {
 	uint64_t oldest = waitlog_oldest(w->log), segments = waitlog_newest(w->log) - oldest + 1;
-	enum status st = ST_OK;
+	enum status st;
 
 	if (oldest == 0 || segments < SEGMENTS_TIDY_MIN ||
-	    w->bytes > segments * WAITLOG_SEGMENT_BYTES / 4)
+	    waitindex_bytes(w->index) > segments * WAITLOG_SEGMENT_BYTES / 4)
 		return ST_OK;
-	for (uint32_t i = 0; i < w->rows_n && st == ST_OK; i++)
-		if (waitlog_segment(w->rows[i]->pos) == oldest)
-			st = row_move(w, w->rows[i], e);
+	st = waitindex_begin(w->index, e);
+	while (st == ST_OK) {
+		struct waitspot at;
+
+		st = waitindex_below(w->index, (oldest + 1) * WAITLOG_SEGMENT_BYTES, &at, e);
+		if (st == ST_OK)
+			st = row_move(w, &at, e);
+	}
+	if (st == ST_NOT_FOUND)
+		st = waitindex_commit(w->index, waitlog_place(w->log), e);
 	return st == ST_OK ? segments_drop(w, e) : st;
 }
 
-/* ---- the contract ---- */
+/* ---- opening ---- */
 
-static enum status record_take(void *ctx, const struct frame_record *rec, struct error *e)
+/* Both together: what the index lacks is applied in one step. */
+static enum status parts_open(struct waiting *w, struct error *e)
 {
-	struct waiting *w = ctx;
-	struct reader r = reader_of(rec->payload);
-	struct held h = { .pos = rec->position, .size = (uint32_t)rec->payload.n };
-	enum status st;
+	enum status st = waitindex_open(&w->index, w->dir, e);
 
-	if (rec->type == WAITING_GONE) {
-		row_drop(w, read_u64(&r));
-		return r.bad ? error_set(e, ST_DAMAGED, "waiting room: a tombstone of %zu bytes",
-					 rec->payload.n) : ST_OK;
-	}
-	if (rec->type != WAITING_HELD)
-		return error_set(e, ST_UNSUPPORTED,
-				 "waiting room: record type %u is unknown to this "
-				 "version; start the version that wrote it",
-				 rec->type);
-	row_read(&r, &h.row);
-	if (r.bad)
-		return error_set(e, ST_DAMAGED,
-				 "waiting room: the record at %llu is no held result",
-				 (unsigned long long)rec->position);
-	st = row_put(w, &h);
-	return st == ST_OK ? ST_OK : error_set(e, st, "waiting room: no memory");
+	if (st == ST_OK)
+		w->anew = w->index->place.frame == 0;
+	if (st == ST_OK)
+		st = waitindex_begin(w->index, e);
+	if (st == ST_OK)
+		st = waitlog_open(&w->log, w->dir, &w->index->place, record_apply, w, e);
+	if (st == ST_OK)
+		st = waitindex_commit(w->index, waitlog_place(w->log), e);
+	/* A crash may have come between the last tombstone and the deletion. */
+	return st == ST_OK ? segments_drop(w, e) : st;
+}
+
+static void parts_close(struct waiting *w)
+{
+	waitlog_close(w->log);
+	waitindex_close(w->index);
+	w->log = NULL;
+	w->index = NULL;
+}
+
+/* What the segments say is refused in their own words; all this is the index's. */
+static bool is_useless(enum status st)
+{
+	return st == ST_CORRUPT || st == ST_UNSUPPORTED || st == ST_NOT_FOUND || st == ST_CONFLICT;
 }
 
 enum status waiting_open(struct waiting **out, const char *dir, struct error *e)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
+	struct error why = { 0 };
 	enum status st;
 
-	if (w == NULL)
+	if (w != NULL)
+		w->dir = strdup(dir);
+	if (w == NULL || w->dir == NULL) {
+		waiting_close(w);
 		return error_set(e, ST_NOMEM, "waiting room: no memory");
-	st = waitlog_open(&w->log, dir, record_take, w, e);
-	/* A crash may have come between the last tombstone and the deletion. */
+	}
+	st = dir_make(dir, 0700, &why);
 	if (st == ST_OK)
-		st = segments_drop(w, e);
+		st = parts_open(w, &why);
+	if (is_useless(st)) {
+		log_warn("waiting",
+			 "the index cannot be used and is made again from the segments: %s",
+			 why.text);
+		parts_close(w);
+		waitindex_remove(dir);
+		st = parts_open(w, &why);
+	}
 	if (st != ST_OK) {
 		waiting_close(w);
+		if (e != NULL)
+			*e = why;
 		return st;
 	}
 	*out = w;
@@ -298,109 +205,162 @@ void waiting_close(struct waiting *w)
 {
 	if (w == NULL)
 		return;
-	waitlog_close(w->log);
-	for (uint32_t i = 0; i < w->rows_n; i++)
-		free(w->rows[i]);
-	free(w->rows);
-	free(w->live);
+	parts_close(w);
+	free(w->record.p);
+	free(w->dir);
 	free(w);
 }
 
-enum status waiting_add(struct waiting *w, const struct waiting_row *row, struct slice payload,
+bool waiting_made_anew(const struct waiting *w)
+{
+	return w->anew;
+}
+
+uint64_t waiting_count(const struct waiting *w, enum state state)
+{
+	uint64_t n = 0;
+
+	if (state != 0)
+		return atomic_load_explicit(&w->index->rows[state], memory_order_relaxed);
+	for (int i = 0; i < WAITINDEX_STATES; i++)
+		n += atomic_load_explicit(&w->index->rows[i], memory_order_relaxed);
+	return n;
+}
+
+/* ---- writing ---- */
+
+/*
+ * What is in the segments and not in the index is found there by the next start. An index that is
+ * broken goes, so that the next start makes another.
+ */
+static enum status index_failed(struct waiting *w, enum status st, const struct error *why,
+				struct error *e)
+{
+	w->failure = *why;
+	w->failure.status = st;
+	if (st == ST_CORRUPT)
+		waitindex_remove(w->dir);
+	if (e != NULL)
+		*e = w->failure;
+	return st;
+}
+
+static bool has_failed(const struct waiting *w, struct error *e)
+{
+	if (w->failure.status != ST_OK && e != NULL)
+		*e = w->failure;
+	return w->failure.status != ST_OK;
+}
+
+/* The row at `old` says what this one does, but for the time since when. */
+static bool is_same(struct waiting *w, const struct waitspot *old, struct waiting_row row,
+		    struct slice payload)
+{
+	uint8_t bytes[WAITROW_BYTES_MAX];
+	struct writer told = writer_of(bytes, sizeof(bytes));
+	struct frame_record rec;
+	struct waiting_row there;
+	struct slice before;
+	struct reader r;
+
+	if (waitlog_read(w->dir, old->position, old->size, &w->record, &rec, NULL) != ST_OK ||
+	    rec.version != WAITROW_VERSION)
+		return false;
+	r = reader_of(rec.payload);
+	waitrow_read(&r, rec.version, &there);
+	row.parked_ms = there.parked_ms;
+	waitrow_write(&told, &row);
+	before = slice_of(rec.payload.p, rec.payload.n - reader_left(&r));
+	return !r.bad && slice_eq(before, writer_slice(&told)) &&
+	       slice_eq(slice_of(r.p, reader_left(&r)), payload);
+}
+
+/* As it will be read again, not as it was given. */
+static struct slice row_encode(struct waiting_row *row, uint8_t bytes[WAITROW_BYTES_MAX])
+{
+	struct writer out = writer_of(bytes, WAITROW_BYTES_MAX);
+	struct reader r;
+
+	if (row->state == 0)
+		row->state = STATE_HELD;
+	if (row->record == 0)
+		row->record = RECORD_NUMBERED;
+	waitrow_write(&out, row);
+	assert(!out.bad);
+	r = reader_of(writer_slice(&out));
+	waitrow_read(&r, WAITROW_VERSION, row);
+	assert(!r.bad);
+	return writer_slice(&out);
+}
+
+enum status waiting_add(struct waiting *w, const struct waiting_row *given, struct slice payload,
 			struct error *e)
 {
-	uint8_t bytes[ROW_BYTES_MAX];
-	struct writer head = writer_of(bytes, sizeof(bytes));
-	struct slice parts[2];
-	struct held h;
-	struct reader r;
+	uint8_t bytes[WAITROW_BYTES_MAX];
+	struct waiting_row row = *given;
+	struct slice parts[] = { row_encode(&row, bytes), payload };
+	struct waitspot at = { .sequence = row.sequence }, old;
+	struct error why = { 0 };
 	enum status st;
 
 	if (payload.n > JOURNAL_RECORD_BYTES_MAX)
 		return error_set(e, ST_TOO_LARGE, "waiting room: a record of %zu bytes", payload.n);
-	row_write(&head, row);
-	assert(!head.bad);
-	parts[0] = writer_slice(&head);
-	parts[1] = payload;
-	h.size = (uint32_t)(parts[0].n + parts[1].n);
-	/* As it will be read at the next start, not as it was given. */
-	r = reader_of(parts[0]);
-	row_read(&r, &h.row);
-	assert(!r.bad);
-	st = waitlog_append(w->log, WAITING_HELD, parts, 2, &h.pos, e);
+	if (row.sequence > INT64_MAX || row.state >= WAITINDEX_STATES)
+		return error_set(e, ST_INVALID, "waiting room: no sequence or no state");
+	if (has_failed(w, e))
+		return w->failure.status;
+	st = waitindex_spot(w->index, row.sequence, &old, &why);
+	if (st == ST_OK && is_same(w, &old, row, payload))
+		return ST_OK;
+	if (st != ST_OK && st != ST_NOT_FOUND)
+		return index_failed(w, st, &why, e);
+	st = waitlog_append(w->log, WAITING_PUT, WAITROW_VERSION, parts, ARRAY_LEN(parts),
+			    &at.position, e);
 	if (st != ST_OK)
 		return st;
-	st = row_put(w, &h);
-	return st == ST_OK ? ST_OK : error_set(e, st, "waiting room: no memory");
+	at.size = (uint32_t)(parts[0].n + parts[1].n);
+	st = waitindex_begin(w->index, &why);
+	if (st == ST_OK)
+		st = waitindex_put(w->index, &row, &at, &why);
+	if (st == ST_OK)
+		st = waitindex_commit(w->index, waitlog_place(w->log), &why);
+	return st == ST_OK ? ST_OK : index_failed(w, st, &why, e);
+}
+
+static enum status gone(struct waiting *w, uint64_t sequence, struct error *e)
+{
+	enum status st = waitindex_begin(w->index, e);
+
+	if (st == ST_OK)
+		st = waitindex_drop(w->index, sequence, e);
+	if (st == ST_OK)
+		st = waitindex_commit(w->index, waitlog_place(w->log), e);
+	if (st == ST_OK)
+		st = segments_drop(w, e);
+	return st == ST_OK ? segments_tidy(w, e) : st;
 }
 
 enum status waiting_remove(struct waiting *w, uint64_t sequence, struct error *e)
 {
 	uint8_t bytes[8];
 	struct writer out = writer_of(bytes, sizeof(bytes));
-	struct slice gone = slice_of(bytes, sizeof(bytes));
-	uint64_t pos;
+	struct slice tombstone = slice_of(bytes, sizeof(bytes));
+	struct waitspot at;
+	struct error why = { 0 };
+	uint64_t position;
 	enum status st;
 
-	if (row_find(w, sequence) == NULL)
-		return error_set(e, ST_NOT_FOUND, "waiting room: no such result is held");
+	if (has_failed(w, e))
+		return w->failure.status;
+	st = waitindex_spot(w->index, sequence, &at, &why);
+	if (st == ST_NOT_FOUND && e != NULL)
+		*e = why;
+	if (st != ST_OK)
+		return st == ST_NOT_FOUND ? st : index_failed(w, st, &why, e);
 	write_u64(&out, sequence);
-	st = waitlog_append(w->log, WAITING_GONE, &gone, 1, &pos, e);
+	st = waitlog_append(w->log, WAITING_GONE, WAITROW_VERSION, &tombstone, 1, &position, e);
 	if (st != ST_OK)
 		return st;
-	row_drop(w, sequence);
-	st = segments_drop(w, e);
-	return st == ST_OK ? segments_tidy(w, e) : st;
-}
-
-enum status waiting_read(struct waiting *w, uint64_t sequence, uint8_t *buf, size_t size, size_t *n,
-			 struct error *e)
-{
-	const struct held *h = row_find(w, sequence);
-	struct waiting_row row;
-	struct slice payload;
-	struct reader r;
-	enum status st;
-
-	if (h == NULL)
-		return error_set(e, ST_NOT_FOUND, "waiting room: no such result is held");
-	st = waitlog_read(w->log, h->pos, h->size, &payload, e);
-	if (st != ST_OK)
-		return st;
-	r = reader_of(payload);
-	row_read(&r, &row);
-	if (r.bad || row.sequence != sequence)
-		return error_set(e, ST_CORRUPT, "waiting room: the record is another one's");
-	*n = reader_left(&r);
-	if (*n > size)
-		return error_set(e, ST_TOO_LARGE, "waiting room: a record of %zu bytes", *n);
-	memcpy(buf, r.p, *n);
-	return ST_OK;
-}
-
-bool waiting_at(const struct waiting *w, uint32_t index, struct waiting_row *out)
-{
-	if (index >= w->rows_n)
-		return false;
-	*out = w->rows[index]->row;
-	return true;
-}
-
-bool waiting_find(const struct waiting *w, uint64_t sequence, struct waiting_row *out)
-{
-	const struct held *h = row_find(w, sequence);
-
-	if (h != NULL)
-		*out = h->row;
-	return h != NULL;
-}
-
-bool waiting_after(const struct waiting *w, uint64_t sequence, struct waiting_row *out)
-{
-	return waiting_at(w, row_place(w, sequence + 1), out);
-}
-
-uint32_t waiting_count(const struct waiting *w)
-{
-	return w->rows_n;
+	st = gone(w, sequence, &why);
+	return st == ST_OK ? ST_OK : index_failed(w, st, &why, e);
 }

@@ -1,44 +1,131 @@
 /*
- * waiting.h - the waiting room (DATA/waiting/): results that cannot be signed now, in segments of
- * the journal's frame format, durable before "stored up to" passes them. They hold neither memory
- * (beyond one small row each) nor journal segments. One thread at a time.
+ * waiting.h - the waiting room (DATA/waiting/): results that cannot go on now, because a key is
+ * missing, or because a person has to approve or to sign. Some wait for months.
+ *
+ * The truth are segments of the journal's frame format: a row with the record that it needs to go
+ * on, durable before "stored up to" passes it. Over them lies an index (index.db, SQLite): derived,
+ * not durable by itself. It knows up to where it has applied the segments and catches up from there
+ * at the next open; one that is missing, damaged or of other segments is made anew from all of
+ * them. So a row holds neither memory nor journal segments, and costs a start nothing.
+ *
+ * One writer, one thread at a time. Any number of readers, each with a connection of its own, each
+ * used by one thread at a time: what a call of the writer did is seen by every reader's call that
+ * begins after it returned. Readers take no lock that a writer waits for, nor the other way round.
+ *
+ * Whoever logs: holder_name, holder_birth and holder_number are personal data (P9).
  */
 #ifndef TRIEN_JOURNAL_WAITING_H
 #define TRIEN_JOURNAL_WAITING_H
 
+#include "batch.h"
 #include "journal/record.h"
 
 struct waiting;
+struct waiting_reader;
+
 struct waiting_row {
-	uint64_t sequence;
-	uint8_t lane, reason;
-	int64_t parked_ms;
-	uint64_t number;
-	char unit[CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
+	uint64_t sequence;		/* at most INT64_MAX */
+	uint8_t lane;
+	uint8_t state;			/* HELD, AWAITING_APPROVAL or AWAITING_SIGNATURE */
+	uint8_t reason;			/* enum reason, of HELD */
+	uint8_t record;			/* type of the payload: RECORD_NUMBERED, _ACCEPTED */
+	uint8_t priority;		/* enum priority */
+	uint16_t ordinal, revision;
+	uint32_t year;			/* of the register; 0: no number yet */
+	uint64_t number;		/* 0: none yet */
+	int64_t parked_ms;		/* since when it waits for this */
+	int64_t accepted_ms;
+	int64_t issued_ms;		/* 0: not yet */
+	int64_t due_ms;			/* when the case is due; 0: no deadline */
+	int64_t expires_ms;		/* when waiting ends with TIMED_OUT; 0: never */
+	char unit[CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1], signer[CODE_BYTES_MAX + 1];
 	char register_code[CODE_BYTES_MAX + 1];
-	uint32_t year;
-	char number_text[NUMBER_TEXT_BYTES_MAX + 1], detail[120];
+	char case_code[CASE_CODE_BYTES_MAX + 1];
+	char number_text[NUMBER_TEXT_BYTES_MAX + 1];	/* empty: none yet */
+	char principal[PRINCIPAL_BYTES_MAX + 1];	/* who submitted it */
+	/* Of the first holder, to tell two people of one name apart. Never logged. */
+	char holder_name[NAME_BYTES_MAX + 1], holder_number[HOLDER_NUMBER_BYTES_MAX + 1];
+	struct partial_date holder_birth;	/* from the field `ngay_sinh`; 0: unknown */
+	char detail[120];		/* of the reason */
 };
 
-/* Cuts a torn tail. ST_DAMAGED: broken in the middle, or a segment is missing; says where. */
-enum status waiting_open(struct waiting **w, const char *dir, struct error *e) must_use;
-void waiting_close(struct waiting *w);
 /*
- * Adds durably (blocking; background thread or cold path). payload: its NUMBERED record. A row that
- * is there is replaced. The first failed write is final: every later call that writes fails too.
+ * Fills what the payload says of row->sequence (the record's type in row->record, 0: NUMBERED): all
+ * but sequence, lane, state, reason, parked_ms, expires_ms and detail. ST_CORRUPT: no such record,
+ * or the sequence is not in it.
+ */
+enum status waiting_row_fill(struct waiting_row *row, struct slice payload) must_use;
+
+/* ---- the writer ---- */
+
+/*
+ * Cuts a torn tail. ST_DAMAGED: broken in the middle of what is read, or a segment is missing; says
+ * where. What lies before the index's place is not read: trien fsck does that.
+ */
+enum status waiting_open(struct waiting **w, const char *dir, struct error *e) must_use;
+/* Readers are closed before. NULL is allowed. */
+void waiting_close(struct waiting *w);
+/* This open made the index anew: what else is derived from the rows may be, too. */
+bool waiting_made_anew(const struct waiting *w);
+/*
+ * Adds durably (blocking). payload: its record, of type row->record (0: NUMBERED). state 0: HELD. A
+ * row that is there is replaced; one that says the same (all but parked_ms) stays, nothing is
+ * written. The first failed write is final: every later call that writes fails too.
  */
 enum status waiting_add(struct waiting *w, const struct waiting_row *row, struct slice payload,
 			struct error *e) must_use;
 /* Removes durably (a tombstone; segments whose rows are all gone are deleted). ST_NOT_FOUND. */
 enum status waiting_remove(struct waiting *w, uint64_t sequence, struct error *e) must_use;
-/* The NUMBERED record again, into buf. ST_NOT_FOUND, ST_TOO_LARGE, ST_CORRUPT. */
-enum status waiting_read(struct waiting *w, uint64_t sequence, uint8_t *buf, size_t size, size_t *n,
+/* Rows in this state, of all for 0. Any thread, at no cost. */
+uint64_t waiting_count(const struct waiting *w, enum state state);
+
+/* ---- readers ---- */
+
+/* Any thread, while w is open. */
+enum status waiting_reader_open(struct waiting_reader **r, const struct waiting *w,
+				struct error *e) must_use;
+/* NULL is allowed. */
+void waiting_reader_close(struct waiting_reader *r);
+/* One indexed look-up. ST_NOT_FOUND. */
+enum status waiting_find(struct waiting_reader *r, uint64_t sequence, struct waiting_row *out,
 			 struct error *e) must_use;
-/* Rows by sequence, from index 0 until false. */
-bool waiting_at(const struct waiting *w, uint32_t index, struct waiting_row *out);
-bool waiting_find(const struct waiting *w, uint64_t sequence, struct waiting_row *out);
-/* The first row behind a sequence. */
-bool waiting_after(const struct waiting *w, uint64_t sequence, struct waiting_row *out);
-uint32_t waiting_count(const struct waiting *w);
+/* The first rows behind a sequence, in this state (0: any), by sequence. */
+enum status waiting_after(struct waiting_reader *r, enum state state, uint64_t sequence,
+			  struct waiting_row *rows, uint32_t max, uint32_t *n,
+			  struct error *e) must_use;
+
+struct waiting_filter {
+	enum state state;
+	/*
+	 * NULL: any. A page for one signer costs what it shows; without a signer, every row in that
+	 * state is looked at.
+	 */
+	const char *signer;
+	const char *unit, *kind;	/* NULL: any */
+	int64_t due_before_ms;		/* 0: any; else those with a deadline before it */
+};
+/* Where a page ended. */
+struct waiting_place { uint8_t priority; int64_t due_ms; uint64_t sequence; };
+/*
+ * The most urgent first: by priority, then by deadline (those without one last), then by sequence.
+ * after NULL: from the first.
+ */
+enum status waiting_list(struct waiting_reader *r, const struct waiting_filter *f,
+			 const struct waiting_place *after, struct waiting_row *rows, uint32_t max,
+			 uint32_t *n, struct error *e) must_use;
+/* What waits of a case, by sequence. */
+enum status waiting_case(struct waiting_reader *r, struct slice unit, struct slice case_code,
+			 struct waiting_row *rows, uint32_t max, uint32_t *n,
+			 struct error *e) must_use;
+/* Rows in this state whose expires_ms is not behind upto_ms, the first to expire first. */
+enum status waiting_expired(struct waiting_reader *r, enum state state, int64_t upto_ms,
+			    struct waiting_row *rows, uint32_t max, uint32_t *n,
+			    struct error *e) must_use;
+/*
+ * The record again, into buf, and its type. JOURNAL_RECORD_BYTES_MAX are always enough.
+ * ST_NOT_FOUND, ST_TOO_LARGE, ST_CORRUPT.
+ */
+enum status waiting_read(struct waiting_reader *r, uint64_t sequence, uint8_t *type, uint8_t *buf,
+			 size_t size, size_t *n, struct error *e) must_use;
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "io/file.h"
 
-#define RECORD_VERSION 1u
+#define RECORD_VERSION_MAX 2u
 /* The largest frame, and what a record may reach into the blocks around it. */
 #define BUFFER_BYTES (JOURNAL_BATCH_BYTES_MAX + FRAME_BLOCK_BYTES)
 
@@ -25,6 +25,7 @@ struct waitlog {
 	int fd;				/* of the newest; -1: none */
 	uint32_t end;			/* where its next frame goes */
 	uint32_t epoch, prev;
+	struct waitlog_place place;
 	uint8_t *buf;
 	struct error failure;
 };
@@ -36,9 +37,14 @@ static enum status failed(struct error *e, const char *act, const char *path)
 	return error_set(e, st, "%s: cannot %s: %s", path, act, strerrordesc_np(errno));
 }
 
+static void path_of(char path[PATH_MAX], const char *dir, uint64_t segno)
+{
+	snprintf(path, PATH_MAX, "%s/%016llx.seg", dir, (unsigned long long)segno);
+}
+
 static void path_make(const struct waitlog *l, char path[PATH_MAX], uint64_t segno)
 {
-	snprintf(path, PATH_MAX, "%s/%016llx.seg", l->dir, (unsigned long long)segno);
+	path_of(path, l->dir, segno);
 }
 
 /* Past the page cache, so that what is read is what the disk has; -1 with errno. */
@@ -87,6 +93,7 @@ struct walk {
 	struct waitlog *l;
 	waitlog_fn each;
 	void *ctx;
+	struct waitlog_place from;
 	char path[PATH_MAX];
 	uint64_t segno;
 	uint64_t size;			/* of the file */
@@ -150,7 +157,7 @@ static enum status records_give(struct walk *w, const struct frame_view *v, stru
 	enum status st = ST_OK;
 
 	while (st == ST_OK && frame_next(v, &at, &rec)) {
-		if (rec.version != RECORD_VERSION)
+		if (rec.version == 0 || rec.version > RECORD_VERSION_MAX)
 			return error_set(e, ST_UNSUPPORTED,
 					 "%s: record version %u is unknown to this "
 					 "version; start the version that wrote it",
@@ -160,21 +167,51 @@ static enum status records_give(struct walk *w, const struct frame_view *v, stru
 	return st;
 }
 
+/* A frame that was seen: the next one follows it. */
+static void frame_passed(struct walk *w, const struct frame_view *v, uint64_t *offset)
+{
+	struct waitlog *l = w->l;
+
+	l->prev = v->crc;
+	if (v->epoch > l->epoch)
+		l->epoch = v->epoch;
+	*offset += frame_padded(v->bytes.n);
+	l->place = (struct waitlog_place){ v->position, w->segno * WAITLOG_SEGMENT_BYTES + *offset,
+					   v->crc };
+}
+
+/* Over what was applied before: the frame that `from` names testifies for all in front of it. */
+static enum status place_skip(struct walk *w, uint64_t *offset, struct error *e)
+{
+	struct frame_view v;
+	enum status st;
+
+	if (w->from.frame == 0 || waitlog_segment(w->from.frame) != w->segno)
+		return ST_OK;
+	*offset = w->from.frame % WAITLOG_SEGMENT_BYTES;
+	st = frame_load(w, *offset, &v, e);
+	if (st == ST_NOT_FOUND || (st == ST_OK && v.crc != w->from.crc))
+		return error_set(e, ST_CONFLICT, "%s: no such frame at offset %llu", w->path,
+				 (unsigned long long)*offset);
+	if (st == ST_OK)
+		frame_passed(w, &v, offset);
+	return st;
+}
+
 static enum status frames_walk(struct walk *w, struct error *e)
 {
 	struct waitlog *l = w->l;
 	uint64_t offset = FRAME_BLOCK_BYTES;
 	struct frame_view v;
-	enum status st;
+	enum status st = place_skip(w, &offset, e);
 
+	if (st != ST_OK)
+		return st;
 	while ((st = frame_load(w, offset, &v, e)) == ST_OK && v.prev == l->prev) {
 		st = records_give(w, &v, e);
 		if (st != ST_OK)
 			return st;
-		l->prev = v.crc;
-		if (v.epoch > l->epoch)
-			l->epoch = v.epoch;
-		offset += frame_padded(v.bytes.n);
+		frame_passed(w, &v, &offset);
 	}
 	if (st == ST_OK)	/* whole, but not what follows the one before */
 		return damaged(w, offset, e);
@@ -229,6 +266,13 @@ static enum status segment_walk(struct walk *w, struct error *e)
 	return frames_walk(w, e);
 }
 
+static enum status missing(const char *path, struct error *e)
+{
+	return error_set(e, ST_DAMAGED,
+			 "%s: is missing; restore it from a backup: held results stand only there",
+			 path);
+}
+
 static enum status segment_open(struct walk *w, uint64_t segno, struct error *e)
 {
 	struct waitlog *l = w->l;
@@ -239,10 +283,7 @@ static enum status segment_open(struct walk *w, uint64_t segno, struct error *e)
 	w->segno = segno;
 	w->fd = direct_open(w->path, O_RDWR | O_DSYNC);
 	if (w->fd < 0 && errno == ENOENT)
-		return error_set(e, ST_DAMAGED,
-				 "%s: is missing; restore it from a backup: held results "
-				 "stand only there",
-				 w->path);
+		return missing(w->path, e);
 	if (w->fd < 0 || fstat(w->fd, &sb) != 0) {
 		st = failed(e, "open", w->path);
 	} else {
@@ -282,11 +323,50 @@ static enum status files_list(struct waitlog *l, struct error *e)
 	return ST_OK;
 }
 
-enum status waitlog_open(struct waitlog **out, const char *dir, waitlog_fn each, void *ctx,
-			 struct error *e)
+/* Those that are not read must be there, too. */
+static enum status files_stand(const struct waitlog *l, uint64_t before, struct error *e)
+{
+	char path[PATH_MAX];
+
+	for (uint64_t n = l->oldest; n != 0 && n < before; n++) {
+		path_make(l, path, n);
+		if (access(path, F_OK) != 0)
+			return errno == ENOENT ? missing(path, e) : failed(e, "look at", path);
+	}
+	return ST_OK;
+}
+
+static enum status files_walk(struct walk *w, struct error *e)
+{
+	struct waitlog *l = w->l;
+	uint64_t first = l->oldest;
+	enum status st;
+
+	if (w->from.frame != 0) {
+		first = waitlog_segment(w->from.frame);
+		if (l->oldest == 0 || first < l->oldest || first > l->newest)
+			return error_set(e, ST_CONFLICT, "%s: no segment %016llx", l->dir,
+					 (unsigned long long)first);
+	}
+	st = files_stand(l, first, e);
+	for (uint64_t n = first; st == ST_OK && n != 0 && n <= l->newest; n++)
+		st = segment_open(w, n, e);
+	if (st == ST_OK && l->newest < l->oldest)	/* the only one was unborn */
+		l->oldest = l->newest = 0;
+	if (st == ST_OK && l->newest != 0 && l->fd < 0) {	/* the one behind it was unborn */
+		path_make(l, w->path, l->newest);
+		l->fd = direct_open(w->path, O_RDWR | O_DSYNC);
+		if (l->fd < 0)
+			st = failed(e, "open", w->path);
+	}
+	return st;
+}
+
+enum status waitlog_open(struct waitlog **out, const char *dir, const struct waitlog_place *from,
+			 waitlog_fn each, void *ctx, struct error *e)
 {
 	struct waitlog *l = calloc(1, sizeof(*l));
-	struct walk w = { .l = l, .each = each, .ctx = ctx };
+	struct walk w = { .l = l, .each = each, .ctx = ctx, .from = *from };
 	enum status st;
 
 	if (l == NULL)
@@ -295,19 +375,9 @@ enum status waitlog_open(struct waitlog **out, const char *dir, waitlog_fn each,
 	l->dir = strdup(dir);
 	l->buf = aligned_new(BUFFER_BYTES);
 	st = l->dir == NULL || l->buf == NULL ? error_set(e, ST_NOMEM, "waiting room: no memory") :
-						dir_make(dir, 0700, e);
+						files_list(l, e);
 	if (st == ST_OK)
-		st = files_list(l, e);
-	for (uint64_t n = l->oldest; st == ST_OK && n != 0 && n <= l->newest; n++)
-		st = segment_open(&w, n, e);
-	if (st == ST_OK && l->newest < l->oldest)	/* the only one was unborn */
-		l->oldest = l->newest = 0;
-	if (st == ST_OK && l->newest != 0 && l->fd < 0) {	/* the one behind it was unborn */
-		path_make(l, w.path, l->newest);
-		l->fd = direct_open(w.path, O_RDWR | O_DSYNC);
-		if (l->fd < 0)
-			st = failed(e, "open", w.path);
-	}
+		st = files_walk(&w, e);
 	if (st == ST_OK)
 		st = dir_sync(dir, e);
 	if (st != ST_OK) {
@@ -364,8 +434,8 @@ static enum status segment_new(struct waitlog *l, struct error *e)
 	return dir_sync(l->dir, e);
 }
 
-static enum status append(struct waitlog *l, uint8_t type, const struct slice *parts,
-			  size_t parts_n, uint64_t *pos, struct error *e)
+static enum status append(struct waitlog *l, uint8_t type, uint8_t version,
+			  const struct slice *parts, size_t parts_n, uint64_t *pos, struct error *e)
 {
 	uint64_t bytes = FRAME_HEADER_BYTES + FRAME_RECORD_BYTES;
 	char path[PATH_MAX];
@@ -382,7 +452,7 @@ static enum status append(struct waitlog *l, uint8_t type, const struct slice *p
 	}
 	frame_begin(&f, l->buf, JOURNAL_BATCH_BYTES_MAX,
 		    l->newest * WAITLOG_SEGMENT_BYTES + l->end);
-	st = frame_addv(&f, type, RECORD_VERSION, parts, parts_n, pos);
+	st = frame_addv(&f, type, version, parts, parts_n, pos);
 	assert(st == ST_OK);
 	n = frame_finish(&f, l->newest, l->epoch, l->prev, f.position);
 	if (!write_at(l->fd, l->buf, n, l->end)) {
@@ -391,11 +461,14 @@ static enum status append(struct waitlog *l, uint8_t type, const struct slice *p
 	}
 	l->end += n;
 	l->prev = f.crc;
+	l->place = (struct waitlog_place){ f.position, l->newest * WAITLOG_SEGMENT_BYTES + l->end,
+					   f.crc };
 	return ST_OK;
 }
 
-enum status waitlog_append(struct waitlog *l, uint8_t type, const struct slice *parts,
-			   size_t parts_n, uint64_t *pos, struct error *e)
+enum status waitlog_append(struct waitlog *l, uint8_t type, uint8_t version,
+			   const struct slice *parts, size_t parts_n, uint64_t *pos,
+			   struct error *e)
 {
 	uint64_t n = 0;
 
@@ -405,10 +478,16 @@ enum status waitlog_append(struct waitlog *l, uint8_t type, const struct slice *
 		return error_set(e, ST_TOO_LARGE, "waiting room: a record of %llu bytes",
 				 (unsigned long long)n);
 	if (l->failure.status == ST_OK)
-		l->failure.status = append(l, type, parts, parts_n, pos, &l->failure);
+		l->failure.status = append(l, type, version, parts, parts_n, pos,
+					   &l->failure);
 	if (l->failure.status != ST_OK && e != NULL)
 		*e = l->failure;
 	return l->failure.status;
+}
+
+struct waitlog_place waitlog_place(const struct waitlog *l)
+{
+	return l->place;
 }
 
 enum status waitlog_drop_oldest(struct waitlog *l, struct error *e)
@@ -423,6 +502,7 @@ enum status waitlog_drop_oldest(struct waitlog *l, struct error *e)
 		close(l->fd);
 		l->fd = -1;
 		l->oldest = 0;
+		l->place = (struct waitlog_place){ 0 };
 	} else {
 		l->oldest++;
 	}
@@ -442,33 +522,43 @@ uint64_t waitlog_newest(const struct waitlog *l)
 
 /* ---- reading ---- */
 
-enum status waitlog_read(struct waitlog *l, uint64_t pos, size_t n, struct slice *payload,
-			 struct error *e)
+static enum status buffer_grow(struct waitlog_buffer *b, size_t n)
 {
-	uint64_t segno = waitlog_segment(pos), offset = pos % WAITLOG_SEGMENT_BYTES;
+	if (n <= b->n)
+		return ST_OK;
+	free(b->p);
+	b->p = aligned_new(n);
+	b->n = b->p != NULL ? n : 0;
+	return b->p != NULL ? ST_OK : ST_NOMEM;
+}
+
+enum status waitlog_read(const char *dir, uint64_t pos, size_t n, struct waitlog_buffer *b,
+			 struct frame_record *rec, struct error *e)
+{
+	uint64_t offset = pos % WAITLOG_SEGMENT_BYTES;
 	uint64_t block = offset / FRAME_BLOCK_BYTES * FRAME_BLOCK_BYTES;
 	size_t want = frame_padded(offset - block + FRAME_RECORD_BYTES + n), got;
-	struct frame_record rec;
 	char path[PATH_MAX];
 	enum status st = ST_OK;
 	int fd;
 
-	assert(want <= BUFFER_BYTES);
-	path_make(l, path, segno);
+	path_of(path, dir, waitlog_segment(pos));
+	if (want > BUFFER_BYTES)
+		return error_set(e, ST_CORRUPT, "%s: a record of %zu bytes", path, n);
+	if (buffer_grow(b, want) != ST_OK)
+		return error_set(e, ST_NOMEM, "waiting room: no memory");
 	fd = direct_open(path, O_RDONLY);
 	if (fd < 0)
-		return failed(e, "open", path);
-	if (!read_at(fd, l->buf, want, block, &got))
+		return errno == ENOENT ? error_set(e, ST_NOT_FOUND, "%s: is gone", path) :
+					 failed(e, "open", path);
+	if (!read_at(fd, b->p, want, block, &got))
 		st = failed(e, "read", path);
 	else if (got < offset - block ||
-		 frame_record_read(&rec,
-				   slice_of(l->buf + (offset - block), got - (offset - block)),
+		 frame_record_read(rec, slice_of(b->p + (offset - block), got - (offset - block)),
 				   pos) != ST_OK ||
-		 rec.payload.n != n)
+		 rec->payload.n != n)
 		st = error_set(e, ST_CORRUPT, "%s: the record at offset %llu fails its checksum",
 			       path, (unsigned long long)offset);
-	else
-		*payload = rec.payload;
 	close(fd);
 	return st;
 }

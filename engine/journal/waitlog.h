@@ -1,6 +1,6 @@
 /*
  * waitlog.h - the waiting room's files: `<segno, 16 hex digits>.seg`, in frame.h's format
- * (FRAME_WAITING). Internal to waiting.c.
+ * (FRAME_WAITING). Internal to the waiting room.
  *
  * Every record is a frame of its own, written directly and durable when the call returns; so every
  * frame but the last testifies, and only the last can be torn. Segments go oldest first and
@@ -16,6 +16,12 @@
 
 struct waitlog;
 
+/* Behind which frame something stands: its position, its CRC, and where the next one goes. */
+struct waitlog_place {
+	uint64_t frame, end;		/* 0: before the first one */
+	uint32_t crc;
+};
+
 static inline uint64_t waitlog_segment(uint64_t pos)
 {
 	return pos / WAITLOG_SEGMENT_BYTES;
@@ -24,18 +30,28 @@ static inline uint64_t waitlog_segment(uint64_t pos)
 typedef enum status (*waitlog_fn)(void *ctx, const struct frame_record *rec, struct error *e);
 
 /*
- * Gives every record to each, in order; cuts a torn tail. ST_DAMAGED: broken in the middle, with
- * segment and offset.
+ * Gives every record behind `from` to each, in order; cuts a torn tail. ST_CONFLICT: there is no
+ * such frame; ST_DAMAGED: broken in the middle, or a segment is missing, with segment and offset.
  */
-enum status waitlog_open(struct waitlog **out, const char *dir, waitlog_fn each, void *ctx,
-			 struct error *e) must_use;
+enum status waitlog_open(struct waitlog **out, const char *dir, const struct waitlog_place *from,
+			 waitlog_fn each, void *ctx, struct error *e) must_use;
 void waitlog_close(struct waitlog *l);
 
-enum status waitlog_append(struct waitlog *l, uint8_t type, const struct slice *parts,
-			   size_t parts_n, uint64_t *pos, struct error *e) must_use;
-/* The record at pos, of n payload bytes; borrowed until the next call. ST_CORRUPT. */
-enum status waitlog_read(struct waitlog *l, uint64_t pos, size_t n, struct slice *payload,
-			 struct error *e) must_use;
+/* pos: of the record. */
+enum status waitlog_append(struct waitlog *l, uint8_t type, uint8_t version,
+			   const struct slice *parts, size_t parts_n, uint64_t *pos,
+			   struct error *e) must_use;
+/* Behind the last frame; zeros without segments. */
+struct waitlog_place waitlog_place(const struct waitlog *l);
+
+/* A record's bytes and the blocks around it; grows with what is read. Zeroed to begin. */
+struct waitlog_buffer { uint8_t *p; size_t n; };
+/*
+ * The record at pos, of n payload bytes, borrowed from b until its next use. Any thread with a
+ * buffer of its own. ST_NOT_FOUND: its segment is gone; ST_CORRUPT.
+ */
+enum status waitlog_read(const char *dir, uint64_t pos, size_t n, struct waitlog_buffer *b,
+			 struct frame_record *rec, struct error *e) must_use;
 
 /* 0: there are no segments. */
 uint64_t waitlog_oldest(const struct waitlog *l);

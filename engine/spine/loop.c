@@ -151,6 +151,7 @@ void spine_free(struct spine *s)
 	notify_free(s->notify);
 	backlog_free(s);
 	keyindex_close(s->keys);
+	waiting_reader_close(s->rows);
 	waiting_close(s->waiting);
 	registers_free(s->registers);
 	if (s->store != NULL)
@@ -184,7 +185,7 @@ enum status spine_start(struct spine *s, struct error *e)
 		st = janitor_start(s, e);
 	if (st == ST_OK)
 		st = signing_start(s);
-	if (st == ST_OK && waiting_count(s->waiting) > 0) {
+	if (st == ST_OK && waiting_count(s->waiting, STATE_HELD) > 0) {
 		/* The reason why something was held may be gone since. */
 		struct job *j = calloc(1, sizeof(*j));
 

@@ -122,7 +122,7 @@ static enum status is_stored(struct spine *s, struct store_reader *reader, uint8
 /* Held rows: those that were stored before the row could go are forgotten, the others are shown. */
 static enum status held_show(struct spine *s, struct store_reader *reader, struct error *e)
 {
-	struct waiting_row row;
+	struct waiting_row row = { 0 };
 	uint8_t *buf = malloc(JOURNAL_RECORD_BYTES_MAX);
 	struct arena arena;
 	enum status st = buf != NULL ? arena_init(&arena, 4 * CASE_BYTES_MAX) : ST_NOMEM;
@@ -131,16 +131,21 @@ static enum status held_show(struct spine *s, struct store_reader *reader, struc
 		free(buf);
 		return st;
 	}
-	for (uint32_t i = 0; st == ST_OK && waiting_at(s->waiting, i, &row);) {
+	while (st == ST_OK) {
 		struct record_numbered rec;
 		struct case_view c;
 		struct state_change change;
-		uint8_t digest[SHA256_BYTES], k = 0;
+		uint8_t digest[SHA256_BYTES], k = 0, type;
 		bool stored = false;
+		uint32_t more = 0;
 		size_t n;
 
 		arena_reset(&arena);
-		st = waiting_read(s->waiting, row.sequence, buf, JOURNAL_RECORD_BYTES_MAX, &n, e);
+		st = waiting_after(s->rows, 0, row.sequence, &row, 1, &more, e);
+		if (st != ST_OK || more == 0)
+			break;
+		st = waiting_read(s->rows, row.sequence, &type, buf, JOURNAL_RECORD_BYTES_MAX, &n,
+				  e);
 		if (st == ST_OK)
 			st = record_numbered_decode(&rec, slice_of(buf, n));
 		if (st == ST_OK)
@@ -161,7 +166,6 @@ static enum status held_show(struct spine *s, struct store_reader *reader, struc
 			    row.parked_ms);
 		change.held = (enum reason)row.reason;
 		st = inflight_add(s->inflight, row.sequence, row.lane, rec.accepted_ms, &change);
-		i++;
 	}
 	arena_free(&arena);
 	free(buf);
@@ -188,7 +192,14 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader,
 				       &finished, e);
 		if (st != ST_OK)
 			break;
-		if (finished || waiting_find(s->waiting, o->sequence, &row)) {
+		if (!finished) {
+			st = waiting_find(s->rows, o->sequence, &row, e);
+			finished = st == ST_OK;
+			st = st == ST_NOT_FOUND ? ST_OK : st;
+		}
+		if (st != ST_OK)
+			break;
+		if (finished) {
 			o->pending->settled |= (uint8_t)(1u << o->index);
 			done++;
 		} else {
@@ -361,6 +372,8 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 		st = keyindex_open(&s->keys, below(s, "keys-index", path), e);
 	if (st == ST_OK)
 		st = waiting_open(&s->waiting, below(s, "waiting", path), e);
+	if (st == ST_OK)
+		st = waiting_reader_open(&s->rows, s->waiting, e);
 	if (st == ST_OK)
 		st = store_open(s, e);
 	if (st == ST_OK)

@@ -11,45 +11,9 @@
 
 /* ---- the janitor: blocking acts, one at a time ---- */
 
-/* Fills the row's names from the record it parks. */
-static enum status row_names(struct waiting_row *row, struct slice record)
-{
-	struct record_numbered rec;
-	struct case_view c;
-	struct arena arena;
-	enum status st = record_numbered_decode(&rec, record);
-	uint8_t i = 0;
-
-	if (st == ST_OK)
-		st = arena_init(&arena, 4 * CASE_BYTES_MAX);
-	if (st != ST_OK)
-		return st;
-	st = case_decode(&c, rec.case_bytes, &arena);
-	while (st == ST_OK && i < rec.results_n && rec.results[i].sequence != row->sequence)
-		i++;
-	if (st == ST_OK && i < c.results_n) {
-		const struct case_result *r = &c.results[i];
-
-		snprintf(row->unit, sizeof(row->unit), "%.*s", (int)r->unit.n,
-			 (const char *)r->unit.p);
-		snprintf(row->kind, sizeof(row->kind), "%.*s", (int)r->kind.n,
-			 (const char *)r->kind.p);
-		snprintf(row->register_code, sizeof(row->register_code), "%.*s",
-			 (int)rec.results[i].register_code.n,
-			 (const char *)rec.results[i].register_code.p);
-		snprintf(row->number_text, sizeof(row->number_text), "%.*s",
-			 (int)rec.results[i].number_text.n,
-			 (const char *)rec.results[i].number_text.p);
-		row->number = rec.results[i].number;
-		row->year = rec.results[i].year;
-	}
-	arena_free(&arena);
-	return st;
-}
-
 static enum status park_run(struct spine *s, struct job *j)
 {
-	enum status st = row_names(&j->row, slice_of(j->bytes, j->n));
+	enum status st = waiting_row_fill(&j->row, slice_of(j->bytes, j->n));
 
 	return st == ST_OK ? waiting_add(s->waiting, &j->row, slice_of(j->bytes, j->n), &j->error) :
 			     st;
@@ -60,33 +24,28 @@ static enum status find_run(struct spine *s, struct job *j)
 {
 	uint64_t wanted = j->row.sequence;
 	bool all = j->act == NULL || j->act->sequence == 0;
-	struct waiting_row row;
-	bool found = all ? waiting_after(s->waiting, wanted, &row) :
-			   waiting_find(s->waiting, wanted, &row);
-	uint8_t *fitting;
-	enum status st;
+	uint8_t *fitting, type;
+	uint32_t n = 1;
+	enum status st = all ? waiting_after(s->rows, STATE_HELD, wanted, &j->row, 1, &n,
+					     &j->error) :
+			       waiting_find(s->rows, wanted, &j->row, &j->error);
 
-	j->more = found && all;
-	if (!found)
-		return all ? ST_OK : error_set(&j->error, ST_NOT_FOUND,
-					       "no such result is held");
-	j->row = row;
+	j->more = st == ST_OK && n > 0 && all;
+	if (st != ST_OK || n == 0)
+		return st;
 	j->bytes = malloc(JOURNAL_RECORD_BYTES_MAX);
 	if (j->bytes == NULL)
 		return error_set(&j->error, ST_NOMEM, "no memory to read a held result");
-	st = waiting_read(s->waiting, row.sequence, j->bytes, JOURNAL_RECORD_BYTES_MAX, &j->n,
-			  &j->error);
+	st = waiting_read(s->rows, j->row.sequence, &type, j->bytes, JOURNAL_RECORD_BYTES_MAX,
+			  &j->n, &j->error);
 	if (st == ST_OK && (fitting = realloc(j->bytes, j->n)) != NULL)
 		j->bytes = fitting;
 	return st;
 }
 
-static void list_run(struct spine *s, struct act *a)
+static enum status list_run(struct spine *s, struct act *a, struct error *e)
 {
-	struct waiting_row row;
-
-	for (uint32_t i = a->offset; a->n < a->max && waiting_at(s->waiting, i, &row); i++)
-		a->held[a->n++] = row;
+	return waiting_after(s->rows, STATE_HELD, a->sequence, a->held, a->max, &a->n, e);
 }
 
 enum status void_project(struct spine *s, const struct record_result *v, struct error *e)
@@ -100,13 +59,13 @@ enum status void_project(struct spine *s, const struct record_result *v, struct 
 				    .ordinal = v->ordinal, .revision = v->revision,
 				    .accepted_ms = v->accepted_ms, .issued_ms = v->issued_ms };
 	enum status st;
-	struct waiting_row row;
 
 	memcpy(entry.result_id, v->result_id, sizeof(entry.result_id));
 	st = s->store->ops->void_number(s->store, &entry, e);
-	if (st == ST_OK && waiting_find(s->waiting, v->sequence, &row))
-		st = waiting_remove(s->waiting, v->sequence, e);
-	return st;
+	if (st != ST_OK)
+		return st;
+	st = waiting_remove(s->waiting, v->sequence, e);
+	return st == ST_NOT_FOUND ? ST_OK : st;		/* told before */
 }
 
 enum status link_project(struct spine *s, const struct record_link *r, struct error *e)
@@ -157,8 +116,7 @@ static enum status job_run(struct spine *s, struct job *j)
 	case JOB_LINK:
 		return link_project(s, &j->link, &j->error);
 	case JOB_HELD_LIST:
-		list_run(s, j->act);
-		return ST_OK;
+		return list_run(s, j->act, &j->error);
 	case JOB_NOTE_READS:
 		return reads_note(s, j->act, &j->error);
 	case JOB_OWNERS:

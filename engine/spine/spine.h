@@ -136,6 +136,7 @@ struct spine {
 	struct keyindex *keys;
 	/* touched by the janitor alone once running; rows are in `inflight` */
 	struct waiting *waiting;
+	struct waiting_reader *rows;	/* the janitor's */
 	struct registers *registers;
 	struct numbering_clock clock;
 	struct identity *identity;

@@ -33,23 +33,55 @@ ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t offset)
 struct room {
 	struct tmpdir dir;
 	struct waiting *w;
+	struct waiting_reader *reader;
 	struct error e;
-	uint8_t *payload, *back;
+	uint8_t *payload, *back, type;
 };
+
+#define READ(r, sequence, size, n) \
+	waiting_read((r)->reader, sequence, &(r)->type, (r)->back, size, n, &(r)->e)
+
+static void shut(struct room *r)
+{
+	waiting_reader_close(r->reader);
+	waiting_close(r->w);
+	r->reader = NULL;
+	r->w = NULL;
+}
+
+static enum status open_room(struct room *r)
+{
+	enum status st = waiting_open(&r->w, r->dir.path, &r->e);
+
+	return st == ST_OK ? waiting_reader_open(&r->reader, r->w, &r->e) : st;
+}
 
 static void reopen(struct room *r)
 {
-	waiting_close(r->w);
-	r->w = NULL;
-	assert_int_equal(waiting_open(&r->w, r->dir.path, &r->e), ST_OK);
+	shut(r);
+	assert_int_equal(open_room(r), ST_OK);
 }
 
 static void refused(struct room *r, enum status want)
 {
-	waiting_close(r->w);
-	r->w = NULL;
+	shut(r);
 	assert_int_equal(waiting_open(&r->w, r->dir.path, &r->e), want);
 	assert_null(r->w);
+}
+
+static void index_path(char path[PATH_MAX], const struct room *r, const char *suffix)
+{
+	snprintf(path, PATH_MAX, "%s/index.db%s", r->dir.path, suffix);
+}
+
+/* All segments will be read again. */
+static void index_remove(struct room *r)
+{
+	char path[PATH_MAX];
+
+	shut(r);
+	index_path(path, r, "");
+	assert_int_equal(unlink(path), 0);
 }
 
 static int setup(void **state)
@@ -57,6 +89,7 @@ static int setup(void **state)
 	static struct room r;
 
 	r.w = NULL;
+	r.reader = NULL;
 	*state = &r;
 	fails_at = writes = 0;
 	short_write = false;
@@ -64,14 +97,14 @@ static int setup(void **state)
 	r.back = malloc(JOURNAL_RECORD_BYTES_MAX);
 	if (r.payload == NULL || r.back == NULL || tmpdir_make(&r.dir) != 0)
 		return -1;
-	return waiting_open(&r.w, r.dir.path, &r.e) == ST_OK ? 0 : -1;
+	return open_room(&r) == ST_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
 	struct room *r = *state;
 
-	waiting_close(r->w);
+	shut(r);
 	tmpdir_remove(&r->dir);
 	free(r->payload);
 	free(r->back);
@@ -118,7 +151,7 @@ static void expect(struct room *r, uint64_t sequence, size_t n)
 	struct slice payload = payload_of(r, sequence, n);
 	size_t got;
 
-	assert_true(waiting_find(r->w, sequence, &row));
+	assert_int_equal(waiting_find(r->reader, sequence, &row, &r->e), ST_OK);
 	assert_int_equal(row.sequence, want.sequence);
 	assert_int_equal(row.lane, want.lane);
 	assert_int_equal(row.reason, want.reason);
@@ -130,9 +163,7 @@ static void expect(struct room *r, uint64_t sequence, size_t n)
 	assert_string_equal(row.register_code, want.register_code);
 	assert_string_equal(row.number_text, want.number_text);
 	assert_string_equal(row.detail, want.detail);
-	assert_int_equal(waiting_read(r->w, sequence, r->back, JOURNAL_RECORD_BYTES_MAX, &got,
-				      &r->e),
-			 ST_OK);
+	assert_int_equal(READ(r, sequence, JOURNAL_RECORD_BYTES_MAX, &got), ST_OK);
 	assert_true(slice_eq(slice_of(r->back, got), payload));
 }
 
@@ -141,9 +172,8 @@ static void absent(struct room *r, uint64_t sequence)
 	struct waiting_row row;
 	size_t n;
 
-	assert_false(waiting_find(r->w, sequence, &row));
-	assert_int_equal(waiting_read(r->w, sequence, r->back, JOURNAL_RECORD_BYTES_MAX, &n, &r->e),
-			 ST_NOT_FOUND);
+	assert_int_equal(waiting_find(r->reader, sequence, &row, &r->e), ST_NOT_FOUND);
+	assert_int_equal(READ(r, sequence, JOURNAL_RECORD_BYTES_MAX, &n), ST_NOT_FOUND);
 	assert_int_equal(waiting_remove(r->w, sequence, &r->e), ST_NOT_FOUND);
 }
 
@@ -189,20 +219,26 @@ static void rows_by_sequence(void **state)
 {
 	struct room *r = *state;
 	struct waiting_row row;
+	uint32_t n;
 
-	assert_int_equal(waiting_count(r->w), 0);
-	assert_false(waiting_at(r->w, 0, &row));
+	assert_int_equal(waiting_count(r->w, 0), 0);
+	assert_int_equal(waiting_after(r->reader, 0, 0, &row, 1, &n, &r->e), ST_OK);
+	assert_int_equal(n, 0);
 	absent(r, 1);
 	for (uint64_t i = 0; i < 200; i++)
 		add(r, i * 37 % 200 + 1, 1500);
 	for (int round = 0; round < 2; round++) {
-		assert_int_equal(waiting_count(r->w), 200);
+		assert_int_equal(waiting_count(r->w, 0), 200);
 		for (uint32_t i = 0; i < 200; i++) {
-			assert_true(waiting_at(r->w, i, &row));
+			assert_int_equal(waiting_after(r->reader, i % 2 == 0 ? STATE_HELD : 0, i,
+						       &row, 1, &n, &r->e), ST_OK);
+			assert_int_equal(n, 1);
 			assert_int_equal(row.sequence, i + 1);
 			expect(r, i + 1, 1500);
 		}
-		assert_false(waiting_at(r->w, 200, &row));
+		assert_int_equal(waiting_after(r->reader, STATE_HELD, 200, &row, 1, &n, &r->e),
+				 ST_OK);
+		assert_int_equal(n, 0);
 		reopen(r);
 	}
 }
@@ -210,7 +246,7 @@ static void rows_by_sequence(void **state)
 static void extremes(void **state)
 {
 	struct room *r = *state;
-	struct waiting_row row = { .sequence = UINT64_MAX,
+	struct waiting_row row = { .sequence = INT64_MAX,
 				   .lane = 255,
 				   .reason = 255,
 				   .parked_ms = INT64_MIN,
@@ -231,15 +267,13 @@ static void extremes(void **state)
 			 ST_TOO_LARGE);
 	add(r, 1, 0);
 	reopen(r);
-	assert_true(waiting_find(r->w, UINT64_MAX, &got));
+	assert_int_equal(waiting_find(r->reader, INT64_MAX, &got, &r->e), ST_OK);
 	assert_int_equal(got.parked_ms, INT64_MIN);
 	assert_int_equal(strlen(got.number_text), NUMBER_TEXT_BYTES_MAX);
 	assert_int_equal(strlen(got.detail), sizeof(row.detail) - 1);
-	assert_int_equal(waiting_read(r->w, UINT64_MAX, r->back, JOURNAL_RECORD_BYTES_MAX, &n,
-				      &r->e),
-			 ST_OK);
+	assert_int_equal(READ(r, INT64_MAX, JOURNAL_RECORD_BYTES_MAX, &n), ST_OK);
 	assert_int_equal(n, JOURNAL_RECORD_BYTES_MAX);
-	assert_int_equal(waiting_read(r->w, UINT64_MAX, r->back, n - 1, &n, &r->e), ST_TOO_LARGE);
+	assert_int_equal(READ(r, INT64_MAX, n - 1, &n), ST_TOO_LARGE);
 	expect(r, 1, 0);
 }
 
@@ -252,12 +286,12 @@ static void the_later_record_is_the_right_one(void **state)
 	row.reason = 7;
 	assert_int_equal(waiting_add(r->w, &row, payload_of(r, 6, 300), &r->e), ST_OK);
 	for (int round = 0; round < 2; round++) {
-		size_t n;
+			size_t n;
 
-		assert_int_equal(waiting_count(r->w), 1);
-		assert_true(waiting_find(r->w, 5, &got));
+		assert_int_equal(waiting_count(r->w, 0), 1);
+		assert_int_equal(waiting_find(r->reader, 5, &got, &r->e), ST_OK);
 		assert_int_equal(got.reason, 7);
-		assert_int_equal(waiting_read(r->w, 5, r->back, 300, &n, &r->e), ST_OK);
+		assert_int_equal(READ(r, 5, 300, &n), ST_OK);
 		assert_int_equal(n, 300);
 		reopen(r);
 	}
@@ -281,7 +315,7 @@ static void empty_segments_go(void **state)
 		removed(r, i);
 	assert_int_equal(files(r), 3);
 	reopen(r);
-	assert_int_equal(waiting_count(r->w), 24);
+	assert_int_equal(waiting_count(r->w, 0), 24);
 	for (uint64_t i = 17; i <= 40; i++)
 		expect(r, i, 1000000);
 	for (uint64_t i = 17; i <= 40; i++)
@@ -289,7 +323,7 @@ static void empty_segments_go(void **state)
 	assert_int_equal(files(r), 0);
 	add(r, 99, 10);
 	reopen(r);
-	assert_int_equal(waiting_count(r->w), 1);
+	assert_int_equal(waiting_count(r->w, 0), 1);
 	expect(r, 99, 10);
 }
 
@@ -308,7 +342,7 @@ static void one_row_does_not_keep_the_rest(void **state)
 	}
 	expect(r, 1, 500);
 	reopen(r);
-	assert_int_equal(waiting_count(r->w), 1);
+	assert_int_equal(waiting_count(r->w, 0), 1);
 	expect(r, 1, 500);
 }
 
@@ -330,7 +364,7 @@ static void torn_tails_are_cut(void **state)
 		reopen(r);
 		if (cut - last < 10000) {
 			absent(r, 3);
-			assert_int_equal(waiting_count(r->w), 1);
+			assert_int_equal(waiting_count(r->w, 0), 1);
 			add(r, 3, 700);
 			expect(r, 3, 700);
 			reopen(r);
@@ -373,25 +407,27 @@ static void damage_is_told(void **state)
 		bool last = i >= 4 * 4096, padding = i >= 4096 && in_block >= 3300;
 
 		bytes[i] ^= 0x20;
+		index_remove(r);
 		file_put(r, 1, bytes, n);
 		if (padding) {
 			reopen(r);
-			assert_int_equal(waiting_count(r->w), 4);
+			assert_int_equal(waiting_count(r->w, 0), 4);
 		} else if (last) {
 			/* Nothing can tell it from a torn write. */
 			reopen(r);
-			assert_int_equal(waiting_count(r->w), 3);
+			assert_int_equal(waiting_count(r->w, 0), 3);
 		} else {
 			refused(r, ST_DAMAGED);
 			assert_non_null(strstr(r->e.text, "broken at offset"));
 		}
 		bytes[i] ^= 0x20;
 	}
+	index_remove(r);
 	/* Two frames changed places; one repeated. */
 	memcpy(bytes + 4 * 4096, bytes + 3 * 4096, 4096);
 	file_put(r, 1, bytes, n);
 	reopen(r);
-	assert_int_equal(waiting_count(r->w), 3);
+	assert_int_equal(waiting_count(r->w, 0), 3);
 	free(bytes);
 }
 
@@ -410,8 +446,7 @@ static void damage_while_running(void **state)
 	fseek(f, 4096 + 1000, SEEK_SET);
 	fputc(0x77, f);
 	fclose(f);
-	assert_int_equal(waiting_read(r->w, 1, r->back, JOURNAL_RECORD_BYTES_MAX, &got, &r->e),
-			 ST_CORRUPT);
+	assert_int_equal(READ(r, 1, JOURNAL_RECORD_BYTES_MAX, &got), ST_CORRUPT);
 	expect(r, 2, 3000);
 }
 
@@ -441,6 +476,7 @@ static void files_lost_or_half_born(void **state)
 	for (uint64_t i = 1; i <= 25; i++)
 		expect(r, i, 1000000);
 	/* The end of a segment that another one follows. */
+	index_remove(r);
 	file_load(r, 2, &bytes, &n);
 	file_put(r, 2, bytes, n - 1003520);
 	refused(r, ST_DAMAGED);
@@ -453,6 +489,7 @@ static void files_lost_or_half_born(void **state)
 	refused(r, ST_DAMAGED);
 	assert_non_null(strstr(r->e.text, "missing"));
 	/* Another segment in its place. */
+	index_remove(r);
 	free(bytes);
 	file_load(r, 1, &bytes, &n);
 	file_put(r, 2, bytes, n);
@@ -477,7 +514,7 @@ static void a_segment_comes_back(void **state)
 	file_put(r, 1, bytes, n);
 	reopen(r);
 	assert_int_equal(files(r), 1);
-	assert_int_equal(waiting_count(r->w), 2);
+	assert_int_equal(waiting_count(r->w, 0), 2);
 	absent(r, 3);
 	expect(r, 9, 1000000);
 	free(bytes);
@@ -534,7 +571,7 @@ static void unknown_is_refused_by_name(void **state)
 	snprintf(path, sizeof(path), "%s/notes.txt", r->dir.path);
 	fclose(fopen(path, "w"));
 	reopen(r);
-	assert_int_equal(waiting_count(r->w), 0);
+	assert_int_equal(waiting_count(r->w, 0), 0);
 }
 
 /* Against a model, with restarts. */
@@ -561,7 +598,7 @@ static void at_random(void **state)
 		}
 		if (i % 50 == 0)
 			reopen(r);
-		assert_int_equal(waiting_count(r->w), held);
+		assert_int_equal(waiting_count(r->w, 0), held);
 		assert_in_range(files(r), held > 0, 12);
 	}
 	for (uint64_t i = 0; i < 64; i++) {

@@ -1,0 +1,33 @@
+-- The waiting room's index: where in DATA/waiting/*.seg the row and the record of a waiting result
+-- stand, and what it is looked up by.
+--
+-- The segments are the truth; this file is derived from them. It may be deleted at any time while
+-- the engine is stopped and is made again at the next start.
+
+-- One row. frame, crc: the last frame that is applied; upto: where the next one goes.
+CREATE TABLE place (
+	id INTEGER PRIMARY KEY, format INTEGER NOT NULL, frame INTEGER NOT NULL, upto INTEGER NOT NULL,
+	crc INTEGER NOT NULL
+);
+
+-- Kept with every change, so that nobody counts. bytes: of the records in the segments.
+CREATE TABLE total (state INTEGER PRIMARY KEY, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
+
+-- position, size: of the record in the log, as engine/base/frame.h says. due: Unix milliseconds, the
+-- largest integer for a case without a deadline. expires: NULL for one that waits for ever. row:
+-- engine/journal/waitrow.h.
+CREATE TABLE waiting (
+	sequence INTEGER PRIMARY KEY, position INTEGER NOT NULL, size INTEGER NOT NULL,
+	state INTEGER NOT NULL, signer TEXT NOT NULL, priority INTEGER NOT NULL,
+	due INTEGER NOT NULL, expires INTEGER, unit TEXT NOT NULL, kind TEXT NOT NULL,
+	case_code TEXT NOT NULL, row BLOB NOT NULL
+);
+
+-- By sequence within a state: an index ends with the row's key.
+CREATE INDEX waiting_state ON waiting (state);
+-- What a signer has to do, the most urgent first.
+CREATE INDEX waiting_urgent ON waiting (state, signer, priority, due);
+CREATE INDEX waiting_case ON waiting (unit, case_code);
+CREATE INDEX waiting_expiry ON waiting (state, expires) WHERE expires IS NOT NULL;
+-- Which rows keep a segment.
+CREATE INDEX waiting_position ON waiting (position);
