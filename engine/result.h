@@ -19,7 +19,7 @@ struct signature_view {
 
 /* Slices borrow from the reader's buffer until its next call. */
 struct result_view {
-	enum state state;		/* STORED, VOID, or where it is on its way */
+	enum state state;		/* STORED, an end, or where it is on its way */
 	enum reason held;		/* HELD, VOID: why it is or was */
 	uint8_t result_id[16];
 	uint8_t lane;
@@ -28,8 +28,9 @@ struct result_view {
 	uint16_t ordinal, revision;
 	uint32_t register_year;
 	uint64_t number;
-	int64_t accepted_ms, issued_ms, stored_ms;	/* VOID: stored_ms is when it was voided */
-	struct slice void_reason;	/* VOID: what the person who did it wrote */
+	/* 0: not issued yet; of one that ended otherwise, stored_ms is when it did */
+	int64_t accepted_ms, issued_ms, stored_ms;
+	struct slice void_reason;	/* ends: what the person who did it wrote */
 	enum life life;
 	uint8_t replaced_by[16], replaces[16];	/* zero: none */
 	uint32_t valid_until;		/* yyyymmdd, 0: for ever */

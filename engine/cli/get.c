@@ -78,7 +78,7 @@ static void show(const Trien__V1__Result *r)
 	time_line("accepted", r->accept_time);
 	time_line("issued", r->issue_time);
 	time_line("stored", r->store_time);
-	time_line("voided", r->void_time);
+	time_line(r->state == TRIEN__V1__STATE__VOID ? "voided" : "ended", r->void_time);
 	if (r->void_reason[0] != '\0')
 		printf("  %-12s %s\n", "because", r->void_reason);
 	if (r->replaces[0] != '\0')

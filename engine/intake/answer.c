@@ -229,7 +229,7 @@ enum status answer_result(struct writer *w, const struct result_view *v, bool wh
 	put_number(w, 13, v->sequence);
 	put_time(w, 14, v->accepted_ms);
 	put_time(w, 15, v->issued_ms);
-	if (v->state == STATE_VOID) {
+	if (v->state >= STATE_REFUSED) {
 		put_time(w, 32, v->stored_ms);
 		put_slice(w, 33, v->void_reason);
 	}

@@ -174,13 +174,13 @@ static enum status void_dispute(struct embedded *s, struct void_entry *v, struct
 	enum status st = v->sequence == 0 ? ST_NOT_FOUND : reader_known(s->self, v->lane,
 									v->sequence);
 
-	if (st == ST_OK && s->self->result.view.state == STATE_VOID)
+	if (st == ST_OK && s->self->result.view.state != STATE_STORED)
 		return ST_OK;
 	if (st == ST_OK)
 		v->sequence = 0;
 	else if (st != ST_NOT_FOUND)
 		return error_set(e, st, "the result cannot be read: %s", status_name(st));
-	st = number_there(s, v, e);
+	st = v->number != 0 ? number_there(s, v, e) : ST_EXISTS;
 	if (st != ST_EXISTS)
 		return st;
 	v->number = 0;
@@ -195,7 +195,8 @@ static enum status void_locked(struct embedded *s, const struct void_entry *v, s
 	if (v->unit.n > CODE_BYTES_MAX || v->register_code.n > CODE_BYTES_MAX ||
 	    v->case_code.n > CASE_CODE_BYTES_MAX)
 		return error_set(e, ST_INVALID, "unit, register or case code too long");
-	st = v->held == REASON_STORE_CONFLICT ? void_dispute(s, &left, e) : number_there(s, v, e);
+	st = v->held == REASON_STORE_CONFLICT || v->number == 0 ? void_dispute(s, &left, e) :
+								  number_there(s, v, e);
 	if (st == ST_EXISTS)
 		return error_set(e, ST_CONFLICT, "number %llu is in the register already",
 				 (unsigned long long)v->number);

@@ -107,7 +107,7 @@ enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequenc
 {
 	enum status st = reader_known(r, lane, sequence);
 
-	return st == ST_OK && r->result.view.state == STATE_VOID ? ST_NOT_FOUND : st;
+	return st == ST_OK && r->result.view.state != STATE_STORED ? ST_NOT_FOUND : st;
 }
 
 /* ---- life ---- */

@@ -73,10 +73,13 @@ struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_
  * otherwise get() and find_case() answer for that result with STATE_VOID. held: enum reason, why it
  * could not be signed. With REASON_STORE_CONFLICT its number or its sequence may be another's, who
  * keeps it: what is left to be told is told, and number 0 is no entry in the register.
+ *
+ * state 0: STATE_VOID. REFUSED, WITHDRAWN, TIMED_OUT: a result that ended before it had a number
+ * (0), and answers with that state.
  */
 struct void_entry { struct slice unit, register_code; uint32_t year; uint64_t number, sequence;
 		    int64_t at_ms; struct slice reason, actor; bool used_outside;
-		    uint8_t lane, held, result_id[16]; uint16_t ordinal, revision;
+		    uint8_t lane, held, state, result_id[16]; uint16_t ordinal, revision;
 		    struct slice kind, case_code, number_text; int64_t accepted_ms, issued_ms; };
 
 /* What the store remembers of a register, for the comparison at start. */
@@ -126,7 +129,7 @@ struct store_ops {
 	enum status (*reader_open)(struct store *s, struct store_reader **r, struct error *e);
 	void (*reader_close)(struct store_reader *r);
 	/*
-	 * STATE_STORED, or STATE_VOID with what its void_entry says. ST_NOT_FOUND; ST_CORRUPT:
+	 * STATE_STORED, or an end with what its void_entry says. ST_NOT_FOUND; ST_CORRUPT:
 	 * bytes do not match their checksum, never served.
 	 */
 	enum status (*get)(struct store_reader *r, uint8_t lane, uint64_t sequence,

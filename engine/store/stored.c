@@ -291,14 +291,22 @@ enum status stored_void_encode(const struct void_entry *v, struct writer *w)
 	write_u16(w, v->revision);
 	write_u64(w, (uint64_t)v->accepted_ms);
 	write_u64(w, (uint64_t)v->issued_ms);
+	/* A voided number's bytes are what they always were. */
+	if (v->state != 0 && v->state != STATE_VOID)
+		write_u8(w, v->state);
 	return w->bad ? ST_TOO_LARGE : ST_OK;
+}
+
+static bool is_unnumbered_end(uint8_t state)
+{
+	return state == STATE_REFUSED || state == STATE_WITHDRAWN || state == STATE_TIMED_OUT;
 }
 
 enum status stored_void_decode(struct void_entry *v, uint8_t version, struct slice payload)
 {
 	struct reader in = reader_of(payload);
 
-	*v = (struct void_entry){ 0 };
+	*v = (struct void_entry){ .state = STATE_VOID };
 	v->unit = get_str(&in);
 	v->register_code = get_str(&in);
 	v->year = read_u32(&in);
@@ -320,13 +328,16 @@ enum status stored_void_decode(struct void_entry *v, uint8_t version, struct sli
 	v->revision = read_u16(&in);
 	v->accepted_ms = (int64_t)read_u64(&in);
 	v->issued_ms = (int64_t)read_u64(&in);
-	return v->held < REASON_COUNT ? end(&in) : ST_CORRUPT;
+	if (!in.bad && reader_left(&in) > 0)
+		v->state = read_u8(&in);
+	return v->held < REASON_COUNT && (v->state == STATE_VOID || is_unnumbered_end(v->state)) ?
+	       end(&in) : ST_CORRUPT;
 }
 
 void stored_void_view(const struct void_entry *v, struct result_view *out)
 {
 	*out = (struct result_view){
-		.state = STATE_VOID, .held = (enum reason)v->held, .lane = v->lane,
+		.state = (enum state)v->state, .held = (enum reason)v->held, .lane = v->lane,
 		.sequence = v->sequence, .unit = v->unit, .kind = v->kind,
 		.case_code = v->case_code, .register_code = v->register_code,
 		.number_text = v->number_text, .ordinal = v->ordinal, .revision = v->revision,

@@ -24,7 +24,8 @@
  *	EVENT	u64 sequence, u8 lane, u8 kind, i64 at, lstr actor, detail
  *	VOID	str unit, register, u32 year, u64 number, u64 sequence, i64 at, u8 used outside,
  *		lstr reason, actor │ u8 lane, held, result id[16], str kind, case code, number text,
- *		u16 ordinal, revision, i64 accepted, issued
+ *		u16 ordinal, revision, i64 accepted, issued; of a result that ended without a
+ *		number also u8 state
  */
 #ifndef TRIEN_STORE_STORED_H
 #define TRIEN_STORE_STORED_H

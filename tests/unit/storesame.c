@@ -560,6 +560,47 @@ void same_voided_result(void **state)
 	}
 }
 
+/* One that ended without a number is no entry in the register, and answers for ever. */
+void same_ended_result(void **state)
+{
+	static const enum state ends[] = { STATE_REFUSED, STATE_WITHDRAWN, STATE_TIMED_OUT };
+	struct storesame *f = *state;
+	struct error e = { 0 };
+	struct result_view v;
+	uint8_t byte;
+	size_t one = 1;
+
+	same_put(f, 0, 6);
+	for (uint32_t i = 0; i < ARRAY_LEN(ends); i++) {
+		struct void_entry end = { .unit = slice_str("don-vi-0"), .lane = storecase_lane(6 + i),
+					  .sequence = storecase_sequence(6 + i), .accepted_ms = 7,
+					  .at_ms = SAME_NOW_MS + 5, .kind = slice_str("xac-nhan"),
+					  .case_code = slice_str("H29.15-261124-000000"),
+					  .state = (uint8_t)ends[i], .reason = slice_str("thiếu"),
+					  .actor = slice_str("ai"), .result_id = { 9 } };
+
+		assert_int_equal(f->store->ops->void_number(f->store, &end, &e), ST_OK);
+		assert_int_equal(f->store->ops->void_number(f->store, &end, &e), ST_OK);
+	}
+	assert_int_equal(same_highest(f), 2);
+	for (int again = 0; again < 2; again++) {
+		for (uint32_t i = 0; i < ARRAY_LEN(ends); i++) {
+			assert_int_equal(same_get(f, 6 + i, &v), ST_OK);
+			assert_int_equal(v.state, ends[i]);
+			assert_int_equal(v.number, 0);
+			assert_int_equal(v.number_text.n, 0);
+			assert_int_equal(v.issued_ms, 0);
+			assert_int_equal(v.stored_ms, SAME_NOW_MS + 5);
+			assert_true(slice_eq(v.void_reason, slice_str("thiếu")));
+			assert_int_equal(f->store->ops->read(f->reader, storecase_lane(6 + i),
+							     storecase_sequence(6 + i), 0, &byte,
+							     &one), ST_NOT_FOUND);
+		}
+		f->reopen(f);
+	}
+	same_check_all(f, 0, 6);
+}
+
 /* ---- what was held because the store has another ---- */
 
 static struct void_entry disputed(uint64_t number, uint32_t k)

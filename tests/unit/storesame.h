@@ -53,6 +53,7 @@ void same_reads_together(void **state);
 void same_link(void **state);
 void same_void(void **state);
 void same_voided_result(void **state);
+void same_ended_result(void **state);
 void same_disputed(void **state);
 void same_evidence_is_kept(void **state);
 
@@ -71,6 +72,7 @@ void same_evidence_is_kept(void **state);
 	cmocka_unit_test_setup_teardown(same_link, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_void, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_voided_result, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_ended_result, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_disputed, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_evidence_is_kept, setup, teardown)
 

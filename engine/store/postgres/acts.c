@@ -523,7 +523,7 @@ static enum status void_tell(struct postgres *p, struct void_entry *v, struct er
 
 	if (st != ST_OK)
 		return error_set(e, st, "the words of a voided number are too long");
-	st = number_tell(p, v, writer_slice(&w), e);
+	st = v->number != 0 ? number_tell(p, v, writer_slice(&w), e) : ST_OK;
 	if (st == ST_EXISTS) {
 		v->number = 0;
 		w = writer_of(p->acts->record, sizeof(p->acts->record));
@@ -538,7 +538,8 @@ static enum status void_dispute(struct postgres *p, struct void_entry *v, struct
 	const struct result_event about = { .lane = v->lane, .sequence = v->sequence };
 	uint8_t room[PG_ARRAY_BYTES + 16];
 	struct writer small = writer_of(room, sizeof(room));
-	enum status st = v->held != REASON_STORE_CONFLICT || v->sequence == 0 ? ST_NOT_FOUND :
+	bool dispute = v->held == REASON_STORE_CONFLICT || v->number == 0;
+	enum status st = !dispute || v->sequence == 0 ? ST_NOT_FOUND :
 			 all_stored(p, &about, 1, v->lane, &small);
 
 	if (st == ST_OK)
