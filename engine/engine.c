@@ -160,7 +160,7 @@ static enum status store_files(struct paths *p, const struct config *c, struct e
 static enum status folders_make(struct paths *p, const struct config *c, struct error *e)
 {
 	static const char *const names[] = { "journal", "keys-index", "waiting", "store",
-					     "catalogue", "identity", "counters" };
+					     "catalogue", "identity", "counters", "sessions" };
 	char witness[PATH_BYTES];
 	enum status st = dir_make(c->data, 0700, e);
 

@@ -155,7 +155,16 @@
 	  "The result does not wait for approval any more") \
 	R(OWN_DRAFT, ST_DENIED, \
 	  "Người trình không được tự duyệt", \
-	  "Who submitted a draft may not approve it")
+	  "Who submitted a draft may not approve it") \
+	R(DELEGATION_ENDED, ST_PRECONDITION, \
+	  "Ủy quyền, giao ký thay đã hết hạn hoặc chưa có hiệu lực", \
+	  "The delegation that the signer acts on is not in force on this date") \
+	R(SIGNER_CHANGED, ST_PRECONDITION, \
+	  "Họ tên, chức vụ hoặc thẩm quyền ký đã khác với văn bản trình ký", \
+	  "The document would print a signer's title or authority that is not today's") \
+	R(DOCUMENT_CHANGED, ST_PRECONDITION, \
+	  "Văn bản không còn giống bản đã trình trong phiên ký", \
+	  "The document is not what the session's manifest shows")
 
 enum reason {
 #define REASON_ENUM(name, status, vi, en) REASON_##name,

@@ -148,6 +148,21 @@ struct act {
 	void *owner;
 };
 
+/* A result that waits for approval, and what its signer is shown of it. */
+struct waiting_paper {
+	struct waiting_row row;
+	uint8_t result_id[16];
+	uint8_t case_sha256[SHA256_BYTES];	/* of the canonical case */
+	uint8_t preview_sha256[SHA256_BYTES];	/* of the whole draft, which has file_n bytes */
+	/* The pinned versions, with which it will be made. Borrowed from the catalogue given. */
+	const struct kind *kind;
+	const struct unit *unit;
+	const struct signer *signer;
+	struct slice approval;		/* trien.v1.Approval; until the reader's next call */
+	uint8_t *file;			/* malloc'd, where it was asked for; else NULL */
+	size_t file_n;
+};
+
 /* What the pipeline offers to intake (and to the portal later). */
 struct engine_ops {
 	void *ctx;
@@ -179,6 +194,28 @@ struct engine_ops {
 	/* Current states of a case's results, in flight or stored. */
 	enum status (*find_case)(void *reader, struct slice unit, struct slice code, uint32_t max,
 				 struct state_change *out, uint32_t *n);
+
+	/* Signing. waiting_list() as that of journal/waiting.h. */
+	enum status (*waiting_list)(void *reader, const struct waiting_filter *f,
+				    const struct waiting_place *after, struct waiting_row *rows,
+				    uint32_t max, uint32_t *n);
+	enum status (*waiting_find)(void *reader, const uint8_t result_id[16],
+				    struct waiting_row *out);
+	/*
+	 * Draws it. file: the bytes, too. ST_NOT_FOUND: it does not wait for approval (any more);
+	 * anything else is told in *e.
+	 */
+	enum status (*waiting_paper)(void *reader, struct catalogue *c,
+				     const uint8_t result_id[16], bool file,
+				     struct waiting_paper *out, struct error *e);
+	void (*result_id)(void *reader, uint8_t lane, uint64_t sequence, uint8_t out[16]);
+	/* Sessions as files, one each; keep and forget are durable when they return. Not the
+	 * spine. */
+	enum status (*session_keep)(void *ctx, const uint8_t id[16], struct slice bytes,
+				    struct error *e);
+	enum status (*session_forget)(void *ctx, const uint8_t id[16], struct error *e);
+	enum status (*session_each)(void *ctx, void (*one)(void *owner, struct slice bytes),
+				    void *owner, struct error *e);
 };
 
 #endif

@@ -48,7 +48,8 @@ void fault_set(struct fault *f, enum fault_kind kind, const char *field, const c
 	va_start(ap, fmt);
 	vsnprintf(f->detail, sizeof(f->detail), fmt, ap);
 	va_end(ap);
-	if (kind == FAULT_BUSY || kind == FAULT_STOPPING || kind == FAULT_STORE_AWAY)
+	if (kind == FAULT_BUSY || kind == FAULT_STOPPING || kind == FAULT_STORE_AWAY ||
+	    kind == FAULT_SESSION_CONFIRMING)
 		f->retry_ms = RETRY_MS;
 }
 

@@ -43,6 +43,24 @@
 	  "Kết quả chưa được lưu vào kho", "the result is not in the store yet") \
 	F(HELD_NOT_FOUND, NOT_FOUND, \
 	  "Không có kết quả đang tạm giữ này", "no such result is held") \
+	F(SIGNER_DENIED, PERMISSION_DENIED, \
+	  "Bên gọi không được thao tác thay người ký này", \
+	  "the caller may not act as this signer") \
+	F(RESULT_NOT_WAITING, FAILED_PRECONDITION, \
+	  "Kết quả không chờ người ký này duyệt", \
+	  "the result does not wait for this signer (any more)") \
+	F(SESSION_NOT_FOUND, NOT_FOUND, \
+	  "Không có phiên ký này", "there is no such session") \
+	F(SESSION_NOT_OPEN, FAILED_PRECONDITION, \
+	  "Phiên ký không còn mở", "the session is not open any more") \
+	F(SESSION_NOT_CONFIRMED, FAILED_PRECONDITION, \
+	  "Phiên ký chưa được xác nhận", "the session was not confirmed") \
+	F(SESSION_CONFIRMING, UNAVAILABLE, \
+	  "Phiên ký đang được ghi nhận, hãy hỏi lại", \
+	  "the confirmation is being written; ask again") \
+	F(MANIFEST_DIFFERS, FAILED_PRECONDITION, \
+	  "Mã băm không phải của danh sách trong phiên ký", \
+	  "the hash is not that of the session's manifest") \
 	F(FILE_DAMAGED, DATA_LOSS, \
 	  "Tệp lưu trữ không khớp mã kiểm tra nên không được cung cấp", \
 	  "the stored bytes do not match their checksum and are not served") \

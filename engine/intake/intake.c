@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "intake/desk.h"
 #include "intake/server.h"
 
 #define QUOTA_MB_DEFAULT 128
@@ -292,6 +293,8 @@ enum status intake_start(struct intake **out, const struct intake_config *cfg,
 		st = listen_all(in, cfg, e);
 	if (st == ST_OK)
 		st = start_readers(in, e);
+	if (st == ST_OK && in->ops.session_each != NULL)
+		st = desk_open(&in->desk, in, e);
 	if (st == ST_OK)
 		st = start_workers(in, e);
 	if (st != ST_OK) {
@@ -398,10 +401,14 @@ static void shut_server(struct intake *in)
 
 bool intake_drain(struct intake *in, uint32_t grace_ms)
 {
+	bool idle;
+
 	intake_set_serving(in, false);
 	shut_server(in);
 	tell_all(in);
-	return wait_idle(in, grace_ms, false);
+	idle = wait_idle(in, grace_ms, false);
+	desk_quiet(in->desk);
+	return idle;
 }
 
 static void stop_threads(struct intake *in)
@@ -468,6 +475,7 @@ void intake_stop(struct intake *in)
 		stop_server(in);
 	}
 	stop_threads(in);
+	desk_close(in->desk);
 	door_close(in->door);
 	tls_close(in->tls);
 	reflection_close(in->reflection);

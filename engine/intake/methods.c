@@ -3,6 +3,7 @@
 #define ISSUANCE "/trien.v1.Issuance/"
 #define REPOSITORY "/trien.v1.Repository/"
 #define OPERATIONS "/trien.v1.Operations/"
+#define SIGNING "/trien.v1.Signing/"
 #define REFLECTION(version) "/grpc.reflection." version ".ServerReflection/ServerReflectionInfo"
 #define READERS (MAY_READ | MAY_PORTAL | MAY_REGISTRY)
 
@@ -41,6 +42,22 @@ const struct method methods[] = {
 	{ OPERATIONS "RetryHeld", MAY_REGISTRY, 2, .work = held_retry_work, .free = operate_free },
 	{ OPERATIONS "VoidHeld", MAY_REGISTRY, 2, .work = held_void_work, .free = operate_free },
 	{ OPERATIONS "GetStatus", MAY_ANY, 4, .work = status_work, .free = operate_free },
+
+	{ SIGNING "ListWaiting", MAY_SIGN, 4, .work = waiting_list_work },
+	{ SIGNING "PreviewWaiting", MAY_SIGN, 4, .work = waiting_preview_work, .sent = chunk_sent,
+	  .free = waiting_preview_free },
+	{ SIGNING "RefuseWaiting", MAY_SIGN, 4, .work = waiting_refuse_work,
+	  .free = operate_free },
+	{ SIGNING "OpenSession", MAY_SIGN, 4, .work = session_open_work,
+	  .free = session_open_free },
+	{ SIGNING "GetSession", MAY_SIGN, 4, .work = session_get_work },
+	{ SIGNING "GetManifest", MAY_SIGN, 4, .work = session_manifest_work },
+	{ SIGNING "ConfirmSession", MAY_SIGN, 4, .work = session_confirm_work,
+	  .free = session_confirm_free },
+	{ SIGNING "WatchSession", MAY_SIGN, 4, .run = session_watch_run,
+	  .work = session_watch_work, .sent = session_watch_sent, .closed = session_watch_closed,
+	  .stop = session_watch_stop, .free = session_watch_free },
+	{ SIGNING "CancelSession", MAY_SIGN, 4, .work = session_cancel_work },
 
 	{ "/grpc.health.v1.Health/Check", MAY_ANY, 4, .anonymous = true, .run = health_check_run },
 	{ "/grpc.health.v1.Health/Watch", MAY_ANY, 4, .anonymous = true, .run = health_watch_run,

@@ -52,6 +52,30 @@ void held_list_work(struct call *c, struct read_thread *r);
 void held_retry_work(struct call *c, struct read_thread *r);
 void held_void_work(struct call *c, struct read_thread *r);
 void status_work(struct call *c, struct read_thread *r);
+void waiting_refuse_work(struct call *c, struct read_thread *r);
 void operate_free(struct call *c);
+
+/* waiting.c */
+void waiting_list_work(struct call *c, struct read_thread *r);
+/* previews.c */
+void waiting_preview_work(struct call *c, struct read_thread *r);
+void waiting_preview_free(struct call *c);
+
+/* sessions.c */
+void session_open_work(struct call *c, struct read_thread *r);
+void session_open_free(struct call *c);
+void session_get_work(struct call *c, struct read_thread *r);
+void session_manifest_work(struct call *c, struct read_thread *r);
+void session_confirm_work(struct call *c, struct read_thread *r);
+void session_confirm_free(struct call *c);
+void session_cancel_work(struct call *c, struct read_thread *r);
+
+/* outcomes.c */
+void session_watch_run(struct call *c);
+void session_watch_work(struct call *c, struct read_thread *r);
+void session_watch_sent(struct call *c, bool ok);
+void session_watch_closed(struct call *c);
+void session_watch_stop(struct call *c);
+void session_watch_free(struct call *c);
 
 #endif

@@ -2,9 +2,11 @@
 
 #include "intake/read.h"
 #include "intake/validate.h"
+#include "intake/waiting.h"
 #include "intake/wire.h"
 #include "trien/v1/issuance.pb-c.h"
 #include "trien/v1/operations.pb-c.h"
+#include "trien/v1/signing.pb-c.h"
 
 #define REASON_BYTES_MAX 400
 #define LINK_TEXT_BYTES 8192		/* a holder's texts */
@@ -20,7 +22,7 @@ struct operation {
 	const struct principal *principal;
 	char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1], reason[REASON_BYTES_MAX + 1];
 	uint32_t list;			/* lists: what a page token belongs to */
-	uint8_t result_id[16];		/* LinkHolder */
+	uint8_t result_id[16];		/* LinkHolder, RefuseWaiting */
 	struct arena texts;		/* LinkHolder */
 	struct status_view view;
 	struct register_row row;	/* a register as the act left it */
@@ -400,6 +402,38 @@ void held_void_work(struct call *c, struct read_thread *r)
 	turn(c, r, ACT_HELD_VOID, held_void_begin, reply_voided);
 }
 
+/* ---- what waits for approval ---- */
+
+static void reply_result(struct call *c, const struct operation *o)
+{
+	uint8_t buf[64];
+	char text[ID_TEXT_BYTES];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	id_text(text, o->result_id);
+	put_slice(&w, 1, slice_of(text, sizeof(text)));
+	call_reply(c, slice_copied(&w));
+}
+
+static void waiting_refuse_begin(struct call *c, struct operation *o, struct read_thread *r)
+{
+	const Trien__V1__RefuseWaitingRequest *q =
+		read_request(c, r, &trien__v1__refuse_waiting_request__descriptor);
+	struct waiting_row row;
+
+	if (q == NULL ||
+	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true) ||
+	    !waiting_mine(c, r, q->result_id, o->result_id, &row))
+		return;
+	o->act.sequence = row.sequence;
+	ask(c, o);
+}
+
+void waiting_refuse_work(struct call *c, struct read_thread *r)
+{
+	turn(c, r, ACT_SEND_BACK, waiting_refuse_begin, reply_result);
+}
+
 /* ---- one more holder ---- */
 
 /* The encoded holder inside the request: read by its true lengths, as in a case. */
@@ -438,17 +472,6 @@ static bool link_fill(struct call *c, struct read_thread *r, struct operation *o
 	return false;
 }
 
-static void reply_linked(struct call *c, const struct operation *o)
-{
-	uint8_t buf[64];
-	char text[ID_TEXT_BYTES];
-	struct writer w = writer_of(buf, sizeof(buf));
-
-	id_text(text, o->result_id);
-	put_slice(&w, 1, slice_of(text, sizeof(text)));
-	call_reply(c, slice_copied(&w));
-}
-
 static void link_begin(struct call *c, struct operation *o, struct read_thread *r)
 {
 	const Trien__V1__LinkHolderRequest *q =
@@ -475,7 +498,7 @@ static void link_begin(struct call *c, struct operation *o, struct read_thread *
 
 void link_work(struct call *c, struct read_thread *r)
 {
-	turn(c, r, ACT_LINK_HOLDER, link_begin, reply_linked);
+	turn(c, r, ACT_LINK_HOLDER, link_begin, reply_result);
 }
 
 /* ---- status ---- */

@@ -102,6 +102,7 @@ struct read_thread {
 	struct arena scratch;
 };
 
+struct desk;
 struct door;
 struct tls;
 struct reflection;
@@ -118,6 +119,7 @@ struct intake {
 	struct door *door;		/* unix sockets */
 	struct tls *tls;
 	struct reflection *reflection;
+	struct desk *desk;		/* signing sessions; NULL: no such ops are offered */
 	uint16_t ports[LISTEN_MAX];
 	char insecure_loopback[PRINCIPAL_NAME_BYTES_MAX + 1];
 	char principals_path[4096];
@@ -134,6 +136,7 @@ struct intake {
 	atomic_uint_fast64_t calls, calls_refused, cases, cases_rejected, bytes_in, downloads,
 		download_bytes;
 	atomic_uint watches;
+	atomic_uint previews;		/* drafts held for their readers */
 };
 
 /* methods.c: the table of all methods. */

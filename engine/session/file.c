@@ -178,6 +178,7 @@ enum status session_decode(struct session **out, struct slice bytes)
 		session_free(s);
 		return st;
 	}
+	s->asked = s->state == SESSION_CONFIRMING;
 	*out = s;
 	return ST_OK;
 }

@@ -54,6 +54,8 @@ struct session {
 	int64_t ended_ms;		/* confirmed, cancelled or expired; 0: open */
 	uint8_t manifest[SHA256_BYTES];
 	uint64_t cursor;		/* of the last change */
+	/* CONFIRMING stands in its file, so approval may have been asked for. Not in the file. */
+	bool asked;
 	uint32_t items_n;		/* 1 to SESSION_ITEMS_MAX */
 	struct session_item *items;
 	struct session *next;		/* the table's */

@@ -35,19 +35,39 @@ struct session *sessions_find(struct sessions *t, const uint8_t id[16])
 	return s;
 }
 
+void sessions_release(struct sessions *t, struct session *s)
+{
+	struct session **link = &t->first;
+
+	while (*link != s)
+		link = &(*link)->next;
+	*link = s->next;
+	t->n--;
+	t->items_n -= s->items_n;
+}
+
 void sessions_forget(struct sessions *t, const uint8_t id[16])
 {
-	for (struct session **link = &t->first; *link != NULL; link = &(*link)->next) {
-		struct session *s = *link;
+	struct session *s = sessions_find(t, id);
 
-		if (memcmp(s->id, id, sizeof(s->id)) != 0)
-			continue;
-		*link = s->next;
-		t->n--;
-		t->items_n -= s->items_n;
-		session_free(s);
+	if (s == NULL)
 		return;
+	sessions_release(t, s);
+	session_free(s);
+}
+
+bool sessions_claimed(struct sessions *t, const struct session *s, const uint8_t result_id[16])
+{
+	for (const struct session *x = t->first; x != NULL; x = x->next) {
+		uint32_t i;
+
+		if (x == s || x->state != SESSION_CONFIRMING)
+			continue;
+		i = session_index(x, result_id);
+		if (i < x->items_n && x->items[i].claimed)
+			return true;
 	}
+	return false;
 }
 
 /* One that is confirmed and still on its way may go as well: the results go on without it. */

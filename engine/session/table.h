@@ -23,6 +23,10 @@ enum status sessions_add(struct sessions *t, struct session *s,
 /* Borrowed until it is forgotten; NULL: unknown. */
 struct session *sessions_find(struct sessions *t, const uint8_t id[16]);
 void sessions_forget(struct sessions *t, const uint8_t id[16]);
+/* Out of the table, and the caller's again. It must be there. */
+void sessions_release(struct sessions *t, struct session *s);
+/* Is the result claimed by a session other than s that is CONFIRMING? */
+bool sessions_claimed(struct sessions *t, const struct session *s, const uint8_t result_id[16]);
 /* Walk: the first with NULL; NULL at the end. s may not have been forgotten meanwhile. */
 struct session *sessions_next(struct sessions *t, struct session *s);
 uint32_t sessions_count(const struct sessions *t);

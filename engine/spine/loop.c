@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "intake/intake.h"
+#include "spine/drafts.h"
 #include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
@@ -156,6 +157,7 @@ void spine_free(struct spine *s)
 	registers_free(s->registers);
 	if (s->store != NULL)
 		s->store->ops->close(s->store);
+	drafts_free(s->drafts);
 	render_close(s->render);
 	catalogue_unref(s->catalogue);
 	keyring_unref(s->keyring);
@@ -181,6 +183,8 @@ enum status spine_start(struct spine *s, struct error *e)
 				       .store = s->store, .done = batch_back, .ctx = s };
 	enum status st = pipeline_new(&s->pipeline, &cfg, e);
 
+	if (st == ST_OK)
+		st = drafts_new(&s->drafts, s->render);
 	if (st == ST_OK)
 		st = janitor_start(s, e);
 	if (st == ST_OK)

@@ -1,5 +1,7 @@
 #include <stdlib.h>
 
+#include "spine/drafts.h"
+#include "spine/sessionfiles.h"
 #include "spine/spine.h"
 
 /* One a reading thread: its own cipher contexts and its own connection. */
@@ -7,7 +9,9 @@ struct reads {
 	struct spine *spine;
 	struct identity *identity;
 	struct store_reader *store;
+	struct waiting_reader *rows;
 	struct state_change now;	/* what a view of a result in flight borrows from */
+	uint8_t *record;		/* of a result that waits; made when needed */
 };
 
 static enum status submit(void *ctx, struct submission *sub)
@@ -49,7 +53,9 @@ static void reader_close(void *reader)
 		return;
 	if (r->store != NULL)
 		r->spine->store->ops->reader_close(r->store);
+	waiting_reader_close(r->rows);
 	identity_close(r->identity);
+	free(r->record);
 	free(r);
 }
 
@@ -64,6 +70,8 @@ static enum status reader_open(void *ctx, void **reader, struct error *e)
 		r->identity = identity_dup(s->identity);
 		st = r->identity != NULL ? s->store->ops->reader_open(s->store, &r->store, e) :
 					   ST_NOMEM;
+		if (st == ST_OK)
+			st = waiting_reader_open(&r->rows, s->waiting, e);
 	}
 	if (st != ST_OK) {
 		reader_close(r);
@@ -180,6 +188,77 @@ static enum status find_case(void *reader, struct slice unit, struct slice code,
 	return st == ST_OK ? ST_NOT_FOUND : st;
 }
 
+/* ---- signing ---- */
+
+static enum status list_waiting(void *reader, const struct waiting_filter *f,
+				const struct waiting_place *after, struct waiting_row *rows,
+				uint32_t max, uint32_t *n)
+{
+	struct reads *r = reader;
+
+	return waiting_list(r->rows, f, after, rows, max, n, NULL);
+}
+
+static enum status find_waiting(void *reader, const uint8_t id[16], struct waiting_row *out)
+{
+	struct reads *r = reader;
+	uint64_t sequence;
+	uint8_t lane;
+
+	if (!identity_read(r->identity, id, &lane, &sequence) || sequence > INT64_MAX)
+		return ST_NOT_FOUND;
+	return waiting_find(r->rows, sequence, out, NULL);
+}
+
+static enum status paper(void *reader, struct catalogue *c, const uint8_t id[16], bool file,
+			 struct waiting_paper *out, struct error *e)
+{
+	struct reads *r = reader;
+	enum status st = find_waiting(reader, id, &out->row);
+	uint8_t type;
+	size_t n;
+
+	out->file = NULL;
+	if (st == ST_OK && out->row.state != STATE_AWAITING_APPROVAL)
+		st = ST_NOT_FOUND;
+	if (st != ST_OK)
+		return error_set(e, st, "it does not wait");
+	if (r->record == NULL)
+		r->record = malloc(JOURNAL_RECORD_BYTES_MAX);
+	if (r->record == NULL)
+		return error_set(e, ST_NOMEM, "no memory for a record");
+	st = waiting_read(r->rows, out->row.sequence, &type, r->record, JOURNAL_RECORD_BYTES_MAX,
+			  &n, e);
+	memcpy(out->result_id, id, sizeof(out->result_id));
+	if (st != ST_OK)
+		return st;
+	return drafts_draw(r->spine->drafts, slice_of(r->record, n), c, file, out, e);
+}
+
+static void id_of(void *reader, uint8_t lane, uint64_t sequence, uint8_t out[16])
+{
+	struct reads *r = reader;
+
+	identity_result_id(r->identity, out, lane, sequence);
+}
+
+static enum status keep_session(void *ctx, const uint8_t id[16], struct slice bytes,
+				struct error *e)
+{
+	return session_file_keep(((struct spine *)ctx)->config->data, id, bytes, e);
+}
+
+static enum status forget_session(void *ctx, const uint8_t id[16], struct error *e)
+{
+	return session_file_forget(((struct spine *)ctx)->config->data, id, e);
+}
+
+static enum status each_session(void *ctx, void (*one)(void *owner, struct slice bytes),
+				void *owner, struct error *e)
+{
+	return session_file_each(((struct spine *)ctx)->config->data, one, owner, e);
+}
+
 void reads_ops(struct spine *s, struct engine_ops *ops)
 {
 	*ops = (struct engine_ops){ .ctx = s, .submit = submit, .act = act,
@@ -188,5 +267,9 @@ void reads_ops(struct spine *s, struct engine_ops *ops)
 				    .unwatch = notify_unwatch, .reader_open = reader_open,
 				    .reader_close = reader_close, .get = get,
 				    .read = read_bytes_at, .object = object, .list = list,
-				    .find_case = find_case };
+				    .find_case = find_case, .waiting_list = list_waiting,
+				    .waiting_find = find_waiting, .waiting_paper = paper,
+				    .result_id = id_of, .session_keep = keep_session,
+				    .session_forget = forget_session,
+				    .session_each = each_session };
 }

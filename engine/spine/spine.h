@@ -34,6 +34,7 @@
 #include "submission.h"
 
 struct intake;
+struct drafts;			/* drafts.h */
 struct track;			/* track.h */
 struct units;			/* units.h */
 struct mirror;			/* mirror.h */
@@ -145,6 +146,7 @@ struct spine {
 	struct inflight *inflight;
 	struct intake *intake;
 	struct render *render;
+	struct drafts *drafts;		/* readers' */
 	struct pipeline *pipeline;
 	struct batch_pool *batches;
 	struct backlog backlog;

@@ -99,8 +99,8 @@ class Engine:
         self.trien("keys", "dev", "--data", self.data, "--schemas", self.schemas, "--algorithm",
                    self.algorithm, "--client", "one-stop", *keys_args)
         self.principals([
-            {"name": "tester", "roles": ["submit", "read", "portal", "audit", "registry"],
-             "units": ["*"], "uids": [os.getuid()]},
+            {"name": "tester", "roles": ["submit", "read", "portal", "audit", "registry", "sign"],
+             "units": ["*"], "signers": ["*"], "uids": [os.getuid()]},
             {"name": "one-stop", "roles": ["submit", "read"], "units": [UNITS[0]]},
         ])
         return self
@@ -231,7 +231,8 @@ class Engine:
         m = modules()
         return Stubs(m["issuance_grpc"].IssuanceStub(channel),
                      m["repository_grpc"].RepositoryStub(channel),
-                     m["operations_grpc"].OperationsStub(channel))
+                     m["operations_grpc"].OperationsStub(channel),
+                     m["signing_grpc"].SigningStub(channel))
 
     def open_registers(self, first=1):
         """All registers that the kinds name, for this year; those that are open stay."""
@@ -292,8 +293,9 @@ class Engine:
 
 
 class Stubs:
-    def __init__(self, issuance, repository, operations):
+    def __init__(self, issuance, repository, operations, signing):
         self.issuance, self.repository, self.operations = issuance, repository, operations
+        self.signing = signing
 
 
 def kind_files(schemas=ROOT / "schemas"):

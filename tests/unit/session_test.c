@@ -156,6 +156,7 @@ static void test_confirm(void **state)
 	assert_int_equal(session_begin(s, other, NOW), ST_CONFLICT);
 	assert_int_equal(session_cancel(s, NOW), ST_PRECONDITION);
 	assert_int_equal(session_forget_ms(s), 0);
+	assert_false(s->asked);
 	session_refuse(s, 2, STATE_WITHDRAWN, REASON_UNIT_DENIED, NOW + 1);
 	session_refuse(s, 2, STATE_REFUSED, REASON_UNIT_DENIED, NOW + 2);
 	assert_kept(s);
@@ -360,6 +361,28 @@ static void test_table(void **state)
 	sessions_free(NULL);
 }
 
+static void test_table_claims(void **state)
+{
+	struct session *a = named(1, "p", 2), *b = named(2, "p", 3);
+	struct sessions *t;
+
+	assert_int_equal(sessions_new(&t), ST_OK);
+	assert_int_equal(sessions_add(t, a, count_gone, NULL), ST_OK);
+	assert_int_equal(sessions_add(t, b, count_gone, NULL), ST_OK);
+	assert_false(sessions_claimed(t, b, b->items[1].result_id));
+	assert_int_equal(session_begin(a, a->manifest, NOW), ST_OK);
+	assert_true(sessions_claimed(t, b, b->items[1].result_id));
+	assert_false(sessions_claimed(t, a, b->items[1].result_id));
+	assert_false(sessions_claimed(t, b, b->items[2].result_id));
+	session_refuse(a, 1, STATE_REFUSED, REASON_UNIT_DENIED, NOW);
+	assert_false(sessions_claimed(t, b, b->items[1].result_id));
+	sessions_release(t, a);
+	assert_null(sessions_find(t, a->id));
+	assert_int_equal(sessions_count(t), 1);
+	session_free(a);
+	sessions_free(t);
+}
+
 static void test_table_items(void **state)
 {
 	struct sessions *t;
@@ -394,6 +417,7 @@ int main(void)
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_fuzz),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_table_claims),
 		cmocka_unit_test(test_table_items),
 	};
 

@@ -1,0 +1,113 @@
+#include "intake/judge.h"
+
+#include <stdio.h>
+
+#include "base/utf8.h"
+#include "intake/wire.h"
+
+enum { APPROVAL_DRAFTER = 1 };	/* field of trien.v1.Approval */
+
+static bool stands_in(const struct signer *s)
+{
+	return strcmp(s->authority, "KT") == 0 || strcmp(s->authority, "TL") == 0 ||
+	       strcmp(s->authority, "TUQ") == 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+/* All that a document prints of its signer, and the paper that it rests on. */
+static bool says_the_same(const struct signer *a, const struct signer *b)
+{
+	return same_text(a->name, b->name) && same_text(a->title, b->title) &&
+	       same_text(a->authority, b->authority) &&
+	       same_text(a->authority_line, b->authority_line) &&
+	       same_text(a->delegation, b->delegation);
+}
+
+static bool signs_kind(const struct signer *s, const char *kind)
+{
+	for (uint8_t i = 0; i < s->kinds_n; i++)
+		if (strcmp(s->kinds[i], kind) == 0)
+			return true;
+	return s->kinds_n == 0;
+}
+
+static struct slice drafter_of(struct slice approval)
+{
+	struct wire w = wire_of(approval);
+	struct slice drafter = { NULL, 0 };
+	struct wire_field f;
+
+	while (wire_next(&w, &f))
+		if (f.number == APPROVAL_DRAFTER && f.type == WIRE_BYTES)
+			drafter = f.bytes;
+	return drafter;
+}
+
+static bool own_draft(const struct judged *j, const struct waiting_paper *p)
+{
+	struct slice drafter = drafter_of(p->approval);
+
+	return slice_eq(j->principal, slice_str(p->row.principal)) ||
+	       (drafter.n > 0 && (slice_eq(drafter, j->principal) || slice_eq(drafter, j->signer)));
+}
+
+enum reason judge(const struct judged *j, const struct waiting_paper *p)
+{
+	const struct signer *now = catalogue_signer(j->catalogue, j->signer, j->day);
+
+	if (p->signer == NULL || !slice_eq(j->signer, slice_str(p->signer->code)))
+		return REASON_SIGNER_NOT_ALLOWED;
+	if (now == NULL)
+		return stands_in(p->signer) ? REASON_DELEGATION_ENDED : REASON_SIGNER_UNKNOWN;
+	if (strcmp(now->unit, p->unit->code) != 0 || !signs_kind(now, p->kind->code))
+		return REASON_SIGNER_NOT_ALLOWED;
+	if (!says_the_same(now, p->signer))
+		return REASON_SIGNER_CHANGED;
+	if (catalogue_unit(j->catalogue, slice_str(p->unit->code), j->day) == NULL)
+		return REASON_UNIT_UNKNOWN;
+	if (catalogue_kind(j->catalogue, slice_str(p->kind->code), j->day) == NULL)
+		return REASON_KIND_NOT_EFFECTIVE;
+	if (!p->kind->own_draft && own_draft(j, p))
+		return REASON_OWN_DRAFT;
+	return REASON_NONE;
+}
+
+/* Does the last character end here? */
+static bool utf8_whole(const char *text, size_t n)
+{
+	struct slice rest = slice_of(text, n);
+
+	while (rest.n > 0)
+		if (utf8_next(&rest) < 0)
+			return false;
+	return true;
+}
+
+static int day_text(char out[16], uint32_t day)
+{
+	return day == 0 ? snprintf(out, 16, "…") :
+	       snprintf(out, 16, "%04u-%02u-%02u", day / 10000 % 10000, day / 100 % 100, day % 100);
+}
+
+void judge_delegation(const struct judged *j, char out[DELEGATION_BYTES_MAX + 1])
+{
+	const struct signer *s = catalogue_signer(j->catalogue, j->signer, j->day);
+	char from[16], to[16];
+	size_t n;
+
+	out[0] = '\0';
+	if (s == NULL || !stands_in(s))
+		return;
+	day_text(from, s->from);
+	day_text(to, s->to);
+	n = (size_t)snprintf(out, DELEGATION_BYTES_MAX + 1, "%s · %s – %s · %s", s->authority, from,
+			     to, s->delegation != NULL ? s->delegation : "");
+	/* A paper with too long a name loses its end, at a character's bound. */
+	for (n = n > DELEGATION_BYTES_MAX ? DELEGATION_BYTES_MAX : n;
+	     n > 0 && !utf8_whole(out, n); n--)
+		out[n - 1] = '\0';
+}

@@ -1,0 +1,25 @@
+/*
+ * waiting.h - what waits for approval, as signers are told of it. Reader threads.
+ */
+#ifndef TRIEN_INTAKE_WAITING_H
+#define TRIEN_INTAKE_WAITING_H
+
+#include "intake/read.h"
+#include "intake/wire.h"
+
+/*
+ * The row of a result that waits for a signer as whom the caller may act; id gets its bytes. False:
+ * the call is answered; another's result is RESULT_NOT_FOUND, like one that does not exist.
+ */
+bool waiting_mine(struct call *c, struct read_thread *r, const char *result_id, uint8_t id[16],
+		  struct waiting_row *row);
+/* trien.v1.Waiting as field `number`. At most WAITING_BYTES_MAX. */
+#define WAITING_BYTES_MAX (1024 + NAME_BYTES_MAX)
+void put_waiting(struct writer *w, uint32_t number, const struct waiting_row *row,
+		 const uint8_t id[16]);
+/*
+ * Whom the caller acts as: the one named, or its only one. NULL: the call is answered.
+ */
+const char *waiting_signer(struct call *c, const char *named);
+
+#endif
