@@ -36,6 +36,8 @@ static const struct command {
 	{ "list", cli_list, "--id-kind K --number N", "a holder's results, newest first" },
 	{ "held", cli_held, "list | retry [RESULT_ID] | void RESULT_ID --reason T",
 	  "results that could not be signed" },
+	{ "sign", cli_sign, "list | show | open | confirm | watch | cancel | refuse",
+	  "what waits for a signer; sessions" },
 	{ "status", cli_status, "", "how the engine is" },
 	{ "verify", cli_verify, "FILE.pdf…", "check signatures, integrity and coverage" },
 	{ "backup", cli_backup, "--data DIR TARGET", "copy a data folder" },
