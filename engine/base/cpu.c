@@ -2,13 +2,21 @@
 
 #include <sched.h>
 
-void cpu_patient(void)
+/* Refused: the thread stays as it is, and answers come later. */
+static void policy_set(int policy)
 {
 	struct sched_param none = { 0 };
 
-	/*
-	 * Not only a small weight, as nice gives: whoever wakes takes the core from such a thread
-	 * at once, not after its slice. Refused: it stays as it is, and answers come later.
-	 */
-	(void)sched_setscheduler(0, SCHED_IDLE, &none);
+	(void)sched_setscheduler(0, policy, &none);
+}
+
+/* Not only a small weight, as nice gives: whoever wakes need not wait for the end of a slice. */
+void cpu_patient(void)
+{
+	policy_set(SCHED_IDLE);
+}
+
+void cpu_unhurried(void)
+{
+	policy_set(SCHED_BATCH);
 }

@@ -13,5 +13,11 @@
 
 /* The calling thread, from now on: behind others (sched(7): SCHED_IDLE). */
 void cpu_patient(void);
+/*
+ * The calling thread, from now on: comes when whoever woke it sleeps, not at once (sched(7):
+ * SCHED_BATCH). For one that only hands work on: the core that it took away in the midst of that
+ * could go to the patient thread next.
+ */
+void cpu_unhurried(void);
 
 #endif

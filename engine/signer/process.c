@@ -534,6 +534,7 @@ static enum status start_threads(struct process *p, uint32_t wanted, struct erro
 			st = start_thread(p, source, MANNER_HELPS, &attr);
 	}
 	pthread_attr_destroy(&attr);
+	cpu_unhurried();
 	/* Behind the system call filter no thread can make itself patient. */
 	pthread_mutex_lock(&p->lock);
 	while (p->ready_n < p->threads_n)
