@@ -193,7 +193,7 @@ static void wait_work(struct desk *d)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += SWEEP_MS / 1000;
 	pthread_cond_timedwait(&d->wake, &d->lock, &until);
 }
@@ -251,13 +251,17 @@ bool desk_claimed(struct desk *d, const struct session *s, const uint8_t result_
 enum status desk_open(struct desk **out, struct intake *in, struct error *e)
 {
 	struct desk *d = calloc(1, sizeof(*d));
+	pthread_condattr_t attr;
 	enum status st = ST_OK;
 
 	if (d == NULL)
 		return error_set(e, ST_NOMEM, "no memory for signing sessions");
 	d->in = in;
 	pthread_mutex_init(&d->lock, NULL);
-	pthread_cond_init(&d->wake, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->wake, &attr);
+	pthread_condattr_destroy(&attr);
 	d->file = malloc(SESSION_FILE_BYTES_MAX);
 	if (d->file == NULL || sessions_new(&d->table) != ST_OK)
 		st = error_set(e, ST_NOMEM, "no memory for signing sessions");

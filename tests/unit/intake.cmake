@@ -3,3 +3,8 @@ trien_test(raw_test SOURCES ${RAWCASE} LINK trien_intake_wire)
 trien_test(validate_test SOURCES ${RAWCASE} LINK trien_intake_wire)
 trien_test(turn_test LINK trien_intake_turn trien_base)
 trien_test(principals_test LINK trien_intake)
+trien_test(judge_test LINK trien_intake)
+# A desk without an engine: its catalogue is the test's.
+trien_test(desk_test LINK trien_intake)
+target_link_options(desk_test PRIVATE LINKER:--wrap=catalogue_signer,--wrap=catalogue_unit
+	LINKER:--wrap=catalogue_kind,--wrap=catalogue_unref)
