@@ -36,6 +36,8 @@ static const struct command {
 	{ "list", cli_list, "--id-kind K --number N", "a holder's results, newest first" },
 	{ "held", cli_held, "list | retry [RESULT_ID] | void RESULT_ID --reason T",
 	  "results that could not be signed" },
+	{ "withdraw", cli_withdraw, "RESULT_ID --reason T",
+	  "take back what waits for a signer" },
 	{ "sign", cli_sign, "list | show | open | confirm | watch | cancel | refuse",
 	  "what waits for a signer; sessions" },
 	{ "status", cli_status, "", "how the engine is" },

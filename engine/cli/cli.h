@@ -16,6 +16,7 @@ int cli_list(int argc, char **argv);
 int cli_register(int argc, char **argv);
 int cli_held(int argc, char **argv);
 int cli_sign(int argc, char **argv);
+int cli_withdraw(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_backup(int argc, char **argv);

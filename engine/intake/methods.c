@@ -19,6 +19,7 @@ const struct method methods[] = {
 	{ ISSUANCE "WatchResults", MAY_SUBMIT | READERS, 8, .run = watch_run,
 	  .work = watch_work, .sent = watch_sent, .closed = watch_closed, .stop = watch_stop,
 	  .free = watch_free },
+	{ ISSUANCE "WithdrawResult", MAY_SUBMIT, 4, .work = withdraw_work, .free = operate_free },
 	{ ISSUANCE "LinkHolder", MAY_SUBMIT | MAY_REGISTRY, 4, .work = link_work,
 	  .free = operate_free },
 

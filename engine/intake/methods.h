@@ -52,6 +52,7 @@ void held_list_work(struct call *c, struct read_thread *r);
 void held_retry_work(struct call *c, struct read_thread *r);
 void held_void_work(struct call *c, struct read_thread *r);
 void status_work(struct call *c, struct read_thread *r);
+void withdraw_work(struct call *c, struct read_thread *r);
 void waiting_refuse_work(struct call *c, struct read_thread *r);
 void operate_free(struct call *c);
 

@@ -22,7 +22,7 @@ struct operation {
 	const struct principal *principal;
 	char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1], reason[REASON_BYTES_MAX + 1];
 	uint32_t list;			/* lists: what a page token belongs to */
-	uint8_t result_id[16];		/* LinkHolder, RefuseWaiting */
+	uint8_t result_id[16];		/* of acts on one result */
 	struct arena texts;		/* LinkHolder */
 	struct status_view view;
 	struct register_row row;	/* a register as the act left it */
@@ -432,6 +432,38 @@ static void waiting_refuse_begin(struct call *c, struct operation *o, struct rea
 void waiting_refuse_work(struct call *c, struct read_thread *r)
 {
 	turn(c, r, ACT_SEND_BACK, waiting_refuse_begin, reply_result);
+}
+
+static void withdraw_begin(struct call *c, struct operation *o, struct read_thread *r)
+{
+	const Trien__V1__WithdrawResultRequest *q =
+		read_request(c, r, &trien__v1__withdraw_result_request__descriptor);
+	struct result_view v;
+	enum status st;
+
+	if (q == NULL ||
+	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true))
+		return;
+	st = read_result(c, r, q->result_id, &v);
+	if (st == ST_OK && !principal_unit(c->principal, v.unit))
+		st = ST_NOT_FOUND;
+	if (st != ST_OK) {
+		read_refuse(c, st);
+		return;
+	}
+	if (v.state != STATE_AWAITING_APPROVAL) {
+		call_refuse(c, FAULT_RESULT_NOT_WAITING, "result_id", "%s", "");
+		return;
+	}
+	memcpy(o->result_id, v.result_id, sizeof(o->result_id));
+	o->act.sequence = v.sequence;
+	o->act.unit_allowed = row_allowed;
+	ask(c, o);
+}
+
+void withdraw_work(struct call *c, struct read_thread *r)
+{
+	turn(c, r, ACT_WITHDRAW, withdraw_begin, reply_result);
 }
 
 /* ---- one more holder ---- */
