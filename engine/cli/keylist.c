@@ -181,7 +181,7 @@ static json_t *line_json(const struct line *l)
 	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:o, s:s}", "id", r->id,
 		      "role", r->role == ROLE_PERSON ? "person" : "agency", "unit", r->unit,
 		      "signer", r->signer, "algorithm", r->algorithm, "source",
-		      l->policy->source == SOURCE_PKCS11 ? "pkcs11" : "file", "kinds", kinds,
+		      key_source_name(l->policy->source), "kinds", kinds,
 		      "from", day_text(from, since(l), ""), "until", day_text(to, until(l), ""),
 		      "state", state_text(l), "last_days", ends, "certificate_sha256", hash);
 	return o;
@@ -194,7 +194,7 @@ static void print_line(const struct line *l)
 
 	printf("%-40s %-7s %-24s %-8s %-6s %-10s %-10s %-18s ", r->id,
 	       r->role == ROLE_PERSON ? "person" : "agency", r->unit, r->algorithm,
-	       l->policy->source == SOURCE_PKCS11 ? "pkcs11" : "file",
+	       key_source_name(l->policy->source),
 	       day_text(from, since(l), "-"), day_text(to, until(l), "-"), state_text(l));
 	for (uint32_t i = 0; i < l->policy->kinds_n; i++)
 		printf("%s%s", i > 0 ? "," : "", l->policy->kinds[i]);

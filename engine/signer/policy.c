@@ -32,6 +32,14 @@ const struct algorithm_info *algorithm_info(enum algorithm a)
 	return &algorithms[a];
 }
 
+const char *key_source_name(enum key_source s)
+{
+	static const char *const names[] = { [SOURCE_FILE] = "file", [SOURCE_PKCS11] = "pkcs11",
+		[SOURCE_REMOTE] = "remote", [SOURCE_BRIDGE] = "bridge" };
+
+	return names[s];
+}
+
 bool algorithm_by_name(enum algorithm *out, struct slice name)
 {
 	for (int a = 0; a < ALG_COUNT; a++) {
@@ -236,6 +244,15 @@ static enum status at_service(const struct place *at, json_t *o, struct key_poli
 	return st == ST_OK ? credential(at, o, &k->credential) : st;
 }
 
+/* Its officer's own device: all that stands here is whose it is. */
+static enum status with_bridge(const struct place *at, json_t *o, const struct key_policy *k)
+{
+	if (json_object_get(o, "key") != NULL)
+		return bad(at, "key", "a file, which a key on its officer's device has not");
+	return k->signer != NULL ? ST_OK :
+		bad(at, "signer", "required: only a person's key is reached by a bridge");
+}
+
 /* Members that only one source has. */
 static enum status only_of(const struct place *at, json_t *o, enum key_source s)
 {
@@ -256,20 +273,23 @@ static enum status where(const struct policy *p, const struct place *at, json_t 
 {
 	json_t *source = json_object_get(o, "source");
 	const char *name = source == NULL ? "file" : json_string_value(source);
-
 	enum status st;
 
 	if (name != NULL && strcmp(name, "pkcs11") == 0)
 		k->source = SOURCE_PKCS11;
 	else if (name != NULL && strcmp(name, "remote") == 0)
 		k->source = SOURCE_REMOTE;
+	else if (name != NULL && strcmp(name, "bridge") == 0)
+		k->source = SOURCE_BRIDGE;
 	else if (name == NULL || strcmp(name, "file") != 0)
-		return bad(at, "source", "\"file\", \"pkcs11\" or \"remote\" is required");
+		return bad(at, "source",
+			   "\"file\", \"pkcs11\", \"remote\" or \"bridge\" is required");
 	st = only_of(at, o, k->source);
 	if (st != ST_OK)
 		return st;
 	return k->source == SOURCE_PKCS11 ? in_token(p, at, o, k) :
 	       k->source == SOURCE_REMOTE ? at_service(at, o, k) :
+	       k->source == SOURCE_BRIDGE ? with_bridge(at, o, k) :
 	       text(at, o, "key", &k->key_file, NULL);
 }
 

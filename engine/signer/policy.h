@@ -37,8 +37,14 @@ const struct algorithm_info *algorithm_info(enum algorithm a);
 /* false: no such name. */
 bool algorithm_by_name(enum algorithm *out, struct slice name);
 
-/* The private key: files and tokens are the signer's; remote/ asks signing services. */
-enum key_source { SOURCE_FILE, SOURCE_PKCS11, SOURCE_REMOTE };
+/*
+ * The private key: files and tokens are the signer's; remote/ asks signing services; a bridge is a
+ * client on the officer's computer that comes and takes digests (Signing.TakeDigests).
+ */
+enum key_source { SOURCE_FILE, SOURCE_PKCS11, SOURCE_REMOTE, SOURCE_BRIDGE };
+
+/* As in keys.json; static storage. */
+const char *key_source_name(enum key_source s);
 
 /* A PKCS#11 token that holds keys. Strings are borrowed from the policy. */
 struct token_policy {

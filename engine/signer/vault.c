@@ -212,7 +212,7 @@ static enum status load(struct vault *v, const struct signer_config *cfg, struct
 
 		k->policy = policy_key(v->policy, i);
 		/* Not ours: asked for it, we say ANSWER_UNKNOWN_KEY. */
-		if (k->policy->source == SOURCE_REMOTE)
+		if (k->policy->source == SOURCE_REMOTE || k->policy->source == SOURCE_BRIDGE)
 			continue;
 		st = read_key(k, cfg, p, e);
 		if (st == ST_OK)

@@ -21,6 +21,9 @@
 #define REMOTE(more) "{\"id\":\"a.p\",\"role\":\"person\",\"unit\":\"a\",\"signer\":\"p\"," \
 	"\"algorithm\":\"rsa2048\",\"certificate\":\"p.pem\",\"chain\":[\"ca.pem\"]," \
 	"\"source\":\"remote\"" more "}"
+#define BRIDGE(more) "{\"id\":\"a.b\",\"role\":\"person\",\"unit\":\"a\",\"signer\":\"b\"," \
+	"\"algorithm\":\"p256\",\"certificate\":\"b.pem\",\"chain\":[\"ca.pem\"]," \
+	"\"source\":\"bridge\"" more "}"
 #define FILE_OF(keys) "{\"version\":1,\"keys\":[" keys "]}"
 
 static enum status load(struct policy **p, const char *json, struct error *e)
@@ -120,6 +123,24 @@ static void a_key_elsewhere_names_its_service(void **state)
 	policy_free(p);
 }
 
+static void a_key_on_a_device_names_only_its_officer(void **state)
+{
+	struct policy *p;
+	struct error e;
+	const struct key_policy *k;
+
+	assert_int_equal(load(&p, FILE_OF(BRIDGE("") "," KEY("")), &e), ST_OK);
+	k = policy_key(p, 0);
+	assert_int_equal(k->source, SOURCE_BRIDGE);
+	assert_string_equal(k->signer, "b");
+	assert_null(k->key_file);
+	assert_null(k->service);
+	assert_int_equal(policy_key(p, 1)->source, SOURCE_FILE);
+	policy_free(p);
+	assert_string_equal(key_source_name(SOURCE_BRIDGE), "bridge");
+	assert_string_equal(key_source_name(SOURCE_FILE), "file");
+}
+
 static void open_ends_are_open(void **state)
 {
 	struct policy *p;
@@ -154,7 +175,14 @@ static void says_what_is_wrong(void **state)
 		{ FILE_OF(REMOTE(",\"service\":\"../s\"")), "service" },
 		{ FILE_OF(REMOTE(",\"service\":\"s\",\"credential\":\"a b\"")), "credential" },
 		{ FILE_OF(REMOTE(",\"service\":\"s\",\"credential\":7")), "credential" },
+		{ FILE_OF(BRIDGE(",\"key\":\"b.pem\"")), "key" },
+		{ FILE_OF(BRIDGE(",\"service\":\"s\"")), "service" },
+		{ FILE_OF(BRIDGE(",\"token\":\"hsm\"")), "token" },
+		{ FILE_OF(BRIDGE(",\"label\":\"x\"")), "label" },
 		{ FILE_OF(TOKEN_KEY(",\"token\":\"hsm\",\"label\":\"x\"")), "no token" },
+		{ FILE_OF("{\"id\":\"a.seal\",\"role\":\"agency\",\"unit\":\"a\"," \
+			  "\"algorithm\":\"p256\",\"source\":\"bridge\"," \
+			  "\"certificate\":\"a.pem\",\"chain\":[\"ca.pem\"]}"), "signer" },
 		{ WITH_TOKENS(TOKEN(",\"slot\":1"), TOKEN_KEY(",\"token\":\"hsm\"")), "label" },
 		{ WITH_TOKENS(TOKEN(",\"slot\":1"),
 			      TOKEN_KEY(",\"token\":\"hsm\",\"object\":\"0g\"")), "object" },
@@ -236,6 +264,7 @@ int main(void)
 		cmocka_unit_test(reads_keys_of_tokens),
 		cmocka_unit_test(open_ends_are_open),
 		cmocka_unit_test(a_key_elsewhere_names_its_service),
+		cmocka_unit_test(a_key_on_a_device_names_only_its_officer),
 		cmocka_unit_test(says_what_is_wrong),
 		cmocka_unit_test(a_key_file_cannot_leave_its_folder),
 		cmocka_unit_test(a_missing_file_is_not_found),
