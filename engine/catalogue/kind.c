@@ -349,7 +349,8 @@ static void read_validity(struct form *f, const json_t *v, struct kind *k)
 void kind_read(struct form *f, const json_t *v, struct kind *k)
 {
 	static const char *const keys[] = { "from", "to", "name", "procedure", "numbered",
-		"approval", "number", "signs", "certify", "validity", "child_birth", "fields", "layout", NULL };
+		"approval", "number", "signs", "certify", "validity",
+		"child_birth", "fields", "layout", NULL };
 	static const char *const numbered[] = { "at_acceptance", "at_approval", NULL };
 	struct field_def *fields;
 

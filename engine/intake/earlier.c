@@ -39,7 +39,8 @@ static uint32_t day_before(struct call *c, struct read_thread *r, const struct r
 	if (ops->find_case(r->store, unit, raw->code, 1, &found, &n) != ST_OK || n == 0 ||
 	    ops->get(r->store, found.result_id, &v) != ST_OK)
 		return 0;
-	return day_vietnam(v.issued_ms);
+	/* It was accepted by the catalogue of that day; a number may have come much later. */
+	return day_vietnam(v.accepted_ms != 0 ? v.accepted_ms : v.issued_ms);
 }
 
 static void judge_again(struct call *c, struct read_thread *r, struct submission *s,

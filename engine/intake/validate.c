@@ -29,8 +29,6 @@ static enum status find_parts(struct check *x, struct submitted_result *out,
 	if (out->kind == NULL)
 		return fail_code(x, catalogue_kind_exists(x->catalogue, raw->kind) ?
 				 REASON_KIND_NOT_EFFECTIVE : REASON_KIND_UNKNOWN, raw->kind);
-	if (out->kind->numbered == NUMBERED_AT_APPROVAL)
-		return fail_code(x, REASON_KIND_NEEDS_APPROVAL, raw->kind);
 	x->at.member = "signer";
 	s = out->signer = catalogue_signer(x->catalogue, raw->signer, x->day);
 	if (s == NULL)

@@ -229,6 +229,7 @@ enum status record_result_encode(const struct record_result *r, struct writer *w
 	write_u64(w, (uint64_t)r->accepted_ms);
 	write_u8(w, r->state);
 	write_u64(w, (uint64_t)r->issued_ms);
+	write_u64(w, (uint64_t)r->expires_ms);
 	return written(w);
 }
 
@@ -267,6 +268,7 @@ enum status record_result_decode(struct record_result *r, struct slice payload)
 		return ended(&in, result_valid(r));
 	r->state = read_u8(&in);
 	r->issued_ms = (int64_t)read_u64(&in);
+	r->expires_ms = (int64_t)read_u64(&in);
 	return ended(&in, result_valid(r));
 }
 

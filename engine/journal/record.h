@@ -93,6 +93,7 @@ struct record_result {
 	int64_t accepted_ms;		/* ends */
 	uint8_t state;			/* enum state. PARKED: why it waits (older ones: HELD) */
 	int64_t issued_ms;		/* VOID (older ones: the time in its sequence) */
+	int64_t expires_ms;		/* PARKED: it waits until then; 0: for ever */
 };
 enum status record_result_encode(const struct record_result *r, struct writer *w) must_use;
 enum status record_result_decode(struct record_result *r, struct slice payload) must_use;

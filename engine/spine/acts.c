@@ -2,6 +2,7 @@
 
 #include "base/calendar.h"
 #include "base/log.h"
+#include "spine/approval.h"
 #include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
@@ -133,6 +134,8 @@ static void register_act_close(struct spine *s, struct act *a)
 		refuse_act(a, ST_NOT_FOUND, "the register is not open for this year");
 	else if (row.closed)
 		refuse_act(a, ST_EXISTS, "the register is already closed");
+	else if (s->approving_first != NULL)
+		refuse_act(a, ST_AGAIN, "what was confirmed gets its numbers just now; call again");
 	else
 		register_record(s, a, RECORD_REGISTER_CLOSED, row.next - 1);
 }
@@ -223,6 +226,29 @@ static void job_act(struct spine *s, struct act *a, enum job_type type)
 	job_push(s, j);
 }
 
+static void approve_act(struct spine *s, struct act *a)
+{
+	const struct approval *p = a->approval;
+
+	if (p->items_n == 0 || p->items_n > APPROVAL_ITEMS_MAX ||
+	    p->delegation.n > DELEGATION_BYTES_MAX || a->actor.n > PRINCIPAL_BYTES_MAX)
+		refuse_act(a, ST_INVALID, "a confirmation has 1 to 1000 results");
+	else if (!s->numbering)
+		refuse_act(a, ST_UNAVAILABLE, "the engine does not number just now");
+	else
+		job_act(s, a, JOB_APPROVE_FIND);
+}
+
+/* Kept with the result for ever. */
+static void end_act(struct spine *s, struct act *a)
+{
+	if (a->reason.n == 0 || a->reason.n > REASON_TEXT_BYTES_MAX)
+		refuse_act(a, ST_INVALID, "a reason is needed, of at most 400 bytes: it is kept "
+			   "with the result");
+	else
+		job_act(s, a, JOB_END_FIND);
+}
+
 /* Through the journal. */
 static bool writes(enum act_type type)
 {
@@ -272,9 +298,11 @@ void act_run(struct spine *s, struct act *a)
 		job_act(s, a, JOB_NOTE_READS);
 		break;
 	case ACT_APPROVE:
+		approve_act(s, a);
+		break;
 	case ACT_SEND_BACK:
 	case ACT_WITHDRAW:
-		refuse_act(a, ST_UNSUPPORTED, "nothing waits for approval in this version");
+		end_act(s, a);
 		break;
 	}
 }
@@ -453,10 +481,11 @@ static void void_done(struct spine *s, struct job *j)
 		inflight_set(s->inflight, j->voided.sequence, STATE_HELD,
 			     (enum reason)j->row.reason, j->row.parked_ms, &change);
 	} else if (j->status == ST_OK) {
-		if (inflight_drop(s->inflight, j->voided.sequence, STATE_VOID, j->voided.at_ms,
-				  &change))
+		if (inflight_drop(s->inflight, j->voided.sequence, (enum state)j->voided.state,
+				  j->voided.at_ms, &change))
 			notify_publish(s->notify, &change, 1);
-		atomic_fetch_add(&s->counters.voided, 1);
+		if (j->voided.state == STATE_VOID)
+			atomic_fetch_add(&s->counters.voided, 1);
 	}
 }
 

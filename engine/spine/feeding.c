@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "spine/approval.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 
@@ -79,12 +80,32 @@ static bool oldest_first(const struct spine *s)
 	       atomic_load(&s->counters.batches) % 2 == 1;
 }
 
-static void payload_drop(struct spine *s, struct pending *p)
+void payload_drop(struct spine *s, struct pending *p)
 {
 	if (p->payload != NULL)
 		s->backlog.bytes -= p->size;
 	free(p->payload);
 	p->payload = NULL;
+}
+
+bool pending_batched(const struct pending *p)
+{
+	uint8_t elsewhere = p->settled | p->awaiting;
+
+	for (uint8_t i = p->next_result; i < p->end; i++)
+		if ((elsewhere >> i & 1) == 0)
+			return true;
+	return false;
+}
+
+void pending_start(struct spine *s, struct pending *p)
+{
+	if (pending_batched(p))
+		backlog_add(s, p);
+	else if (p->payload != NULL)
+		s->backlog.bytes += p->size;
+	if (p->awaiting != 0)
+		awaiting_add(s, p);
 }
 
 void pending_free(struct spine *s, struct pending *p)
@@ -190,7 +211,7 @@ static bool fill_case(struct spine *s, struct batch *b, struct pending *p, uint8
 	}
 	/* Settled ones at its end go with the others: settling those frees it. */
 	for (; p->next_result < p->end; p->next_result++) {
-		if (p->settled >> p->next_result & 1)
+		if ((p->settled | p->awaiting) >> p->next_result & 1)
 			continue;
 		if (b->items_n == (p->large ? 1 : BATCH_ITEMS_MAX))
 			return false;

@@ -134,12 +134,33 @@ static void row_show(const struct row *r, struct state_change *out)
 	memcpy(out->number_text, p + r->kind_n, r->number_n);
 }
 
+static struct row **find(struct inflight *f, uint64_t sequence)
+{
+	struct row **at = &f->by_sequence[mix(sequence) & f->mask];
+
+	while (*at != NULL && (*at)->sequence != sequence)
+		at = &(*at)->next;
+	return at;
+}
+
+static void unlink_row(struct inflight *f, struct row **at)
+{
+	struct row *r = *at, **c = &f->by_case[r->case_hash & f->mask];
+
+	*at = r->next;
+	while (*c != r)
+		c = &(*c)->next_case;
+	*c = r->next_case;
+	f->count--;
+	f->held -= r->state == STATE_HELD;
+}
+
 enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, int64_t accepted_ms,
 			 const struct state_change *about)
 {
 	size_t unit_n = strlen(about->unit), code_n = strlen(about->code);
 	size_t kind_n = strlen(about->kind), number_n = strlen(about->number_text);
-	struct row *r = malloc(sizeof(*r) + unit_n + code_n + kind_n + number_n);
+	struct row *r = malloc(sizeof(*r) + unit_n + code_n + kind_n + number_n), **before, *old;
 	char *p;
 
 	if (r == NULL)
@@ -158,21 +179,17 @@ enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, in
 	memcpy(p + kind_n, about->number_text, number_n);
 	r->case_hash = case_hash(slice_str(about->unit), slice_str(about->code));
 	pthread_mutex_lock(&f->lock);
+	before = find(f, sequence);
+	old = *before;
+	if (old != NULL)
+		unlink_row(f, before);
 	grow(f);
 	link_row(f, r);
 	f->count++;
 	f->held += r->state == STATE_HELD;
 	pthread_mutex_unlock(&f->lock);
+	free(old);
 	return ST_OK;
-}
-
-static struct row **find(struct inflight *f, uint64_t sequence)
-{
-	struct row **at = &f->by_sequence[mix(sequence) & f->mask];
-
-	while (*at != NULL && (*at)->sequence != sequence)
-		at = &(*at)->next;
-	return at;
 }
 
 bool inflight_set(struct inflight *f, uint64_t sequence, enum state state, enum reason held,
@@ -202,14 +219,7 @@ bool inflight_drop(struct inflight *f, uint64_t sequence, enum state state, int6
 	at = find(f, sequence);
 	r = *at;
 	if (r != NULL) {
-		struct row **c = &f->by_case[r->case_hash & f->mask];
-
-		*at = r->next;
-		while (*c != r)
-			c = &(*c)->next_case;
-		*c = r->next_case;
-		f->count--;
-		f->held -= r->state == STATE_HELD;
+		unlink_row(f, at);
 		r->state = (uint8_t)state;
 		if (state != STATE_VOID)
 			r->held = REASON_NONE;

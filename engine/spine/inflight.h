@@ -15,7 +15,7 @@ struct inflight;
 enum status inflight_new(struct inflight **f) must_use;
 void inflight_free(struct inflight *f);
 
-/* Spine. Strings are copied. ST_NOMEM. */
+/* Spine. Strings are copied; one of this sequence is replaced. ST_NOMEM. */
 enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, int64_t accepted_ms,
 			 const struct state_change *about) must_use;
 /* Spine: *changed gets the whole row, for watchers; false if it is not there. */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "intake/intake.h"
+#include "spine/approval.h"
 #include "spine/drafts.h"
 #include "spine/mirror.h"
 #include "spine/spine.h"
@@ -151,6 +152,7 @@ void spine_free(struct spine *s)
 		notify_close(s->notify);
 	notify_free(s->notify);
 	backlog_free(s);
+	approving_free(s);
 	keyindex_close(s->keys);
 	waiting_reader_close(s->rows);
 	waiting_close(s->waiting);
@@ -300,9 +302,12 @@ static void turn(struct spine *s)
 		take_note(s, note);
 	retry_run(s);
 	number_run(s);
+	approving_run(s);
+	expire_run(s);
 	recycle_run(s);
 	journal_pump(s->journal);
 	mirror_run(s);
+	awaiting_run(s);
 	jobs_flush(s);
 	answer_run(s);
 	feed_run(s);
@@ -339,7 +344,8 @@ static void submission_refuse(struct submission *sub)
 bool spine_settled(const struct spine *s)
 {
 	return s->number_first == NULL && s->answer_first == NULL && s->jobs_out == 0 &&
-	       s->backlog.cases == 0 && batch_in_flight(s->batches) == 0 &&
+	       s->awaiting_first == NULL && s->backlog.cases == 0 &&
+	       batch_in_flight(s->batches) == 0 &&
 	       queue_count(s->inbox) == 0;
 }
 

@@ -8,6 +8,9 @@
 #include "spine/track.h"
 #include "spine/units.h"
 
+/* More than any register will give: its text is the longest. */
+#define NUMBER_LATER_MAX 99999999999ull
+
 void number_push(struct spine *s, struct submission *sub)
 {
 	sub->next = NULL;
@@ -82,14 +85,27 @@ bool key_known(struct spine *s, const uint8_t key[16], struct keyentry *out)
 	return st == ST_OK;
 }
 
+enum state key_state(const struct keyentry *k)
+{
+	if (k->flags & KEYENTRY_VOIDED)
+		return STATE_VOID;
+	if (k->flags & KEYENTRY_REFUSED)
+		return STATE_REFUSED;
+	if (k->flags & KEYENTRY_WITHDRAWN)
+		return STATE_WITHDRAWN;
+	if (k->flags & KEYENTRY_TIMED_OUT)
+		return STATE_TIMED_OUT;
+	return k->number == 0 ? STATE_AWAITING_APPROVAL : STATE_STORED;
+}
+
 /* What was answered before: its receipt once more, with the state of today. */
 static void receipt_again(struct spine *s, struct receipt *out, const struct keyentry *k)
 {
 	struct state_change now;
 	uint8_t lane;
 
-	*out = (struct receipt){ .state = k->flags & KEYENTRY_VOIDED ? STATE_VOID : STATE_STORED,
-				 .sequence = k->sequence, .number = k->number,
+	*out = (struct receipt){ .state = key_state(k), .sequence = k->sequence,
+				 .number = k->number,
 				 .issued_ms = k->issued_ms, .accepted_ms = sequence_ms(k->sequence),
 				 .duplicate = true };
 	identity_result_id(s->identity, out->result_id, k->lane, k->sequence);
@@ -149,9 +165,6 @@ static bool refused_now(struct spine *s, struct submitted_case *c)
 		why = REASON_JOURNAL_FULL;
 	else if (mirror_refuses(s))
 		why = REASON_MIRROR_AWAY;
-	for (uint8_t i = 0; i < c->results_n && why == REASON_NONE; i++)
-		if (c->results[i].kind->numbered == NUMBERED_AT_APPROVAL)
-			why = REASON_KIND_NEEDS_APPROVAL;
 	if (why != REASON_NONE)
 		refuse(&c->refusal, why, "", "%s", "");
 	return why != REASON_NONE;
@@ -178,13 +191,14 @@ struct taking {
 	struct numbered_result results[CASE_RESULTS_MAX];
 	char texts[CASE_RESULTS_MAX][NUMBER_TEXT_BYTES_MAX + 1];
 	uint8_t n;
+	uint8_t awaiting;		/* bit per result: it gets its number at its approval */
 	bool full;			/* the journal had no room: later */
 };
 
 static void take_back(struct spine *s, const struct submitted_case *c, const struct taking *t)
 {
 	for (uint8_t i = t->n; i-- > 0;)
-		if (c->results[i].given_number == 0)
+		if (c->results[i].given_number == 0 && t->results[i].number != 0)
 			register_untake(s->registers, c->results[i].unit_code,
 					t->results[i].register_code, t->results[i].year,
 					t->results[i].number);
@@ -229,8 +243,8 @@ static bool take_given(struct spine *s, struct submitted_case *c, uint8_t i,
 }
 
 /* On 1 January a continuing register begins again at 1, by a record of its own. */
-static bool register_turn(struct spine *s, struct slice unit, const struct numbered_result *n,
-			  struct taking *t)
+static enum status register_turn(struct spine *s, struct slice unit,
+				 const struct numbered_result *n)
 {
 	uint8_t bytes[512];
 	struct writer w = writer_of(bytes, sizeof(bytes));
@@ -238,32 +252,54 @@ static bool register_turn(struct spine *s, struct slice unit, const struct numbe
 				     .code = n->register_code,
 				     .year = n->year,
 				     .first = 1,
-				     .at_ms = t->issued_ms,
+				     .at_ms = n->issued_ms,
 				     .reason = slice_str("new year"),
 				     .actor = slice_str("engine") };
 	uint64_t pos;
 
 	if (record_register_encode(&r, &w) != ST_OK)
-		return false;
-	t->full = !append_record(s, RECORD_REGISTER_OPENED, writer_slice(&w), &pos);
-	return !t->full && register_open(s->registers, unit, n->register_code, n->year, 1) == ST_OK;
+		return ST_INVALID;
+	if (!append_record(s, RECORD_REGISTER_OPENED, writer_slice(&w), &pos))
+		return ST_FULL;
+	return register_open(s->registers, unit, n->register_code, n->year, 1);
+}
+
+enum status number_take(struct spine *s, struct slice unit, struct numbered_result *n)
+{
+	bool turn = false;
+	enum status st = register_take(s->registers, unit, n->register_code, n->year, &n->number,
+				       &turn);
+
+	if (st != ST_NOT_FOUND || !turn)
+		return st;
+	st = register_turn(s, unit, n);
+	return st != ST_OK ? st : register_take(s->registers, unit, n->register_code, n->year,
+						&n->number, &turn);
 }
 
 static bool take_number(struct spine *s, struct submitted_case *c, uint8_t i,
 			struct numbered_result *n, struct taking *t, const char *field)
 {
-	struct slice unit = c->results[i].unit_code;
-	bool turn = false;
-	enum status st = register_take(s->registers, unit, n->register_code, n->year, &n->number,
-				       &turn);
+	enum status st = number_take(s, c->results[i].unit_code, n);
 
-	if (st == ST_NOT_FOUND && turn && register_turn(s, unit, n, t))
-		st = register_take(s->registers, unit, n->register_code, n->year, &n->number,
-				   &turn);
+	t->full = st == ST_FULL;
 	if (st != ST_OK && !t->full)
 		refuse(&c->refusal, REASON_REGISTER_NOT_OPEN, field, "%.*s %u",
 		       (int)n->register_code.n, (const char *)n->register_code.p, n->year);
 	return st == ST_OK;
+}
+
+/* Whatever number it gets later. */
+static bool number_fits(struct submitted_case *c, const struct submitted_result *r,
+			const struct numbered_result *n, const char *field)
+{
+	char text[NUMBER_TEXT_BYTES_MAX + 1];
+	uint32_t year = civil_vietnam(sequence_ms(n->sequence)).year;
+
+	if (number_format(text, r->kind, r->unit, NUMBER_LATER_MAX, year) == ST_OK)
+		return true;
+	refuse(&c->refusal, REASON_FIELD_TOO_LONG, field, "number form");
+	return false;
 }
 
 /* Binds sequence, time and number of result i. false: refused, or t->full. */
@@ -284,6 +320,13 @@ static bool bind_result(struct spine *s, struct submitted_case *c, uint8_t i, st
 		refuse(&c->refusal, REASON_CLOCK_STEP, field, "%lld ms",
 		       (long long)(s->clock.last_ms - t->accepted_ms));
 		return false;
+	}
+	t->n = i;
+	if (r->kind->numbered == NUMBERED_AT_APPROVAL) {
+		n->issued_ms = 0;
+		t->n = (uint8_t)(i + 1);
+		t->awaiting |= (uint8_t)(1u << i);
+		return number_fits(c, r, n, field);
 	}
 	t->issued_ms = n->issued_ms;
 	n->year = civil_vietnam(n->issued_ms).year;
@@ -325,11 +368,13 @@ static void keep_case(struct spine *s, struct submission *sub, struct submitted_
 			given_key(k.key, r->unit_code, n->register_code, n->year, n->number);
 			st = keyindex_put(s->keys, &k, pos);
 		}
-		change_fill(s, &change, n, &about, c->code, STATE_NUMBERED, t->accepted_ms);
+		change_fill(s, &change, n, &about, c->code,
+			    t->awaiting >> i & 1 ? STATE_AWAITING_APPROVAL : STATE_NUMBERED,
+			    t->accepted_ms);
 		if (st == ST_OK)
 			st = inflight_add(s->inflight, n->sequence, n->lane, t->accepted_ms,
 					  &change);
-		r->receipt = (struct receipt){ .state = STATE_NUMBERED, .sequence = n->sequence,
+		r->receipt = (struct receipt){ .state = change.state, .sequence = n->sequence,
 					       .number = n->number,
 					       .accepted_ms = t->accepted_ms,
 					       .issued_ms = n->issued_ms };
@@ -350,7 +395,8 @@ static void keep_case(struct spine *s, struct submission *sub, struct submitted_
 		p->payload = malloc(record.n);
 	if (p->payload != NULL)
 		memcpy(p->payload, record.p, record.n);
-	backlog_add(s, p);
+	p->awaiting = t->awaiting;
+	pending_start(s, p);
 	atomic_fetch_add_explicit(&s->counters.accepted, 1, memory_order_relaxed);
 }
 
@@ -367,6 +413,8 @@ static void check_only(struct spine *s, struct submitted_case *c)
 		struct keyentry other;
 
 		r->receipt = (struct receipt){ .state = STATE_ACCEPTED };
+		if (r->kind->numbered == NUMBERED_AT_APPROVAL)
+			continue;
 		given_key(key, r->unit_code, code, year, r->given_number);
 		if (r->given_number != 0) {
 			if (key_known(s, key, &other))
@@ -417,7 +465,8 @@ static bool number_case(struct spine *s, struct submission *sub, struct submitte
 		refuse(&c->refusal, REASON_TOO_LARGE, "", "%d bytes", JOURNAL_RECORD_BYTES_MAX);
 		return true;
 	}
-	if (!append_record(s, RECORD_NUMBERED, writer_slice(&w), &pos)) {
+	if (!append_record(s, t.awaiting != 0 ? RECORD_ACCEPTED : RECORD_NUMBERED,
+			   writer_slice(&w), &pos)) {
 		take_back(s, c, &t);
 		return false;
 	}

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "io/file.h"
+#include "spine/approval.h"
 #include "spine/mirror.h"
 #include "spine/replay.h"
 #include "spine/role.h"
@@ -69,7 +70,7 @@ static enum status act_project(void *ctx, struct error *e)
 	struct record_link link;
 	enum status st;
 
-	if (p->act->type == RECORD_VOID) {
+	if (p->act->type != RECORD_STATE_EVENT) {
 		st = record_result_decode(&v, payload);
 		return st == ST_OK ? void_project(p->s, &v, e) : st;
 	}
@@ -101,7 +102,7 @@ static enum status seek(void *ctx, struct error *e)
 	struct result_view view;
 	enum status st = k->s->store->ops->get(k->reader, k->lane, k->sequence, &view);
 
-	k->stored = st == ST_OK && (view.state == STATE_VOID ||
+	k->stored = st == ST_OK && (view.state != STATE_STORED ||
 				    memcmp(view.case_digest, k->digest, SHA256_BYTES) == 0);
 	return st == ST_UNAVAILABLE || st == ST_TIMEOUT ?
 	       error_set(e, st, "the store is away") : ST_OK;
@@ -116,6 +117,25 @@ static enum status is_stored(struct spine *s, struct store_reader *reader, uint8
 	enum status st = wait_for_store(seek, &k, e);
 
 	*stored = k.stored;
+	return st;
+}
+
+/*
+ * Rows of results that were numbered since. Before anything may be parked anew; and whatever is in
+ * the store already: their records are in the journal until the rows have gone.
+ */
+static enum status numbered_forget(struct replay *r, struct error *e)
+{
+	enum status st = ST_OK;
+
+	for (size_t i = 0; i < r->numbered_n && st == ST_OK; i++) {
+		struct waiting_row row;
+
+		st = waiting_find(r->s->rows, r->numbered[i], &row, e);
+		if (st == ST_OK && row.state == STATE_AWAITING_APPROVAL)
+			st = waiting_remove(r->s->waiting, row.sequence, e);
+		st = st == ST_NOT_FOUND ? ST_OK : st;
+	}
 	return st;
 }
 
@@ -162,13 +182,31 @@ static enum status held_show(struct spine *s, struct store_reader *reader, struc
 			k++;
 		if (st != ST_OK || k == rec.results_n)
 			break;
-		change_fill(s, &change, &rec.results[k], &c.results[k], c.code, STATE_HELD,
-			    row.parked_ms);
+		change_fill(s, &change, &rec.results[k], &c.results[k], c.code,
+			    (enum state)row.state, row.parked_ms);
 		change.held = (enum reason)row.reason;
 		st = inflight_add(s->inflight, row.sequence, row.lane, rec.accepted_ms, &change);
 	}
 	arena_free(&arena);
 	free(buf);
+	return st;
+}
+
+/* Confirmations that stand before pos in the journal and are not all numbered. */
+static enum status approvals_go_on(struct replay *r, size_t *next, uint64_t pos)
+{
+	enum status st = ST_OK;
+
+	for (; st == ST_OK && *next < r->approvals_n && r->approvals[*next].pos < pos; ++*next) {
+		const struct open_approval *a = &r->approvals[*next];
+		bool left = false;
+		struct keyentry k;
+
+		for (uint32_t i = 0; i < a->n && !left; i++)
+			left = !key_known(r->s, a->results[i].key, &k) || k.number == 0;
+		if (left)
+			st = approving_add(r->s, a->pos, a->results, a->n);
+	}
 	return st;
 }
 
@@ -178,13 +216,16 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader,
 	struct pending *last = NULL;
 	uint32_t done = 0, left = 0;
 	enum status st = ST_OK;
+	size_t approvals = 0;
 
 	for (size_t i = r->open_first; i < r->open_n && st == ST_OK; i++) {
 		struct open_result *o = &r->open[i];
 		bool finished = (o->pending->settled >> o->index & 1) != 0;
 		struct waiting_row row;
 
-		if (o->pending != last)
+		/* Places in the journal's order. */
+		st = approvals_go_on(r, &approvals, o->pending->pos);
+		if (st == ST_OK && o->pending != last)
 			st = track_open(s->track, o->pending->pos, &o->pending->track);
 		last = o->pending;
 		if (st == ST_OK && !finished)
@@ -208,18 +249,20 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader,
 			left++;
 		}
 	}
+	if (st == ST_OK)
+		st = approvals_go_on(r, &approvals, UINT64_MAX);
 	/* Only now: settling the last result of a case frees it. */
 	for (size_t i = r->open_first; i < r->open_n && st == ST_OK;) {
 		struct pending *p = r->open[i].pending;
-		uint8_t settled = p->settled, end = p->end;
-		bool all = settled == (1u << end) - 1;
+		uint8_t settled = p->settled, first = p->next_result, end = p->end;
 
-		i += end;
+		i += (size_t)(end - first);
 		if (p->payload != NULL)
 			s->backlog.bytes -= p->size;
-		if (!all)
-			backlog_add(s, p);
-		for (uint8_t k = 0; k < end; k++)
+		p->awaiting &= (uint8_t)~settled;
+		if (p->awaiting != 0 || pending_batched(p))
+			pending_start(s, p);
+		for (uint8_t k = first; k < end; k++)
 			if (settled >> k & 1)
 				pending_settled(s, p);
 	}
@@ -423,6 +466,8 @@ enum status spine_recover(struct spine *s, struct error *e)
 		st = mirror_meet(s, e);
 	if (st == ST_OK)
 		st = ends_meet(s, &r, e);
+	if (st == ST_OK)
+		st = numbered_forget(&r, e);
 	if (st == ST_OK)
 		st = acts_project(&r, e);
 	if (st == ST_OK)

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "spine/approval.h"
 #include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
@@ -57,7 +58,8 @@ enum status void_project(struct spine *s, const struct record_result *v, struct 
 				    .held = v->reason, .kind = v->kind,
 				    .case_code = v->case_code, .number_text = v->number_text,
 				    .ordinal = v->ordinal, .revision = v->revision,
-				    .accepted_ms = v->accepted_ms, .issued_ms = v->issued_ms };
+				    .accepted_ms = v->accepted_ms, .issued_ms = v->issued_ms,
+				    .state = v->state >= STATE_REFUSED ? v->state : STATE_VOID };
 	enum status st;
 
 	memcpy(entry.result_id, v->result_id, sizeof(entry.result_id));
@@ -123,6 +125,14 @@ static enum status job_run(struct spine *s, struct job *j)
 		return owners_load(&j->owners, s->store, &j->error);
 	case JOB_ANSWER:
 		return ST_OK;
+	case JOB_APPROVE_FIND:
+		return approve_find(s, j);
+	case JOB_NUMBER_READ:
+		return chunk_read(s, j);
+	case JOB_END_FIND:
+		return end_find(s, j);
+	case JOB_EXPIRED_FIND:
+		return expired_find(s, j);
 	}
 	return ST_INTERNAL;
 }
@@ -275,19 +285,31 @@ static bool parked_note(struct spine *s, struct job *j)
 	uint8_t bytes[512];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct record_result r = { .sequence = j->row.sequence, .lane = j->row.lane,
-				   .reason = j->row.reason, .at_ms = j->row.parked_ms };
+				   .reason = j->row.reason, .at_ms = j->row.parked_ms,
+				   .state = j->row.state, .expires_ms = j->row.expires_ms };
 	struct state_change change;
+	int64_t accepted_ms;
 	uint64_t pos;
+	uint8_t lane;
 
+	if (r.state == 0)
+		r.state = STATE_HELD;
 	if (record_result_encode(&r, &w) == ST_OK &&
 	    !append_record(s, RECORD_PARKED, writer_slice(&w), &pos))
 		return false;
-	if (inflight_set(s->inflight, r.sequence, STATE_HELD, (enum reason)r.reason, r.at_ms,
-			 &change))
-		notify_publish(s->notify, &change, 1);
-	parked_count(s, (enum reason)r.reason);
-	log_warn("held", "%s %s: %s %s", j->row.unit, j->row.number_text,
-		 reason_text((enum reason)r.reason)->name, j->row.detail);
+	/* Who was quicker to end one that awaits approval has shown it already. */
+	if (r.state == STATE_HELD ||
+	    (inflight_get(s->inflight, r.sequence, &change, &lane, &accepted_ms) &&
+	     change.state == STATE_AWAITING_APPROVAL)) {
+		if (inflight_set(s->inflight, r.sequence, (enum state)r.state,
+				 (enum reason)r.reason, r.at_ms, &change))
+			notify_publish(s->notify, &change, 1);
+	}
+	if (r.state == STATE_HELD) {
+		parked_count(s, (enum reason)r.reason);
+		log_warn("held", "%s %s: %s %s", j->row.unit, j->row.number_text,
+			 reason_text((enum reason)r.reason)->name, j->row.detail);
+	}
 	pending_settled(s, j->pending);
 	free(j->bytes);
 	free(j);
@@ -369,7 +391,21 @@ void job_finished(struct spine *s, struct job *j)
 	case JOB_OWNERS:
 		units_seen(s, j);
 		break;
+	case JOB_APPROVE_FIND:
+		approve_found(s, j);
+		break;
+	case JOB_NUMBER_READ:
+		number_read(s, j);
+		break;
+	case JOB_END_FIND:
+		end_found(s, j);
+		break;
+	case JOB_EXPIRED_FIND:
+		expired_found(s, j);
+		break;
 	case JOB_FORGET:
+		if (j->numbered)
+			number_told(s, j);
 		if (j->status != ST_OK && j->status != ST_NOT_FOUND)
 			log_warn("waiting", "%s", j->error.text);
 		free(j);

@@ -8,7 +8,10 @@
 #include "base/arena.h"
 #include "spine/spine.h"
 
-/* One result of a live NUMBERED record; sequences rise in the journal's order. */
+/*
+ * One result of a live ACCEPTED or NUMBERED record, in the journal's order. One that was numbered
+ * at its approval stands there twice; the later one counts, the earlier one is settled.
+ */
 struct open_result {
 	uint64_t sequence;
 	struct pending *pending;
@@ -24,11 +27,26 @@ struct open_act {
 	size_t n;
 };
 
+/* A confirmation, of which some results may have no number yet. */
+struct open_approval {
+	uint64_t pos;
+	uint32_t n;
+	struct approved_result *results;
+};
+
 struct replay {
 	struct spine *s;
 	uint64_t snapshot_pos, covered, records;
 	struct open_result *open;
 	size_t open_n, open_first, open_room;
+	uint64_t open_base;		/* running number of open[0] */
+	uint64_t *slots;		/* by sequence: running number + 1 of its last one */
+	size_t slots_mask, slots_used;
+	struct open_approval *approvals;
+	size_t approvals_n, approvals_room;
+	struct record_approved *approved;	/* one decoded */
+	uint64_t *numbered;		/* their rows in the waiting room may still be there */
+	size_t numbered_n, numbered_room;
 	struct open_act *acts;
 	size_t acts_n, acts_room;
 	struct arena arena;		/* one decoded case */

@@ -60,6 +60,9 @@ struct pending {
 	uint8_t priority, next_result, end;
 	uint8_t left;			/* results not yet stored, parked or void */
 	uint8_t settled;		/* bit per result: recovery found it stored or parked */
+	uint8_t awaiting;		/* bit per result: to the waiting room, unnumbered */
+	uint8_t parking;		/* of these: those that the janitor does not have yet */
+	struct pending *next_awaiting;	/* awaiting.c's list */
 	bool large;			/* to be sealed alone */
 	bool waiting;			/* from the waiting room */
 };
@@ -73,7 +76,8 @@ struct backlog {
 
 /* Work for the janitor: one blocking act at a time, away from the spine. */
 enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_FORGET, JOB_VOID, JOB_LINK,
-		JOB_HELD_LIST, JOB_HELD_FIND, JOB_NOTE_READS, JOB_ANSWER, JOB_OWNERS };
+		JOB_HELD_LIST, JOB_HELD_FIND, JOB_NOTE_READS, JOB_ANSWER, JOB_OWNERS,
+		JOB_APPROVE_FIND, JOB_NUMBER_READ, JOB_END_FIND, JOB_EXPIRED_FIND };
 struct job {
 	enum job_type type;
 	struct keyindex_job *keys;
@@ -93,6 +97,11 @@ struct job {
 	uint64_t upto;			/* KEYINDEX, SNAPSHOT: what becomes releasable */
 	struct job *then;		/* KEYINDEX: once it is committed; NULL: nothing */
 	bool more;			/* UNPARK: there are rows behind this one */
+	bool numbered;			/* FORGET: its watchers learn of its number then */
+	struct approval_row *approval_rows;	/* APPROVE_FIND: one for each item */
+	struct number_chunk *chunk;	/* NUMBER_READ */
+	struct waiting_row *expired;	/* EXPIRED_FIND */
+	uint32_t expired_n;
 	enum status status;
 	struct error error;
 	struct job *next;
@@ -150,6 +159,11 @@ struct spine {
 	struct pipeline *pipeline;
 	struct batch_pool *batches;
 	struct backlog backlog;
+	struct pending *awaiting_first, *awaiting_last;
+	struct approving *approving_first, *approving_last;	/* confirmed, in order */
+	bool numbering_approved, expiring;	/* the janitor reads for them */
+	uint64_t approving_ns;		/* when numbering them was put off; 0: it was not */
+	uint64_t expired_ns;		/* when it last looked for what has expired */
 	struct track *track;
 	struct units *units;
 	struct mirror *mirror;		/* NULL: none is configured */
@@ -237,6 +251,13 @@ void given_key(uint8_t key[16], struct slice unit, struct slice code, uint32_t y
 	       uint64_t number);
 /* Was the key answered before? A damaged index stops the engine. */
 bool key_known(struct spine *s, const uint8_t key[16], struct keyentry *out);
+/* What became of it, as far as its key knows: AWAITING_APPROVAL, STORED (numbered), or an end. */
+enum state key_state(const struct keyentry *k);
+/*
+ * The next number of n's register and year; a register that goes on over the year is opened through
+ * the journal. ST_FULL: there is no room in it just now.
+ */
+enum status number_take(struct spine *s, struct slice unit, struct numbered_result *n) must_use;
 /* One result's row for watchers and readers. */
 void change_fill(struct spine *s, struct state_change *out, const struct numbered_result *n,
 		 const struct case_result *r, struct slice case_code, enum state state,
@@ -244,6 +265,11 @@ void change_fill(struct spine *s, struct state_change *out, const struct numbere
 
 /* feeding.c: backlog → batches → stages → done */
 void backlog_add(struct spine *s, struct pending *p);
+/* A case that stands in the journal: into the backlog, the waiting room, or both. */
+void pending_start(struct spine *s, struct pending *p);
+/* Some result of it goes into a batch. */
+bool pending_batched(const struct pending *p);
+void payload_drop(struct spine *s, struct pending *p);
 void feed_run(struct spine *s);
 /* No batch is sealed now, however old the backlog is. */
 bool feed_waits(const struct spine *s);

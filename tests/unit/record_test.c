@@ -84,7 +84,8 @@ static struct record_result result(void)
 				   .year = 2025, .number = 9, .kind = TEXT("khai-sinh"),
 				   .case_code = TEXT("H29.15-1"), .number_text = TEXT("09/QD"),
 				   .ordinal = 1, .revision = 2, .accepted_ms = 1764000000123,
-				   .state = STATE_WITHDRAWN, .issued_ms = 1764000000999 };
+				   .state = STATE_WITHDRAWN, .issued_ms = 1764000000999,
+				   .expires_ms = 1795000000000 };
 
 	memset(r.key, 0xab, sizeof(r.key));
 	memset(r.result_id, 0xcd, sizeof(r.result_id));
@@ -243,6 +244,7 @@ static void result_round_trip(void **state)
 	assert_int_equal(got.accepted_ms, r.accepted_ms);
 	assert_int_equal(got.state, STATE_WITHDRAWN);
 	assert_int_equal(got.issued_ms, r.issued_ms);
+	assert_int_equal(got.expires_ms, r.expires_ms);
 	r.state = STATE_VOID + 1;
 	assert_int_equal(record_result_encode(&r, &w), ST_TOO_LARGE);
 }
@@ -252,7 +254,7 @@ static void result_of_version_1(void **state)
 {
 	struct record_result r = result(), got;
 	struct writer w = writer_of(buf, sizeof(buf));
-	size_t behind = 16 + (4 + r.kind.n) + (4 + r.case_code.n) + (4 + r.number_text.n) + 12 + 9;
+	size_t behind = 16 + (4 + r.kind.n) + (4 + r.case_code.n) + (4 + r.number_text.n) + 12 + 17;
 
 	assert_int_equal(record_result_encode(&r, &w), ST_OK);
 	buf[0] = 1;
@@ -274,7 +276,7 @@ static void result_of_version_2(void **state)
 
 	assert_int_equal(record_result_encode(&r, &w), ST_OK);
 	buf[0] = 2;
-	assert_int_equal(record_result_decode(&got, slice_of(buf, writer_size(&w) - 9)), ST_OK);
+	assert_int_equal(record_result_decode(&got, slice_of(buf, writer_size(&w) - 17)), ST_OK);
 	assert_int_equal(got.accepted_ms, r.accepted_ms);
 	assert_int_equal(got.state, STATE_HELD);
 	assert_int_equal(got.issued_ms, sequence_ms(77));

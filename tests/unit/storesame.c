@@ -572,8 +572,9 @@ void same_ended_result(void **state)
 
 	same_put(f, 0, 6);
 	for (uint32_t i = 0; i < ARRAY_LEN(ends); i++) {
-		struct void_entry end = { .unit = slice_str("don-vi-0"), .lane = storecase_lane(6 + i),
-					  .sequence = storecase_sequence(6 + i), .accepted_ms = 7,
+		struct void_entry end = { .unit = slice_str("don-vi-0"),
+					  .lane = storecase_lane(6 + i), .accepted_ms = 7,
+					  .sequence = storecase_sequence(6 + i),
 					  .at_ms = SAME_NOW_MS + 5, .kind = slice_str("xac-nhan"),
 					  .case_code = slice_str("H29.15-261124-000000"),
 					  .state = (uint8_t)ends[i], .reason = slice_str("thiếu"),

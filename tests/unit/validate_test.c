@@ -92,7 +92,6 @@ static void unit_unknown(void) { c.results[0].unit = slice_str("khong-co"); }
 static void unit_garbage(void) { c.results[0].unit = slice_str("Nguyễn Văn A"); }
 static void kind_unknown(void) { c.results[0].kind = slice_str("khong-co"); }
 static void kind_over(void) { c.results[0].kind = slice_str("het-han"); }
-static void kind_approval(void) { c.results[0].kind = slice_str("cho-duyet"); }
 static void signer_unknown(void) { c.results[0].signer = slice_str("x"); }
 static void signer_missing(void) { c.results[0].signer = slice_str(""); }
 static void signer_of_kind(void) { c.results[0].signer = slice_str("t"); }
@@ -228,7 +227,6 @@ static const struct wrong {
 	{ unit_garbage, REASON_UNIT_UNKNOWN, "results[0].unit", "" },
 	{ kind_unknown, REASON_KIND_UNKNOWN, "results[0].kind", "khong-co" },
 	{ kind_over, REASON_KIND_NOT_EFFECTIVE, "results[0].kind", "het-han" },
-	{ kind_approval, REASON_KIND_NEEDS_APPROVAL, "results[0].kind", "cho-duyet" },
 	{ signer_unknown, REASON_SIGNER_UNKNOWN, "results[0].signer", "x" },
 	{ signer_missing, REASON_SIGNER_UNKNOWN, "results[0].signer", "" },
 	{ signer_of_kind, REASON_SIGNER_NOT_ALLOWED, "results[0].signer", "t" },

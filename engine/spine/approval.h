@@ -1,0 +1,73 @@
+/*
+ * approval.h - cases of kinds that are numbered at their approval (DESIGN 2).
+ *
+ *	accepted ─▶ awaiting.c: into the waiting room
+ *	APPROVE ─▶ approving.c: APPROVED record, answer, then a NUMBERED record for each, in order
+ *	SEND_BACK, WITHDRAW, expiry ─▶ ending.c: its end in the journal, then in the store
+ *
+ * Which results wait is nowhere in memory: rows are in the waiting room, and whether one was
+ * decided already says its entry in the key index. So each is decided once, whatever is asked at
+ * the same time, before its row has gone, or after a crash.
+ */
+#ifndef TRIEN_SPINE_APPROVAL_H
+#define TRIEN_SPINE_APPROVAL_H
+
+#include "spine/spine.h"
+
+/* What the janitor finds of an item of a confirmation. */
+struct approval_row {
+	uint64_t sequence;
+	uint8_t lane;
+	uint8_t key[16];
+	char unit[CODE_BYTES_MAX + 1], register_code[CODE_BYTES_MAX + 1];
+};
+
+/* Records of results that are numbered next, read by the janitor. */
+#define CHUNK_RESULTS 32
+struct number_chunk {
+	uint64_t sequences[CHUNK_RESULTS];
+	struct { uint8_t *bytes; size_t n; enum status status; } records[CHUNK_RESULTS];
+	uint32_t n;
+};
+
+/* ---- awaiting.c ---- */
+
+/* Spine: p's results in `awaiting` go to the waiting room once their record is durable. */
+void awaiting_add(struct spine *s, struct pending *p);
+void awaiting_run(struct spine *s);
+
+/* ---- approving.c ---- */
+
+/*
+ * Spine: what was confirmed at pos gets its numbers; results that have one are passed over.
+ * Positions rise from call to call.
+ */
+enum status approving_add(struct spine *s, uint64_t pos, const struct approved_result *results,
+			  uint32_t n) must_use;
+/* On an APPROVED record at pos: nobody else decides it any more. */
+void approved_flag(struct spine *s, const struct approved_result *r, uint64_t pos);
+void approving_run(struct spine *s);
+void approving_free(struct spine *s);
+/* Spine: the janitor is through with APPROVE_FIND, NUMBER_READ. Frees j. */
+void approve_found(struct spine *s, struct job *j);
+void number_read(struct spine *s, struct job *j);
+/* Spine: a number that is durable now, and whose row has gone, is told to who watches. */
+void number_told(struct spine *s, const struct job *j);
+/* Janitor. */
+enum status approve_find(struct spine *s, struct job *j);
+enum status chunk_read(struct spine *s, struct job *j);
+
+/* ---- ending.c ---- */
+
+/* Spine: looks now and then for what has expired. */
+void expire_run(struct spine *s);
+/* Spine: the janitor is through with END_FIND, EXPIRED_FIND. Frees j, or sends it on. */
+void end_found(struct spine *s, struct job *j);
+void expired_found(struct spine *s, struct job *j);
+/* An end without a number in the journal, at pos: what a repeated submission is answered. */
+void end_keys(struct spine *s, const struct record_result *r, uint64_t pos);
+/* Janitor. */
+enum status end_find(struct spine *s, struct job *j);
+enum status expired_find(struct spine *s, struct job *j);
+
+#endif
