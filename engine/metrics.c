@@ -61,6 +61,7 @@ static size_t page_fill(struct spine *s, char *buf)
 	COUNT("store_conflicts", "Results of which the store has another one; they are held.",
 	      c->store_conflicts);
 	GAUGE("signer_up", "1: the signer process answers.", g->signer_up);
+	GAUGE("remote_signer_up", "1: the remote signer answers, or there is none.", g->remote_up);
 	GAUGE("numbering", "1: new cases get numbers.", g->numbering);
 	GAUGE("results_in_flight", "Results accepted and not yet stored.",
 	      inflight_count(s->inflight));

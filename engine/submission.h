@@ -117,6 +117,7 @@ struct status_view {
 	bool numbering;			/* false: stopped; why says the reason */
 	char why[160];
 	bool signer_up, store_up;
+	const char *remote;		/* the remote signer: "up", "away"; "": there is none */
 };
 
 struct act {

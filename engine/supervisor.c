@@ -35,7 +35,8 @@ struct supervisor {
 	char **argv;
 	sigset_t signals;
 	int signal_fd, control;		/* control: -1 without an engine */
-	struct child engine, signer;
+	struct child engine, signer, remote;
+	char *services;			/* CERTS/remote.json: with it the remote signer runs */
 	bool stopping;
 	int64_t kill_at_ms;
 	int exit_code;
@@ -87,9 +88,8 @@ static bool child_start(struct supervisor *s, struct child *c, int fd)
 	return true;
 }
 
-static void descriptor_send(struct supervisor *s, int fd)
+static void descriptor_send(struct supervisor *s, const struct child *c, char what, int fd)
 {
-	char what = 'S';
 	struct iovec iov = { &what, 1 };
 	union { struct cmsghdr h; char space[CMSG_SPACE(sizeof(int))]; } u;
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u,
@@ -99,23 +99,24 @@ static void descriptor_send(struct supervisor *s, int fd)
 	u.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
 				.cmsg_type = SCM_RIGHTS };
 	memcpy(CMSG_DATA(&u.h), &fd, sizeof(fd));
-	/* An engine that is just dying gets a new signer with its successor. */
+	/* An engine that is just dying gets a new one with its successor. */
 	if (s->control >= 0 && sendmsg(s->control, &m, MSG_NOSIGNAL) != 1)
-		log_warn("supervisor", "the engine does not take the signer's socket: %s",
-			 strerror(errno));
+		log_warn("supervisor", "the engine does not take the %s signer's socket: %s",
+			 c == &s->remote ? "remote" : "own", strerror(errno));
 }
 
-static void signer_start(struct supervisor *s)
+/* A child that the engine talks to: `what` tells the engine which. */
+static void served_start(struct supervisor *s, struct child *c, char what)
 {
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
 		log_error("supervisor", "socketpair: %s", strerror(errno));
-		s->signer.start_at_ms = now_ms() + 1000;
+		c->start_at_ms = now_ms() + 1000;
 		return;
 	}
-	if (child_start(s, &s->signer, pair[0]))
-		descriptor_send(s, pair[1]);
+	if (child_start(s, c, pair[0]))
+		descriptor_send(s, c, what, pair[1]);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -150,6 +151,14 @@ static void stop(struct supervisor *s, int code)
 		kill(s->engine.pid, SIGTERM);
 }
 
+/* Another one comes in its place. */
+static void child_end(struct child *c)
+{
+	c->replaced = true;
+	if (c->pid > 0)
+		kill(c->pid, SIGKILL);
+}
+
 /* Back-off grows with crashes in a row; false: too many. */
 static bool again(struct child *c)
 {
@@ -179,30 +188,53 @@ static void engine_ended(struct supervisor *s, int how)
 		  WTERMSIG(how));
 	if (!again(&s->engine))
 		stop(s, EX_SOFTWARE);
-	/* Its signer talks to nobody now. */
-	s->signer.replaced = true;
-	if (s->signer.pid > 0)
-		kill(s->signer.pid, SIGKILL);
+	/* Those it talked to talk to nobody now. */
+	child_end(&s->signer);
+	child_end(&s->remote);
+}
+
+/* true: as we wished, and it starts again. */
+static bool ended_for_us(struct supervisor *s, struct child *c)
+{
+	if (c->replaced)
+		c->start_at_ms = now_ms();
+	return s->stopping || c->replaced;
+}
+
+static void start_again(struct child *c, int how)
+{
+	log_error("supervisor", "the %s ended (%s %d); starting it again", c->name,
+		  WIFEXITED(how) ? "exit code" : "signal",
+		  WIFEXITED(how) ? WEXITSTATUS(how) : WTERMSIG(how));
+	if (!again(c))
+		c->start_at_ms = now_ms() + 5000;
+}
+
+static bool is_quick(const struct child *c)
+{
+	return !c->was_up && now_ms() - c->started_ms < QUICK_MS;
 }
 
 static void signer_ended(struct supervisor *s, int how)
 {
-	if (s->stopping)
+	if (ended_for_us(s, &s->signer))
 		return;
-	if (s->signer.replaced) {
-		s->signer.start_at_ms = now_ms();
-		return;
-	}
-	if (WIFEXITED(how) && !s->signer.was_up && WEXITSTATUS(how) != 0 &&
-	    now_ms() - s->signer.started_ms < QUICK_MS) {
+	if (WIFEXITED(how) && WEXITSTATUS(how) != 0 && is_quick(&s->signer)) {
 		stop(s, EX_CONFIG);	/* keys are not in order: its log says which */
 		return;
 	}
-	log_error("supervisor", "the signer ended (%s %d); starting it again",
-		  WIFEXITED(how) ? "exit code" : "signal",
-		  WIFEXITED(how) ? WEXITSTATUS(how) : WTERMSIG(how));
-	if (!again(&s->signer))
-		s->signer.start_at_ms = now_ms() + 5000;
+	start_again(&s->signer, how);
+}
+
+static void remote_ended(struct supervisor *s, int how)
+{
+	if (ended_for_us(s, &s->remote))
+		return;
+	if (WIFEXITED(how) && WEXITSTATUS(how) == EX_CONFIG && is_quick(&s->remote)) {
+		stop(s, EX_CONFIG);	/* remote.json or a secret: its log says which */
+		return;
+	}
+	start_again(&s->remote, how);
 }
 
 static void children_reap(struct supervisor *s)
@@ -217,16 +249,17 @@ static void children_reap(struct supervisor *s)
 		} else if (pid == s->signer.pid) {
 			s->signer.pid = 0;
 			signer_ended(s, how);
+		} else if (pid == s->remote.pid) {
+			s->remote.pid = 0;
+			remote_ended(s, how);
 		}
 	}
 }
 
-static void signer_replace(struct supervisor *s)
+static void child_replace(struct child *c)
 {
-	s->signer.replaced = true;
-	s->signer.was_up = true;	/* later trouble with its keys stops nothing */
-	if (s->signer.pid > 0)
-		kill(s->signer.pid, SIGKILL);
+	c->was_up = true;	/* later trouble with its keys stops nothing */
+	child_end(c);
 }
 
 static void signal_take(struct supervisor *s)
@@ -241,7 +274,10 @@ static void signal_take(struct supervisor *s)
 		case SIGHUP:
 			if (s->engine.pid > 0)
 				kill(s->engine.pid, SIGHUP);
-			signer_replace(s);
+			child_replace(&s->signer);
+			child_replace(&s->remote);
+			if (s->remote.pid == 0)
+				s->remote.start_at_ms = now_ms();
 			break;
 		default:
 			log_info("supervisor", "stopping");
@@ -255,7 +291,12 @@ static void control_take(struct supervisor *s)
 	char what = 0;
 
 	if (recv(s->control, &what, 1, MSG_DONTWAIT) == 1 && what == 'R')
-		signer_replace(s);
+		child_replace(&s->signer);
+}
+
+static bool child_due(const struct child *c, int64_t now)
+{
+	return c->pid == 0 && c->start_at_ms != 0 && now >= c->start_at_ms;
 }
 
 static void children_start(struct supervisor *s)
@@ -266,22 +307,31 @@ static void children_start(struct supervisor *s)
 		if (now >= s->kill_at_ms && s->engine.pid > 0)
 			kill(s->engine.pid, SIGKILL);
 		/* The signer signs until the engine has drained. */
-		if (s->engine.pid == 0 && s->signer.pid > 0)
-			kill(s->signer.pid, SIGKILL);
+		if (s->engine.pid == 0) {
+			child_end(&s->signer);
+			child_end(&s->remote);
+		}
 		return;
 	}
-	if (s->engine.pid == 0 && s->engine.start_at_ms != 0 && now >= s->engine.start_at_ms)
+	if (child_due(&s->engine, now))
 		engine_start(s);
-	if (s->engine.pid > 0 && s->signer.pid == 0 && s->signer.start_at_ms != 0 &&
-	    now >= s->signer.start_at_ms)
-		signer_start(s);
+	if (s->engine.pid == 0)
+		return;
+	if (child_due(&s->signer, now))
+		served_start(s, &s->signer, 'S');
+	if (child_due(&s->remote, now)) {
+		s->remote.start_at_ms = 0;
+		if (access(s->services, F_OK) == 0)
+			served_start(s, &s->remote, 'E');
+	}
 }
 
 int supervisor_run(const struct config *c, int argc, char **argv)
 {
 	struct supervisor s = { .config = c, .argc = argc, .argv = argv, .control = -1,
 				.engine = { .name = "engine", .start_at_ms = 1 },
-				.signer = { .name = "signer", .start_at_ms = 1 } };
+				.signer = { .name = "signer", .start_at_ms = 1 },
+				.remote = { .name = "remote", .start_at_ms = 1 } };
 
 	sigemptyset(&s.signals);
 	sigaddset(&s.signals, SIGCHLD);
@@ -290,11 +340,11 @@ int supervisor_run(const struct config *c, int argc, char **argv)
 	sigaddset(&s.signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &s.signals, NULL);
 	s.signal_fd = signalfd(-1, &s.signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (s.signal_fd < 0) {
+	if (s.signal_fd < 0 || asprintf(&s.services, "%s/remote.json", c->certs) < 0) {
 		log_error("supervisor", "signalfd: %s", strerror(errno));
 		return EX_OSERR;
 	}
-	while (!s.stopping || s.engine.pid > 0 || s.signer.pid > 0) {
+	while (!s.stopping || s.engine.pid > 0 || s.signer.pid > 0 || s.remote.pid > 0) {
 		struct pollfd fds[] = { { s.signal_fd, POLLIN, 0 },
 					{ s.engine.pid > 0 ? s.control : -1, POLLIN, 0 } };
 
@@ -307,5 +357,6 @@ int supervisor_run(const struct config *c, int argc, char **argv)
 	if (s.control >= 0)
 		close(s.control);
 	close(s.signal_fd);
+	free(s.services);
 	return s.exit_code;
 }

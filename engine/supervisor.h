@@ -1,15 +1,18 @@
 /*
- * supervisor.h - `trien serve`: starts signer and engine, restarts either, passes the socket
- * between them (DESIGN 3). Single-threaded; touches neither keys nor cases.
+ * supervisor.h - `trien serve`: starts signer, engine and, where CERTS/remote.json is, the remote
+ * signer; restarts each, passes the sockets between them (DESIGN 3). Single-threaded; touches
+ * neither keys nor cases.
  *
  *	supervisor ──fork/exec──▶ trien signer   fd 3: its end of a stream socket pair
+ *	           ──fork/exec──▶ trien remote   fd 3: the same
  *	           ──fork/exec──▶ trien engine   fd 3: the control socket
  *	control: 'S' + descriptor to the engine: the other end of a new signer's pair
+ *	         'E' + descriptor: of a new remote signer's (keys elsewhere)
  *	         'R' from the engine: this signer does not answer, start another one
  *
  * SIGTERM, SIGINT: the engine drains, then all ends. SIGHUP: the engine reads catalogue,
- * certificates, principals and TLS again, and a new signer reads the keys. Children die with the
- * supervisor.
+ * certificates, principals and TLS again; a new signer and a new remote signer read theirs.
+ * Children die with the supervisor.
  */
 #ifndef TRIEN_SUPERVISOR_H
 #define TRIEN_SUPERVISOR_H
@@ -20,11 +23,11 @@
 
 /*
  * argv: as given to `serve`; handed on to the children. Returns the process's exit code: the
- * engine's or signer's where it refused to start (sysexits.h), 70 after too many crashes.
+ * engine's or a signer's where it refused to start (sysexits.h), 70 after too many crashes.
  */
 int supervisor_run(const struct config *c, int argc, char **argv);
 
-/* The children: `trien engine`, `trien signer`; `trien remote`, which nothing starts yet. */
+/* The children: `trien engine`, `trien signer`, `trien remote`. */
 int engine_main(int argc, char **argv);
 int signer_main(int argc, char **argv);
 int remote_main(int argc, char **argv);

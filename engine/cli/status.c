@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@ static const char usage[] =
 	"trien status [--wait N] [--json]\n"
 	"\n"
 	"How the engine is. --wait: up to N seconds until it gives numbers. Exit: 0 all is well,\n"
-	"3 it does not number, or signer or store do not answer, 69 it is not reached.\n"
+	"3 it does not number, or a signer or the store does not answer, 69 it is not reached.\n"
 	CLIENT_OPTIONS_USAGE;
 
 static Trien__V1__Status *ask(struct client *c, struct failure *f)
@@ -29,7 +30,7 @@ static Trien__V1__Status *ask(struct client *c, struct failure *f)
 
 static bool is_well(const Trien__V1__Status *s)
 {
-	return s->numbering && s->signer_up && s->store_up;
+	return s->numbering && s->signer_up && s->store_up && strcmp(s->remote_signer, "away") != 0;
 }
 
 /*
@@ -79,6 +80,9 @@ static void show(const Trien__V1__Status *s)
 	       s->numbering_reason[0] != '\0' ? ": " : "", s->numbering_reason);
 	printf("signer, store        %s, %s\n", s->signer_up ? "up" : "AWAY",
 	       s->store_up ? "up" : "AWAY");
+	if (s->remote_signer[0] != '\0')
+		printf("remote signer        %s\n",
+		       strcmp(s->remote_signer, "up") == 0 ? "up" : "AWAY");
 	row("accepted", s->accepted);
 	row("stored", s->stored);
 	row("in flight", s->in_flight);

@@ -553,6 +553,7 @@ static void reply_status(struct call *c, const struct operation *o)
 	for (uint32_t i = 0; i < ARRAY_LEN(numbers); i++)
 		put_number(&w, 6 + i, numbers[i]);
 	put_text(&w, 20, principal_name(c->principal));
+	put_text(&w, 21, v->remote);
 	call_reply(c, slice_copied(&w));
 }
 

@@ -211,6 +211,7 @@ static void status_act(struct spine *s, struct act *a)
 		snprintf(v->why, sizeof(v->why), "mirror %s: %s", s->config->mirror,
 			 mirror_why(s));
 	v->signer_up = s->signer.ready;
+	v->remote = !s->remote.known ? "" : s->remote.ready ? "up" : "away";
 	v->store_up = s->store->ops->up(s->store, &retries);
 	a->status = ST_OK;
 	a->done(a);

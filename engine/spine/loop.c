@@ -89,6 +89,7 @@ enum status spine_new(struct spine **out, const struct config *c, int control_fd
 	s->config = c;
 	s->control = control_fd;
 	s->signer.fd = -1;
+	s->remote.fd = -1;
 	s->data_lock = -1;
 	s->started_ms = io_wall_ms();
 	if (asprintf(&s->archive, "%s/catalogue", c->data) < 0)
@@ -283,6 +284,7 @@ static void gauges_set(struct spine *s)
 	atomic_store_explicit(&s->gauges.slots_free, journal_slots_free(s->journal),
 			      memory_order_relaxed);
 	atomic_store_explicit(&s->gauges.signer_up, s->signer.ready, memory_order_relaxed);
+	atomic_store_explicit(&s->gauges.remote_up, remote_is_well(s), memory_order_relaxed);
 	atomic_store_explicit(&s->gauges.numbering,
 			      s->numbering && !s->stopping && !mirror_refuses(s),
 			      memory_order_relaxed);

@@ -295,16 +295,15 @@ static void receive(struct spine *s)
 		4 + SIGNER_REPLY_BYTES_MAX - l->in_used);
 }
 
-/* The supervisor hands over a socket to a (new) signer: 'S' and a descriptor. */
-static int descriptor_receive(int control)
+/* The supervisor hands over a socket to a (new) child: a letter that says which, a descriptor. */
+static int descriptor_receive(int control, char *what)
 {
-	char c = 0;
-	struct iovec iov = { &c, 1 };
+	struct iovec iov = { what, 1 };
 	union { struct cmsghdr h; char space[CMSG_SPACE(sizeof(int))]; } u;
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u,
 			    .msg_controllen = sizeof(u) };
 	ssize_t n = recvmsg(control, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *h = n == 1 && c == 'S' ? CMSG_FIRSTHDR(&m) : NULL;
+	struct cmsghdr *h = n == 1 ? CMSG_FIRSTHDR(&m) : NULL;
 	int fd = -1;
 
 	if (h != NULL && h->cmsg_type == SCM_RIGHTS)
@@ -314,15 +313,24 @@ static int descriptor_receive(int control)
 	return fd;
 }
 
+static void signer_linked(struct spine *s, int fd)
+{
+	signer_lost(s, "replaced by the supervisor");
+	s->signer.fd = fd;
+	s->signer.linked_ns = io_boot_ns();
+}
+
 static void control_ready(struct io_op *op)
 {
 	struct spine *s = op->owner;
+	char what;
 	int fd;
 
-	while ((fd = descriptor_receive(s->control)) >= 0) {
-		signer_lost(s, "replaced by the supervisor");
-		s->signer.fd = fd;
-		s->signer.linked_ns = io_boot_ns();
+	while ((fd = descriptor_receive(s->control, &what)) >= 0) {
+		if (what == 'E')
+			remote_linked(s, fd);
+		else
+			signer_linked(s, fd);
 	}
 	if (fd == -2) {
 		/* Without its supervisor the engine ends in good order. */
@@ -341,7 +349,7 @@ enum status signing_start(struct spine *s)
 	s->signer.greeting_ns = greeting_ns(s);
 	s->signer.out = malloc(SIGNER_REQUEST_BYTES_MAX);
 	s->signer.in = malloc(4 + SIGNER_REPLY_BYTES_MAX);
-	if (s->signer.out == NULL || s->signer.in == NULL)
+	if (s->signer.out == NULL || s->signer.in == NULL || remote_link_start(s) != ST_OK)
 		return ST_NOMEM;
 	s->control_op = (struct io_op){ .done = control_ready, .owner = s };
 	io_poll(s->io, &s->control_op, s->control, POLLIN);
@@ -355,6 +363,7 @@ void signing_stop(struct spine *s)
 	s->signer.fd = -1;
 	free(s->signer.out);
 	free(s->signer.in);
+	remote_link_stop(s);
 }
 
 static void signer_ask_new(struct spine *s, const char *why, uint64_t after_ns)

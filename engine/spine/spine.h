@@ -124,6 +124,17 @@ struct signer_link {
 	uint64_t greeting_ns;		/* how long; doubles from one that does not to the next */
 };
 
+/* The remote signer's socket (remote/remote.h). */
+struct remote_link {
+	int fd;				/* -1: away */
+	bool known;			/* the supervisor has given one: services are configured */
+	bool ready, receiving;
+	uint32_t life, recv_life;	/* which child an operation belongs to */
+	struct io_op recv_op;
+	uint8_t *in;			/* answers as they come */
+	size_t in_used;
+};
+
 /* Only rise; read by the metrics thread without a lock. */
 struct counters {
 	_Atomic uint64_t accepted, duplicates, refused, stored, held, voided, signatures, batches;
@@ -133,7 +144,7 @@ struct counters {
 /* As of the last turn; likewise. */
 struct gauges {
 	_Atomic uint32_t backlog, batches, slots_free;
-	atomic_bool signer_up, numbering, mirror_up;
+	atomic_bool signer_up, remote_up, numbering, mirror_up;
 };
 
 struct spine {
@@ -172,7 +183,8 @@ struct spine {
 	struct io_op inbox_op, control_op;
 	bool inbox_polled;
 	struct signer_link signer;
-	/* to the supervisor: 'S' + descriptor in, 'R' out; -1: none */
+	struct remote_link remote;
+	/* to the supervisor (supervisor.h); -1: none */
 	int control;
 
 	struct submission *number_first, *number_last;	/* waiting for room in the journal */
@@ -285,6 +297,14 @@ enum status signing_start(struct spine *s) must_use;
 void signing_stop(struct spine *s);
 void signing_ask(struct spine *s, struct batch *b);
 void signing_tick(struct spine *s);
+
+/* remotelink.c */
+enum status remote_link_start(struct spine *s) must_use;
+void remote_link_stop(struct spine *s);
+/* The supervisor started another one, or the first. */
+void remote_linked(struct spine *s, int fd);
+/* It answers, or none is configured. */
+bool remote_is_well(const struct spine *s);
 
 /* acts.c */
 void act_run(struct spine *s, struct act *a);

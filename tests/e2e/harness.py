@@ -186,7 +186,7 @@ class Engine:
                  self.log().count("stay as they were") > before)
 
     def children(self):
-        """{"engine": pid, "signer": pid} of the running supervisor."""
+        """{"engine": pid, "signer": pid, perhaps "remote": pid} of the running supervisor."""
         out = {}
         for entry in pathlib.Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError, IndexError):
@@ -200,7 +200,7 @@ class Engine:
         for entry in pathlib.Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError):
                 words = (entry / "cmdline").read_bytes().split(b"\0")
-                if words[0] in (b"engine", b"signer") and data in words:
+                if words[0] in (b"engine", b"signer", b"remote") and data in words:
                     if (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
                         return True
         return False
