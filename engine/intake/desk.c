@@ -248,6 +248,16 @@ bool desk_claimed(struct desk *d, const struct session *s, const uint8_t result_
 	return claimed;
 }
 
+bool desk_approved(struct desk *d, const struct session *s, const uint8_t result_id[16])
+{
+	bool approved;
+
+	pthread_mutex_lock(&d->lock);
+	approved = sessions_approved(d->table, s, result_id);
+	pthread_mutex_unlock(&d->lock);
+	return approved;
+}
+
 enum status desk_open(struct desk **out, struct intake *in, struct error *e)
 {
 	struct desk *d = calloc(1, sizeof(*d));

@@ -53,21 +53,26 @@ static enum state state_now(struct desk_work *w, const uint8_t id[16], enum stat
 	return (enum state)0;
 }
 
-/* Only confirmations number what waits, and this one had claimed it. */
-static bool numbered(enum state s)
+/* Has it gone on? What the spine has decided waits a while longer until it is numbered. */
+static bool goes_on(enum state s, bool decided)
 {
 	return s == STATE_NUMBERED || s == STATE_AWAITING_SIGNATURE || s == STATE_HELD ||
-	       s == STATE_STORED || s == STATE_VOID;
+	       s == STATE_STORED || s == STATE_VOID || (decided && s == STATE_AWAITING_APPROVAL);
 }
 
-static enum status not_waiting(struct confirming *c, uint32_t i)
+/*
+ * Nothing is numbered but by confirmations, one at a time: so if this one may have asked before,
+ * and no other session has it, this one's first try it was. decided: the spine says so.
+ */
+static enum status not_waiting(struct confirming *c, uint32_t i, bool decided)
 {
-	enum status st;
+	const uint8_t *id = c->s->items[i].result_id;
 	struct verdict *v = &c->verdicts[i];
+	enum status st;
 
-	v->state = state_now(c->w, c->s->items[i].result_id, &st);
+	v->state = state_now(c->w, id, &st);
 	v->asked_for = false;
-	if (!c->again || !numbered(v->state))
+	if (!c->again || !goes_on(v->state, decided) || desk_approved(c->w->desk, c->s, id))
 		v->refused = REASON_NOT_WAITING;
 	return st;
 }
@@ -91,7 +96,7 @@ static enum status judge_item(struct confirming *c, uint32_t i)
 	st = ops->waiting_paper(c->w->reader, (struct catalogue *)c->judged.catalogue,
 				item->result_id, false, &paper, &e);
 	if (st == ST_NOT_FOUND)
-		return not_waiting(c, i);
+		return not_waiting(c, i, false);
 	if (is_passing(st))
 		return st;
 	if (st != ST_OK) {
@@ -174,14 +179,10 @@ static enum status take_refused(struct confirming *c)
 
 		if (c->items[k].refused == REASON_NONE)
 			continue;
-		if (c->items[k].refused == REASON_NOT_WAITING) {
-			st = not_waiting(c, c->index[k]);
-			/* An earlier try of this session, which the spine is still at. */
-			if (c->again && v->state == STATE_AWAITING_APPROVAL)
-				v->refused = REASON_NONE;
-		} else {
+		if (c->items[k].refused == REASON_NOT_WAITING)
+			st = not_waiting(c, c->index[k], true);
+		else
 			v->refused = c->items[k].refused;
-		}
 	}
 	return st;
 }

@@ -24,5 +24,7 @@ enum status desk_work(struct desk_work *w, const uint8_t session[16],
 
 /* Is the result claimed by another session whose confirmation is not through yet? Not locked. */
 bool desk_claimed(struct desk *d, const struct session *s, const uint8_t result_id[16]);
+/* Was it approved by another session? Not locked. */
+bool desk_approved(struct desk *d, const struct session *s, const uint8_t result_id[16]);
 
 #endif

@@ -114,6 +114,20 @@ enum status sessions_add(struct sessions *t, struct session *s,
 	return ST_OK;
 }
 
+bool sessions_approved(struct sessions *t, const struct session *s, const uint8_t result_id[16])
+{
+	for (const struct session *x = t->first; x != NULL; x = x->next) {
+		uint32_t i;
+
+		if (x == s || (x->state != SESSION_CONFIRMED && x->state != SESSION_DONE))
+			continue;
+		i = session_index(x, result_id);
+		if (i < x->items_n && x->items[i].approved)
+			return true;
+	}
+	return false;
+}
+
 struct session *sessions_next(struct sessions *t, struct session *s)
 {
 	return s == NULL ? t->first : s->next;

@@ -27,6 +27,8 @@ void sessions_forget(struct sessions *t, const uint8_t id[16]);
 void sessions_release(struct sessions *t, struct session *s);
 /* Is the result claimed by a session other than s that is CONFIRMING? */
 bool sessions_claimed(struct sessions *t, const struct session *s, const uint8_t result_id[16]);
+/* Was the result approved by a session other than s? */
+bool sessions_approved(struct sessions *t, const struct session *s, const uint8_t result_id[16]);
 /* Walk: the first with NULL; NULL at the end. s may not have been forgotten meanwhile. */
 struct session *sessions_next(struct sessions *t, struct session *s);
 uint32_t sessions_count(const struct sessions *t);

@@ -30,6 +30,8 @@ static struct engine {
 	enum status paper_status;	/* not ST_OK: nothing can be read */
 	enum status act_status;		/* of the next approvals */
 	bool lose_answer;		/* approve, and answer ST_UNAVAILABLE */
+	bool slow;			/* what is approved is not numbered yet */
+	bool decided[PAPERS];
 	uint32_t acts, approved[64], approved_n;
 } engine;
 
@@ -120,11 +122,13 @@ static enum status act(void *ctx, struct act *a)
 		struct approval_item *item = &a->approval->items[i];
 		uint32_t k = (uint32_t)item->sequence - 100;
 
-		if (engine.state[k] != STATE_AWAITING_APPROVAL) {
+		if (engine.state[k] != STATE_AWAITING_APPROVAL || engine.decided[k]) {
 			item->refused = REASON_NOT_WAITING;
 			continue;
 		}
-		engine.state[k] = STATE_NUMBERED;
+		engine.decided[k] = true;
+		if (!engine.slow)
+			engine.state[k] = STATE_NUMBERED;
 		engine.approved[engine.approved_n++] = k;
 	}
 	if (engine.lose_answer)
@@ -433,6 +437,40 @@ static void test_crash_before_the_approval(void **state)
 	desk_close(d);
 }
 
+/* What one session has approved and is not numbered yet is not taken for another's. */
+static void test_whose_approval(void **state)
+{
+	for (int numbered = 0; numbered < 2; numbered++) {
+		struct desk *d;
+		uint8_t first[16], second[16];
+
+		reset(NULL);
+		engine.slow = true;
+		d = open_desk();
+		open_session(d, first, 1, 2);
+		open_session(d, second, 2, 2);
+		engine.lose_answer = true;
+		assert_int_equal(confirm(d, first), ST_UNAVAILABLE);
+		desk_close(d);
+		engine.lose_answer = false;
+		d = open_desk();
+		wait_state(d, first, SESSION_CONFIRMED);
+		assert_true(item_of(d, first, 0).approved && item_of(d, first, 1).approved);
+		engine.act_status = ST_UNAVAILABLE;
+		assert_int_equal(confirm(d, second), ST_UNAVAILABLE);
+		desk_close(d);
+		engine.act_status = ST_OK;
+		if (numbered)
+			engine.state[2] = STATE_NUMBERED;
+		d = open_desk();
+		wait_state(d, second, SESSION_CONFIRMED);
+		assert_false(item_of(d, second, 0).approved);
+		assert_int_equal(item_of(d, second, 0).reason, REASON_NOT_WAITING);
+		assert_true(item_of(d, second, 1).approved);
+		desk_close(d);
+	}
+}
+
 /* Not durable as begun: nothing is asked for, and it is an open one again after a crash. */
 static void test_disk_full(void **state)
 {
@@ -539,6 +577,7 @@ int main(void)
 		cmocka_unit_test_setup(test_crash_behind_the_approval, reset),
 		cmocka_unit_test_setup(test_lost_answer, reset),
 		cmocka_unit_test_setup(test_crash_before_the_approval, reset),
+		cmocka_unit_test_setup(test_whose_approval, reset),
 		cmocka_unit_test_setup(test_disk_full, reset),
 		cmocka_unit_test_setup(test_a_stuck_one_blocks_nobody, reset),
 		cmocka_unit_test_setup(test_follow, reset),
