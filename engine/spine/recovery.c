@@ -199,13 +199,16 @@ static enum status approvals_go_on(struct replay *r, size_t *next, uint64_t pos)
 
 	for (; st == ST_OK && *next < r->approvals_n && r->approvals[*next].pos < pos; ++*next) {
 		const struct open_approval *a = &r->approvals[*next];
-		bool left = false;
+		uint32_t left = 0;
 		struct keyentry k;
 
-		for (uint32_t i = 0; i < a->n && !left; i++)
-			left = !key_known(r->s, a->results[i].key, &k) || k.number == 0;
-		if (left)
+		for (uint32_t i = 0; i < a->n; i++)
+			left += !key_known(r->s, a->results[i].key, &k) || k.number == 0;
+		if (left > 0)
 			st = approving_add(r->s, a->pos, a->results, a->n);
+		if (left > 0)
+			log_info("recovery", "%u of %u results that were confirmed get their "
+				 "numbers now", left, a->n);
 	}
 	return st;
 }
