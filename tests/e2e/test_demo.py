@@ -39,6 +39,7 @@ def test_demo(copy):
     assert re.search(r"^seconds +[\d.]+ +[\d,]+ results/s$", said, re.M)
     assert re.search(r"^1,000 files, [\d,]+ bytes each", said, re.M)
     assert "1000 passed, 0 failed, 0 undetermined" in said
+    assert "session " in said and "5 of 5 approved, 5 at their end" in said
     rows = re.findall(r"^(ubnd-\S+) +(\w+) +\d{4} +(\d+) +(\d+) +\d+ +0  open$", said, re.M)
     assert {r[0] for r in rows} == set(harness.UNITS)
     assert ("ubnd-lac-xuan", "XNTTHN", "4313") in [r[:3] for r in rows]
@@ -49,7 +50,8 @@ def test_demo(copy):
     assert (len(pdfs), len(samples)) == (1000, 10)
     assert len({s.name[:-len("-" + 26 * "X" + ".pdf")] for s in samples} & KINDS) == 10
     assert all(s.read_bytes().startswith(b"%PDF-") for s in samples)
-    for line in ("build/demo/pdf", "build/demo/samples", "build/demo/engine.log"):
+    for line in ("build/demo/pdf", "build/demo/samples", "build/demo/draft.pdf",
+                 "build/demo/engine.log"):
         assert line in said
         assert (copy / line).exists()
     assert stop_left(copy, signal=0) == []
