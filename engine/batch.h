@@ -20,15 +20,7 @@
 #include "document.h"
 #include "limits.h"
 #include "reason.h"
-
-/*
- * The one open list of states (DESIGN 2); numbers are those of trien.v1.State. From REFUSED on they
- * are ends of what was never issued.
- */
-enum state {
-	STATE_ACCEPTED = 1, STATE_AWAITING_APPROVAL, STATE_NUMBERED, STATE_AWAITING_SIGNATURE,
-	STATE_HELD, STATE_STORED, STATE_REFUSED, STATE_WITHDRAWN, STATE_TIMED_OUT, STATE_VOID
-};
+#include "states.h"
 
 struct signing_key;		/* sign/sign.h */
 struct keyring;

@@ -31,12 +31,6 @@ struct watching {
 	atomic_bool sending;
 };
 
-static bool at_end(enum state s)
-{
-	return s == STATE_STORED || s == STATE_REFUSED || s == STATE_WITHDRAWN ||
-	       s == STATE_TIMED_OUT || s == STATE_VOID;
-}
-
 /* On the publishing thread: only hands the call on. */
 static void wake(void *owner)
 {
@@ -199,7 +193,7 @@ static bool end_told(const struct watched *e, const uint8_t id[16])
 
 static void end_tell(struct watched *e, const struct state_change *s)
 {
-	if (at_end(s->state) && !end_told(e, s->result_id) && e->ends_n < CASE_RESULTS_MAX)
+	if (state_is_end(s->state) && !end_told(e, s->result_id) && e->ends_n < CASE_RESULTS_MAX)
 		memcpy(&e->ends[e->ends_n++], s->result_id, sizeof(e->ends[0]));
 }
 
@@ -241,7 +235,7 @@ static enum status present(struct call *c, struct read_thread *r, const struct w
 	}
 	*ended = st == ST_OK && *n > 0;
 	for (uint32_t i = 0; i < *n && st == ST_OK; i++)
-		*ended &= at_end(out[i].state);
+		*ended &= state_is_end(out[i].state);
 	return st;
 }
 
@@ -269,7 +263,7 @@ static enum status note_end(struct call *c, struct read_thread *r, struct watchi
 	struct watched *e;
 	uint32_t from = 0, n;
 
-	while (st == ST_OK && at_end(s->state) && (e = entry_of(w, s, from)) != NULL) {
+	while (st == ST_OK && state_is_end(s->state) && (e = entry_of(w, s, from)) != NULL) {
 		bool ended = !e->is_case;
 
 		from = (uint32_t)(e - w->entries) + 1;

@@ -64,6 +64,8 @@ void expire_run(struct spine *s);
 /* Spine: the janitor is through with END_FIND, EXPIRED_FIND. Frees j, or sends it on. */
 void end_found(struct spine *s, struct job *j);
 void expired_found(struct spine *s, struct job *j);
+/* From waiting to this state: by its key nothing is decided yet, not by a confirmation either. */
+bool may_become(struct spine *s, const uint8_t key[16], enum state to);
 /* An end without a number in the journal, at pos: what a repeated submission is answered. */
 void end_keys(struct spine *s, const struct record_result *r, uint64_t pos);
 /* Janitor. */

@@ -99,10 +99,8 @@ static void item_judge(struct spine *s, const struct act *a, const struct catalo
 		       struct approval_item *item, const struct approval_row *row)
 {
 	enum reason missing;
-	struct keyentry k;
 
-	if (!key_known(s, row->key, &k) || key_state(&k) != STATE_AWAITING_APPROVAL ||
-	    (k.flags & KEYENTRY_APPROVED))
+	if (!may_become(s, row->key, STATE_NUMBERED))
 		item_refuse(item, REASON_NOT_WAITING, "");
 	else if (a->unit_allowed != NULL && !a->unit_allowed(a, slice_str(row->unit)))
 		item_refuse(item, REASON_UNIT_DENIED, row->unit);

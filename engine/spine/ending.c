@@ -78,13 +78,12 @@ static enum status end_show(struct spine *s, const struct record_result *r)
 	return inflight_add(s->inflight, r->sequence, r->lane, r->accepted_ms, &change);
 }
 
-/* Does it still wait: for its approval, and for nothing that was decided already? */
-static bool is_undecided(struct spine *s, const uint8_t key[16])
+bool may_become(struct spine *s, const uint8_t key[16], enum state to)
 {
 	struct keyentry k;
 
-	return key_known(s, key, &k) && key_state(&k) == STATE_AWAITING_APPROVAL &&
-	       (k.flags & KEYENTRY_APPROVED) == 0;
+	return key_known(s, key, &k) && (k.flags & KEYENTRY_APPROVED) == 0 &&
+	       state_follows(key_state(&k), to);
 }
 
 /* ST_OK: j is on its way to the store, and not the caller's any more. */
@@ -94,7 +93,7 @@ static enum status end_write(struct spine *s, struct job *j, enum state state)
 	uint64_t pos;
 
 	end_record(s, j, state);
-	if (!is_undecided(s, j->voided.key))
+	if (!may_become(s, j->voided.key, state))
 		return ST_PRECONDITION;
 	if (record_result_encode(&j->voided, &w) != ST_OK)
 		return ST_TOO_LARGE;
