@@ -94,7 +94,7 @@ HOMES = {
     "qpdf/*": [],
     "p11-kit/pkcs11.h": ["signer/p11.h"],
     "seccomp.h": ["signer/sandbox.c", "remote/sandbox.c"],
-    "sqlite3.h": ["io/db.*", "journal/waitindex.*", "journal/waitread.c", "store/*"],
+    "sqlite3.h": ["io/db.*", "store/*"],
     "utf8proc.h": ["base/utf8.c", "render/words.c"],
     "zlib.h": ["render/*"],
 }

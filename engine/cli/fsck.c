@@ -17,6 +17,7 @@
 #include "journal/keyrun.h"
 #include "journal/record.h"
 #include "journal/snapshot.h"
+#include "journal/waitcheck.h"
 #include "store/store.h"
 
 static const char usage[] =
@@ -30,7 +31,8 @@ static const char usage[] =
 struct fsck {
 	const char *data;
 	json_t *lines;			/* --json */
-	uint64_t findings, results, frames, records, keys;
+	struct waitcheck *room;		/* while the waiting room is walked */
+	uint64_t findings, results, frames, records, keys, waiting;
 };
 
 static void report(void *ctx, const char *line)
@@ -85,6 +87,8 @@ static enum status log_check(struct fsck *f, const char *part, enum frame_purpos
 			continue;
 		}
 		f->frames += st == ST_OK;
+		if (st == ST_OK && f->room != NULL)
+			st = waitcheck_frame(f->room, &v);
 		while (st == ST_OK && v.records > 0 && frame_next(&v, &offset, &rec))
 			record_check(f, part, &rec);
 	}
@@ -92,6 +96,25 @@ static enum status log_check(struct fsck *f, const char *part, enum frame_purpos
 	if (st == ST_DAMAGED)
 		report(f, e->text);
 	return st == ST_NOT_FOUND || st == ST_DAMAGED ? ST_OK : st;
+}
+
+/* The rows that wait, and whether the index has the same. */
+static enum status waiting_check(struct fsck *f, struct error *e)
+{
+	char dir[PATH_MAX];
+	uint64_t before = f->findings;
+	enum status st = path_join(dir, f->data, "waiting", e);
+
+	if (st == ST_OK)
+		st = waitcheck_new(&f->room, dir);
+	if (st == ST_OK)
+		st = log_check(f, "waiting", FRAME_WAITING, e);
+	/* Where segments are damaged, what the index has more is all that is left to tell. */
+	if (st == ST_OK && f->findings == before)
+		st = waitcheck_end(f->room, report, f, &f->waiting, e);
+	waitcheck_free(f->room);
+	f->room = NULL;
+	return st;
 }
 
 /* ---- key index and counters ---- */
@@ -188,7 +211,7 @@ static enum status check_all(struct fsck *f, struct error *e)
 	if (st == ST_OK)
 		st = log_check(f, "journal", FRAME_JOURNAL, e);
 	if (st == ST_OK)
-		st = log_check(f, "waiting", FRAME_WAITING, e);
+		st = waiting_check(f, e);
 	if (st == ST_OK)
 		st = keys_check(f, e);
 	if (st == ST_OK)
@@ -201,18 +224,16 @@ static enum status check_all(struct fsck *f, struct error *e)
 static void conclude(struct fsck *f)
 {
 	if (f->lines != NULL) {
-		json_print(json_pack("{s:I, s:I, s:I, s:I, s:I, s:O}", "results",
-				     (json_int_t)f->results, "journal_frames",
-					     (json_int_t)f->frames,
-				     "journal_records", (json_int_t)f->records, "keys",
-				     (json_int_t)f->keys, "findings", (json_int_t)f->findings,
-					     "lines",
-				     f->lines));
+		json_print(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "results",
+				     (json_int_t)f->results, "waiting", (json_int_t)f->waiting,
+				     "journal_frames", (json_int_t)f->frames, "journal_records",
+				     (json_int_t)f->records, "keys", (json_int_t)f->keys,
+				     "findings", (json_int_t)f->findings, "lines", f->lines));
 		return;
 	}
-	printf("%" PRIu64 " results, %" PRIu64 " journal records, %" PRIu64 " keys: %s\n",
-	       f->results,
-	       f->records, f->keys, f->findings == 0 ? "all as it should be" : "DAMAGED");
+	printf("%" PRIu64 " results, %" PRIu64 " waiting, %" PRIu64 " journal records, %" PRIu64
+	       " keys: %s\n", f->results, f->waiting, f->records, f->keys,
+	       f->findings == 0 ? "all as it should be" : "DAMAGED");
 }
 
 int cli_fsck(int argc, char **argv)

@@ -29,7 +29,7 @@ void waitindex_remove(const char *dir)
 static enum status statements(struct waitindex *x, struct error *e)
 {
 	const struct { sqlite3_stmt **out; const char *sql; } list[] = {
-		{ &x->put, "INSERT OR REPLACE INTO waiting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+		{ &x->put, "INSERT INTO waiting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
 			   "?9, ?10, ?11, ?12)" },
 		{ &x->drop, "DELETE FROM waiting WHERE sequence = ?1" },
 		{ &x->spot, "SELECT sequence, position, size, state FROM waiting "
@@ -107,8 +107,9 @@ static enum status file_open(struct waitindex *x, struct error *e)
 	enum status st;
 
 	file_make(x->path);
+	/* Temporary files would have no place: the engine may write to its own folders alone. */
 	st = db_connect(&x->db, x->path, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
-			"PRAGMA cache_size = -2048;", e);
+			"PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY;", e);
 	if (st == ST_OK)
 		st = db_one(x->db, x->path, "SELECT count(*) FROM sqlite_master", &tables, e);
 	if (st == ST_OK && tables == 0)

@@ -8,9 +8,6 @@
 #include "journal/waitindex.h"
 #include "journal/waitrow.h"
 
-/* Payloads: PUT the row, then its record; GONE a sequence (u64). */
-enum waiting_record { WAITING_PUT = 1, WAITING_GONE };
-
 /*
  * One row that waits for years keeps its segment and all behind it. Beyond so many segments, and
  * with three quarters of them dead, the oldest one's rows move to the end.
@@ -57,9 +54,9 @@ static enum status record_apply(void *ctx, const struct frame_record *rec, struc
 	struct reader r = reader_of(rec->payload);
 	uint64_t sequence;
 
-	if (rec->type == WAITING_PUT)
+	if (rec->type == WAITLOG_PUT)
 		return row_apply(w, rec, e);
-	if (rec->type != WAITING_GONE)
+	if (rec->type != WAITLOG_GONE)
 		return error_set(e, ST_UNSUPPORTED,
 				 "waiting room: record type %u is unknown to this "
 				 "version; start the version that wrote it",
@@ -109,7 +106,7 @@ static enum status row_move(struct waiting *w, const struct waitspot *at, struct
 	enum status st = waitlog_read(w->dir, at->position, at->size, &w->record, &rec, e);
 
 	if (st == ST_OK)
-		st = waitlog_append(w->log, WAITING_PUT, rec.version, &rec.payload, 1, &position,
+		st = waitlog_append(w->log, WAITLOG_PUT, rec.version, &rec.payload, 1, &position,
 				    e);
 	return st == ST_OK ? waitindex_move(w->index, at->sequence, position, e) : st;
 }
@@ -314,7 +311,7 @@ enum status waiting_add(struct waiting *w, const struct waiting_row *given, stru
 		return ST_OK;
 	if (st != ST_OK && st != ST_NOT_FOUND)
 		return index_failed(w, st, &why, e);
-	st = waitlog_append(w->log, WAITING_PUT, WAITROW_VERSION, parts, ARRAY_LEN(parts),
+	st = waitlog_append(w->log, WAITLOG_PUT, WAITROW_VERSION, parts, ARRAY_LEN(parts),
 			    &at.position, e);
 	if (st != ST_OK)
 		return st;
@@ -358,7 +355,7 @@ enum status waiting_remove(struct waiting *w, uint64_t sequence, struct error *e
 	if (st != ST_OK)
 		return st == ST_NOT_FOUND ? st : index_failed(w, st, &why, e);
 	write_u64(&out, sequence);
-	st = waitlog_append(w->log, WAITING_GONE, WAITROW_VERSION, &tombstone, 1, &position, e);
+	st = waitlog_append(w->log, WAITLOG_GONE, WAITROW_VERSION, &tombstone, 1, &position, e);
 	if (st != ST_OK)
 		return st;
 	st = gone(w, sequence, &why);

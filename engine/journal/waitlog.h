@@ -14,6 +14,9 @@
 
 #define WAITLOG_SEGMENT_BYTES (8u * 1024 * 1024)
 
+/* Payloads: PUT a row (waitrow.h), then its record; GONE a sequence (u64). */
+enum waitlog_record { WAITLOG_PUT = 1, WAITLOG_GONE };
+
 struct waitlog;
 
 /* Behind which frame something stands: its position, its CRC, and where the next one goes. */

@@ -49,7 +49,8 @@ enum status waiting_reader_open(struct waiting_reader **out, const struct waitin
 		return error_set(e, ST_NOMEM, "waiting room: no memory");
 	r->home = w;
 	waitindex_path(r->path, waiting_dir(w));
-	st = db_connect(&r->db, r->path, "PRAGMA query_only = 1; PRAGMA cache_size = -1024;", e);
+	st = db_connect(&r->db, r->path, "PRAGMA query_only = 1; PRAGMA cache_size = -1024; "
+			"PRAGMA temp_store = MEMORY;", e);
 	for (int q = 0; q < QUESTIONS && st == ST_OK; q++)
 		st = db_prepare(r->db, r->path, question_sql[q], &r->ask[q], e);
 	if (st != ST_OK) {
