@@ -63,9 +63,13 @@ static size_t page_fill(struct spine *s, char *buf)
 	GAUGE("signer_up", "1: the signer process answers.", g->signer_up);
 	GAUGE("remote_signer_up", "1: the remote signer answers, or there is none.", g->remote_up);
 	GAUGE("numbering", "1: new cases get numbers.", g->numbering);
-	GAUGE("results_in_flight", "Results accepted and not yet stored.",
+	GAUGE("results_in_flight", "Results on their way: not yet stored, and not waiting.",
 	      inflight_count(s->inflight));
-	GAUGE("results_held", "Results in the waiting room.", inflight_held(s->inflight));
+	GAUGE("results_held", "Results that cannot be signed now.", clerk_count(s, STATE_HELD));
+	GAUGE("results_awaiting_approval", "Results that wait for a person to approve them.",
+	      clerk_count(s, STATE_AWAITING_APPROVAL));
+	GAUGE("results_awaiting_signature", "Results that wait for a person's signature.",
+	      clerk_count(s, STATE_AWAITING_SIGNATURE));
 	GAUGE("backlog_cases", "Cases waiting for a batch.", g->backlog);
 	GAUGE("batches_in_flight", "Batches between seal and store.", g->batches);
 	GAUGE("journal_segments_free", "Free journal segments.", g->slots_free);

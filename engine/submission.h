@@ -75,7 +75,6 @@ enum act_type {
 	ACT_REGISTER_OPEN,
 	ACT_REGISTER_CLOSE,
 	ACT_REGISTER_LIST,
-	ACT_HELD_LIST,
 	ACT_HELD_RETRY,
 	ACT_HELD_VOID,
 	ACT_LINK_HOLDER,
@@ -127,7 +126,7 @@ struct act {
 	struct slice unit, code, reason;	/* NOTE_READS: reason is what the holder will see */
 	uint32_t year;
 	uint64_t first;
-	/* HELD_LIST: behind it; HELD_*: 0 = all; LINK_HOLDER, SEND_BACK, WITHDRAW */
+	/* HELD_*: 0 = all; LINK_HOLDER, SEND_BACK, WITHDRAW */
 	uint64_t sequence;
 	struct approval *approval;	/* APPROVE: caller's; actor is the principal who confirms */
 	uint8_t lane;
@@ -142,7 +141,6 @@ struct act {
 	enum status status;
 	struct error error;
 	struct register_row *registers;	/* caller's array of max; OPEN, CLOSE: the one it left */
-	struct waiting_row *held;	/* caller's array of max */
 	uint32_t n;
 	struct status_view *view;	/* caller's */
 	void (*done)(struct act *a);
@@ -192,11 +190,17 @@ struct engine_ops {
 	enum status (*object)(void *reader, const uint8_t sha256[SHA256_BYTES], struct slice *out);
 	enum status (*list)(void *reader, const uint8_t holder_key[16], uint64_t before,
 			    uint32_t max, struct holding_view *out, uint32_t *n);
-	/* Current states of a case's results, in flight or stored. */
+	/* Current states of a case's results, in flight, waiting or stored. */
 	enum status (*find_case)(void *reader, struct slice unit, struct slice code, uint32_t max,
 				 struct state_change *out, uint32_t *n);
 
-	/* Signing. waiting_list() as that of journal/waiting.h. */
+	/*
+	 * As waiting_after(), waiting_list() and waiting_find() of journal/waiting.h; the last two
+	 * without what is on its way by now.
+	 */
+	enum status (*waiting_after)(void *reader, enum state state, uint64_t sequence,
+				     struct waiting_row *rows, uint32_t max, uint32_t *n,
+				     struct error *e);
 	enum status (*waiting_list)(void *reader, const struct waiting_filter *f,
 				    const struct waiting_place *after, struct waiting_row *rows,
 				    uint32_t max, uint32_t *n);

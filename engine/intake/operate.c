@@ -200,37 +200,23 @@ void register_close_work(struct call *c, struct read_thread *r)
 
 /* ---- lists ---- */
 
-/* A page of the spine's rows: more than the caller may see, less is shown. False: answered. */
-static bool list_ask(struct call *c, struct operation *o, const char *unit, const char *token,
-		     uint32_t size, size_t row_bytes)
-{
-	uint64_t offset;
+/* A page of rows: more than the caller may see, less is shown. */
+struct page { uint32_t list, max, n; uint64_t position, next; };
 
+/* False: the call is answered. */
+static bool page_ask(struct call *c, struct operation *o, struct page *p, const char *unit,
+		     const char *token, uint32_t size)
+{
 	if (!keep(c, &o->act.unit, o->unit, CODE_BYTES_MAX, unit, "unit", false))
 		return false;
 	if (o->act.unit.n > 0 && !unit_mine(c, o->act.unit))
 		return false;
-	o->list = crc32c((uint32_t)o->act.type, o->unit, o->act.unit.n);
-	if (!page_read(token, o->list, &offset) ||
-	    (o->act.type == ACT_REGISTER_LIST && offset > UINT32_MAX)) {
+	p->list = crc32c((uint32_t)o->act.type, o->unit, o->act.unit.n);
+	if (!page_read(token, p->list, &p->position)) {
 		call_refuse(c, FAULT_PAGE_TOKEN_INVALID, "page_token", "%s", "");
 		return false;
 	}
-	if (o->act.type == ACT_REGISTER_LIST)
-		o->act.offset = (uint32_t)offset;
-	else
-		o->act.sequence = offset;
-	o->act.max = page_size(size);
-	o->rows = calloc(o->act.max, row_bytes);
-	if (o->rows == NULL) {
-		call_refuse(c, FAULT_BUSY, "", "no memory");
-		return false;
-	}
-	if (o->act.type == ACT_REGISTER_LIST)
-		o->act.registers = o->rows;
-	else
-		o->act.held = o->rows;
-	ask(c, o);
+	p->max = page_size(size);
 	return true;
 }
 
@@ -240,54 +226,60 @@ static bool shown(const struct call *c, const struct operation *o, const char *u
 				   principal_unit(c->principal, slice_str(unit));
 }
 
-static void reply_list(struct call *c, const struct operation *o,
-		       void (*put_row)(struct writer *w, const struct operation *o, uint32_t i))
+static void page_reply(struct call *c, struct writer *w, const struct page *p)
 {
-	uint8_t *buf = malloc(REPLY_BYTES);
-	struct writer w = writer_of(buf, buf != NULL ? REPLY_BYTES : 0);
 	char token[PAGE_TOKEN_BYTES + 1];
 
-	for (uint32_t i = 0; i < o->act.n; i++) {
-		const char *unit = o->act.type == ACT_REGISTER_LIST ? o->act.registers[i].unit :
-								      o->act.held[i].unit;
-		uint8_t *at;
-
-		if (!shown(c, o, unit))
-			continue;
-		at = put_begin(&w, 1);
-		put_row(&w, o, i);
-		put_end(&w, at);
+	if (p->n == p->max) {
+		page_write(token, p->list, p->next);
+		put_text(w, 2, token);
 	}
-	if (o->act.n == o->act.max) {
-		page_write(token, o->list, o->act.type == ACT_REGISTER_LIST ?
-			   (uint64_t)o->act.offset + o->act.n :
-			   o->act.held[o->act.n - 1].sequence);
-		put_text(&w, 2, token);
-	}
-	if (w.bad)
+	if (w->bad)
 		call_refuse(c, FAULT_TOO_MANY, "page_size", "the reply is too large; ask for less");
 	else
-		call_reply(c, slice_copied(&w));
-	free(buf);
-}
-
-static void put_register_row(struct writer *w, const struct operation *o, uint32_t i)
-{
-	put_register(w, &o->act.registers[i]);
+		call_reply(c, slice_copied(w));
 }
 
 static void reply_registers(struct call *c, const struct operation *o)
 {
-	reply_list(c, o, put_register_row);
+	struct page p = { o->list, o->act.max, o->act.n, 0, (uint64_t)o->act.offset + o->act.n };
+	uint8_t *buf = malloc(REPLY_BYTES);
+	struct writer w = writer_of(buf, buf != NULL ? REPLY_BYTES : 0);
+
+	for (uint32_t i = 0; i < o->act.n; i++) {
+		uint8_t *at;
+
+		if (!shown(c, o, o->act.registers[i].unit))
+			continue;
+		at = put_begin(&w, 1);
+		put_register(&w, &o->act.registers[i]);
+		put_end(&w, at);
+	}
+	page_reply(c, &w, &p);
+	free(buf);
 }
 
 static void register_list_begin(struct call *c, struct operation *o, struct read_thread *r)
 {
 	const Trien__V1__ListRegistersRequest *q =
 		read_request(c, r, &trien__v1__list_registers_request__descriptor);
+	struct page p;
 
-	if (q != NULL)
-		list_ask(c, o, q->unit, q->page_token, q->page_size, sizeof(struct register_row));
+	if (q == NULL || !page_ask(c, o, &p, q->unit, q->page_token, q->page_size))
+		return;
+	if (p.position > UINT32_MAX) {
+		call_refuse(c, FAULT_PAGE_TOKEN_INVALID, "page_token", "%s", "");
+		return;
+	}
+	o->list = p.list;
+	o->act.offset = (uint32_t)p.position;
+	o->act.max = p.max;
+	o->rows = calloc(p.max, sizeof(struct register_row));
+	o->act.registers = o->rows;
+	if (o->rows != NULL)
+		ask(c, o);
+	else
+		call_refuse(c, FAULT_BUSY, "", "no memory");
 }
 
 void register_list_work(struct call *c, struct read_thread *r)
@@ -295,9 +287,8 @@ void register_list_work(struct call *c, struct read_thread *r)
 	turn(c, r, ACT_REGISTER_LIST, register_list_begin, reply_registers);
 }
 
-static void put_held_row(struct writer *w, const struct operation *o, uint32_t i)
+static void put_held_row(struct writer *w, const struct waiting_row *h)
 {
-	const struct waiting_row *h = &o->act.held[i];
 	const struct reason_text *why = reason_text((enum reason)h->reason);
 
 	put_number(w, 1, h->sequence);
@@ -314,23 +305,49 @@ static void put_held_row(struct writer *w, const struct operation *o, uint32_t i
 	put_text(w, 12, h->number_text);
 }
 
-static void reply_held(struct call *c, const struct operation *o)
+static void reply_held(struct call *c, const struct operation *o, struct page *p,
+		       const struct waiting_row *rows)
 {
-	reply_list(c, o, put_held_row);
+	uint8_t *buf = malloc(REPLY_BYTES);
+	struct writer w = writer_of(buf, buf != NULL ? REPLY_BYTES : 0);
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		uint8_t *at;
+
+		p->next = rows[i].sequence;
+		if (!shown(c, o, rows[i].unit))
+			continue;
+		at = put_begin(&w, 1);
+		put_held_row(&w, &rows[i]);
+		put_end(&w, at);
+	}
+	page_reply(c, &w, p);
+	free(buf);
 }
 
-static void held_list_begin(struct call *c, struct operation *o, struct read_thread *r)
+/* The reading thread looks itself: the spine need not know who lists. */
+void held_list_work(struct call *c, struct read_thread *r)
 {
 	const Trien__V1__ListHeldRequest *q =
 		read_request(c, r, &trien__v1__list_held_request__descriptor);
+	struct operation *o = q != NULL ? operation_of(c, ACT_HELD_RETRY) : NULL;
+	struct waiting_row *rows;
+	struct page p = { 0 };
+	struct error e = { 0 };
+	struct fault f;
+	enum status st;
 
-	if (q != NULL)
-		list_ask(c, o, q->unit, q->page_token, q->page_size, sizeof(struct waiting_row));
-}
-
-void held_list_work(struct call *c, struct read_thread *r)
-{
-	turn(c, r, ACT_HELD_LIST, held_list_begin, reply_held);
+	if (o == NULL || !page_ask(c, o, &p, q->unit, q->page_token, q->page_size))
+		return;
+	rows = o->rows = calloc(p.max, sizeof(*rows));
+	st = rows != NULL ? c->in->ops.waiting_after(r->store, STATE_HELD, p.position, rows, p.max,
+						     &p.n, &e) : ST_NOMEM;
+	if (st == ST_OK) {
+		reply_held(c, o, &p, rows);
+		return;
+	}
+	fault_status(&f, st, e.text);
+	call_finish(c, &f);
 }
 
 /* ---- held results ---- */

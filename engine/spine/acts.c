@@ -26,7 +26,7 @@ static struct job *job_for(struct spine *s, struct act *a, enum job_type type)
 	return j;
 }
 
-static void refuse_act(struct act *a, enum status st, const char *text)
+void refuse_act(struct act *a, enum status st, const char *text)
 {
 	a->status = error_set(&a->error, st, "%s", text);
 	a->done(a);
@@ -154,13 +154,10 @@ static void link_act(struct spine *s, struct act *a)
 {
 	uint8_t bytes[2048];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct state_change now;
-	int64_t accepted_ms;
 	struct job *j;
 	uint64_t pos;
-	uint8_t lane;
 
-	if (inflight_get(s->inflight, a->sequence, &now, &lane, &accepted_ms)) {
+	if (!clerk_stored(s, a->sequence)) {
 		refuse_act(a, ST_AGAIN, "the result is not stored yet; call again later");
 		return;
 	}
@@ -200,7 +197,7 @@ static void status_act(struct spine *s, struct act *a)
 	v->voided = atomic_load(&s->counters.voided);
 	v->signatures = atomic_load(&s->counters.signatures);
 	v->batches = atomic_load(&s->counters.batches);
-	v->held = inflight_held(s->inflight);
+	v->held = clerk_count(s, STATE_HELD);
 	v->in_flight = inflight_count(s->inflight);
 	v->backlog = s->backlog.cases;
 	v->journal_slots = s->config->journal_slots;
@@ -286,9 +283,6 @@ void act_run(struct spine *s, struct act *a)
 	case ACT_STATUS:
 		status_act(s, a);
 		break;
-	case ACT_HELD_LIST:
-		job_act(s, a, JOB_HELD_LIST);
-		break;
 	case ACT_HELD_RETRY:
 		job_act(s, a, JOB_UNPARK);
 		break;
@@ -308,200 +302,18 @@ void act_run(struct spine *s, struct act *a)
 	}
 }
 
-static bool unit_denied(const struct job *j)
-{
-	return j->act != NULL && j->act->unit_allowed != NULL &&
-	       !j->act->unit_allowed(j->act, slice_str(j->row.unit));
-}
-
-/*
- * A retried result's record is here: back into the pipeline, under a new signing time. false: the
- * journal is full just now.
- */
-static bool resume(struct spine *s, struct job *j)
-{
-	struct record_numbered rec;
-	struct record_result r = { .sequence = j->row.sequence, .lane = j->row.lane,
-				   .at_ms = io_wall_ms() };
-	struct pending *p;
-	struct state_change change;
-	uint8_t bytes[512], lane, index = 0;
-	int64_t accepted_ms;
-	struct writer w = writer_of(bytes, sizeof(bytes));
-	uint64_t pos;
-
-	if (unit_denied(j) ||
-	    !inflight_get(s->inflight, r.sequence, &change, &lane, &accepted_ms) ||
-	    change.state != STATE_HELD)
-		return true;		/* another's, or already on its way again */
-	if (record_numbered_decode(&rec, slice_of(j->bytes, j->n)) != ST_OK)
-		return true;
-	while (index < rec.results_n && rec.results[index].sequence != r.sequence)
-		index++;
-	/* Whatever the clock says now: nothing is signed before it is issued. */
-	if (index < rec.results_n && r.at_ms < rec.results[index].issued_ms)
-		r.at_ms = rec.results[index].issued_ms;
-	p = calloc(1, sizeof(*p));
-	if (p == NULL || index == rec.results_n || record_result_encode(&r, &w) != ST_OK) {
-		free(p);
-		return true;
-	}
-	if (!append_record(s, RECORD_RESUMED, writer_slice(&w), &pos)) {
-		free(p);
-		return false;
-	}
-	p->track = NO_TRACK;
-	p->sign_ms = r.at_ms;
-	p->priority = PRIORITY_NORMAL;
-	p->payload = j->bytes;
-	p->size = (uint32_t)j->n;
-	j->bytes = NULL;
-	p->next_result = index;
-	p->end = (uint8_t)(index + 1);
-	p->left = 1;
-	p->waiting = true;
-	if (case_digest(rec.case_bytes, p->digest) != ST_OK)
-		log_error("spine", "a held case has no digest");
-	backlog_add(s, p);
-	s->resumed++;
-	if (inflight_set(s->inflight, r.sequence, STATE_NUMBERED, REASON_NONE, r.at_ms, &change))
-		notify_publish(s->notify, &change, 1);
-	if (j->act != NULL)
-		j->act->n++;
-	return true;
-}
-
-/* j->voided from row, act and the case that the row repeats. */
-static void void_record(struct job *j, const struct state_change *now, int64_t accepted_ms)
-{
-	struct record_numbered rec;
-	struct case_view c;
-	struct arena arena;
-	uint8_t index = 0;
-
-	j->voided = (struct record_result){ .sequence = j->row.sequence, .lane = j->row.lane,
-					    .reason = j->row.reason, .at_ms = io_wall_ms(),
-					    .actor = j->act->actor, .detail = j->act->reason,
-					    .unit = slice_str(j->row.unit),
-					    .register_code = slice_str(j->row.register_code),
-					    .year = j->row.year, .number = j->row.number,
-					    .kind = slice_str(j->row.kind),
-					    .number_text = slice_str(j->row.number_text),
-					    .ordinal = now->ordinal, .accepted_ms = accepted_ms,
-					    .state = STATE_VOID,
-					    .issued_ms = sequence_ms(j->row.sequence) };
-	memcpy(j->voided.result_id, now->result_id, sizeof(j->voided.result_id));
-	if (arena_init(&arena, 4 * CASE_BYTES_MAX) != ST_OK)
-		return;
-	if (record_numbered_decode(&rec, slice_of(j->bytes, j->n)) == ST_OK &&
-	    case_decode(&c, rec.case_bytes, &arena) == ST_OK) {
-		while (index < rec.results_n && rec.results[index].sequence != j->row.sequence)
-			index++;
-		j->voided.case_code = c.code;
-		if (index < c.results_n) {
-			const struct case_result *r = &c.results[index];
-
-			j->voided.issued_ms = rec.results[index].issued_ms;
-			j->voided.revision = r->revision;
-			result_key(j->voided.key, r->unit, c.code, r->kind, r->ordinal,
-				   r->revision);
-		}
-	}
-	arena_free(&arena);
-}
-
-/* The row to be voided is known: its number's end goes through the journal. */
-static void void_found(struct spine *s, struct job *j)
-{
-	struct act *a = j->act;
-	struct state_change now;
-	uint8_t lane;
-	int64_t accepted_ms;
-	struct writer w = writer_of(s->record, JOURNAL_RECORD_BYTES_MAX);
-	uint64_t pos;
-
-	if (unit_denied(j)) {
-		refuse_act(a, ST_NOT_FOUND, "no such result is held");
-		free(j->bytes);
-		free(j);
-		return;
-	}
-	if (!inflight_get(s->inflight, j->row.sequence, &now, &lane, &accepted_ms) ||
-	    now.state != STATE_HELD || a->reason.n == 0) {
-		refuse_act(a, a->reason.n == 0 ? ST_INVALID : ST_PRECONDITION, a->reason.n == 0 ?
-			   "a reason is needed: it stands in the register for ever" :
-			   "only a held result can be voided; this one is on its way");
-		free(j->bytes);
-		free(j);
-		return;
-	}
-	void_record(j, &now, accepted_ms);
-	if (record_result_encode(&j->voided, &w) != ST_OK ||
-	    !append_record(s, RECORD_VOID, writer_slice(&w), &pos)) {
-		refuse_act(a, ST_FULL, "the journal is full just now; call again");
-		free(j->bytes);
-		free(j);
-		return;
-	}
-	register_void(s, &j->voided);
-	void_keys(s, &j->voided, pos);
-	/* From here on nobody retries it or voids it once more. */
-	inflight_set(s->inflight, j->row.sequence, STATE_VOID, (enum reason)j->row.reason,
-		     j->voided.at_ms, &now);
-	if (track_open(s->track, pos, &j->track) != ST_OK)
-		spine_fail(s, "no memory for an accepted act; it stands in the journal");
-	j->type = JOB_VOID;
-	j->after = s->appended;
-	job_push(s, j);
-}
-
-void register_void(struct spine *s, const struct record_result *r)
-{
-	/* In the register the number stays what another's entry says. */
-	if (r->reason != REASON_STORE_CONFLICT)
-		register_voided(s->registers, r->unit, r->register_code, r->year);
-}
-
-void void_keys(struct spine *s, const struct record_result *r, uint64_t pos)
-{
-	struct keyentry k;
-
-	if (!key_known(s, r->key, &k))
-		return;
-	k.flags |= KEYENTRY_VOIDED;
-	if (keyindex_put(s->keys, &k, pos) != ST_OK)
-		spine_fail(s, "no memory for the key index");
-}
-
-static void void_done(struct spine *s, struct job *j)
-{
-	struct state_change change;
-
-	if (status_class(j->status) == CLASS_REJECT) {
-		/* The register's book has another entry for this number. */
-		inflight_set(s->inflight, j->voided.sequence, STATE_HELD,
-			     (enum reason)j->row.reason, j->row.parked_ms, &change);
-	} else if (j->status == ST_OK) {
-		if (inflight_drop(s->inflight, j->voided.sequence, (enum state)j->voided.state,
-				  j->voided.at_ms, &change))
-			notify_publish(s->notify, &change, 1);
-		if (j->voided.state == STATE_VOID)
-			atomic_fetch_add(&s->counters.voided, 1);
-	}
-}
-
 /* Done, or refused for ever; what a stop broke off is done at the next start. */
 static bool is_final(enum status st)
 {
 	return st == ST_OK || status_class(st) == CLASS_REJECT;
 }
 
-static void job_end(struct spine *s, struct job *j)
+void act_end(struct spine *s, struct job *j)
 {
 	struct act *a = j->act;
 
 	if (j->type == JOB_VOID)
-		void_done(s, j);
+		clerk_voided(s, j);
 	if (j->track != NO_TRACK && is_final(j->status))
 		track_close(s->track, j->track);
 	if (a != NULL) {
@@ -522,28 +334,8 @@ void act_finished(struct spine *s, struct job *j)
 		s->retry_first = j;
 		s->jobs_out++;
 	} else if (j->type == JOB_HELD_FIND && j->status == ST_OK) {
-		void_found(s, j);
+		clerk_void(s, j);
 	} else {
-		job_end(s, j);
-	}
-}
-
-void retry_run(struct spine *s)
-{
-	while (s->retry_first != NULL && (s->resumed < RESUMED_MAX || s->stopping)) {
-		struct job *j = s->retry_first;
-
-		if (j->status != ST_OK && j->more)
-			log_error("waiting", "%s", j->error.text);
-		else if (j->status == ST_OK && j->bytes != NULL && !s->stopping && !resume(s, j))
-			return;
-		s->retry_first = j->next;
-		s->jobs_out--;
-		free(j->bytes);
-		j->bytes = NULL;
-		if (j->more && !s->stopping)
-			job_push(s, j);
-		else
-			job_end(s, j);
+		act_end(s, j);
 	}
 }

@@ -338,8 +338,8 @@ static void numbering_keep(struct spine *s, const struct numbering *w, struct ke
 		st = keyindex_put(s->keys, k, pos);
 	change_fill(s, &change, w->n, w->r, w->c.code, STATE_NUMBERED, w->n->issued_ms);
 	if (st == ST_OK)
-		st = inflight_add(s->inflight, w->n->sequence, w->n->lane, w->rec.accepted_ms,
-				  &change);
+		st = inflight_add_over(s->inflight, w->n->sequence, w->n->lane,
+				       w->rec.accepted_ms, &change, STATE_AWAITING_APPROVAL);
 	if (st == ST_OK)
 		st = numbering_start(s, w, pos, record);
 	if (st != ST_OK) {
@@ -349,6 +349,7 @@ static void numbering_keep(struct spine *s, const struct numbering *w, struct ke
 	}
 	/* Before the journal can forget the record: both pass through the janitor in this order. */
 	j->type = JOB_FORGET;
+	j->track = NO_TRACK;
 	j->numbered = true;
 	j->row.sequence = w->n->sequence;
 	j->after = s->appended;
@@ -457,11 +458,10 @@ void number_told(struct spine *s, const struct job *j)
 	int64_t accepted_ms;
 	uint8_t lane;
 
-	/* The journal may forget its number, the room would go on to say that it waits. */
-	if (j->status != ST_OK && j->status != ST_NOT_FOUND)
-		spine_fail(s, "waiting room: %s", j->error.text);
-	else if (inflight_get(s->inflight, j->row.sequence, &change, &lane, &accepted_ms) &&
-		 change.state == STATE_NUMBERED)
+	/* Its row has gone: from here on its entry is an accepted result's like any other. */
+	inflight_bare(s->inflight, j->row.sequence);
+	if (inflight_get(s->inflight, j->row.sequence, &change, &lane, &accepted_ms) &&
+	    change.state == STATE_NUMBERED)
 		notify_publish(s->notify, &change, 1);
 }
 

@@ -75,7 +75,8 @@ static enum status end_show(struct spine *s, const struct record_result *r)
 	struct state_change change;
 
 	change_fill(s, &change, &n, &about, r->case_code, (enum state)r->state, r->at_ms);
-	return inflight_add(s->inflight, r->sequence, r->lane, r->accepted_ms, &change);
+	return inflight_add_over(s->inflight, r->sequence, r->lane, r->accepted_ms, &change,
+				 STATE_AWAITING_APPROVAL);
 }
 
 bool may_become(struct spine *s, const uint8_t key[16], enum state to)

@@ -353,61 +353,6 @@ void feed_pressed(struct spine *s, struct batch *b)
 	}
 }
 
-/* What cannot be signed now goes to the waiting room, with its record. */
-static void park(struct spine *s, struct item *it)
-{
-	struct job *j = calloc(1, sizeof(*j));
-	struct waiting_row *row;
-
-	if (j != NULL)
-		j->bytes = malloc(it->record.n);
-	if (j == NULL || j->bytes == NULL) {
-		spine_fail(s, "no memory to park a result; it stands in the journal");
-		free(j);
-		return;
-	}
-	j->type = JOB_PARK;
-	j->pending = it->pending;
-	j->n = it->record.n;
-	memcpy(j->bytes, it->record.p, it->record.n);
-	row = &j->row;
-	row->sequence = it->sequence;
-	row->lane = it->lane;
-	row->reason = (uint8_t)it->held;
-	row->parked_ms = io_wall_ms();
-	row->number = it->number;
-	row->year = it->register_year;
-	memcpy(row->number_text, it->number_text, sizeof(row->number_text));
-	memcpy(row->detail, it->held_detail, sizeof(row->detail));
-	job_push(s, j);
-}
-
-/* A mirror does not see when a row of its waiting room is done with; a start would find it. */
-static void forget_told(struct spine *s, const struct item *it)
-{
-	uint8_t bytes[512];
-	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct record_result r = { .sequence = it->sequence, .lane = it->lane };
-	uint64_t pos;
-
-	if (s->mirror != NULL && record_result_encode(&r, &w) == ST_OK)
-		(void)append_record(s, RECORD_RESUMED, writer_slice(&w), &pos);
-}
-
-static void forget_parked(struct spine *s, const struct item *it)
-{
-	struct job *j = calloc(1, sizeof(*j));
-
-	forget_told(s, it);
-
-	/* Without it the next start finds the result stored, and forgets the row then. */
-	if (j == NULL)
-		return;
-	j->type = JOB_FORGET;
-	j->row.sequence = it->sequence;
-	job_push(s, j);
-}
-
 static uint32_t settle_items(struct spine *s, struct batch *b, struct state_change *changes)
 {
 	int64_t now = io_wall_ms();
@@ -423,13 +368,18 @@ static uint32_t settle_items(struct spine *s, struct batch *b, struct state_chan
 		if (it->held == REASON_NONE && it->stored == ST_CONFLICT)
 			it->held = REASON_STORE_CONFLICT;
 		if (it->held != REASON_NONE) {
-			park(s, it);
+			clerk_park(s, it);
 			continue;
 		}
-		if (inflight_drop(s->inflight, it->sequence, STATE_STORED, now, &changes[n]))
-			n++;
-		if (it->from_waiting)
-			forget_parked(s, it);
+		if (it->from_waiting) {
+			/* Its row says otherwise, until it is gone: so long the entry stays. */
+			n += inflight_set(s->inflight, it->sequence, STATE_STORED, REASON_NONE, now,
+					  &changes[n]);
+			clerk_forget(s, it);
+		} else {
+			n += inflight_drop(s->inflight, it->sequence, STATE_STORED, now,
+					   &changes[n]);
+		}
 		pending_settled(s, it->pending);
 		atomic_fetch_add_explicit(&s->counters.stored, 1, memory_order_relaxed);
 	}

@@ -14,7 +14,7 @@ struct row {
 	uint64_t sequence, case_hash;
 	int64_t accepted_ms, at_ms, issued_ms;
 	uint8_t result_id[16];
-	uint8_t lane, state, held;
+	uint8_t lane, state, held, room;
 	uint8_t unit_n, code_n, kind_n, number_n;
 	uint16_t ordinal;
 	char strings[];			/* unit, code, kind, number_text; no NULs */
@@ -23,7 +23,7 @@ struct row {
 struct inflight {
 	pthread_mutex_t lock;
 	struct row **by_sequence, **by_case;
-	uint32_t mask, count, held;
+	uint32_t mask, count, over[STATE_VOID + 1];
 };
 
 static uint64_t mix(uint64_t v)
@@ -152,11 +152,12 @@ static void unlink_row(struct inflight *f, struct row **at)
 		c = &(*c)->next_case;
 	*c = r->next_case;
 	f->count--;
-	f->held -= r->state == STATE_HELD;
+	f->over[r->room]--;
 }
 
-enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, int64_t accepted_ms,
-			 const struct state_change *about)
+enum status inflight_add_over(struct inflight *f, uint64_t sequence, uint8_t lane,
+			      int64_t accepted_ms, const struct state_change *about,
+			      enum state room)
 {
 	size_t unit_n = strlen(about->unit), code_n = strlen(about->code);
 	size_t kind_n = strlen(about->kind), number_n = strlen(about->number_text);
@@ -168,7 +169,8 @@ enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, in
 	*r = (struct row){ .sequence = sequence, .lane = lane, .accepted_ms = accepted_ms,
 			   .at_ms = about->at_ms, .issued_ms = about->issued_ms,
 			   .state = (uint8_t)about->state,
-			   .held = (uint8_t)about->held, .ordinal = about->ordinal,
+			   .held = (uint8_t)about->held, .room = (uint8_t)room,
+			   .ordinal = about->ordinal,
 			   .unit_n = (uint8_t)unit_n, .code_n = (uint8_t)code_n,
 			   .kind_n = (uint8_t)kind_n, .number_n = (uint8_t)number_n };
 	memcpy(r->result_id, about->result_id, 16);
@@ -186,10 +188,16 @@ enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, in
 	grow(f);
 	link_row(f, r);
 	f->count++;
-	f->held += r->state == STATE_HELD;
+	f->over[room]++;
 	pthread_mutex_unlock(&f->lock);
 	free(old);
 	return ST_OK;
+}
+
+enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, int64_t accepted_ms,
+			 const struct state_change *about)
+{
+	return inflight_add_over(f, sequence, lane, accepted_ms, about, 0);
 }
 
 bool inflight_set(struct inflight *f, uint64_t sequence, enum state state, enum reason held,
@@ -200,7 +208,6 @@ bool inflight_set(struct inflight *f, uint64_t sequence, enum state state, enum 
 	pthread_mutex_lock(&f->lock);
 	r = *find(f, sequence);
 	if (r != NULL) {
-		f->held += (state == STATE_HELD) - (r->state == STATE_HELD);
 		r->state = (uint8_t)state;
 		r->held = (uint8_t)held;
 		r->at_ms = at_ms;
@@ -208,6 +215,20 @@ bool inflight_set(struct inflight *f, uint64_t sequence, enum state state, enum 
 	}
 	pthread_mutex_unlock(&f->lock);
 	return r != NULL;
+}
+
+void inflight_bare(struct inflight *f, uint64_t sequence)
+{
+	struct row *r;
+
+	pthread_mutex_lock(&f->lock);
+	r = *find(f, sequence);
+	if (r != NULL) {
+		f->over[r->room]--;
+		r->room = 0;
+		f->over[0]++;
+	}
+	pthread_mutex_unlock(&f->lock);
 }
 
 bool inflight_drop(struct inflight *f, uint64_t sequence, enum state state, int64_t at_ms,
@@ -221,7 +242,7 @@ bool inflight_drop(struct inflight *f, uint64_t sequence, enum state state, int6
 	if (r != NULL) {
 		unlink_row(f, at);
 		r->state = (uint8_t)state;
-		if (state != STATE_VOID)
+		if (state != STATE_VOID && state != STATE_HELD)
 			r->held = REASON_NONE;
 		r->at_ms = at_ms;
 		row_show(r, changed);
@@ -274,12 +295,12 @@ uint32_t inflight_count(struct inflight *f)
 	return n;
 }
 
-uint32_t inflight_held(struct inflight *f)
+uint32_t inflight_over(struct inflight *f, enum state room)
 {
 	uint32_t n;
 
 	pthread_mutex_lock(&f->lock);
-	n = f->held;
+	n = f->over[room];
 	pthread_mutex_unlock(&f->lock);
 	return n;
 }

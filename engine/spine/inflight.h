@@ -1,9 +1,23 @@
 /*
- * inflight.h - where every accepted, not yet stored result is; held ones too.
+ * inflight.h - every accepted result of which neither the waiting room nor the store tells the
+ * truth yet.
  *
  * The spine writes, readers on any thread look: one mutex, two hash chains (by sequence, by case).
- * A result that is not here is in the store or does not exist, so a reader asks here first, then
- * the store, then here again is not needed: entries leave only after the store has them.
+ *
+ * A reader asks here, then the waiting room, then the store, and takes the first answer. It misses
+ * no move, and need not look twice:
+ *
+ *	accepted		the entry stands before the receipt goes out
+ *	stored			the store has it before the entry leaves
+ *	parked			its row stands, and its PARKED record, before the entry leaves
+ *	resumed, numbered	the row stays where it is, and the entry goes before it: what comes
+ *				from the room has an entry as long as its row says otherwise
+ *	 … parked again		the row is right again before the entry leaves
+ *	 … stored, void, ended	the store has it, then the row goes, then the entry leaves
+ *
+ * So whoever finds no entry, and then no row, asks the store after it has got the result: rows go
+ * nowhere else. A row that is found although its result was resumed meanwhile was true when the
+ * reader began. An entry of STATE_STORED says: the row is still to go, ask the store.
  */
 #ifndef TRIEN_SPINE_INFLIGHT_H
 #define TRIEN_SPINE_INFLIGHT_H
@@ -18,10 +32,17 @@ void inflight_free(struct inflight *f);
 /* Spine. Strings are copied; one of this sequence is replaced. ST_NOMEM. */
 enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, int64_t accepted_ms,
 			 const struct state_change *about) must_use;
+/* Spine. As inflight_add(), of one that has a row in the waiting room, in the state `room`. */
+enum status inflight_add_over(struct inflight *f, uint64_t sequence, uint8_t lane,
+			      int64_t accepted_ms, const struct state_change *about,
+			      enum state room) must_use;
 /* Spine: *changed gets the whole row, for watchers; false if it is not there. */
 bool inflight_set(struct inflight *f, uint64_t sequence, enum state state, enum reason held,
 		  int64_t at_ms, struct state_change *changed);
-/* Spine: the store has it, or it is void (it keeps the reason why it had been held). */
+/*
+ * Spine: another one tells the truth about it (the list above). HELD and VOID keep the reason that
+ * it had.
+ */
 bool inflight_drop(struct inflight *f, uint64_t sequence, enum state state, int64_t at_ms,
 		   struct state_change *changed);
 
@@ -31,6 +52,9 @@ bool inflight_get(struct inflight *f, uint64_t sequence, struct state_change *ou
 uint32_t inflight_case(struct inflight *f, struct slice unit, struct slice code,
 		       struct state_change *out, uint32_t max);
 uint32_t inflight_count(struct inflight *f);
-uint32_t inflight_held(struct inflight *f);
+/* Spine: its row in the waiting room has gone. */
+void inflight_bare(struct inflight *f, uint64_t sequence);
+/* Entries over rows of the waiting room in this state. */
+uint32_t inflight_over(struct inflight *f, enum state room);
 
 #endif

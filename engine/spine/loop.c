@@ -156,6 +156,7 @@ void spine_free(struct spine *s)
 	approving_free(s);
 	keyindex_close(s->keys);
 	waiting_reader_close(s->rows);
+	waiting_reader_close(s->spine_rows);
 	waiting_close(s->waiting);
 	registers_free(s->registers);
 	if (s->store != NULL)
@@ -304,6 +305,7 @@ static void turn(struct spine *s)
 		take_note(s, note);
 	retry_run(s);
 	number_run(s);
+	clerk_run(s);
 	approving_run(s);
 	expire_run(s);
 	recycle_run(s);

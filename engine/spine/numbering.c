@@ -101,6 +101,7 @@ enum state key_state(const struct keyentry *k)
 /* What was answered before: its receipt once more, with the state of today. */
 static void receipt_again(struct spine *s, struct receipt *out, const struct keyentry *k)
 {
+	struct waiting_row row;
 	struct state_change now;
 	uint8_t lane;
 
@@ -113,6 +114,10 @@ static void receipt_again(struct spine *s, struct receipt *out, const struct key
 	if (inflight_get(s->inflight, k->sequence, &now, &lane, &out->accepted_ms)) {
 		out->state = now.state;
 		out->held = now.state == STATE_HELD ? now.held : REASON_NONE;
+	} else if (clerk_row(s, k->sequence, &row)) {
+		out->state = (enum state)row.state;
+		out->held = (enum reason)row.reason;
+		out->accepted_ms = row.accepted_ms;
 	}
 }
 

@@ -10,7 +10,9 @@ struct reads {
 	struct identity *identity;
 	struct store_reader *store;
 	struct waiting_reader *rows;
-	struct state_change now;	/* what a view of a result in flight borrows from */
+	/* what a view of a result in flight or waiting borrows from */
+	struct state_change now;
+	struct waiting_row row;
 	uint8_t *record;		/* of a result that waits; made when needed */
 };
 
@@ -97,23 +99,45 @@ static void view_in_flight(struct reads *r, struct result_view *out, uint8_t lan
 	memcpy(out->result_id, now->result_id, sizeof(out->result_id));
 }
 
+static bool anything_waits(const struct reads *r)
+{
+	return waiting_count(r->spine->waiting, 0) > 0;
+}
+
+/* Its row says where it is. Not for one that is on its way: what is in flight was asked before. */
+static void view_waiting(struct reads *r, struct result_view *out)
+{
+	const struct waiting_row *row = &r->row;
+
+	waiting_change(r->identity, &r->now, row, (enum state)row->state, row->parked_ms);
+	view_in_flight(r, out, row->lane, row->sequence, row->accepted_ms);
+}
+
+/* In flight, then waiting, then stored: inflight.h says why this misses none. */
 static enum status get(void *reader, const uint8_t result_id[16], struct result_view *out)
 {
 	struct reads *r = reader;
 	uint64_t sequence;
 	uint8_t lane;
 	int64_t accepted_ms;
+	bool flies;
+	enum status st = ST_NOT_FOUND;
 
 	/* A foreign id costs the same look-up as one of ours that does not exist. */
 	if (!identity_read(r->identity, result_id, &lane, &sequence))
 		return r->spine->store->ops->get(r->store, 0, 0, out) == ST_UNAVAILABLE ?
 			ST_UNAVAILABLE : ST_NOT_FOUND;
-	/* Entries leave the table only after the store has them: this order misses none. */
-	if (inflight_get(r->spine->inflight, sequence, &r->now, &lane, &accepted_ms)) {
+	flies = inflight_get(r->spine->inflight, sequence, &r->now, &lane, &accepted_ms);
+	if (flies && r->now.state != STATE_STORED) {
 		view_in_flight(r, out, lane, sequence, accepted_ms);
 		return ST_OK;
 	}
-	return r->spine->store->ops->get(r->store, lane, sequence, out);
+	if (!flies && anything_waits(r))
+		st = waiting_find(r->rows, sequence, &r->row, NULL);
+	if (st == ST_OK)
+		view_waiting(r, out);
+	return st == ST_NOT_FOUND ?
+	       r->spine->store->ops->get(r->store, lane, sequence, out) : st;
 }
 
 static enum status read_bytes_at(void *reader, const uint8_t result_id[16], uint64_t offset,
@@ -164,6 +188,31 @@ static void change_of(struct state_change *out, const struct result_view *v)
 		 (const char *)v->number_text.p);
 }
 
+/* What waits of a case, as far as it is not in the list already. */
+static enum status case_waiting(struct reads *r, struct slice unit, struct slice code, uint32_t max,
+				struct state_change *out, uint32_t *n)
+{
+	struct waiting_row *rows;
+	uint32_t rows_n = 0;
+	enum status st;
+
+	if (!anything_waits(r))
+		return ST_OK;
+	rows = malloc(CASE_RESULTS_MAX * sizeof(*rows));
+	if (rows == NULL)
+		return ST_NOMEM;
+	st = waiting_case(r->rows, unit, code, rows, CASE_RESULTS_MAX, &rows_n, NULL);
+	for (uint32_t i = 0; i < rows_n && *n < max && st == ST_OK; i++) {
+		struct state_change *next = &out[*n];
+
+		waiting_change(r->identity, next, &rows[i], (enum state)rows[i].state,
+			       rows[i].parked_ms);
+		*n += !listed(out, *n, next->result_id);
+	}
+	free(rows);
+	return st;
+}
+
 static enum status find_case(void *reader, struct slice unit, struct slice code, uint32_t max,
 			     struct state_change *out, uint32_t *n)
 {
@@ -174,8 +223,10 @@ static enum status find_case(void *reader, struct slice unit, struct slice code,
 	enum status st;
 
 	*n = inflight_case(r->spine->inflight, unit, code, out, max);
-	st = r->spine->store->ops->find_case(r->store, unit, code, CASE_RESULTS_MAX, lanes,
-					     sequences, &stored);
+	st = case_waiting(r, unit, code, max, out, n);
+	if (st == ST_OK)
+		st = r->spine->store->ops->find_case(r->store, unit, code, CASE_RESULTS_MAX, lanes,
+						     sequences, &stored);
 	for (uint32_t i = 0; i < stored && *n < max && st == ST_OK; i++) {
 		struct result_view v;
 
@@ -188,6 +239,57 @@ static enum status find_case(void *reader, struct slice unit, struct slice code,
 	return st == ST_OK ? ST_NOT_FOUND : st;
 }
 
+/* ---- the waiting room ---- */
+
+/* It was read before its entry was looked for: both may have gone since, or waits otherwise now. */
+static bool is_stale(struct reads *r, const struct waiting_row *row)
+{
+	enum status st = waiting_find(r->rows, row->sequence, &r->row, NULL);
+
+	return st == ST_NOT_FOUND || (st == ST_OK && r->row.state != row->state);
+}
+
+/*
+ * Takes those out that are on their way: their rows do not say so. ended: only those that are
+ * through, whose row is still to go.
+ */
+static uint32_t rows_rest(struct reads *r, struct waiting_row *rows, uint32_t n, bool ended)
+{
+	uint32_t rest = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		int64_t accepted_ms;
+		uint8_t lane;
+		bool flies = inflight_get(r->spine->inflight, rows[i].sequence, &r->now, &lane,
+					  &accepted_ms);
+
+		if (flies ? !ended || r->now.state >= STATE_STORED : is_stale(r, &rows[i]))
+			continue;
+		if (rest != i)
+			rows[rest] = rows[i];
+		rest++;
+	}
+	return rest;
+}
+
+static enum status rows_after(void *reader, enum state state, uint64_t sequence,
+			      struct waiting_row *rows, uint32_t max, uint32_t *n, struct error *e)
+{
+	struct reads *r = reader;
+	uint32_t more = max;
+	enum status st = ST_OK;
+
+	/* A page is full unless there is nothing behind it. */
+	for (*n = 0; *n < max && more > 0 && st == ST_OK;) {
+		st = waiting_after(r->rows, state, sequence, rows + *n, max - *n, &more, e);
+		if (st != ST_OK || more == 0)
+			break;
+		sequence = rows[*n + more - 1].sequence;
+		*n += rows_rest(r, rows + *n, more, true);
+	}
+	return st;
+}
+
 /* ---- signing ---- */
 
 static enum status list_waiting(void *reader, const struct waiting_filter *f,
@@ -195,8 +297,21 @@ static enum status list_waiting(void *reader, const struct waiting_filter *f,
 				uint32_t max, uint32_t *n)
 {
 	struct reads *r = reader;
+	struct waiting_place place;
+	uint32_t more = max;
+	enum status st = ST_OK;
 
-	return waiting_list(r->rows, f, after, rows, max, n, NULL);
+	for (*n = 0; *n < max && more > 0 && st == ST_OK; after = &place) {
+		const struct waiting_row *last;
+
+		st = waiting_list(r->rows, f, after, rows + *n, max - *n, &more, NULL);
+		if (st != ST_OK || more == 0)
+			break;
+		last = &rows[*n + more - 1];
+		place = (struct waiting_place){ last->priority, last->due_ms, last->sequence };
+		*n += rows_rest(r, rows + *n, more, false);
+	}
+	return st;
 }
 
 static enum status find_waiting(void *reader, const uint8_t id[16], struct waiting_row *out)
@@ -204,10 +319,12 @@ static enum status find_waiting(void *reader, const uint8_t id[16], struct waiti
 	struct reads *r = reader;
 	uint64_t sequence;
 	uint8_t lane;
+	enum status st;
 
 	if (!identity_read(r->identity, id, &lane, &sequence) || sequence > INT64_MAX)
 		return ST_NOT_FOUND;
-	return waiting_find(r->rows, sequence, out, NULL);
+	st = waiting_find(r->rows, sequence, out, NULL);
+	return st == ST_OK && rows_rest(r, out, 1, false) == 0 ? ST_NOT_FOUND : st;
 }
 
 static enum status paper(void *reader, struct catalogue *c, const uint8_t id[16], bool file,
@@ -267,7 +384,8 @@ void reads_ops(struct spine *s, struct engine_ops *ops)
 				    .unwatch = notify_unwatch, .reader_open = reader_open,
 				    .reader_close = reader_close, .get = get,
 				    .read = read_bytes_at, .object = object, .list = list,
-				    .find_case = find_case, .waiting_list = list_waiting,
+				    .find_case = find_case, .waiting_after = rows_after,
+				    .waiting_list = list_waiting,
 				    .waiting_find = find_waiting, .waiting_paper = paper,
 				    .result_id = id_of, .session_keep = keep_session,
 				    .session_forget = forget_session,

@@ -120,6 +120,8 @@ static enum status is_stored(struct spine *s, struct store_reader *reader, uint8
 	return st;
 }
 
+/* ---- rows of the waiting room that a crash kept from going ---- */
+
 /*
  * Rows of results that were numbered since. Before anything may be parked anew; and whatever is in
  * the store already: their records are in the journal until the rows have gone.
@@ -139,57 +141,81 @@ static enum status numbered_forget(struct replay *r, struct error *e)
 	return st;
 }
 
-/* Held rows: those that were stored before the row could go are forgotten, the others are shown. */
-static enum status held_show(struct spine *s, struct store_reader *reader, struct error *e)
+struct leftover { struct spine *s; struct store_reader *reader; uint8_t *record; };
+
+/* It is in the store: the row goes. Else it waits on. */
+static enum status row_check(struct leftover *l, const struct waiting_row *row, struct error *e)
+{
+	struct record_numbered rec;
+	uint8_t digest[SHA256_BYTES], type;
+	bool stored = false;
+	size_t n;
+	enum status st = waiting_read(l->s->rows, row->sequence, &type, l->record,
+				      JOURNAL_RECORD_BYTES_MAX, &n, e);
+
+	if (st == ST_OK)
+		st = record_numbered_decode(&rec, slice_of(l->record, n));
+	if (st == ST_OK)
+		st = case_digest(rec.case_bytes, digest);
+	if (st == ST_OK)
+		st = is_stored(l->s, l->reader, row->lane, row->sequence, digest, &stored, e);
+	return st == ST_OK && stored ? waiting_remove(l->s->waiting, row->sequence, e) : st;
+}
+
+static enum status rows_check_all(struct leftover *l, struct error *e)
 {
 	struct waiting_row row = { 0 };
-	uint8_t *buf = malloc(JOURNAL_RECORD_BYTES_MAX);
-	struct arena arena;
-	enum status st = buf != NULL ? arena_init(&arena, 4 * CASE_BYTES_MAX) : ST_NOMEM;
+	uint32_t n = 1;
+	enum status st = ST_OK;
 
-	if (st != ST_OK) {
-		free(buf);
-		return st;
+	while (st == ST_OK && n > 0) {
+		st = waiting_after(l->s->rows, 0, row.sequence, &row, 1, &n, e);
+		if (st == ST_OK && n > 0)
+			st = row_check(l, &row, e);
 	}
-	while (st == ST_OK) {
-		struct record_numbered rec;
-		struct case_view c;
-		struct state_change change;
-		uint8_t digest[SHA256_BYTES], k = 0, type;
-		bool stored = false;
-		uint32_t more = 0;
-		size_t n;
-
-		arena_reset(&arena);
-		st = waiting_after(s->rows, 0, row.sequence, &row, 1, &more, e);
-		if (st != ST_OK || more == 0)
-			break;
-		st = waiting_read(s->rows, row.sequence, &type, buf, JOURNAL_RECORD_BYTES_MAX, &n,
-				  e);
-		if (st == ST_OK)
-			st = record_numbered_decode(&rec, slice_of(buf, n));
-		if (st == ST_OK)
-			st = case_decode(&c, rec.case_bytes, &arena);
-		if (st == ST_OK)
-			st = case_digest(rec.case_bytes, digest);
-		if (st == ST_OK)
-			st = is_stored(s, reader, row.lane, row.sequence, digest, &stored, e);
-		if (st == ST_OK && stored) {
-			st = waiting_remove(s->waiting, row.sequence, e);
-			continue;
-		}
-		while (st == ST_OK && k < rec.results_n && rec.results[k].sequence != row.sequence)
-			k++;
-		if (st != ST_OK || k == rec.results_n)
-			break;
-		change_fill(s, &change, &rec.results[k], &c.results[k], c.code,
-			    (enum state)row.state, row.parked_ms);
-		change.held = (enum reason)row.reason;
-		st = inflight_add(s->inflight, row.sequence, row.lane, rec.accepted_ms, &change);
-	}
-	arena_free(&arena);
-	free(buf);
 	return st;
+}
+
+/*
+ * A row goes after its result is stored. The journal keeps the RESUMED record for so long: whatever
+ * may be stored although it has a row has one, and nobody else is looked at. An index made anew
+ * may be the first of this data folder, whose journal was written before that rule.
+ */
+static enum status rows_check(struct replay *r, struct store_reader *reader, struct error *e)
+{
+	struct leftover l = { r->s, reader, malloc(JOURNAL_RECORD_BYTES_MAX) };
+	bool all = waiting_made_anew(r->s->waiting);
+	enum status st = l.record != NULL ? ST_OK : ST_NOMEM;
+
+	if (st == ST_OK && all)
+		st = rows_check_all(&l, e);
+	for (size_t i = 0; i < r->resumed_n && st == ST_OK && !all; i++) {
+		struct waiting_row row;
+
+		st = waiting_find(r->s->rows, r->resumed[i].sequence, &row, e);
+		st = st == ST_OK ? row_check(&l, &row, e) : st == ST_NOT_FOUND ? ST_OK : st;
+	}
+	free(l.record);
+	return st;
+}
+
+/* ---- results of the journal ---- */
+
+/*
+ * It stands in the waiting room, as the journal says it should: rows that the journal knows better
+ * of are gone.
+ */
+static enum status is_parked(struct spine *s, uint64_t sequence, bool *parked, struct error *e)
+{
+	struct waiting_row row;
+	enum status st;
+
+	*parked = false;
+	if (waiting_count(s->waiting, 0) == 0)
+		return ST_OK;
+	st = waiting_find(s->rows, sequence, &row, e);
+	*parked = st == ST_OK;
+	return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
 /* Confirmations that stand before pos in the journal and are not all numbered. */
@@ -224,7 +250,6 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader,
 	for (size_t i = r->open_first; i < r->open_n && st == ST_OK; i++) {
 		struct open_result *o = &r->open[i];
 		bool finished = (o->pending->settled >> o->index & 1) != 0;
-		struct waiting_row row;
 
 		/* Places in the journal's order. */
 		st = approvals_go_on(r, &approvals, o->pending->pos);
@@ -234,13 +259,8 @@ static enum status pendings_go_on(struct replay *r, struct store_reader *reader,
 		if (st == ST_OK && !finished)
 			st = is_stored(s, reader, o->lane, o->sequence, o->pending->digest,
 				       &finished, e);
-		if (st != ST_OK)
-			break;
-		if (!finished) {
-			st = waiting_find(s->rows, o->sequence, &row, e);
-			finished = st == ST_OK;
-			st = st == ST_NOT_FOUND ? ST_OK : st;
-		}
+		if (st == ST_OK && !finished)
+			st = is_parked(s, o->sequence, &finished, e);
 		if (st != ST_OK)
 			break;
 		if (finished) {
@@ -421,6 +441,8 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 	if (st == ST_OK)
 		st = waiting_reader_open(&s->rows, s->waiting, e);
 	if (st == ST_OK)
+		st = waiting_reader_open(&s->spine_rows, s->waiting, e);
+	if (st == ST_OK)
 		st = store_open(s, e);
 	if (st == ST_OK)
 		st = replay_begin(r, e);
@@ -476,7 +498,7 @@ enum status spine_recover(struct spine *s, struct error *e)
 	if (st == ST_OK)
 		st = s->store->ops->reader_open(s->store, &reader, e);
 	if (st == ST_OK)
-		st = held_show(s, reader, e);
+		st = rows_check(&r, reader, e);
 	if (st == ST_OK)
 		st = pendings_go_on(&r, reader, e);
 	if (reader != NULL)

@@ -32,21 +32,18 @@ static enum status find_run(struct spine *s, struct job *j)
 			       waiting_find(s->rows, wanted, &j->row, &j->error);
 
 	j->more = st == ST_OK && n > 0 && all;
+	if (st == ST_OK && n > 0 && j->row.state != STATE_HELD)
+		st = error_set(&j->error, ST_NOT_FOUND, "no such result is held");
 	if (st != ST_OK || n == 0)
 		return st;
 	j->bytes = malloc(JOURNAL_RECORD_BYTES_MAX);
 	if (j->bytes == NULL)
 		return error_set(&j->error, ST_NOMEM, "no memory to read a held result");
-	st = waiting_read(s->rows, j->row.sequence, &type, j->bytes, JOURNAL_RECORD_BYTES_MAX,
-			  &j->n, &j->error);
+	st = waiting_read(s->rows, j->row.sequence, &type, j->bytes,
+			  JOURNAL_RECORD_BYTES_MAX, &j->n, &j->error);
 	if (st == ST_OK && (fitting = realloc(j->bytes, j->n)) != NULL)
 		j->bytes = fitting;
 	return st;
-}
-
-static enum status list_run(struct spine *s, struct act *a, struct error *e)
-{
-	return waiting_after(s->rows, STATE_HELD, a->sequence, a->held, a->max, &a->n, e);
 }
 
 enum status void_project(struct spine *s, const struct record_result *v, struct error *e)
@@ -117,8 +114,6 @@ static enum status job_run(struct spine *s, struct job *j)
 		return void_project(s, &j->voided, &j->error);
 	case JOB_LINK:
 		return link_project(s, &j->link, &j->error);
-	case JOB_HELD_LIST:
-		return list_run(s, j->act, &j->error);
 	case JOB_NOTE_READS:
 		return reads_note(s, j->act, &j->error);
 	case JOB_OWNERS:
@@ -243,7 +238,7 @@ void job_push(struct spine *s, struct job *j)
 /* It writes nothing that stands in an order with others: nobody's read waits for a mirror. */
 static bool may_overtake(const struct job *j)
 {
-	return j->type == JOB_NOTE_READS || j->type == JOB_HELD_LIST || j->type == JOB_OWNERS;
+	return j->type == JOB_NOTE_READS || j->type == JOB_OWNERS;
 }
 
 void jobs_flush(struct spine *s)
@@ -267,71 +262,6 @@ void jobs_flush(struct spine *s)
 		if (next == NULL)
 			s->job_last = last;
 	}
-}
-
-static void parked_count(struct spine *s, enum reason why)
-{
-	atomic_fetch_add_explicit(&s->counters.held, 1, memory_order_relaxed);
-	/* The store is up and goes on: without these nobody would be woken. */
-	if (why == REASON_STORE_REFUSED)
-		atomic_fetch_add_explicit(&s->counters.store_refused, 1, memory_order_relaxed);
-	if (why == REASON_STORE_CONFLICT)
-		atomic_fetch_add_explicit(&s->counters.store_conflicts, 1, memory_order_relaxed);
-}
-
-/* It stands in the waiting room: the journal may forget it. */
-static bool parked_note(struct spine *s, struct job *j)
-{
-	uint8_t bytes[512];
-	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct record_result r = { .sequence = j->row.sequence, .lane = j->row.lane,
-				   .reason = j->row.reason, .at_ms = j->row.parked_ms,
-				   .state = j->row.state, .expires_ms = j->row.expires_ms };
-	struct state_change change;
-	int64_t accepted_ms;
-	uint64_t pos;
-	uint8_t lane;
-
-	if (r.state == 0)
-		r.state = STATE_HELD;
-	if (record_result_encode(&r, &w) == ST_OK &&
-	    !append_record(s, RECORD_PARKED, writer_slice(&w), &pos))
-		return false;
-	/* Who was quicker to end one that awaits approval has shown it already. */
-	if (r.state == STATE_HELD ||
-	    (inflight_get(s->inflight, r.sequence, &change, &lane, &accepted_ms) &&
-	     change.state == STATE_AWAITING_APPROVAL)) {
-		if (inflight_set(s->inflight, r.sequence, (enum state)r.state,
-				 (enum reason)r.reason, r.at_ms, &change))
-			notify_publish(s->notify, &change, 1);
-	}
-	if (r.state == STATE_HELD) {
-		parked_count(s, (enum reason)r.reason);
-		log_warn("held", "%s %s: %s %s", j->row.unit, j->row.number_text,
-			 reason_text((enum reason)r.reason)->name, j->row.detail);
-	}
-	pending_settled(s, j->pending);
-	free(j->bytes);
-	free(j);
-	return true;
-}
-
-static void parked(struct spine *s, struct job *j)
-{
-	if (j->status != ST_OK) {
-		spine_fail(s, "waiting room: %s", j->error.text);
-		return;
-	}
-	if (j->pending == NULL) {
-		free(j->bytes);
-		free(j);
-		return;
-	}
-	if (parked_note(s, j))
-		return;
-	j->next = s->parked_first;
-	s->parked_first = j;
-	s->jobs_out++;
 }
 
 static void keys_done(struct spine *s, struct job *j)
@@ -386,7 +316,7 @@ void job_finished(struct spine *s, struct job *j)
 		snapshot_done(s, j);
 		break;
 	case JOB_PARK:
-		parked(s, j);
+		clerk_parked(s, j);
 		break;
 	case JOB_OWNERS:
 		units_seen(s, j);
@@ -404,11 +334,7 @@ void job_finished(struct spine *s, struct job *j)
 		expired_found(s, j);
 		break;
 	case JOB_FORGET:
-		if (j->numbered)
-			number_told(s, j);
-		if (j->status != ST_OK && j->status != ST_NOT_FOUND)
-			log_warn("waiting", "%s", j->error.text);
-		free(j);
+		clerk_forgotten(s, j);
 		break;
 	default:
 		act_finished(s, j);
@@ -471,14 +397,6 @@ void recycle_run(struct spine *s)
 	uint64_t segment = (uint64_t)s->config->journal_segment_mb * 1024 * 1024;
 	uint64_t upto;
 
-	while (s->parked_first != NULL) {
-		struct job *j = s->parked_first, *next = j->next;
-
-		if (!parked_note(s, j))
-			break;
-		s->parked_first = next;
-		s->jobs_out--;
-	}
 	/* Written when it has moved far enough, or once at the end of a burst. */
 	if (stored > s->stored_up_to + STORED_STEP_BYTES ||
 	    (idle && stored == s->appended && s->noted != s->appended))

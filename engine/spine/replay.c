@@ -124,6 +124,8 @@ static enum status follow_row(struct replay *r, enum job_type type, const struct
 	j->row.state = rec->state;
 	j->row.record = rec->state == STATE_AWAITING_APPROVAL ? RECORD_ACCEPTED : RECORD_NUMBERED;
 	j->row.expires_ms = rec->expires_ms;
+	snprintf(j->row.detail, sizeof(j->row.detail), "%.*s", (int)rec->detail.n,
+		 rec->detail.n > 0 ? (const char *)rec->detail.p : "");
 	if (type == JOB_PARK) {
 		j->n = o->pending->size;
 		j->record_pos = o->pending->pos;
@@ -418,6 +420,11 @@ static void replay_stored(struct replay *r, uint64_t upto)
 			r->acts[kept++] = r->acts[i];
 	}
 	r->acts_n = kept;
+	kept = 0;
+	for (size_t i = 0; i < r->resumed_n; i++)
+		if (r->resumed[i].pos >= upto)
+			r->resumed[kept++] = r->resumed[i];
+	r->resumed_n = kept;
 	s->stored_up_to = upto;
 }
 
@@ -444,6 +451,21 @@ static bool is_end(uint8_t type)
 	       type == RECORD_TIMED_OUT;
 }
 
+static enum status replay_resumed(struct replay *r, uint64_t pos, const struct record_result *rec)
+{
+	struct open_result *o = open_find(r, rec->sequence);
+
+	if (o != NULL)
+		o->pending->sign_ms = rec->at_ms;
+	if (r->follow)
+		return ST_OK;
+	r->resumed = grow(r->resumed, r->resumed_n, &r->resumed_room, sizeof(*r->resumed));
+	if (r->resumed == NULL)
+		return ST_NOMEM;
+	r->resumed[r->resumed_n++] = (struct resumed){ pos, rec->sequence };
+	return ST_OK;
+}
+
 static enum status replay_result(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
 {
 	struct record_result rec;
@@ -456,12 +478,9 @@ static enum status replay_result(struct replay *r, uint64_t pos, uint8_t type, s
 		st = follow_row(r, JOB_FORGET, &rec);
 	if (st != ST_OK)
 		return st;
-	if (type == RECORD_RESUMED) {
-		struct open_result *o = open_find(r, rec.sequence);
-
-		if (o != NULL)
-			o->pending->sign_ms = rec.at_ms;
-	} else if (is_end(type)) {
+	if (type == RECORD_RESUMED)
+		return replay_resumed(r, pos, &rec);
+	if (is_end(type)) {
 		/* Its row in the waiting room goes: nothing else says that it is done with. */
 		open_settle(open_find(r, rec.sequence));
 		if (type == RECORD_VOID && pos >= r->snapshot_pos)
@@ -569,6 +588,7 @@ void replay_free(struct replay *r)
 	free(r->approved);
 	free(r->numbered);
 	free(r->acts);
+	free(r->resumed);
 	arena_free(&r->arena);
 	*r = (struct replay){ 0 };
 }

@@ -34,6 +34,9 @@ struct open_approval {
 	struct approved_result *results;
 };
 
+/* One that left the waiting room: its row may be there although it is stored. */
+struct resumed { uint64_t pos, sequence; };
+
 struct replay {
 	struct spine *s;
 	uint64_t snapshot_pos, covered, records;
@@ -49,6 +52,8 @@ struct replay {
 	size_t numbered_n, numbered_room;
 	struct open_act *acts;
 	size_t acts_n, acts_room;
+	struct resumed *resumed;	/* not in a mirror */
+	size_t resumed_n, resumed_room;
 	struct arena arena;		/* one decoded case */
 	bool follow;			/* a mirror: there is no end, and no pipeline */
 };

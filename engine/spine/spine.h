@@ -51,7 +51,7 @@ enum note { NOTE_SUBMISSION, NOTE_ACT, NOTE_PRESSED, NOTE_STORED, NOTE_JOB, NOTE
 struct pending {
 	struct pending *next, *parent;
 	uint64_t pos;			/* of its NUMBERED record */
-	/* its place in the order of the journal; NO_TRACK: from the waiting room */
+	/* its place in the order of the journal: of the NUMBERED or the RESUMED record */
 	uint64_t track;
 	int64_t sign_ms;		/* 0: the issue time */
 	uint8_t *payload;		/* malloc'd record, NULL: read it again from the journal */
@@ -63,6 +63,7 @@ struct pending {
 	uint8_t awaiting;		/* bit per result: to the waiting room, unnumbered */
 	uint8_t parking;		/* of these: those that the janitor does not have yet */
 	struct pending *next_awaiting;	/* awaiting.c's list */
+	uint8_t held;			/* enum reason: why it waited before */
 	bool large;			/* to be sealed alone */
 	bool waiting;			/* from the waiting room */
 };
@@ -76,7 +77,7 @@ struct backlog {
 
 /* Work for the janitor: one blocking act at a time, away from the spine. */
 enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_FORGET, JOB_VOID, JOB_LINK,
-		JOB_HELD_LIST, JOB_HELD_FIND, JOB_NOTE_READS, JOB_ANSWER, JOB_OWNERS,
+		JOB_HELD_FIND, JOB_NOTE_READS, JOB_ANSWER, JOB_OWNERS,
 		JOB_APPROVE_FIND, JOB_NUMBER_READ, JOB_END_FIND, JOB_EXPIRED_FIND };
 struct job {
 	enum job_type type;
@@ -155,9 +156,9 @@ struct spine {
 	int data_lock;			/* held until all else is closed; -1: not yet */
 	struct journal *journal;
 	struct keyindex *keys;
-	/* touched by the janitor alone once running; rows are in `inflight` */
+	/* written by the janitor alone once running */
 	struct waiting *waiting;
-	struct waiting_reader *rows;	/* the janitor's */
+	struct waiting_reader *rows, *spine_rows;	/* the janitor's, the spine's */
 	struct registers *registers;
 	struct numbering_clock clock;
 	struct identity *identity;
@@ -310,6 +311,33 @@ bool remote_is_well(const struct spine *s);
 void act_run(struct spine *s, struct act *a);
 /* UNPARK, HELD_*, VOID, LINK, ANSWER: the janitor is through with it. Frees j. */
 void act_finished(struct spine *s, struct job *j);
+void act_end(struct spine *s, struct job *j);
+/* Answers it at once. */
+void refuse_act(struct act *a, enum status st, const char *text);
+
+/*
+ * clerk.c: what the spine does with the waiting room. A look into it from here is one look-up by
+ * its key in a connection of the spine's own, its pages in the cache: as cheap as the key index.
+ */
+/* Rows in this state that are not on their way. Any thread. */
+uint64_t clerk_count(const struct spine *s, enum state state);
+/* Has it a row? What `inflight` says goes before it. A room that cannot be read ends the engine. */
+bool clerk_row(struct spine *s, uint64_t sequence, struct waiting_row *row);
+/* Neither on its way nor waiting. */
+bool clerk_stored(struct spine *s, uint64_t sequence);
+/* A row for watchers and readers. Any thread that owns id. */
+void waiting_change(struct identity *id, struct state_change *out, const struct waiting_row *row,
+		    enum state state, int64_t at_ms);
+/* What cannot be signed now goes to the waiting room, with its record. */
+void clerk_park(struct spine *s, struct item *it);
+void clerk_parked(struct spine *s, struct job *j);
+void clerk_run(struct spine *s);	/* those that found the journal full */
+/* A result of the waiting room is stored: its row goes. */
+void clerk_forget(struct spine *s, const struct item *it);
+void clerk_forgotten(struct spine *s, struct job *j);
+/* HELD_FIND: the row to be voided is there. VOID: the janitor is through with it. */
+void clerk_void(struct spine *s, struct job *j);
+void clerk_voided(struct spine *s, struct job *j);
 /* Held results back into the pipeline, as it has room. */
 void retry_run(struct spine *s);
 /* A VOID record: counted in its register; and, at pos, what a repeated submission is answered. */

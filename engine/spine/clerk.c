@@ -1,0 +1,420 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "spine/approval.h"
+#include "spine/spine.h"
+#include "spine/track.h"
+
+/* ---- what waits ---- */
+
+uint64_t clerk_count(const struct spine *s, enum state state)
+{
+	uint64_t rows = waiting_count(s->waiting, state), over = inflight_over(s->inflight, state);
+
+	/* A row goes a moment before the entry over it. */
+	return rows > over ? rows - over : 0;
+}
+
+void waiting_change(struct identity *id, struct state_change *out, const struct waiting_row *row,
+		    enum state state, int64_t at_ms)
+{
+	*out = (struct state_change){ .state = state, .at_ms = at_ms,
+				      .issued_ms = row->issued_ms, .ordinal = row->ordinal };
+	if (state == STATE_HELD || state == STATE_VOID)
+		out->held = (enum reason)row->reason;
+	identity_result_id(id, out->result_id, row->lane, row->sequence);
+	snprintf(out->unit, sizeof(out->unit), "%s", row->unit);
+	snprintf(out->code, sizeof(out->code), "%s", row->case_code);
+	snprintf(out->kind, sizeof(out->kind), "%s", row->kind);
+	snprintf(out->number_text, sizeof(out->number_text), "%s", row->number_text);
+}
+
+bool clerk_row(struct spine *s, uint64_t sequence, struct waiting_row *row)
+{
+	struct error e = { 0 };
+	enum status st;
+
+	if (waiting_count(s->waiting, 0) == 0)
+		return false;
+	st = waiting_find(s->spine_rows, sequence, row, &e);
+	if (st != ST_OK && st != ST_NOT_FOUND)
+		spine_fail(s, "waiting room: %s", e.text);
+	return st == ST_OK;
+}
+
+/* Waits, and is not on its way: nobody else has taken it in hand. */
+static bool waits(struct spine *s, uint64_t sequence, struct waiting_row *row)
+{
+	struct state_change now;
+	int64_t accepted_ms;
+	uint8_t lane;
+
+	return !inflight_get(s->inflight, sequence, &now, &lane, &accepted_ms) &&
+	       clerk_row(s, sequence, row);
+}
+
+bool clerk_stored(struct spine *s, uint64_t sequence)
+{
+	struct waiting_row row;
+	struct state_change now;
+	int64_t accepted_ms;
+	uint8_t lane;
+
+	if (inflight_get(s->inflight, sequence, &now, &lane, &accepted_ms))
+		return now.state == STATE_STORED;
+	return !clerk_row(s, sequence, &row);
+}
+
+/* ---- into the room ---- */
+
+void clerk_park(struct spine *s, struct item *it)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (j != NULL)
+		j->bytes = malloc(it->record.n);
+	if (j == NULL || j->bytes == NULL) {
+		spine_fail(s, "no memory to park a result; it stands in the journal");
+		free(j);
+		return;
+	}
+	j->type = JOB_PARK;
+	j->track = NO_TRACK;
+	j->pending = it->pending;
+	j->n = it->record.n;
+	memcpy(j->bytes, it->record.p, it->record.n);
+	j->row = (struct waiting_row){ .sequence = it->sequence, .lane = it->lane,
+				       .state = STATE_HELD, .reason = (uint8_t)it->held,
+				       .record = RECORD_NUMBERED, .parked_ms = io_wall_ms() };
+	memcpy(j->row.detail, it->held_detail, sizeof(j->row.detail));
+	job_push(s, j);
+}
+
+static void parked_count(struct spine *s, const struct job *j)
+{
+	enum reason why = (enum reason)j->row.reason;
+
+	atomic_fetch_add_explicit(&s->counters.held, 1, memory_order_relaxed);
+	/* The store is up and goes on: without these nobody would be woken. */
+	if (why == REASON_STORE_REFUSED)
+		atomic_fetch_add_explicit(&s->counters.store_refused, 1, memory_order_relaxed);
+	if (why == REASON_STORE_CONFLICT)
+		atomic_fetch_add_explicit(&s->counters.store_conflicts, 1, memory_order_relaxed);
+	/* A start tries them all: what it finds as it was is no news. */
+	if (j->pending->held != why)
+		log_warn("held", "%s %s: %s %s", j->row.unit, j->row.number_text,
+			 reason_text(why)->name, j->row.detail);
+}
+
+/* Its row says the truth from here on. */
+static void parked_show(struct spine *s, const struct job *j)
+{
+	enum state state = (enum state)j->row.state;
+	struct state_change change;
+	int64_t accepted_ms;
+	uint8_t lane;
+
+	if (state == STATE_HELD)
+		parked_count(s, j);
+	/* Who was quicker to decide one that awaits approval has shown it already. */
+	else if (!inflight_get(s->inflight, j->row.sequence, &change, &lane, &accepted_ms) ||
+		 change.state != state)
+		return;
+	inflight_set(s->inflight, j->row.sequence, state, (enum reason)j->row.reason,
+		     j->row.parked_ms, &change);
+	if (inflight_drop(s->inflight, j->row.sequence, state, j->row.parked_ms, &change))
+		notify_publish(s->notify, &change, 1);
+}
+
+/* It stands in the waiting room: the journal may forget it, and so may we. */
+static bool parked_note(struct spine *s, struct job *j)
+{
+	uint8_t bytes[1024];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct record_result r = { .sequence = j->row.sequence, .lane = j->row.lane,
+				   .reason = j->row.reason, .at_ms = j->row.parked_ms,
+				   .state = j->row.state, .detail = slice_str(j->row.detail),
+				   .expires_ms = j->row.expires_ms };
+	uint64_t pos;
+
+	if (record_result_encode(&r, &w) == ST_OK &&
+	    !append_record(s, RECORD_PARKED, writer_slice(&w), &pos))
+		return false;
+	parked_show(s, j);
+	pending_settled(s, j->pending);
+	free(j->bytes);
+	free(j);
+	return true;
+}
+
+void clerk_parked(struct spine *s, struct job *j)
+{
+	if (j->status != ST_OK) {
+		spine_fail(s, "waiting room: %s", j->error.text);
+		return;
+	}
+	if (j->pending == NULL) {
+		free(j->bytes);
+		free(j);
+		return;
+	}
+	if (parked_note(s, j))
+		return;
+	j->next = s->parked_first;
+	s->parked_first = j;
+	s->jobs_out++;
+}
+
+void clerk_run(struct spine *s)
+{
+	while (s->parked_first != NULL) {
+		struct job *j = s->parked_first, *next = j->next;
+
+		if (!parked_note(s, j))
+			break;
+		s->parked_first = next;
+		s->jobs_out--;
+	}
+}
+
+/* ---- out of the room: it is stored ---- */
+
+/* A mirror does not see when a row of its waiting room is done with; a start would find it. */
+static void forget_told(struct spine *s, const struct item *it)
+{
+	uint8_t bytes[512];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct record_result r = { .sequence = it->sequence, .lane = it->lane };
+	uint64_t pos;
+
+	if (s->mirror != NULL && record_result_encode(&r, &w) == ST_OK)
+		(void)append_record(s, RECORD_RESUMED, writer_slice(&w), &pos);
+}
+
+void clerk_forget(struct spine *s, const struct item *it)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	forget_told(s, it);
+	if (j == NULL) {
+		spine_fail(s, "no memory to take a stored result out of the waiting room");
+		return;
+	}
+	assert(it->pending->left == 1);
+	j->type = JOB_FORGET;
+	j->row.sequence = it->sequence;
+	/* Until then the journal keeps what tells a start that it may be stored already. */
+	j->track = it->pending->track;
+	it->pending->track = NO_TRACK;
+	job_push(s, j);
+}
+
+void clerk_forgotten(struct spine *s, struct job *j)
+{
+	struct state_change change;
+
+	/* The journal may forget what it knows of it, the room would go on to say that it waits. */
+	if (j->status != ST_OK && j->status != ST_NOT_FOUND)
+		spine_fail(s, "waiting room: %s", j->error.text);
+	else if (j->numbered)
+		number_told(s, j);
+	else
+		inflight_drop(s->inflight, j->row.sequence, STATE_STORED, 0, &change);
+	if (j->track != NO_TRACK && s->failure.status == ST_OK)
+		track_close(s->track, j->track);
+	free(j);
+}
+
+/* ---- out of the room: once more through the pipeline ---- */
+
+static bool unit_denied(const struct job *j)
+{
+	return j->act != NULL && j->act->unit_allowed != NULL &&
+	       !j->act->unit_allowed(j->act, slice_str(j->row.unit));
+}
+
+/*
+ * A retried result's record is here: back into the pipeline, under a new signing time. false: the
+ * journal is full just now.
+ */
+static bool resume(struct spine *s, struct job *j)
+{
+	struct record_numbered rec;
+	struct record_result r = { .sequence = j->row.sequence, .lane = j->row.lane,
+				   .at_ms = io_wall_ms() };
+	struct pending *p;
+	struct state_change change;
+	uint8_t bytes[512], index = 0;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	uint64_t pos;
+
+	/* Another's, or on its way again since the janitor looked, or already through. */
+	if (unit_denied(j) || !waits(s, r.sequence, &j->row) || j->row.state != STATE_HELD)
+		return true;
+	if (record_numbered_decode(&rec, slice_of(j->bytes, j->n)) != ST_OK)
+		return true;
+	while (index < rec.results_n && rec.results[index].sequence != r.sequence)
+		index++;
+	/* Whatever the clock says now: nothing is signed before it is issued. */
+	if (r.at_ms < j->row.issued_ms)
+		r.at_ms = j->row.issued_ms;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL || index == rec.results_n || record_result_encode(&r, &w) != ST_OK) {
+		free(p);
+		return true;
+	}
+	if (!append_record(s, RECORD_RESUMED, writer_slice(&w), &pos)) {
+		free(p);
+		return false;
+	}
+	waiting_change(s->identity, &change, &j->row, STATE_NUMBERED, r.at_ms);
+	if (track_open(s->track, pos, &p->track) != ST_OK ||
+	    inflight_add_over(s->inflight, r.sequence, r.lane, j->row.accepted_ms, &change,
+			      STATE_HELD) != ST_OK) {
+		spine_fail(s, "no memory for a held result; it stands in the waiting room");
+		free(p);
+		return true;
+	}
+	p->sign_ms = r.at_ms;
+	p->priority = PRIORITY_NORMAL;
+	p->held = j->row.reason;
+	p->payload = j->bytes;
+	p->size = (uint32_t)j->n;
+	j->bytes = NULL;
+	p->next_result = index;
+	p->end = (uint8_t)(index + 1);
+	p->left = 1;
+	p->waiting = true;
+	if (case_digest(rec.case_bytes, p->digest) != ST_OK)
+		log_error("spine", "a held case has no digest");
+	backlog_add(s, p);
+	s->resumed++;
+	notify_publish(s->notify, &change, 1);
+	if (j->act != NULL)
+		j->act->n++;
+	return true;
+}
+
+void retry_run(struct spine *s)
+{
+	while (s->retry_first != NULL && (s->resumed < RESUMED_MAX || s->stopping)) {
+		struct job *j = s->retry_first;
+
+		if (j->status != ST_OK && j->more)
+			log_error("waiting", "%s", j->error.text);
+		else if (j->status == ST_OK && j->bytes != NULL && !s->stopping && !resume(s, j))
+			return;
+		s->retry_first = j->next;
+		s->jobs_out--;
+		free(j->bytes);
+		j->bytes = NULL;
+		if (j->more && !s->stopping)
+			job_push(s, j);
+		else
+			act_end(s, j);
+	}
+}
+
+/* ---- out of the room: its number is void ---- */
+
+/* j->voided from row and act. */
+static void void_record(struct job *j, const struct state_change *now)
+{
+	const struct waiting_row *row = &j->row;
+
+	j->voided = (struct record_result){ .sequence = row->sequence, .lane = row->lane,
+					    .reason = row->reason, .at_ms = now->at_ms,
+					    .actor = j->act->actor, .detail = j->act->reason,
+					    .unit = slice_str(row->unit),
+					    .register_code = slice_str(row->register_code),
+					    .year = row->year, .number = row->number,
+					    .kind = slice_str(row->kind),
+					    .case_code = slice_str(row->case_code),
+					    .number_text = slice_str(row->number_text),
+					    .ordinal = row->ordinal, .revision = row->revision,
+					    .accepted_ms = row->accepted_ms,
+					    .issued_ms = row->issued_ms, .state = STATE_VOID };
+	memcpy(j->voided.result_id, now->result_id, sizeof(j->voided.result_id));
+	result_key(j->voided.key, j->voided.unit, j->voided.case_code, j->voided.kind,
+		   row->ordinal, row->revision);
+}
+
+/* The row to be voided is known: its number's end goes through the journal. */
+void clerk_void(struct spine *s, struct job *j)
+{
+	struct act *a = j->act;
+	struct state_change now;
+	struct writer w = writer_of(s->record, JOURNAL_RECORD_BYTES_MAX);
+	uint64_t pos;
+
+	if (unit_denied(j)) {
+		refuse_act(a, ST_NOT_FOUND, "no such result is held");
+		free(j->bytes);
+		free(j);
+		return;
+	}
+	if (a->reason.n == 0 || !waits(s, j->row.sequence, &j->row) ||
+	    j->row.state != STATE_HELD) {
+		refuse_act(a, a->reason.n == 0 ? ST_INVALID : ST_PRECONDITION, a->reason.n == 0 ?
+			   "a reason is needed: it stands in the register for ever" :
+			   "only a held result can be voided; this one is on its way");
+		free(j->bytes);
+		free(j);
+		return;
+	}
+	waiting_change(s->identity, &now, &j->row, STATE_VOID, io_wall_ms());
+	void_record(j, &now);
+	if (record_result_encode(&j->voided, &w) != ST_OK ||
+	    !append_record(s, RECORD_VOID, writer_slice(&w), &pos)) {
+		refuse_act(a, ST_FULL, "the journal is full just now; call again");
+		free(j->bytes);
+		free(j);
+		return;
+	}
+	register_void(s, &j->voided);
+	void_keys(s, &j->voided, pos);
+	/* From here on nobody retries it or voids it once more. */
+	if (inflight_add_over(s->inflight, j->row.sequence, j->row.lane, j->row.accepted_ms, &now,
+			      STATE_HELD) != ST_OK ||
+	    track_open(s->track, pos, &j->track) != ST_OK)
+		spine_fail(s, "no memory for an accepted act; it stands in the journal");
+	j->type = JOB_VOID;
+	j->after = s->appended;
+	job_push(s, j);
+}
+
+void register_void(struct spine *s, const struct record_result *r)
+{
+	/* In the register the number stays what another's entry says. */
+	if (r->reason != REASON_STORE_CONFLICT)
+		register_voided(s->registers, r->unit, r->register_code, r->year);
+}
+
+void void_keys(struct spine *s, const struct record_result *r, uint64_t pos)
+{
+	struct keyentry k;
+
+	if (!key_known(s, r->key, &k))
+		return;
+	k.flags |= KEYENTRY_VOIDED;
+	if (keyindex_put(s->keys, &k, pos) != ST_OK)
+		spine_fail(s, "no memory for the key index");
+}
+
+void clerk_voided(struct spine *s, struct job *j)
+{
+	struct state_change change;
+
+	if (status_class(j->status) == CLASS_REJECT) {
+		/* The register's book has another entry for this number: it waits as before. */
+		inflight_drop(s->inflight, j->voided.sequence, STATE_HELD, j->row.parked_ms,
+			      &change);
+	} else if (j->status == ST_OK) {
+		if (inflight_drop(s->inflight, j->voided.sequence, (enum state)j->voided.state,
+				  j->voided.at_ms, &change))
+			notify_publish(s->notify, &change, 1);
+		if (j->voided.state == STATE_VOID)
+			atomic_fetch_add(&s->counters.voided, 1);
+	}
+}
