@@ -23,8 +23,10 @@ struct waiting {
 	struct waitlog *log;
 	struct waitindex *index;
 	struct waitlog_buffer record;	/* one that moves, or is compared */
-	struct error failure;		/* of the index; the log keeps its own */
+	struct error failure;		/* final */
 	bool anew;
+	bool grouped;			/* between waiting_begin() and waiting_commit() */
+	bool changing, dropped;		/* something is not committed yet; a row went */
 };
 
 const char *waiting_dir(const struct waiting *w)
@@ -128,6 +130,8 @@ static enum status segments_tidy(struct waiting *w, struct error *e)
 			st = row_move(w, &at, e);
 	}
 	if (st == ST_NOT_FOUND)
+		st = waitlog_flush(w->log, e);
+	if (st == ST_OK)
 		st = waitindex_commit(w->index, waitlog_place(w->log), e);
 	return st == ST_OK ? segments_drop(w, e) : st;
 }
@@ -226,6 +230,17 @@ uint64_t waiting_count(const struct waiting *w, enum state state)
 
 /* ---- writing ---- */
 
+/* What the index says of a change that is not written is never shown, and not asked again. */
+static enum status failed_for_good(struct waiting *w, enum status st, const struct error *why,
+				   struct error *e)
+{
+	w->failure = *why;
+	w->failure.status = st;
+	if (e != NULL)
+		*e = w->failure;
+	return st;
+}
+
 /*
  * What is in the segments and not in the index is found there by the next start. An index that is
  * broken goes, so that the next start makes another.
@@ -233,13 +248,9 @@ uint64_t waiting_count(const struct waiting *w, enum state state)
 static enum status index_failed(struct waiting *w, enum status st, const struct error *why,
 				struct error *e)
 {
-	w->failure = *why;
-	w->failure.status = st;
 	if (st == ST_CORRUPT)
 		waitindex_remove(w->dir);
-	if (e != NULL)
-		*e = w->failure;
-	return st;
+	return failed_for_good(w, st, why, e);
 }
 
 static bool has_failed(const struct waiting *w, struct error *e)
@@ -290,6 +301,36 @@ static struct slice row_encode(struct waiting_row *row, uint8_t bytes[WAITROW_BY
 	return writer_slice(&out);
 }
 
+/* Of a row or of a group of them. */
+static enum status change_begin(struct waiting *w, struct error *e)
+{
+	enum status st = w->changing ? ST_OK : waitindex_begin(w->index, e);
+
+	w->changing |= st == ST_OK;
+	return st;
+}
+
+/* Durable first, then shown. */
+static enum status changes_commit(struct waiting *w, struct error *e)
+{
+	struct error why = { 0 };
+	enum status st;
+
+	if (!w->changing)
+		return ST_OK;
+	st = waitlog_flush(w->log, &why);
+	if (st != ST_OK)
+		return failed_for_good(w, st, &why, e);
+	w->changing = false;
+	st = waitindex_commit(w->index, waitlog_place(w->log), &why);
+	if (st == ST_OK && w->dropped)
+		st = segments_drop(w, &why);
+	if (st == ST_OK && w->dropped)
+		st = segments_tidy(w, &why);
+	w->dropped = false;
+	return st == ST_OK ? ST_OK : index_failed(w, st, &why, e);
+}
+
 enum status waiting_add(struct waiting *w, const struct waiting_row *given, struct slice payload,
 			struct error *e)
 {
@@ -311,30 +352,18 @@ enum status waiting_add(struct waiting *w, const struct waiting_row *given, stru
 		return ST_OK;
 	if (st != ST_OK && st != ST_NOT_FOUND)
 		return index_failed(w, st, &why, e);
-	st = waitlog_append(w->log, WAITLOG_PUT, WAITROW_VERSION, parts, ARRAY_LEN(parts),
-			    &at.position, e);
+	st = change_begin(w, &why);
 	if (st != ST_OK)
-		return st;
+		return index_failed(w, st, &why, e);
+	st = waitlog_append(w->log, WAITLOG_PUT, WAITROW_VERSION, parts, ARRAY_LEN(parts),
+			    &at.position, &why);
+	if (st != ST_OK)
+		return failed_for_good(w, st, &why, e);
 	at.size = (uint32_t)(parts[0].n + parts[1].n);
-	st = waitindex_begin(w->index, &why);
-	if (st == ST_OK)
-		st = waitindex_put(w->index, &row, &at, &why);
-	if (st == ST_OK)
-		st = waitindex_commit(w->index, waitlog_place(w->log), &why);
-	return st == ST_OK ? ST_OK : index_failed(w, st, &why, e);
-}
-
-static enum status gone(struct waiting *w, uint64_t sequence, struct error *e)
-{
-	enum status st = waitindex_begin(w->index, e);
-
-	if (st == ST_OK)
-		st = waitindex_drop(w->index, sequence, e);
-	if (st == ST_OK)
-		st = waitindex_commit(w->index, waitlog_place(w->log), e);
-	if (st == ST_OK)
-		st = segments_drop(w, e);
-	return st == ST_OK ? segments_tidy(w, e) : st;
+	st = waitindex_put(w->index, &row, &at, &why);
+	if (st != ST_OK)
+		return index_failed(w, st, &why, e);
+	return w->grouped ? ST_OK : changes_commit(w, e);
 }
 
 enum status waiting_remove(struct waiting *w, uint64_t sequence, struct error *e)
@@ -352,12 +381,32 @@ enum status waiting_remove(struct waiting *w, uint64_t sequence, struct error *e
 	st = waitindex_spot(w->index, sequence, &at, &why);
 	if (st == ST_NOT_FOUND && e != NULL)
 		*e = why;
+	if (st == ST_OK)
+		st = change_begin(w, &why);
 	if (st != ST_OK)
 		return st == ST_NOT_FOUND ? st : index_failed(w, st, &why, e);
 	write_u64(&out, sequence);
-	st = waitlog_append(w->log, WAITLOG_GONE, WAITROW_VERSION, &tombstone, 1, &position, e);
+	st = waitlog_append(w->log, WAITLOG_GONE, WAITROW_VERSION, &tombstone, 1, &position, &why);
 	if (st != ST_OK)
-		return st;
-	st = gone(w, sequence, &why);
-	return st == ST_OK ? ST_OK : index_failed(w, st, &why, e);
+		return failed_for_good(w, st, &why, e);
+	w->dropped = true;
+	st = waitindex_drop(w->index, sequence, &why);
+	if (st != ST_OK)
+		return index_failed(w, st, &why, e);
+	return w->grouped ? ST_OK : changes_commit(w, e);
+}
+
+void waiting_begin(struct waiting *w)
+{
+	assert(!w->grouped);
+	w->grouped = true;
+}
+
+enum status waiting_commit(struct waiting *w, struct error *e)
+{
+	assert(w->grouped);
+	w->grouped = false;
+	if (has_failed(w, e))
+		return w->failure.status;
+	return changes_commit(w, e);
 }

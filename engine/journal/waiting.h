@@ -76,6 +76,13 @@ enum status waiting_add(struct waiting *w, const struct waiting_row *row, struct
 			struct error *e) must_use;
 /* Removes durably (a tombstone; segments whose rows are all gone are deleted). ST_NOT_FOUND. */
 enum status waiting_remove(struct waiting *w, uint64_t sequence, struct error *e) must_use;
+/*
+ * What is added and removed between the two becomes durable, and is seen by readers, together: one
+ * write instead of one each. The writer itself sees it at once. After a failed commit none of it
+ * may be there, or all.
+ */
+void waiting_begin(struct waiting *w);
+enum status waiting_commit(struct waiting *w, struct error *e) must_use;
 /* Rows in this state, of all for 0. Any thread, at no cost. */
 uint64_t waiting_count(const struct waiting *w, enum state state);
 

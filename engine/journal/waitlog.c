@@ -27,6 +27,8 @@ struct waitlog {
 	uint32_t epoch, prev;
 	struct waitlog_place place;
 	uint8_t *buf;
+	struct frame frame;		/* in buf, not written yet, if filling */
+	bool filling;
 	struct error failure;
 };
 
@@ -434,35 +436,56 @@ static enum status segment_new(struct waitlog *l, struct error *e)
 	return dir_sync(l->dir, e);
 }
 
-static enum status append(struct waitlog *l, uint8_t type, uint8_t version,
-			  const struct slice *parts, size_t parts_n, uint64_t *pos, struct error *e)
+static enum status flush(struct waitlog *l, struct error *e)
 {
-	uint64_t bytes = FRAME_HEADER_BYTES + FRAME_RECORD_BYTES;
 	char path[PATH_MAX];
-	struct frame f;
 	uint32_t n;
-	enum status st;
 
-	for (size_t i = 0; i < parts_n; i++)
-		bytes += parts[i].n;
-	if (l->fd < 0 || l->end + frame_padded(bytes) > WAITLOG_SEGMENT_BYTES) {
-		st = segment_new(l, e);
-		if (st != ST_OK)
-			return st;
-	}
-	frame_begin(&f, l->buf, JOURNAL_BATCH_BYTES_MAX,
-		    l->newest * WAITLOG_SEGMENT_BYTES + l->end);
-	st = frame_addv(&f, type, version, parts, parts_n, pos);
-	assert(st == ST_OK);
-	n = frame_finish(&f, l->newest, l->epoch, l->prev, f.position);
+	if (!l->filling)
+		return ST_OK;
+	l->filling = false;
+	n = frame_finish(&l->frame, l->newest, l->epoch, l->prev, l->frame.position);
 	if (!write_at(l->fd, l->buf, n, l->end)) {
 		path_make(l, path, l->newest);
 		return failed(e, "write", path);
 	}
 	l->end += n;
-	l->prev = f.crc;
-	l->place = (struct waitlog_place){ f.position, l->newest * WAITLOG_SEGMENT_BYTES + l->end,
-					   f.crc };
+	l->prev = l->frame.crc;
+	l->place = (struct waitlog_place){ l->frame.position,
+					   l->newest * WAITLOG_SEGMENT_BYTES + l->end,
+					   l->frame.crc };
+	return ST_OK;
+}
+
+/* Would the frame, with so many bytes more, still stand in its segment? */
+static bool has_room(const struct waitlog *l, uint64_t bytes)
+{
+	uint64_t used = l->filling ? l->frame.used : FRAME_HEADER_BYTES;
+
+	return l->fd >= 0 && used + bytes <= JOURNAL_BATCH_BYTES_MAX &&
+	       l->end + frame_padded(used + bytes) <= WAITLOG_SEGMENT_BYTES;
+}
+
+static enum status append(struct waitlog *l, uint8_t type, uint8_t version,
+			  const struct slice *parts, size_t parts_n, uint64_t *pos, struct error *e)
+{
+	uint64_t bytes = FRAME_RECORD_BYTES;
+	enum status st = ST_OK;
+
+	for (size_t i = 0; i < parts_n; i++)
+		bytes += parts[i].n;
+	if (!has_room(l, bytes))
+		st = flush(l, e);
+	if (st == ST_OK && !has_room(l, bytes))
+		st = segment_new(l, e);
+	if (st != ST_OK)
+		return st;
+	if (!l->filling)
+		frame_begin(&l->frame, l->buf, JOURNAL_BATCH_BYTES_MAX,
+			    l->newest * WAITLOG_SEGMENT_BYTES + l->end);
+	l->filling = true;
+	st = frame_addv(&l->frame, type, version, parts, parts_n, pos);
+	assert(st == ST_OK);
 	return ST_OK;
 }
 
@@ -480,6 +503,15 @@ enum status waitlog_append(struct waitlog *l, uint8_t type, uint8_t version,
 	if (l->failure.status == ST_OK)
 		l->failure.status = append(l, type, version, parts, parts_n, pos,
 					   &l->failure);
+	if (l->failure.status != ST_OK && e != NULL)
+		*e = l->failure;
+	return l->failure.status;
+}
+
+enum status waitlog_flush(struct waitlog *l, struct error *e)
+{
+	if (l->failure.status == ST_OK)
+		l->failure.status = flush(l, &l->failure);
 	if (l->failure.status != ST_OK && e != NULL)
 		*e = l->failure;
 	return l->failure.status;

@@ -2,9 +2,10 @@
  * waitlog.h - the waiting room's files: `<segno, 16 hex digits>.seg`, in frame.h's format
  * (FRAME_WAITING). Internal to the waiting room.
  *
- * Every record is a frame of its own, written directly and durable when the call returns; so every
- * frame but the last testifies, and only the last can be torn. Segments go oldest first and
- * stand without a gap. The first failed write is final: no more is taken until a restart.
+ * Records collect in a frame, which is written directly and durable once it is flushed; the next
+ * frame begins after that. So every frame but the last testifies, and only the last can be torn.
+ * Segments go oldest first and stand without a gap. The first failed write is final: no more is
+ * taken until a restart.
  */
 #ifndef TRIEN_JOURNAL_WAITLOG_H
 #define TRIEN_JOURNAL_WAITLOG_H
@@ -40,11 +41,16 @@ enum status waitlog_open(struct waitlog **out, const char *dir, const struct wai
 			 waitlog_fn each, void *ctx, struct error *e) must_use;
 void waitlog_close(struct waitlog *l);
 
-/* pos: of the record. */
+/*
+ * Takes a record into the frame; pos: of the record. Durable after waitlog_flush(), or earlier:
+ * where the frame has no room for it, that one is flushed first.
+ */
 enum status waitlog_append(struct waitlog *l, uint8_t type, uint8_t version,
 			   const struct slice *parts, size_t parts_n, uint64_t *pos,
 			   struct error *e) must_use;
-/* Behind the last frame; zeros without segments. */
+/* Nothing to write is no failure. */
+enum status waitlog_flush(struct waitlog *l, struct error *e) must_use;
+/* Behind the last frame that was flushed; zeros without segments. */
 struct waitlog_place waitlog_place(const struct waitlog *l);
 
 /* A record's bytes and the blocks around it; grows with what is read. Zeroed to begin. */

@@ -23,7 +23,7 @@ struct approval_row {
 };
 
 /* Records of results that are numbered next, read by the janitor. */
-#define CHUNK_RESULTS 32
+#define CHUNK_RESULTS BATCH_ITEMS_MAX
 struct number_chunk {
 	uint64_t sequences[CHUNK_RESULTS];
 	struct { uint8_t *bytes; size_t n; enum status status; } records[CHUNK_RESULTS];

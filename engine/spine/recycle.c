@@ -8,6 +8,7 @@
 #include "spine/units.h"
 
 #define STORE_AWAY_MS 200		/* until an act is told to it again */
+#define ROWS_TOGETHER_MAX 128		/* rows of the waiting room in one write */
 #define STORED_STEP_BYTES (256 * 1024)	/* how often "stored up to" rides along */
 
 /* ---- the janitor: blocking acts, one at a time ---- */
@@ -174,6 +175,51 @@ static void put_off_run(struct spine *s, struct put_off *p)
 	}
 }
 
+static void job_do(struct spine *s, struct put_off *later, struct job *j)
+{
+	if (later->first != NULL && (j->type == JOB_VOID || j->type == JOB_LINK)) {
+		put_off(later, j);
+		return;
+	}
+	j->status = job_run(s, j);
+	if (is_put_off(s, j)) {
+		put_off(later, j);
+		later->due_ns = io_boot_ns() + STORE_AWAY_MS * 1000000ull;
+	} else {
+		job_post(s, j);
+	}
+}
+
+static bool is_row_job(const struct job *j)
+{
+	return j->type == JOB_PARK || j->type == JOB_FORGET;
+}
+
+/* Rows that come and go, as many as are there: one write for all. What follows them, or NULL. */
+static struct job *rows_do(struct spine *s, struct job *j)
+{
+	struct job *done[ROWS_TOGETHER_MAX];
+	struct error e = { 0 };
+	enum status st;
+	uint32_t n = 0;
+
+	waiting_begin(s->waiting);
+	while (j != NULL && is_row_job(j)) {
+		j->status = job_run(s, j);
+		done[n++] = j;
+		j = n < ROWS_TOGETHER_MAX ? queue_pop(s->jobs) : NULL;
+	}
+	st = waiting_commit(s->waiting, &e);
+	for (uint32_t i = 0; i < n; i++) {
+		if (st != ST_OK && done[i]->status == ST_OK) {
+			done[i]->status = st;
+			done[i]->error = e;
+		}
+		job_post(s, done[i]);
+	}
+	return j;
+}
+
 static void *janitor_main(void *arg)
 {
 	struct spine *s = arg;
@@ -182,18 +228,10 @@ static void *janitor_main(void *arg)
 
 	while ((j = queue_wait(s->jobs, later.first != NULL ? STORE_AWAY_MS : -1)) != NULL ||
 	       later.first != NULL) {
-		if (j != NULL && later.first != NULL &&
-		    (j->type == JOB_VOID || j->type == JOB_LINK)) {
-			put_off(&later, j);
-		} else if (j != NULL) {
-			j->status = job_run(s, j);
-			if (is_put_off(s, j)) {
-				put_off(&later, j);
-				later.due_ns = io_boot_ns() + STORE_AWAY_MS * 1000000ull;
-			} else {
-				job_post(s, j);
-			}
-		}
+		if (j != NULL && is_row_job(j))
+			j = rows_do(s, j);
+		if (j != NULL)
+			job_do(s, &later, j);
 		if (io_boot_ns() >= later.due_ns || atomic_load(&s->stop))
 			put_off_run(s, &later);
 	}

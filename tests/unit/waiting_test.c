@@ -549,6 +549,93 @@ static void failed_writes_are_final(void **state)
 	}
 }
 
+/* One write, one moment: readers see all of a group or nothing. */
+static void a_group_is_one_write(void **state)
+{
+	struct room *r = *state;
+	struct waiting_row row;
+
+	add(r, 1, 500);
+	writes = 0;
+	waiting_begin(r->w);
+	for (uint64_t i = 2; i <= 50; i++)
+		add(r, i, 700);
+	removed(r, 1);
+	removed(r, 7);
+	assert_int_equal(writes, 0);
+	assert_int_equal(waiting_find(r->reader, 2, &row, &r->e), ST_NOT_FOUND);
+	assert_int_equal(waiting_find(r->reader, 1, &row, &r->e), ST_OK);
+	assert_int_equal(waiting_commit(r->w, &r->e), ST_OK);
+	assert_int_equal(writes, 1);
+	for (int again = 0; again < 2; again++) {
+		absent(r, 1);
+		absent(r, 7);
+		expect(r, 2, 700);
+		expect(r, 50, 700);
+		assert_int_equal(waiting_count(r->w, 0), 48);
+		index_remove(r);
+		assert_int_equal(open_room(r), ST_OK);
+	}
+	/* Nothing in it: nothing is written. */
+	writes = 0;
+	waiting_begin(r->w);
+	assert_int_equal(waiting_commit(r->w, &r->e), ST_OK);
+	assert_int_equal(writes, 0);
+}
+
+/* What does not fit one frame takes several; the same row may come and go within. */
+static void a_group_of_any_size(void **state)
+{
+	struct room *r = *state;
+
+	waiting_begin(r->w);
+	for (uint64_t i = 1; i <= 30; i++)
+		add(r, i, JOURNAL_RECORD_BYTES_MAX - (size_t)i);
+	add(r, 3, 40);
+	removed(r, 4);
+	add(r, 4, 50);
+	removed(r, 5);
+	assert_int_equal(waiting_commit(r->w, &r->e), ST_OK);
+	for (int again = 0; again < 2; again++) {
+		expect(r, 1, JOURNAL_RECORD_BYTES_MAX - 1);
+		expect(r, 3, 40);
+		expect(r, 4, 50);
+		absent(r, 5);
+		expect(r, 30, JOURNAL_RECORD_BYTES_MAX - 30);
+		reopen(r);
+	}
+	waiting_begin(r->w);
+	for (uint64_t i = 1; i <= 30; i++)
+		if (i != 5)
+			removed(r, i);
+	assert_int_equal(waiting_commit(r->w, &r->e), ST_OK);
+	assert_int_equal(files(r), 0);
+}
+
+static void a_group_that_was_not_written_is_not_there(void **state)
+{
+	struct room *r = *state;
+
+	add(r, 1, 500);
+	waiting_begin(r->w);
+	add(r, 2, 500);
+	removed(r, 1);
+	writes = 0;
+	fails_at = 1;
+	assert_int_equal(waiting_commit(r->w, &r->e), ST_IO);
+	fails_at = 0;
+	assert_int_equal(waiting_remove(r->w, 1, &r->e), ST_IO);
+	reopen(r);
+	expect(r, 1, 500);
+	absent(r, 2);
+	/* Nor one whose process ended in the midst of it. */
+	waiting_begin(r->w);
+	add(r, 2, 500);
+	reopen(r);
+	absent(r, 2);
+	expect(r, 1, 500);
+}
+
 static void unknown_is_refused_by_name(void **state)
 {
 	struct room *r = *state;
@@ -585,8 +672,11 @@ static void at_random(void **state)
 	memset(sizes, 0, sizeof(sizes));
 	for (int i = 0; i < 700; i++) {
 		uint64_t sequence = (uint64_t)rand_r(&seed) % 64;
+		bool grouped = i / 100 % 2 == 1;
 		size_t n = 1 + (size_t)rand_r(&seed) % (i % 10 == 0 ? 900000 : 6000);
 
+		if (grouped && i % 10 == 0)
+			waiting_begin(r->w);
 		if (sizes[sequence] == 0 || rand_r(&seed) % 4 == 0) {
 			add(r, sequence, n);
 			held += sizes[sequence] == 0;
@@ -596,7 +686,9 @@ static void at_random(void **state)
 			held--;
 			sizes[sequence] = 0;
 		}
-		if (i % 50 == 0)
+		if (grouped && i % 10 == 9)
+			assert_int_equal(waiting_commit(r->w, &r->e), ST_OK);
+		if (i % 50 == 9)
 			reopen(r);
 		assert_int_equal(waiting_count(r->w, 0), held);
 		assert_in_range(files(r), held > 0, 12);
@@ -618,7 +710,9 @@ int main(void)
 		CASE(empty_segments_go), CASE(one_row_does_not_keep_the_rest),
 		CASE(torn_tails_are_cut), CASE(damage_is_told), CASE(damage_while_running),
 		CASE(files_lost_or_half_born), CASE(a_segment_comes_back),
-		CASE(failed_writes_are_final), CASE(unknown_is_refused_by_name), CASE(at_random),
+		CASE(failed_writes_are_final), CASE(a_group_is_one_write),
+		CASE(a_group_of_any_size), CASE(a_group_that_was_not_written_is_not_there),
+		CASE(unknown_is_refused_by_name), CASE(at_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
