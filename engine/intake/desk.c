@@ -292,23 +292,28 @@ enum status desk_open(struct desk **out, struct intake *in, struct error *e)
 	return ST_OK;
 }
 
-void desk_quiet(struct desk *d)
+void desk_quiet(struct desk *d, uint32_t ms)
 {
+	struct timespec until;
+
 	if (d == NULL || !d->started)
 		return;
 	pthread_mutex_lock(&d->lock);
 	d->quiet = true;
 	pthread_cond_signal(&d->wake);
 	pthread_mutex_unlock(&d->lock);
-	pthread_join(d->thread, NULL);
-	d->started = false;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000 + 1;
+	d->started = pthread_clockjoin_np(d->thread, NULL, CLOCK_MONOTONIC, &until) != 0;
 }
 
 void desk_close(struct desk *d)
 {
 	if (d == NULL)
 		return;
-	desk_quiet(d);
+	desk_quiet(d, 0);
+	if (d->started)
+		pthread_join(d->thread, NULL);
 	if (d->reader != NULL)
 		d->in->ops.reader_close(d->reader);
 	sessions_free(d->table);

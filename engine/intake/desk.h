@@ -22,11 +22,12 @@ struct desk;
 /* Reads what was kept and starts the thread. */
 enum status desk_open(struct desk **out, struct intake *in, struct error *e) must_use;
 /*
- * No confirmation is begun any more; one that the spine has is waited for, so it must still run.
- * Those that wait are answered ST_UNAVAILABLE. NULL is allowed.
+ * No confirmation is begun any more; one that the spine has is waited for, at most ms: it may wait
+ * for a mirror that is away, and is gone on with at the next start. Those that wait are answered
+ * ST_UNAVAILABLE. NULL is allowed.
  */
-void desk_quiet(struct desk *d);
-/* After desk_quiet(). NULL is allowed. */
+void desk_quiet(struct desk *d, uint32_t ms);
+/* The spine has answered all it held. NULL is allowed. */
 void desk_close(struct desk *d);
 
 /*

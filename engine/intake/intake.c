@@ -407,7 +407,7 @@ bool intake_drain(struct intake *in, uint32_t grace_ms)
 	shut_server(in);
 	tell_all(in);
 	idle = wait_idle(in, grace_ms, false);
-	desk_quiet(in->desk);
+	desk_quiet(in->desk, grace_ms);
 	return idle;
 }
 

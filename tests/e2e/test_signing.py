@@ -337,6 +337,19 @@ def test_only_as_ones_own_signers(tmp_path):
         assert e.stop() == 0
 
 
+def test_a_right_that_was_taken_away(desk, signer):
+    ids = submit(desk, [case()])
+    s = signer.open(ids)
+    row = {"name": "tester", "roles": ["submit", "read", "sign"], "units": ["*"]}
+    desk.principals([{**row, "signers": [SIGNER[UNITS[1]]]}])
+    desk.hup()
+    refused(lambda: signer.confirm(s), "SIGNER_DENIED")
+    refused(lambda: signer.refuse(ids[0], "x"), "RESULT_NOT_FOUND")
+    desk.principals([{**row, "signers": [SIGNS]}])
+    desk.hup()
+    assert signer.confirm(s).approved == 1
+
+
 def test_another_ones_session_does_not_exist(desk, signer, tmp_path):
     ids = submit(desk, [case()])
     s = signer.open(ids)

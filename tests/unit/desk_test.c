@@ -560,7 +560,7 @@ static void test_stop(void **state)
 	struct waiter w = { .c = { .done = told, .owner = &w } };
 	struct desk *d = open_desk();
 
-	desk_quiet(d);
+	desk_quiet(d, 1000);
 	desk_confirm(d, &w.c);
 	assert_true(atomic_load(&w.done));
 	assert_int_equal(w.c.status, ST_UNAVAILABLE);
