@@ -10,7 +10,7 @@ import pytest
 import harness
 import office
 from office import (AWAITING, CANCELLED, CONFIRMED, DONE, EXPIRED, HELD, OPEN, REFUSED, SIGNS,
-                    STORED, WITHDRAWN, Signer, refused, submit)
+                    STORED, VOID, WITHDRAWN, Signer, refused, submit)
 from sample import KIND, SIGNER, UNITS, case, send
 
 VIETNAM = datetime.timezone(datetime.timedelta(hours=7))
@@ -384,6 +384,38 @@ def test_a_watch_goes_on_where_its_line_broke(desk, signer):
     assert seen == dict.fromkeys(ids, STORED)
     assert list(signer.watch(s, cursor)) == [], "nothing is told twice"
     assert {o.result_id for o in signer.watch(s)} == set(ids), "unless it is asked for"
+
+
+def test_held_behind_the_confirmation(desk, signer):
+    """Approved, but no key: it has its number and is told as held until it is signed."""
+    ids = submit(desk, [case(), case()])
+    path = desk.data / "certs" / "keys.json"
+    good = path.read_text()
+    doc = json.loads(good)
+    for key in doc["keys"]:
+        if key["role"] == "person" and key["unit"] == UNITS[0]:
+            key["to"] = (datetime.date.today() - datetime.timedelta(days=3)).isoformat()
+    path.write_text(json.dumps(doc))
+    desk.hup()
+    run = lambda *args, **kw: desk.trien("sign", *args, "--data", desk.data, check=False, **kw)
+    s = signer.open(ids)
+    done = run("confirm", "--session", s.session_id, "--yes")
+    assert done.returncode == 3, "approved, and not at their end"
+    assert done.stdout.count(" HELD ") == 2 and "2 of 2 approved, 0 at their end" in done.stdout
+    assert signer.get(s).state == CONFIRMED
+    # One ends as void, the other is signed: whoever still watches is told.
+    call = signer.watch(s)
+    first = [next(call) for _ in ids]
+    assert {(o.approved, o.state) for o in first} == {(True, HELD)}
+    assert all(o.reason and o.message_vi and o.number_text for o in first)
+    desk.trien("held", "void", ids[1], "--reason", "x", "--data", desk.data)
+    path.write_text(good)
+    desk.hup()
+    desk.trien("held", "retry", "--data", desk.data)
+    last = {o.result_id: o.state for o in call}
+    assert last == {ids[0]: STORED, ids[1]: VOID}
+    assert run("watch", s.session_id).returncode == 1
+    assert signer.get(s).state == DONE
 
 
 def test_outcomes_after_a_restart(desk, signer):
