@@ -233,6 +233,8 @@ static void approve_act(struct spine *s, struct act *a)
 		refuse_act(a, ST_INVALID, "a confirmation has 1 to 1000 results");
 	else if (!s->numbering)
 		refuse_act(a, ST_UNAVAILABLE, "the engine does not number just now");
+	else if (journal_slots_free(s->journal) < JOURNAL_SLOTS_FREE_MIN)
+		refuse_act(a, ST_FULL, "the journal is full just now; call again");
 	else
 		job_act(s, a, JOB_APPROVE_FIND);
 }
@@ -243,6 +245,8 @@ static void end_act(struct spine *s, struct act *a)
 	if (a->reason.n == 0 || a->reason.n > REASON_TEXT_BYTES_MAX)
 		refuse_act(a, ST_INVALID, "a reason is needed, of at most 400 bytes: it is kept "
 			   "with the result");
+	else if (journal_slots_free(s->journal) < JOURNAL_SLOTS_FREE_MIN)
+		refuse_act(a, ST_FULL, "the journal is full just now; call again");
 	else
 		job_act(s, a, JOB_END_FIND);
 }

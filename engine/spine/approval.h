@@ -2,7 +2,8 @@
  * approval.h - cases of kinds that are numbered at their approval (DESIGN 2).
  *
  *	accepted ─▶ awaiting.c: into the waiting room
- *	APPROVE ─▶ approving.c: APPROVED record, answer, then a NUMBERED record for each, in order
+ *	APPROVE ─▶ approving.c: APPROVED record, answer
+ *		─▶ approved.c: a NUMBERED record for each result, in order
  *	SEND_BACK, WITHDRAW, expiry ─▶ ending.c: its end in the journal, then in the store
  *
  * Which results wait is nowhere in memory: rows are in the waiting room, and whether one was
@@ -38,23 +39,27 @@ void awaiting_run(struct spine *s);
 
 /* ---- approving.c ---- */
 
-/*
- * Spine: what was confirmed at pos gets its numbers; results that have one are passed over.
- * Positions rise from call to call.
- */
-enum status approving_add(struct spine *s, uint64_t pos, const struct approved_result *results,
-			  uint32_t n) must_use;
+/* Spine: the janitor is through with APPROVE_FIND. */
+void approve_found(struct spine *s, struct job *j);
 /* On an APPROVED record at pos: nobody else decides it any more. */
 void approved_flag(struct spine *s, const struct approved_result *r, uint64_t pos);
+/* Janitor. */
+enum status approve_find(struct spine *s, struct job *j);
+
+/* ---- approved.c ---- */
+
+/*
+ * Spine: what was confirmed by the record at pos gets its numbers; results that have one are passed
+ * over. Positions rise from call to call; *r is copied.
+ */
+enum status approving_add(struct spine *s, uint64_t pos, const struct record_approved *r) must_use;
 void approving_run(struct spine *s);
 void approving_free(struct spine *s);
-/* Spine: the janitor is through with APPROVE_FIND, NUMBER_READ. Frees j. */
-void approve_found(struct spine *s, struct job *j);
+/* Spine: the janitor is through with NUMBER_READ. Frees j. */
 void number_read(struct spine *s, struct job *j);
 /* Spine: a number that is durable now, and whose row has gone, is told to who watches. */
 void number_told(struct spine *s, const struct job *j);
 /* Janitor. */
-enum status approve_find(struct spine *s, struct job *j);
 enum status chunk_read(struct spine *s, struct job *j);
 
 /* ---- ending.c ---- */

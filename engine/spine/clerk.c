@@ -138,8 +138,9 @@ static bool parked_note(struct spine *s, struct job *j)
 				   .expires_ms = j->row.expires_ms };
 	uint64_t pos;
 
+	/* Only a mirror needs it: without one a full journal does not wait for itself. */
 	if (record_result_encode(&r, &w) == ST_OK &&
-	    !append_record(s, RECORD_PARKED, writer_slice(&w), &pos))
+	    !append_record(s, RECORD_PARKED, writer_slice(&w), &pos) && s->mirror != NULL)
 		return false;
 	parked_show(s, j);
 	pending_settled(s, j->pending);
@@ -159,8 +160,11 @@ void clerk_parked(struct spine *s, struct job *j)
 		free(j);
 		return;
 	}
-	if (parked_note(s, j))
+	/* Thousands in a row: with a frame each they would fill what they are to make free. */
+	if (j->row.state == STATE_HELD && parked_note(s, j))
 		return;
+	if (s->parked_n++ == 0)
+		s->parked_ns = io_boot_ns();
 	j->next = s->parked_first;
 	s->parked_first = j;
 	s->jobs_out++;
@@ -168,12 +172,16 @@ void clerk_parked(struct spine *s, struct job *j)
 
 void clerk_run(struct spine *s)
 {
+	if (s->parked_n < PARKED_TOGETHER && !s->stopping &&
+	    io_boot_ns() - s->parked_ns < PARKED_MS_MAX * 1000000ull)
+		return;
 	while (s->parked_first != NULL) {
 		struct job *j = s->parked_first, *next = j->next;
 
 		if (!parked_note(s, j))
 			break;
 		s->parked_first = next;
+		s->parked_n--;
 		s->jobs_out--;
 	}
 }

@@ -331,6 +331,8 @@ static uint32_t wait_ms(struct spine *s)
 	}
 	if (!queue_arm(s->inbox))
 		return 0;
+	if (s->parked_first != NULL)
+		return PARKED_MS_MAX;
 	if (feed_waits(s))
 		return TICK_MS;
 	age_ms = (io_boot_ns() - s->backlog.oldest_ns) / 1000000;

@@ -218,24 +218,32 @@ static enum status is_parked(struct spine *s, uint64_t sequence, bool *parked, s
 	return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
+/* A later one may repeat what is left of an earlier one: each result is numbered once. */
+static enum status approval_goes_on(struct replay *r, const struct open_approval *a)
+{
+	struct record_approved *rec = r->approved;
+	enum status st = record_approved_decode(rec, slice_of(a->bytes, a->n));
+	uint32_t all = rec->results_n, left = 0;
+	struct keyentry k;
+
+	for (uint32_t i = 0; i < all && st == ST_OK; i++)
+		if (!key_known(r->s, rec->results[i].key, &k) || k.number == 0)
+			rec->results[left++] = rec->results[i];
+	rec->results_n = left;
+	if (left == 0 || st != ST_OK)
+		return st;
+	log_info("recovery", "%u of %u results that were confirmed get their numbers now", left,
+		 all);
+	return approving_add(r->s, a->pos, rec);
+}
+
 /* Confirmations that stand before pos in the journal and are not all numbered. */
 static enum status approvals_go_on(struct replay *r, size_t *next, uint64_t pos)
 {
 	enum status st = ST_OK;
 
-	for (; st == ST_OK && *next < r->approvals_n && r->approvals[*next].pos < pos; ++*next) {
-		const struct open_approval *a = &r->approvals[*next];
-		uint32_t left = 0;
-		struct keyentry k;
-
-		for (uint32_t i = 0; i < a->n; i++)
-			left += !key_known(r->s, a->results[i].key, &k) || k.number == 0;
-		if (left > 0)
-			st = approving_add(r->s, a->pos, a->results, a->n);
-		if (left > 0)
-			log_info("recovery", "%u of %u results that were confirmed get their "
-				 "numbers now", left, a->n);
-	}
+	for (; st == ST_OK && *next < r->approvals_n && r->approvals[*next].pos < pos; ++*next)
+		st = approval_goes_on(r, &r->approvals[*next]);
 	return st;
 }
 

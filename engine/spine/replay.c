@@ -352,11 +352,10 @@ static enum status replay_approved(struct replay *r, uint64_t pos, struct slice 
 	if (r->approvals == NULL)
 		return ST_NOMEM;
 	a = &r->approvals[r->approvals_n];
-	*a = (struct open_approval){ .pos = pos, .n = r->approved->results_n };
-	a->results = malloc(a->n * sizeof(*a->results));
-	if (a->results == NULL)
+	*a = (struct open_approval){ .pos = pos, .n = payload.n, .bytes = malloc(payload.n) };
+	if (a->bytes == NULL)
 		return ST_NOMEM;
-	memcpy(a->results, r->approved->results, a->n * sizeof(*a->results));
+	memcpy(a->bytes, payload.p, payload.n);
 	r->approvals_n++;
 	return ST_OK;
 }
@@ -408,7 +407,7 @@ static void replay_stored(struct replay *r, uint64_t upto)
 	}
 	for (size_t i = 0; i < r->approvals_n; i++) {
 		if (r->approvals[i].pos < upto)
-			free(r->approvals[i].results);
+			free(r->approvals[i].bytes);
 		else
 			r->approvals[approvals++] = r->approvals[i];
 	}
@@ -581,7 +580,7 @@ void replay_free(struct replay *r)
 	for (size_t i = 0; i < r->acts_n; i++)
 		free(r->acts[i].bytes);
 	for (size_t i = 0; i < r->approvals_n; i++)
-		free(r->approvals[i].results);
+		free(r->approvals[i].bytes);
 	free(r->open);
 	free(r->slots);
 	free(r->approvals);

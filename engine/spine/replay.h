@@ -30,8 +30,8 @@ struct open_act {
 /* A confirmation, of which some results may have no number yet. */
 struct open_approval {
 	uint64_t pos;
-	uint32_t n;
-	struct approved_result *results;
+	uint8_t *bytes;			/* the record */
+	size_t n;
 };
 
 /* One that left the waiting room: its row may be there although it is stored. */
@@ -47,7 +47,7 @@ struct replay {
 	size_t slots_mask, slots_used;
 	struct open_approval *approvals;
 	size_t approvals_n, approvals_room;
-	struct record_approved *approved;	/* one decoded */
+	struct record_approved *approved;	/* one decoded; from the first one on */
 	uint64_t *numbered;		/* their rows in the waiting room may still be there */
 	size_t numbered_n, numbered_room;
 	struct open_act *acts;

@@ -108,6 +108,8 @@ struct job {
 	struct job *next;
 };
 
+#define PARKED_TOGETHER 64		/* PARKED records that wait for company, and */
+#define PARKED_MS_MAX 20		/* for so long */
 #define JOBS_MAX 256			/* more acts of the janitor: no new batch is sealed */
 #define RESUMED_MAX (2 * BATCH_ITEMS_MAX)	/* so many at a time leave the waiting room */
 
@@ -196,7 +198,10 @@ struct spine {
 	struct queue *jobs;		/* to the janitor */
 	pthread_t janitor;
 	struct job *job_first, *job_last;	/* not pushed yet: queue full, or not durable yet */
-	struct job *parked_first;	/* parked, whose PARKED record found the journal full */
+	/* parked; their PARKED records wait for company, or for room in the journal */
+	struct job *parked_first;
+	uint32_t parked_n;
+	uint64_t parked_ns;		/* since when the first of them waits */
 	struct job *retry_first;	/* UNPARK with its row, until few enough are on their way */
 	uint32_t resumed;		/* results of the waiting room on their way */
 	uint32_t jobs_out;		/* with the janitor or in these lists */
