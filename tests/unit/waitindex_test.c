@@ -723,9 +723,11 @@ static void an_old_folder(void **state)
 	parts[0] = writer_slice(&w);
 	assert_int_equal(waitlog_open(&log, r->dir.path, &begin, nothing, NULL, &r->e), ST_OK);
 	assert_int_equal(waitlog_append(log, 1, 1, parts, 2, &pos, &r->e), ST_OK);
+	assert_int_equal(waitlog_flush(log, &r->e), ST_OK);
 	head[0] = 102;		/* its record is of no form: it is held all the same */
 	parts[1] = TEXT("?");
 	assert_int_equal(waitlog_append(log, 1, 1, parts, 2, &pos, &r->e), ST_OK);
+	assert_int_equal(waitlog_flush(log, &r->e), ST_OK);
 	waitlog_close(log);
 	open_room(r);
 	assert_true(waiting_made_anew(r->w));
