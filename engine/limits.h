@@ -70,6 +70,17 @@
 #define SESSION_TTL_S_DEFAULT (30 * 60)
 #define SESSION_KEPT_MS (24 * 60 * 60 * 1000)	/* remembered after its end, if there is room */
 
+/* ---- keys elsewhere ---- */
+#define KEPT_KEY_BYTES_MAX 64			/* a key's id in keys.json */
+#define KEPT_VALUE_BYTES_MAX 512		/* of a signature */
+#define TICKET_BYTES_MAX 600			/* of a transaction at a service */
+#define SERVICE_NAME_BYTES_MAX 64
+#define ASKED_MAX 8192				/* with the remote signer at once, */
+#define ASKED_BYTES_MAX (32 * 1024 * 1024)	/* their records together, */
+#define ASKED_SERVICE_MAX 2048			/* and of one service: others have room beside it */
+#define ASKED_JOURNAL_MS 8000			/* asked longer: into the waiting room */
+#define SIGNATURE_TRIES_MAX 3			/* wrong ones for one item before it is held */
+
 /* ---- journal ---- */
 #define JOURNAL_RECORD_BYTES_MAX (1024 * 1024)
 #define JOURNAL_BATCH_BYTES_MAX (1024 * 1024 + 64 * 1024) /* one direct write */

@@ -272,6 +272,80 @@ enum status record_result_decode(struct record_result *r, struct slice payload)
 	return ended(&in, result_valid(r));
 }
 
+/* ---- SIGNATURE ---- */
+
+static bool signature_valid(const struct record_signature *r)
+{
+	if (r->lane >= LANES || r->slots_n == 0 || r->slots_n > DOC_SIGNATURES_MAX)
+		return false;
+	for (uint8_t i = 0; i < r->slots_n; i++)
+		if (r->slots[i].key.n == 0 || r->slots[i].key.n > KEPT_KEY_BYTES_MAX ||
+		    r->slots[i].value.n > KEPT_VALUE_BYTES_MAX ||
+		    (i + 1 < r->slots_n && r->slots[i].value.n == 0))
+			return false;
+	return r->service.n <= SERVICE_NAME_BYTES_MAX && r->ticket.n <= TICKET_BYTES_MAX;
+}
+
+enum status record_signature_encode(const struct record_signature *r, struct writer *w)
+{
+	if (!signature_valid(r))
+		return ST_TOO_LARGE;
+	write_u8(w, VERSION);
+	write_u64(w, r->sequence);
+	write_u8(w, r->lane);
+	write_u64(w, (uint64_t)r->at_ms);
+	write_u8(w, r->tries);
+	write_u8(w, r->slots_n);
+	for (uint8_t i = 0; i < r->slots_n; i++) {
+		write_blob(w, r->slots[i].key);
+		write_u64(w, (uint64_t)r->slots[i].sign_ms);
+		write_bytes(w, r->slots[i].digest, SHA256_BYTES);
+		write_blob(w, r->slots[i].value);
+	}
+	write_blob(w, r->service);
+	write_blob(w, r->ticket);
+	write_u64(w, (uint64_t)r->until_ms);
+	write_blob(w, r->numbered);
+	return written(w);
+}
+
+enum status record_signature_decode(struct record_signature *r, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+	enum status st = begun(&in);
+
+	*r = (struct record_signature){ 0 };
+	if (st != ST_OK)
+		return st;
+	r->sequence = read_u64(&in);
+	r->lane = read_u8(&in);
+	r->at_ms = (int64_t)read_u64(&in);
+	r->tries = read_u8(&in);
+	r->slots_n = read_u8(&in);
+	for (uint8_t i = 0; i < r->slots_n && i < DOC_SIGNATURES_MAX; i++) {
+		r->slots[i].key = read_blob(&in);
+		r->slots[i].sign_ms = (int64_t)read_u64(&in);
+		read_array(&in, r->slots[i].digest, SHA256_BYTES);
+		r->slots[i].value = read_blob(&in);
+	}
+	r->service = read_blob(&in);
+	r->ticket = read_blob(&in);
+	r->until_ms = (int64_t)read_u64(&in);
+	r->numbered = read_blob(&in);
+	return ended(&in, signature_valid(r));
+}
+
+struct slice record_numbered_in(uint8_t type, struct slice payload)
+{
+	struct record_signature r;
+
+	if (type != RECORD_SIGNATURE)
+		return payload;
+	if (record_signature_decode(&r, payload) != ST_OK || r.numbered.n == 0)
+		return (struct slice){ NULL, 0 };
+	return r.numbered;
+}
+
 /* ---- REGISTER_OPENED, REGISTER_CLOSED ---- */
 
 static bool register_valid(const struct record_register *r)

@@ -13,7 +13,7 @@ enum record_type {
 	RECORD_NUMBERED,		/* case, numbers, times, pins: stands alone */
 	RECORD_APPROVED,		/* a confirmation: its results get their numbers */
 	RECORD_REFUSED,			/* the signer sent one back: it never gets a number */
-	RECORD_SIGNATURE,		/* reserved: a person's signature received */
+	RECORD_SIGNATURE,		/* of a key elsewhere: what is asked for, or has come */
 	RECORD_PARKED,			/* a result went to the waiting room, with reason */
 	RECORD_RESUMED,			/* it left the waiting room, or got a new signing time */
 	RECORD_VOID,			/* its number will never be issued */
@@ -97,6 +97,36 @@ struct record_result {
 };
 enum status record_result_encode(const struct record_result *r, struct writer *w) must_use;
 enum status record_result_decode(struct record_result *r, struct slice payload) must_use;
+
+/*
+ * SIGNATURE: one result whose next signature comes from elsewhere. All slots but the last have
+ * their signature; the last has it once it came, and is asked for until then. Also the payload of
+ * such a result's row in the waiting room, with the record that it goes on with. The newest of a
+ * result is what counts.
+ */
+struct record_signature {
+	uint64_t sequence;
+	uint8_t lane;
+	int64_t at_ms;			/* since when: the signing time of slots behind these */
+	uint8_t tries;			/* wrong ones that came for the last slot before */
+	uint8_t slots_n;		/* 1 … DOC_SIGNATURES_MAX */
+	struct {
+		struct slice key;	/* its id in keys.json */
+		int64_t sign_ms;
+		uint8_t digest[SHA256_BYTES];
+		struct slice value;	/* empty: it is asked for */
+	} slots[DOC_SIGNATURES_MAX];
+	struct slice service, ticket;	/* of the last slot: whom, and under which transaction */
+	int64_t until_ms;		/* its key may not sign later; 0: no limit */
+	struct slice numbered;		/* payload of the NUMBERED record; empty in the journal */
+};
+enum status record_signature_encode(const struct record_signature *r, struct writer *w) must_use;
+enum status record_signature_decode(struct record_signature *r, struct slice payload) must_use;
+/*
+ * What a row of the waiting room goes on with: the payload itself, or the NUMBERED record in a
+ * SIGNATURE record. p NULL: no such record.
+ */
+struct slice record_numbered_in(uint8_t type, struct slice payload);
 
 struct record_register {
 	struct slice unit, code, reason, actor;

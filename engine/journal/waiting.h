@@ -28,7 +28,7 @@ struct waiting_row {
 	uint8_t lane;
 	uint8_t state;			/* HELD, AWAITING_APPROVAL or AWAITING_SIGNATURE */
 	uint8_t reason;			/* enum reason, of HELD */
-	uint8_t record;			/* type of the payload: RECORD_NUMBERED, _ACCEPTED */
+	uint8_t record;			/* payload's type: RECORD_NUMBERED, _ACCEPTED, _SIGNATURE */
 	uint8_t priority;		/* enum priority */
 	uint16_t ordinal, revision;
 	uint32_t year;			/* of the register; 0: no number yet */

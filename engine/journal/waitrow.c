@@ -241,7 +241,7 @@ enum status waiting_row_fill(struct waiting_row *row, struct slice payload)
 	struct case_view c;
 	struct arena arena;
 	uint8_t i = 0;
-	enum status st = record_numbered_decode(&rec, payload);
+	enum status st = record_numbered_decode(&rec, record_numbered_in(row->record, payload));
 
 	if (st == ST_OK)
 		st = arena_init(&arena, 4 * CASE_BYTES_MAX);

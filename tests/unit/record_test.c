@@ -113,6 +113,23 @@ static struct record_link link_record(void)
 	return r;
 }
 
+/* The officer's signature has come, the seal's is asked for. */
+static struct record_signature signature_record(void)
+{
+	struct record_signature r = { .sequence = 78, .lane = 6, .at_ms = 1790000000500, .tries = 1,
+				      .slots_n = 2, .service = TEXT("ca-one"),
+				      .ticket = TEXT("a ticket"), .until_ms = 1795000000000 };
+
+	r.slots[0].key = TEXT("ubnd.chu-tich");
+	r.slots[0].sign_ms = 1790000000000;
+	r.slots[0].value = TEXT("a value");
+	r.slots[1].key = TEXT("ubnd.seal");
+	r.slots[1].sign_ms = 1790000000400;
+	memset(r.slots[0].digest, 0x11, SHA256_BYTES);
+	memset(r.slots[1].digest, 0x22, SHA256_BYTES);
+	return r;
+}
+
 static void numbered_round_trip(void **state)
 {
 	struct record_numbered r = numbered(), got;
@@ -322,9 +339,80 @@ static void link_round_trip(void **state)
 	assert_true(slice_eq(got.reason, r.reason));
 }
 
+static void signature_round_trip(void **state)
+{
+	struct record_signature r = signature_record(), got;
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_signature_encode(&r, &w), ST_OK);
+	assert_int_equal(record_signature_decode(&got, writer_slice(&w)), ST_OK);
+	assert_int_equal(got.sequence, 78);
+	assert_int_equal(got.lane, 6);
+	assert_int_equal(got.at_ms, r.at_ms);
+	assert_int_equal(got.tries, 1);
+	assert_int_equal(got.slots_n, 2);
+	for (int i = 0; i < 2; i++) {
+		assert_true(slice_eq(got.slots[i].key, r.slots[i].key));
+		assert_int_equal(got.slots[i].sign_ms, r.slots[i].sign_ms);
+		assert_memory_equal(got.slots[i].digest, r.slots[i].digest, SHA256_BYTES);
+		assert_true(slice_eq(got.slots[i].value, r.slots[i].value));
+	}
+	assert_true(slice_eq(got.service, r.service));
+	assert_true(slice_eq(got.ticket, r.ticket));
+	assert_int_equal(got.until_ms, r.until_ms);
+	assert_int_equal(got.numbered.n, 0);
+}
+
+static void signature_bounds(void **state)
+{
+	static const uint8_t big[KEPT_VALUE_BYTES_MAX + TICKET_BYTES_MAX];
+	struct record_signature r = signature_record();
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	r.slots_n = 0;
+	assert_int_equal(record_signature_encode(&r, &w), ST_TOO_LARGE);
+	r.slots_n = DOC_SIGNATURES_MAX + 1;
+	assert_int_equal(record_signature_encode(&r, &w), ST_TOO_LARGE);
+	/* Only the last can be asked for. */
+	r = signature_record();
+	r.slots[0].value.n = 0;
+	assert_int_equal(record_signature_encode(&r, &w), ST_TOO_LARGE);
+	r = signature_record();
+	r.slots[1].value = slice_of(big, KEPT_VALUE_BYTES_MAX + 1);
+	assert_int_equal(record_signature_encode(&r, &w), ST_TOO_LARGE);
+	r = signature_record();
+	r.ticket = slice_of(big, TICKET_BYTES_MAX + 1);
+	assert_int_equal(record_signature_encode(&r, &w), ST_TOO_LARGE);
+	assert_int_equal(writer_size(&w), 0);
+}
+
+/* In the waiting room the record that it goes on with stands in it. */
+static void signature_in_the_waiting_room(void **state)
+{
+	static uint8_t inner[4096];
+	struct record_numbered n = numbered(), got;
+	struct record_signature r = signature_record();
+	struct writer in = writer_of(inner, sizeof(inner)), w = writer_of(buf, sizeof(buf));
+	struct slice found;
+
+	assert_int_equal(record_numbered_encode(&n, &in), ST_OK);
+	found = record_numbered_in(RECORD_NUMBERED, writer_slice(&in));
+	assert_ptr_equal(found.p, inner);
+	r.numbered = writer_slice(&in);
+	assert_int_equal(record_signature_encode(&r, &w), ST_OK);
+	found = record_numbered_in(RECORD_SIGNATURE, writer_slice(&w));
+	assert_true(slice_eq(found, writer_slice(&in)));
+	assert_int_equal(record_numbered_decode(&got, found), ST_OK);
+	r.numbered.n = 0;
+	w = writer_of(buf, sizeof(buf));
+	assert_int_equal(record_signature_encode(&r, &w), ST_OK);
+	assert_null(record_numbered_in(RECORD_SIGNATURE, writer_slice(&w)).p);
+	assert_null(record_numbered_in(RECORD_SIGNATURE, writer_slice(&in)).p);
+}
+
 /* ---- all of them alike ---- */
 
-enum { NUMBERED, ACCEPTED, APPROVED, RESULT, REGISTER, LINK, KINDS };
+enum { NUMBERED, ACCEPTED, APPROVED, RESULT, SIGNATURE, REGISTER, LINK, KINDS };
 
 static size_t encode(int kind)
 {
@@ -333,9 +421,11 @@ static size_t encode(int kind)
 	struct record_result v = result();
 	struct record_register g = reg();
 	struct record_link l = link_record();
+	struct record_signature s = signature_record();
 	enum status st = kind == NUMBERED || kind == ACCEPTED ? record_numbered_encode(&n, &w) :
 			 kind == APPROVED ? record_approved_encode(approved(5), &w) :
 			 kind == RESULT ? record_result_encode(&v, &w) :
+			 kind == SIGNATURE ? record_signature_encode(&s, &w) :
 			 kind == REGISTER ? record_register_encode(&g, &w) :
 					    record_link_encode(&l, &w);
 
@@ -349,6 +439,7 @@ static enum status decode(int kind, const uint8_t *p, size_t n)
 		struct record_numbered n;
 		struct record_approved a;
 		struct record_result v;
+		struct record_signature s;
 		struct record_register g;
 		struct record_link l;
 	} out;
@@ -357,6 +448,7 @@ static enum status decode(int kind, const uint8_t *p, size_t n)
 	return kind == NUMBERED || kind == ACCEPTED ? record_numbered_decode(&out.n, s) :
 	       kind == APPROVED ? record_approved_decode(&out.a, s) :
 	       kind == RESULT ? record_result_decode(&out.v, s) :
+	       kind == SIGNATURE ? record_signature_decode(&out.s, s) :
 	       kind == REGISTER ? record_register_decode(&out.g, s) :
 				  record_link_decode(&out.l, s);
 }
@@ -456,7 +548,9 @@ int main(void)
 		cmocka_unit_test(numbered_round_trip), cmocka_unit_test(result_round_trip),
 		cmocka_unit_test(numbered_versions), cmocka_unit_test(approved_round_trip),
 		cmocka_unit_test(approved_bounds), cmocka_unit_test(result_of_version_1),
-		cmocka_unit_test(result_of_version_2),
+		cmocka_unit_test(result_of_version_2), cmocka_unit_test(signature_round_trip),
+		cmocka_unit_test(signature_bounds),
+		cmocka_unit_test(signature_in_the_waiting_room),
 		cmocka_unit_test(register_round_trip), cmocka_unit_test(link_round_trip),
 		cmocka_unit_test(strict), cmocka_unit_test(bounds), cmocka_unit_test(mutations),
 	};
