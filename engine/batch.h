@@ -31,9 +31,26 @@ struct signed_slot {
 	const struct signing_key *key;	/* sign_plan     NULL with item.held set */
 	struct signature_slot plan;	/* sign_plan     what render must know */
 	uint8_t to_sign[SHA256_BYTES];	/* sign_prepare  digest of the DER signed attributes */
-	const uint8_t *value;		/* spine         the answer, in the batch's arena */
+	/* spine: the answer, or pipeline: what is kept; in the batch's arena */
+	const uint8_t *value;
 	uint16_t value_size;
 	bool checked;			/* sign_bind     verified with the certificate */
+};
+
+/*
+ * Signatures that are not made again: one that came from elsewhere, and those that stood before it
+ * in the document. slots[0 … n); each with the digest that it was made for.
+ */
+struct kept_signatures {
+	uint8_t n;
+	uint8_t tries;			/* wrong ones that came for the last one before */
+	struct kept_signature {
+		char key[KEPT_KEY_BYTES_MAX + 1];
+		int64_t sign_ms;
+		uint8_t digest[SHA256_BYTES];
+		uint16_t value_size;
+		uint8_t value[KEPT_VALUE_BYTES_MAX];
+	} slots[DOC_SIGNATURES_MAX];
 };
 
 struct item {
@@ -54,6 +71,8 @@ struct item {
 	int64_t sign_ms;		/* issued_ms, or later through a RESUMED record */
 	bool large;			/* did not fit with others: sealed again alone */
 	bool from_waiting;		/* its row in the waiting room goes once it is stored */
+	const struct kept_signatures *kept;	/* in the batch's arena; NULL: none */
+	bool left;			/* out of the batch: it is signed elsewhere next */
 	struct pending *pending;	/* spine's own; nobody else reads it */
 
 	/* press: decode (pipeline, worker) */

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cpu.h"
 #include "base/queue.h"
@@ -32,6 +33,23 @@ static void hold(struct item *item, enum reason why, const char *detail)
 		return;
 	item->held = why;
 	snprintf(item->held_detail, sizeof(item->held_detail), "%.119s", detail);
+}
+
+/* A slot whose signature is there takes it, if the document is still what it was made for. */
+static void kept_take(struct item *item, uint8_t slot)
+{
+	struct signed_slot *s = &item->slots[slot];
+	const struct kept_signature *k = item->kept != NULL && slot < item->kept->n ?
+		&item->kept->slots[slot] : NULL;
+
+	if (k == NULL)
+		return;
+	if (memcmp(k->digest, s->to_sign, SHA256_BYTES) != 0) {
+		hold(item, REASON_SIGNATURE_OUTDATED, k->key);
+		return;
+	}
+	s->value = k->value;
+	s->value_size = k->value_size;
 }
 
 /* The press stage for one item. ST_TOO_LARGE: the range's arena is spent. */
@@ -63,7 +81,10 @@ static enum status press_item(struct worker *w, struct item *item, struct batch_
 	if (st != ST_OK)
 		return st;
 	sha256_fork(item->mid, template_view(item->template)->prefix_state);
-	return sign_prepare(w->sign, item, 0);
+	st = sign_prepare(w->sign, item, 0);
+	if (st == ST_OK)
+		kept_take(item, 0);
+	return st;
 }
 
 static void press_range(struct worker *w, struct batch_range *range)
@@ -93,8 +114,12 @@ static void bind_range(struct worker *w, struct batch_range *range)
 			hold(item, REASON_SIGNATURE_WRONG, "");
 			continue;
 		}
-		if (slot + 1 < item->slots_n && sign_prepare(w->sign, item, slot + 1) != ST_OK)
+		if (slot + 1 == item->slots_n)
+			continue;
+		if (sign_prepare(w->sign, item, slot + 1) != ST_OK)
 			hold(item, REASON_RENDER_FAILED, "second revision");
+		else
+			kept_take(item, slot + 1);
 	}
 }
 

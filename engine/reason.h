@@ -164,7 +164,13 @@
 	  "The document would print a signer's title or authority that is not today's") \
 	R(DOCUMENT_CHANGED, ST_PRECONDITION, \
 	  "Văn bản không còn giống bản đã trình trong phiên ký", \
-	  "The document is not what the session's manifest shows")
+	  "The document is not what the session's manifest shows") \
+	R(SIGNATURE_OUTDATED, ST_INTERNAL, \
+	  "Văn bản dựng lại không giống bản mà chữ ký đã nhận được tạo cho", \
+	  "The document is drawn differently than when the signature that came was made") \
+	R(SIGNATURE_REFUSED, ST_PRECONDITION, \
+	  "Người ký hoặc dịch vụ ký số từ xa từ chối ký", \
+	  "The person or the remote signing service refused to sign")
 
 enum reason {
 #define REASON_ENUM(name, status, vi, en) REASON_##name,

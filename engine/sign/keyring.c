@@ -259,6 +259,11 @@ const struct key_row *signing_key_row(const struct signing_key *k)
 	return &k->row;
 }
 
+const struct key_policy *signing_key_policy(const struct signing_key *k)
+{
+	return k->policy;
+}
+
 uint8_t signing_key_layers(const struct signing_key *k, const struct layer *const **layers)
 {
 	*layers = k->layers;

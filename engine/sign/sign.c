@@ -42,6 +42,26 @@ void sign_worker_free(struct sign_worker *w)
 
 /* ---- plan ---- */
 
+/* The one whose signature is kept, as long as it is trusted for its time. */
+static const struct signing_key *choose_kept(const struct keyring *k, const struct item *item,
+					     struct slice signer, const struct kept_signature *kept,
+					     enum reason *why, const struct signing_key **wrong)
+{
+	const struct signing_key *key;
+	uint32_t at = UINT32_MAX;
+
+	*why = REASON_KEY_MISSING;
+	while ((key = keyring_next(k, slice_str(item->unit->code), signer, &at)) != NULL) {
+		if (strcmp(key->policy->id, kept->key) != 0)
+			continue;
+		*wrong = key;
+		*why = policy_covers(key->policy, slice_str(item->kind->code)) ?
+			trust_at(key, kept->sign_ms) : REASON_KEY_MISSING;
+		return *why == REASON_NONE ? key : NULL;
+	}
+	return NULL;
+}
+
 /* A reason that names a certificate says more than "no key"; of several, the last in keys.json. */
 static const struct signing_key *choose(const struct keyring *k, const struct item *item,
 					struct slice signer, int64_t signed_ms, enum reason *why,
@@ -88,8 +108,12 @@ void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms)
 				     item->signer != NULL ? item->signer->code : NULL;
 		const struct signing_key *wrong = NULL, *key = NULL;
 		enum reason why = REASON_KEY_MISSING;
+		const struct kept_signature *kept = item->kept != NULL && i < item->kept->n ?
+			&item->kept->slots[i] : NULL;
 
-		if (signer != NULL)
+		if (signer != NULL && kept != NULL)
+			key = choose_kept(k, item, slice_str(signer), kept, &why, &wrong);
+		else if (signer != NULL)
 			key = choose(k, item, slice_str(signer), signed_ms, &why, &wrong);
 		if (key == NULL) {
 			item->slots[i].key = NULL;
@@ -99,7 +123,7 @@ void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms)
 				 signer == NULL || !person ? item->unit->code : signer);
 			return;
 		}
-		plan_slot(&item->slots[i], key, signed_ms);
+		plan_slot(&item->slots[i], key, kept != NULL ? kept->sign_ms : signed_ms);
 	}
 }
 
@@ -247,7 +271,9 @@ enum status sign_bind(struct sign_worker *w, struct item *item, uint8_t slot)
 	if (s->value == NULL || s->value_size < key->info->signature_min ||
 	    s->value_size > key->info->signature_max)
 		return wrong(item, key);
-	if (w->checked++ % key->check_one_in == 0) {
+	/* What was kept has been on a disk since. */
+	if ((item->kept != NULL && slot < item->kept->n) ||
+	    w->checked++ % key->check_one_in == 0) {
 		if (!verifier_check(key, s->to_sign, s->value, s->value_size))
 			return wrong(item, key);
 		s->checked = true;

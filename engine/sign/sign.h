@@ -11,6 +11,7 @@
 
 #include "batch.h"
 
+struct key_policy;
 struct keyring;			/* certificates, chains, CRLs, policy, skeletons; immutable */
 
 struct keyring_config {
@@ -41,6 +42,8 @@ bool keyring_row(const struct keyring *k, uint32_t index, struct key_row *out);
 /* Could the key of that row sign at that time? REASON_NONE = yes. */
 enum reason keyring_judge(const struct keyring *k, uint32_t index, int64_t at_ms);
 const struct key_row *signing_key_row(const struct signing_key *k);
+/* Where its private key is; struct key_policy of signer/policy.h. */
+const struct key_policy *signing_key_policy(const struct signing_key *k);
 /* Shared layers of a key's CMS skeletons: head, middle, tail per signature length. */
 uint8_t signing_key_layers(const struct signing_key *k, const struct layer *const **layers);
 /* DER of the certificate and its chain, for "kept for ever". count certificates. */
@@ -53,7 +56,8 @@ void sign_worker_free(struct sign_worker *w);
 
 /*
  * Chooses the keys of item's slots for signing time signed_ms and fills slots[].plan, or sets
- * item->held (KEY_MISSING, CERT_…, CRL_STALE). Before render.
+ * item->held (KEY_MISSING, CERT_…, CRL_STALE). Before render. Slots of item->kept keep their key
+ * and their time.
  */
 void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms);
 
@@ -66,7 +70,7 @@ void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms);
 enum status sign_prepare(struct sign_worker *w, struct item *item, uint8_t slot) must_use;
 
 /*
- * Splices slots[slot].value into the hole's parts and, where sampled, verifies it with the
+ * Splices slots[slot].value into the hole's parts and, where sampled or kept, verifies it with the
  * certificate. Wrong: item->held = SIGNATURE_WRONG, ST_CORRUPT. After the last slot: file_sha256
  * and doc.file_size are final. ECDSA: DER as OpenSSL gives it, ≤ 72 bytes for P-256.
  */
