@@ -52,6 +52,8 @@ static size_t page_fill(struct spine *s, char *buf)
 	COUNT("results_parked", "Results put into the waiting room.", c->held);
 	COUNT("results_void", "Numbers that will never be issued.", c->voided);
 	COUNT("signatures", "Signatures received from the signer.", c->signatures);
+	COUNT("signatures_wrong", "Signatures from elsewhere that were not their key's.",
+	      c->signatures_wrong);
 	COUNT("batches", "Batches sealed.", c->batches);
 	GAUGE("store_up", "1: the store took the last batch.",
 	      s->store->ops->up(s->store, &retries));

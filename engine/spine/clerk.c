@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "spine/approval.h"
+#include "spine/elsewhere.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 
@@ -71,6 +72,7 @@ bool clerk_stored(struct spine *s, uint64_t sequence)
 void clerk_park(struct spine *s, struct item *it)
 {
 	struct job *j = calloc(1, sizeof(*j));
+	uint8_t *wrapped;
 
 	if (j != NULL)
 		j->bytes = malloc(it->record.n);
@@ -88,6 +90,11 @@ void clerk_park(struct spine *s, struct item *it)
 				       .state = STATE_HELD, .reason = (uint8_t)it->held,
 				       .record = RECORD_NUMBERED, .parked_ms = io_wall_ms() };
 	memcpy(j->row.detail, it->held_detail, sizeof(j->row.detail));
+	if (elsewhere_wrap(it, &wrapped, &j->n)) {
+		free(j->bytes);
+		j->bytes = wrapped;
+		j->row.record = RECORD_SIGNATURE;
+	}
 	job_push(s, j);
 }
 
@@ -142,6 +149,7 @@ static bool parked_note(struct spine *s, struct job *j)
 	if (record_result_encode(&r, &w) == ST_OK &&
 	    !append_record(s, RECORD_PARKED, writer_slice(&w), &pos) && s->mirror != NULL)
 		return false;
+	await_mirrored(s, j->row.record, slice_of(j->bytes, j->n));
 	parked_show(s, j);
 	pending_settled(s, j->pending);
 	free(j->bytes);
@@ -242,6 +250,22 @@ static bool unit_denied(const struct job *j)
 	       !j->act->unit_allowed(j->act, slice_str(j->row.unit));
 }
 
+/* Record and signatures move from the row to p. */
+static void pending_take(struct pending *p, struct job *j, struct slice record)
+{
+	/* What a person gave stays, unless another one finds that it is of no use. */
+	if (j->act == NULL || j->row.reason != REASON_SIGNATURE_OUTDATED)
+		p->kept = elsewhere_kept(j->row.record, slice_of(j->bytes, j->n));
+	memmove(j->bytes, record.p, record.n);
+	p->payload = j->bytes;
+	p->size = (uint32_t)record.n;
+	j->bytes = NULL;
+	p->priority = PRIORITY_NORMAL;
+	p->held = j->row.reason;
+	p->left = 1;
+	p->waiting = true;
+}
+
 /*
  * A retried result's record is here: back into the pipeline, under a new signing time. false: the
  * journal is full just now.
@@ -255,12 +279,17 @@ static bool resume(struct spine *s, struct job *j)
 	struct state_change change;
 	uint8_t bytes[512], index = 0;
 	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct slice record;
 	uint64_t pos;
 
 	/* Another's, or on its way again since the janitor looked, or already through. */
 	if (unit_denied(j) || !waits(s, r.sequence, &j->row) || j->row.state != STATE_HELD)
 		return true;
-	if (record_numbered_decode(&rec, slice_of(j->bytes, j->n)) != ST_OK)
+	/* Whoever refused once is not asked at every start. */
+	if (j->act == NULL && asking_needs_a_person((enum reason)j->row.reason))
+		return true;
+	record = record_numbered_in(j->row.record, slice_of(j->bytes, j->n));
+	if (record_numbered_decode(&rec, record) != ST_OK)
 		return true;
 	while (index < rec.results_n && rec.results[index].sequence != r.sequence)
 		index++;
@@ -285,17 +314,11 @@ static bool resume(struct spine *s, struct job *j)
 		return true;
 	}
 	p->sign_ms = r.at_ms;
-	p->priority = PRIORITY_NORMAL;
-	p->held = j->row.reason;
-	p->payload = j->bytes;
-	p->size = (uint32_t)j->n;
-	j->bytes = NULL;
 	p->next_result = index;
 	p->end = (uint8_t)(index + 1);
-	p->left = 1;
-	p->waiting = true;
 	if (case_digest(rec.case_bytes, p->digest) != ST_OK)
 		log_error("spine", "a held case has no digest");
+	pending_take(p, j, record);
 	backlog_add(s, p);
 	s->resumed++;
 	notify_publish(s->notify, &change, 1);

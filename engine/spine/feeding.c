@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "spine/approval.h"
+#include "spine/elsewhere.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 
@@ -111,6 +112,7 @@ void pending_start(struct spine *s, struct pending *p)
 void pending_free(struct spine *s, struct pending *p)
 {
 	free(p->payload);
+	free(p->kept);
 	free(p);
 }
 
@@ -168,6 +170,9 @@ static void item_fill(struct spine *s, struct batch *b, struct pending *p,
 	memcpy(it->case_digest, p->digest, SHA256_BYTES);
 	memcpy(it->number_text, n->number_text.p, n->number_text.n);
 	it->number_text[n->number_text.n] = '\0';
+	if (p->kept != NULL)
+		it->kept = (const void *)arena_copy(&b->arena, slice_of(p->kept,
+						    sizeof(*p->kept))).p;
 	identity_result_id(s->identity, it->result_id, it->lane, it->sequence);
 }
 
@@ -239,7 +244,8 @@ static void fill(struct spine *s, struct batch *b)
 			return;
 		/* Room for the signatures must stay in the arena. */
 		if (b->arena.size - b->arena.used <
-		    p->size + BATCH_ITEMS_MAX * DOC_SIGNATURES_MAX * (SIGNATURE_BYTES_MAX + 16))
+		    p->size + sizeof(*p->kept) +
+			    BATCH_ITEMS_MAX * DOC_SIGNATURES_MAX * (SIGNATURE_BYTES_MAX + 16))
 			return;
 		if (!fill_case(s, b, p, priority))
 			return;
@@ -300,6 +306,13 @@ static void seal_alone(struct spine *s, struct item *it)
 		return;
 	}
 	memcpy(p->payload, it->record.p, it->record.n);
+	if (it->kept != NULL) {
+		p->kept = malloc(sizeof(*p->kept));
+		if (p->kept == NULL)
+			spine_fail(s, "no memory for a large case; it stands in the journal");
+		else
+			*p->kept = *it->kept;
+	}
 	p->parent = it->pending;
 	p->pos = it->journal_pos;
 	p->sign_ms = it->sign_ms;
@@ -311,6 +324,16 @@ static void seal_alone(struct spine *s, struct item *it)
 	p->waiting = it->from_waiting;
 	memcpy(p->digest, it->case_digest, SHA256_BYTES);
 	backlog_put_back(s, p);
+}
+
+/* The signer has nothing to do where all signatures of this slot are kept. */
+static bool slot_asked(const struct batch *b)
+{
+	for (uint32_t i = 0; i < b->items_n; i++)
+		if (b->items[i].held == REASON_NONE && b->items[i].slots_n > b->slot &&
+		    b->items[i].slots[b->slot].value == NULL)
+			return true;
+	return false;
 }
 
 static bool slot_wanted(const struct batch *b)
@@ -341,9 +364,13 @@ void feed_pressed(struct spine *s, struct batch *b)
 
 	if (from == BATCH_BINDING)
 		b->slot++;
+	elsewhere_sort(s, b, from == BATCH_BINDING ? b->slot - 1 : -1);
 	if (slot_wanted(b)) {
 		batch_move(b, from, BATCH_SIGNING);
-		signing_ask(s, b);
+		if (slot_asked(b))
+			signing_ask(s, b);
+		else
+			feed_signed(s, b);
 	} else if (any_live(b)) {
 		batch_move(b, from, BATCH_STORING);
 		pipeline_push(s->pipeline, b);
@@ -361,6 +388,8 @@ static uint32_t settle_items(struct spine *s, struct batch *b, struct state_chan
 	for (uint32_t i = 0; i < b->items_n; i++) {
 		struct item *it = &b->items[i];
 
+		if (it->left)
+			continue;
 		if (it->large) {
 			seal_alone(s, it);
 			continue;

@@ -67,6 +67,8 @@ enum status follow_open(struct follow **out, const struct config *c, bool locked
 	if (st == ST_OK)
 		st = waiting_open(&f->spine->waiting, waiting, e);
 	if (st == ST_OK)
+		st = waiting_reader_open(&f->spine->rows, f->spine->waiting, e);
+	if (st == ST_OK)
 		st = replay_begin(&f->replay, e);
 	if (st == ST_OK)
 		st = journal_follow(f, journal, e);

@@ -9,6 +9,7 @@
 #include "intake/intake.h"
 #include "spine/approval.h"
 #include "spine/drafts.h"
+#include "spine/elsewhere.h"
 #include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
@@ -108,6 +109,8 @@ enum status spine_new(struct spine **out, const struct config *c, int control_fd
 	if (st == ST_OK)
 		st = units_new(&s->units, c, e);
 	if (st == ST_OK)
+		st = elsewhere_new(&s->elsewhere);
+	if (st == ST_OK)
 		st = notify_new(&s->notify);
 	if (st == ST_OK)
 		st = batch_pool_new(&s->batches, c->batches);
@@ -170,6 +173,7 @@ void spine_free(struct spine *s)
 	inflight_free(s->inflight);
 	track_free(s->track);
 	units_free(s->units);
+	elsewhere_free(s);
 	queue_free(s->inbox);
 	io_free(s->io);
 	pthread_mutex_destroy(&s->lock);
@@ -308,6 +312,7 @@ static void turn(struct spine *s)
 	clerk_run(s);
 	approving_run(s);
 	expire_run(s);
+	elsewhere_run(s);
 	recycle_run(s);
 	journal_pump(s->journal);
 	mirror_run(s);
@@ -350,7 +355,8 @@ static void submission_refuse(struct submission *sub)
 bool spine_settled(const struct spine *s)
 {
 	return s->number_first == NULL && s->answer_first == NULL && s->jobs_out == 0 &&
-	       s->awaiting_first == NULL && s->backlog.cases == 0 &&
+	       s->elsewhere->came_first == NULL && s->awaiting_first == NULL &&
+	       s->backlog.cases == 0 &&
 	       batch_in_flight(s->batches) == 0 &&
 	       queue_count(s->inbox) == 0;
 }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "spine/approval.h"
+#include "spine/elsewhere.h"
 #include "spine/mirror.h"
 #include "spine/replay.h"
 #include "spine/role.h"
@@ -154,7 +155,8 @@ static enum status row_check(struct leftover *l, const struct waiting_row *row, 
 				      JOURNAL_RECORD_BYTES_MAX, &n, e);
 
 	if (st == ST_OK)
-		st = record_numbered_decode(&rec, slice_of(l->record, n));
+		st = record_numbered_decode(&rec, record_numbered_in(type,
+							       slice_of(l->record, n)));
 	if (st == ST_OK)
 		st = case_digest(rec.case_bytes, digest);
 	if (st == ST_OK)
@@ -195,7 +197,89 @@ static enum status rows_check(struct replay *r, struct store_reader *reader, str
 		st = waiting_find(r->s->rows, r->resumed[i].sequence, &row, e);
 		st = st == ST_OK ? row_check(&l, &row, e) : st == ST_NOT_FOUND ? ST_OK : st;
 	}
+	for (size_t i = 0; i < r->signatures_n && st == ST_OK && !all; i++) {
+		struct record_signature sig;
+		struct waiting_row row;
+
+		st = record_signature_decode(&sig, slice_of(r->signatures[i].bytes,
+							    r->signatures[i].n));
+		if (st == ST_OK)
+			st = waiting_find(r->s->rows, sig.sequence, &row, e);
+		st = st == ST_OK ? row_check(&l, &row, e) : st == ST_NOT_FOUND ? ST_OK : st;
+	}
 	free(l.record);
+	return st;
+}
+
+/* ---- signatures from elsewhere ---- */
+
+/* The record that o's result stands in, malloc'd. */
+static uint8_t *record_of(struct spine *s, const struct open_result *o)
+{
+	const struct pending *p = o->pending;
+	uint8_t *bytes = malloc(p->size), type;
+	struct error e = { 0 };
+	size_t n;
+
+	if (bytes != NULL && p->payload != NULL) {
+		memcpy(bytes, p->payload, p->size);
+	} else if (bytes != NULL &&
+		   journal_read(s->journal, p->pos, &type, bytes, p->size, &n, &e) != ST_OK) {
+		log_error("recovery", "%s", e.text);
+		free(bytes);
+		return NULL;
+	}
+	return bytes;
+}
+
+/* One that was asked for without a row gets one; there it goes on from. */
+static enum status signature_row(struct spine *s, struct store_reader *reader,
+				 const struct open_result *o, struct slice signature,
+				 struct error *e)
+{
+	bool stored = false;
+	uint8_t *record;
+	enum status st = is_stored(s, reader, o->lane, o->sequence, o->pending->digest, &stored, e);
+
+	if (st != ST_OK || stored)
+		return st;
+	record = record_of(s, o);
+	if (record == NULL)
+		return error_set(e, ST_DAMAGED, "journal: the record at %llu cannot be read again",
+				 (unsigned long long)o->pending->pos);
+	st = await_add(s, slice_of(record, o->pending->size), signature, e);
+	free(record);
+	return st;
+}
+
+/*
+ * Tickets and signatures that came: what the journal knows of them, into the waiting room. In
+ * order: the newest of a result stands there in the end.
+ */
+static enum status signatures_go_on(struct replay *r, struct store_reader *reader, struct error *e)
+{
+	struct spine *s = r->s;
+	enum status st = ST_OK;
+
+	for (size_t i = 0; i < r->signatures_n && st == ST_OK; i++) {
+		struct slice bytes = slice_of(r->signatures[i].bytes, r->signatures[i].n);
+		const struct open_result *o;
+		struct record_signature sig;
+		struct waiting_row row;
+
+		st = record_signature_decode(&sig, bytes);
+		if (st == ST_OK)
+			st = waiting_find(s->rows, sig.sequence, &row, e);
+		if (st == ST_OK) {
+			st = await_apply(s, bytes, false, e);
+			continue;
+		}
+		if (st != ST_NOT_FOUND)
+			break;
+		o = replay_open(r, sig.sequence);
+		st = o != NULL && (o->pending->settled >> o->index & 1) == 0 ?
+			signature_row(s, reader, o, bytes, e) : ST_OK;
+	}
 	return st;
 }
 
@@ -507,6 +591,8 @@ enum status spine_recover(struct spine *s, struct error *e)
 		st = s->store->ops->reader_open(s->store, &reader, e);
 	if (st == ST_OK)
 		st = rows_check(&r, reader, e);
+	if (st == ST_OK)
+		st = signatures_go_on(&r, reader, e);
 	if (st == ST_OK)
 		st = pendings_go_on(&r, reader, e);
 	if (reader != NULL)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "spine/approval.h"
+#include "spine/elsewhere.h"
 #include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
@@ -129,6 +130,12 @@ static enum status job_run(struct spine *s, struct job *j)
 		return end_find(s, j);
 	case JOB_EXPIRED_FIND:
 		return expired_find(s, j);
+	case JOB_AWAIT:
+		return park_run(s, j);
+	case JOB_AWAIT_READ:
+		return await_read(s, j);
+	case JOB_AWAIT_APPLY:
+		return await_apply(s, slice_of(j->bytes, j->n), true, &j->error);
 	}
 	return ST_INTERNAL;
 }
@@ -192,7 +199,7 @@ static void job_do(struct spine *s, struct put_off *later, struct job *j)
 
 static bool is_row_job(const struct job *j)
 {
-	return j->type == JOB_PARK || j->type == JOB_FORGET;
+	return j->type == JOB_PARK || j->type == JOB_AWAIT || j->type == JOB_FORGET;
 }
 
 /* Rows that come and go, as many as are there: one write for all. What follows them, or NULL. */
@@ -370,6 +377,18 @@ void job_finished(struct spine *s, struct job *j)
 		break;
 	case JOB_EXPIRED_FIND:
 		expired_found(s, j);
+		break;
+	case JOB_AWAIT:
+		elsewhere_parked(s, j);
+		break;
+	case JOB_AWAIT_READ:
+		elsewhere_scanned(s, j);
+		break;
+	case JOB_AWAIT_APPLY:
+		if (j->status != ST_OK)
+			spine_fail(s, "waiting room: %s", j->error.text);
+		free(j->bytes);
+		free(j);
 		break;
 	case JOB_FORGET:
 		clerk_forgotten(s, j);

@@ -95,6 +95,11 @@ static enum status open_add(struct replay *r, const struct open_result *o)
 	return ST_OK;
 }
 
+struct open_result *replay_open(const struct replay *r, uint64_t sequence)
+{
+	return open_find(r, sequence);
+}
+
 static void open_settle(struct open_result *o)
 {
 	if (o != NULL)
@@ -384,10 +389,23 @@ static enum status replay_register(struct replay *r, uint64_t pos, uint8_t type,
 	return ST_OK;
 }
 
+static void acts_drop(struct open_act *acts, size_t *n, uint64_t upto)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n; i++) {
+		if (acts[i].pos < upto)
+			free(acts[i].bytes);
+		else
+			acts[kept++] = acts[i];
+	}
+	*n = kept;
+}
+
 static void replay_stored(struct replay *r, uint64_t upto)
 {
 	struct spine *s = r->s;
-	size_t kept = 0, approvals = 0;
+	size_t approvals = 0, kept = 0;
 
 	while (r->open_first < r->open_n && r->open[r->open_first].pending->pos < upto) {
 		struct pending *p = r->open[r->open_first++].pending;
@@ -412,14 +430,8 @@ static void replay_stored(struct replay *r, uint64_t upto)
 			r->approvals[approvals++] = r->approvals[i];
 	}
 	r->approvals_n = approvals;
-	for (size_t i = 0; i < r->acts_n; i++) {
-		if (r->acts[i].pos < upto)
-			free(r->acts[i].bytes);
-		else
-			r->acts[kept++] = r->acts[i];
-	}
-	r->acts_n = kept;
-	kept = 0;
+	acts_drop(r->acts, &r->acts_n, upto);
+	acts_drop(r->signatures, &r->signatures_n, upto);
 	for (size_t i = 0; i < r->resumed_n; i++)
 		if (r->resumed[i].pos >= upto)
 			r->resumed[kept++] = r->resumed[i];
@@ -427,20 +439,50 @@ static void replay_stored(struct replay *r, uint64_t upto)
 	s->stored_up_to = upto;
 }
 
-static enum status replay_act(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
+static enum status act_add(struct open_act **acts, size_t *n, size_t *room, uint64_t pos,
+			   uint8_t type, struct slice payload)
 {
 	struct open_act *a;
 
-	r->acts = grow(r->acts, r->acts_n, &r->acts_room, sizeof(*r->acts));
-	if (r->acts == NULL)
+	*acts = grow(*acts, *n, room, sizeof(**acts));
+	if (*acts == NULL)
 		return ST_NOMEM;
-	a = &r->acts[r->acts_n];
+	a = &(*acts)[*n];
 	*a = (struct open_act){ .pos = pos, .type = type, .bytes = malloc(payload.n),
 				.n = payload.n };
 	if (a->bytes == NULL)
 		return ST_NOMEM;
 	memcpy(a->bytes, payload.p, payload.n);
-	r->acts_n++;
+	(*n)++;
+	return ST_OK;
+}
+
+static enum status replay_act(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
+{
+	return act_add(&r->acts, &r->acts_n, &r->acts_room, pos, type, payload);
+}
+
+/* A mirror's row gets it at once; a start brings it into the waiting room once all is replayed. */
+static enum status replay_signature(struct replay *r, uint64_t pos, struct slice payload)
+{
+	struct job *j;
+
+	if (!r->follow)
+		return act_add(&r->signatures, &r->signatures_n, &r->signatures_room, pos,
+			       RECORD_SIGNATURE, payload);
+	j = calloc(1, sizeof(*j));
+	if (j != NULL)
+		j->bytes = malloc(payload.n);
+	if (j == NULL || j->bytes == NULL) {
+		free(j);
+		return ST_NOMEM;
+	}
+	memcpy(j->bytes, payload.p, payload.n);
+	j->n = payload.n;
+	j->type = JOB_AWAIT_APPLY;
+	j->track = NO_TRACK;
+	j->after = r->s->appended;
+	job_push(r->s, j);
 	return ST_OK;
 }
 
@@ -517,6 +559,8 @@ enum status replay_record(void *ctx, uint64_t pos, uint8_t type, struct slice pa
 	case RECORD_WITHDRAWN:
 	case RECORD_TIMED_OUT:
 		return replay_result(r, pos, type, payload);
+	case RECORD_SIGNATURE:
+		return replay_signature(r, pos, payload);
 	case RECORD_STATE_EVENT:
 		return replay_act(r, pos, type, payload);
 	case RECORD_STORED_UP_TO:
@@ -579,6 +623,9 @@ void replay_free(struct replay *r)
 	}
 	for (size_t i = 0; i < r->acts_n; i++)
 		free(r->acts[i].bytes);
+	for (size_t i = 0; i < r->signatures_n; i++)
+		free(r->signatures[i].bytes);
+	free(r->signatures);
 	for (size_t i = 0; i < r->approvals_n; i++)
 		free(r->approvals[i].bytes);
 	free(r->open);

@@ -54,6 +54,8 @@ struct replay {
 	size_t acts_n, acts_room;
 	struct resumed *resumed;	/* not in a mirror */
 	size_t resumed_n, resumed_room;
+	struct open_act *signatures;	/* SIGNATURE records, in order; not in a mirror */
+	size_t signatures_n, signatures_room;
 	struct arena arena;		/* one decoded case */
 	bool follow;			/* a mirror: there is no end, and no pipeline */
 };
@@ -63,6 +65,8 @@ enum status replay_init(struct replay *r, struct spine *s) must_use;
 enum status replay_begin(struct replay *r, struct error *e) must_use;
 /* What is still open goes with it. */
 void replay_free(struct replay *r);
+/* NULL: it is done with, or was never there. */
+struct open_result *replay_open(const struct replay *r, uint64_t sequence);
 /* A journal_replay_fn; ctx is the replay. */
 enum status replay_record(void *ctx, uint64_t pos, uint8_t type, struct slice payload,
 			  struct error *e) must_use;

@@ -71,7 +71,8 @@ static uint16_t groups_make(struct batch *b, struct sign_group *groups,
 		const struct item *first = &b->items[i];
 		struct sign_group *g = &groups[groups_n];
 
-		if (taken[i] || first->held != REASON_NONE || first->slots_n <= b->slot)
+		if (taken[i] || first->held != REASON_NONE || first->slots_n <= b->slot ||
+		    first->slots[b->slot].value != NULL)
 			continue;
 		*g = (struct sign_group){
 			.key = slice_str(signing_key_row(first->slots[b->slot].key)->id),
@@ -84,6 +85,7 @@ static uint16_t groups_make(struct batch *b, struct sign_group *groups,
 			const struct item *it = &b->items[k];
 
 			if (taken[k] || it->held != REASON_NONE || it->slots_n <= b->slot ||
+			    it->slots[b->slot].value != NULL ||
 			    it->slots[b->slot].key != first->slots[b->slot].key ||
 			    it->unit != first->unit || it->kind != first->kind ||
 			    it->pending->priority != first->pending->priority)

@@ -38,6 +38,9 @@ struct drafts;			/* drafts.h */
 struct track;			/* track.h */
 struct units;			/* units.h */
 struct mirror;			/* mirror.h */
+struct elsewhere;		/* elsewhere.h */
+struct errand;
+struct await_page;
 
 #define NO_TRACK UINT64_MAX
 
@@ -59,6 +62,7 @@ struct pending {
 	uint8_t digest[SHA256_BYTES];	/* of the canonical case */
 	uint8_t priority, next_result, end;
 	uint8_t left;			/* results not yet stored, parked or void */
+	struct kept_signatures *kept;	/* malloc'd, of its one result; NULL: none */
 	uint8_t settled;		/* bit per result: recovery found it stored or parked */
 	uint8_t awaiting;		/* bit per result: to the waiting room, unnumbered */
 	uint8_t parking;		/* of these: those that the janitor does not have yet */
@@ -78,7 +82,8 @@ struct backlog {
 /* Work for the janitor: one blocking act at a time, away from the spine. */
 enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_FORGET, JOB_VOID, JOB_LINK,
 		JOB_HELD_FIND, JOB_NOTE_READS, JOB_ANSWER, JOB_OWNERS,
-		JOB_APPROVE_FIND, JOB_NUMBER_READ, JOB_END_FIND, JOB_EXPIRED_FIND };
+		JOB_APPROVE_FIND, JOB_NUMBER_READ, JOB_END_FIND, JOB_EXPIRED_FIND,
+		JOB_AWAIT, JOB_AWAIT_READ, JOB_AWAIT_APPLY };
 struct job {
 	enum job_type type;
 	struct keyindex_job *keys;
@@ -101,6 +106,8 @@ struct job {
 	bool numbered;			/* FORGET: its watchers learn of its number then */
 	struct approval_row *approval_rows;	/* APPROVE_FIND: one for each item */
 	struct number_chunk *chunk;	/* NUMBER_READ */
+	struct errand *errand;		/* AWAIT */
+	struct await_page *page;	/* AWAIT_READ */
 	struct waiting_row *expired;	/* EXPIRED_FIND */
 	uint32_t expired_n;
 	enum status status;
@@ -131,10 +138,10 @@ struct signer_link {
 struct remote_link {
 	int fd;				/* -1: away */
 	bool known;			/* the supervisor has given one: services are configured */
-	bool ready, receiving;
-	uint32_t life, recv_life;	/* which child an operation belongs to */
-	struct io_op recv_op;
-	uint8_t *in;			/* answers as they come */
+	bool ready, sending, receiving;
+	uint32_t life, send_life, recv_life;	/* which child an operation belongs to */
+	struct io_op send_op, recv_op;
+	uint8_t *out, *in;		/* requests; answers as they come */
 	size_t in_used;
 };
 
@@ -142,6 +149,7 @@ struct remote_link {
 struct counters {
 	_Atomic uint64_t accepted, duplicates, refused, stored, held, voided, signatures, batches;
 	_Atomic uint64_t store_refused, store_conflicts;	/* of held: why */
+	_Atomic uint64_t signatures_wrong;	/* from elsewhere, that were not their key's */
 };
 
 /* As of the last turn; likewise. */
@@ -181,6 +189,7 @@ struct spine {
 	struct track *track;
 	struct units *units;
 	struct mirror *mirror;		/* NULL: none is configured */
+	struct elsewhere *elsewhere;
 
 	struct queue *inbox;
 	struct io_op inbox_op, control_op;
@@ -309,6 +318,8 @@ enum status remote_link_start(struct spine *s) must_use;
 void remote_link_stop(struct spine *s);
 /* The supervisor started another one, or the first. */
 void remote_linked(struct spine *s, int fd);
+/* Whatever is to be asked for and fits. */
+void remote_send(struct spine *s);
 /* It answers, or none is configured. */
 bool remote_is_well(const struct spine *s);
 
