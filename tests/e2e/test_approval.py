@@ -351,6 +351,7 @@ def test_killed_at_an_end(office):
 
 # ---- the mirror ----
 
+@pytest.mark.embedded
 def test_taken_over_in_every_state(tmp_path):
     """Parked, ended, confirmed with and without number, stored: the mirror's folder goes on."""
     schemas = awaiting_schemas(tmp_path / "schemas")

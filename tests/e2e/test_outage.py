@@ -6,6 +6,7 @@ until the journal is full. The server is this module's own: its tests break it.
 import subprocess
 import time
 
+import grpc
 import pytest
 
 import harness
@@ -13,6 +14,8 @@ import postgres
 from harness import UNITS
 from outage import STORED, disturbed, engine_on, status, submit, whole
 from sample import case, send
+from test_approval import (AWAITING, NUMBERED, REFUSED, WITHDRAWN, awaiting_schemas, confirm,
+                           number, states, waits)
 
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
@@ -42,6 +45,38 @@ def engine(tmp_path, store):
     e = engine_on(tmp_path, store)
     yield e
     e.kill()
+
+
+def test_ends_that_the_store_learns_later(tmp_path, cluster, store):
+    """Refused and withdrawn while it is away, and killed: they stand in the journal."""
+    e = engine_on(tmp_path, store, schemas=awaiting_schemas(tmp_path / "schemas"))
+    with e:
+        stubs = e.stubs()
+        receipts = submit(stubs, 6)
+        waits(stubs, receipts)
+        cluster.stop()
+        harness.wait_for(lambda: not status(e).store_up)
+        m = harness.modules()
+        calls = [stubs.signing.RefuseWaiting.future(m["signing"].RefuseWaitingRequest(
+            result_id=receipts[0].result_id, reason="thiếu"), timeout=60),
+            stubs.issuance.WithdrawResult.future(m["issuance"].WithdrawResultRequest(
+                result_id=receipts[1].result_id, reason="rút"), timeout=60)]
+        ended = [REFUSED, WITHDRAWN] + [AWAITING] * 4
+        harness.wait_for(lambda: states(stubs, receipts) == ended)
+        assert not any(c.done() for c in calls)
+        # What is decided is decided, though its row waits until the store has heard of it.
+        with pytest.raises(grpc.RpcError):
+            confirm(stubs, [receipts[0].result_id])
+        confirm(stubs, [r.result_id for r in receipts[2:4]])
+        harness.wait_for(lambda: states(stubs, receipts) == ended[:2] + [NUMBERED] * 2 + ended[4:])
+        e.kill()
+        cluster.start()
+        e.start()
+        stubs = e.stubs()
+        assert states(stubs, receipts[:2]) == [REFUSED, WITHDRAWN]
+        e.wait_stored(stubs, [r.result_id for r in receipts[2:4]])
+        assert states(stubs, receipts[4:]) == [AWAITING] * 2
+        assert number(e).next == 3
 
 
 def test_server_stopped_and_started(engine, cluster, store):
