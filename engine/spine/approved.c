@@ -90,6 +90,7 @@ static void make_way(struct spine *s)
 		return;
 	for (struct approving *a = s->approving_first; a != NULL && carry(s, a);)
 		a = a->next;
+	log_info("approval", "the journal is nearly full: what was confirmed moves on in it");
 }
 
 /* ---- numbers, in the order of confirmation ---- */

@@ -14,8 +14,8 @@ import postgres
 from harness import UNITS
 from outage import STORED, disturbed, engine_on, status, submit, whole
 from sample import case, send
-from test_approval import (AWAITING, NUMBERED, REFUSED, WITHDRAWN, awaiting_schemas, confirm,
-                           number, states, waits)
+from test_approval import (AWAITING, NUMBERED, REFUSED, WITHDRAWN, awaiting_schemas,
+                           check_numbers, confirm, number, states, waits)
 
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
@@ -77,6 +77,35 @@ def test_ends_that_the_store_learns_later(tmp_path, cluster, store):
         e.wait_stored(stubs, [r.result_id for r in receipts[2:4]])
         assert states(stubs, receipts[4:]) == [AWAITING] * 2
         assert number(e).next == 3
+
+
+def test_confirmed_in_a_journal_that_is_nearly_full(tmp_path, cluster, store):
+    """What waits for its numbers does not keep the journal from becoming free for them."""
+    e = engine_on(tmp_path, store, schemas=awaiting_schemas(tmp_path / "schemas"))
+    with e:
+        stubs = e.stubs()
+        receipts = submit(stubs, 3000, 300)
+        waits(stubs, receipts)
+        ids = [r.result_id for r in receipts]
+        cluster.stop()
+        harness.wait_for(lambda: not status(e).store_up)
+        for i in range(0, 3000, 1000):
+            confirm(stubs, ids[i:i + 1000])
+        filled, lines = [], harness.generated(20000, seed=5)
+        for i in range(0, len(lines), 400):
+            answer = send(stubs, [harness.as_case(x) for x in lines[i:i + 400]], timeout=60)
+            filled += [r.result_id for r in answer.receipts if r.state == NUMBERED]
+            if any(r.reason == "JOURNAL_FULL" for r in answer.rejects):
+                break
+        else:
+            raise AssertionError("the journal took all of them")
+        harness.wait_for(lambda: "moves on in it" in e.log())
+        e.kill()
+        cluster.start()
+        e.start(registers=False)
+        stubs = e.stubs()
+        check_numbers(e, stubs, ids)
+        e.wait_stored(stubs, filled, 120)
 
 
 def test_server_stopped_and_started(engine, cluster, store):
