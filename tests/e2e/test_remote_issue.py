@@ -16,6 +16,7 @@ import harness
 import remote_service
 from remote_child import QUICK, RemoteService, make_keys
 from sample import UNITS, case, send
+from test_mirror import Pair
 
 AWAITING_SIGNATURE, HELD, STORED = 4, 5, 6
 
@@ -28,9 +29,8 @@ def keys(tmp_path_factory):
 class Rig:
     """An engine of which some keys lie at a stand-in service."""
 
-    def __init__(self, folder, keys, **settings):
-        self.engine = harness.Engine(folder / "engine", **settings)
-        self.engine.prepare()
+    def __init__(self, folder, keys, engine=None, **settings):
+        self.engine = engine or harness.Engine(folder / "engine", **settings).prepare()
         self.data = self.engine.data
         self.certs = self.data / "certs"
         self.folder = folder
@@ -393,6 +393,63 @@ def test_a_signature_that_came_is_kept_while_the_seal_is_missing(rig):
         first, second = r.signatures
         assert first.sign_time.ToMilliseconds() < second.sign_time.ToMilliseconds()
     check(rig, ids[:2])
+
+
+def test_what_came_for_another_drawing_is_held(rig):
+    """The signature is kept; an operator's retry drops it, and the person is asked again."""
+    rig.remote("person").start()
+    path, doc = rig.policy()
+    good = path.read_text()
+    for key in doc["keys"]:
+        if key["role"] == "agency" and key["unit"] == UNITS[0]:
+            key["to"] = (datetime.date.today() - datetime.timedelta(days=3)).isoformat()
+    rig.service.control(slow_s=2)
+    ids = submit(rig, 3)
+    harness.wait_for(lambda: rig.service.control()["sizes"])
+    path.write_text(json.dumps(doc))
+    rig.engine.hup()
+    harness.wait_for(lambda: len(held(rig)) == 3)
+    assert rig.engine.stop() == 0
+    path.write_text(good)
+    rig.engine.settings["verify_host"] = "HTTPS://KHAC.EXAMPLE"
+    rig.start(registers=False)
+    harness.wait_for(lambda: {r.reason for r in held(rig)} == {"SIGNATURE_OUTDATED"})
+    asked = rig.service.control()["asked"]
+    assert len(asked) == 3
+    rig.service.control(slow_s=0)
+    rig.engine.trien("held", "retry", "--connect", f"unix:{rig.data}/engine.sock")
+    stored(rig, ids)
+    assert len(rig.service.control()["asked"]) == 6
+    check(rig, ids)
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_taken_over(tmp_path, keys, parked):
+    """The mirror has the tickets, and what came: it goes on, and nobody is asked again."""
+    p = Pair(tmp_path)
+    rig = Rig(tmp_path, keys, engine=p.engine)
+    try:
+        rig.remote("person", form="later", poll_ms=300, poll_max_ms=300).start()
+        rig.service.control(pending=True)
+        ids = submit(rig, 15)
+        harness.wait_for(lambda: len(rig.service.control()["asked"]) == 15)
+        waiting(rig, ids)
+        if parked:
+            harness.wait_for(lambda: rig.rows() == 15, 40)
+        time.sleep(1)
+        p.engine.kill()
+        p.mirror.kill()
+        p.take_over()
+        second = p.go_on(start=False)
+        shutil.copytree(rig.data / "remote", p.mirror.data / "remote")
+        rig.engine = second
+        rig.start(registers=False)
+        rig.service.control(pending=False)
+        stored(rig, ids)
+        assert asked_once(rig) == 15
+    finally:
+        p.close()
+        rig.end()
 
 
 def test_kill_loop(rig):
