@@ -116,6 +116,7 @@ struct status_view {
 	bool numbering;			/* false: stopped; why says the reason */
 	char why[160];
 	bool signer_up, store_up;
+	uint64_t awaiting_approval, awaiting_signature;	/* in the waiting room */
 	const char *remote;		/* the remote signer: "up", "away"; "": there is none */
 };
 

@@ -87,6 +87,8 @@ static void show(const Trien__V1__Status *s)
 	row("stored", s->stored);
 	row("in flight", s->in_flight);
 	row("held", s->held);
+	row("awaiting approval", s->awaiting_approval);
+	row("awaiting signature", s->awaiting_signature);
 	row("voided", s->voided);
 	row("repetitions", s->duplicates);
 	row("refused", s->refused);

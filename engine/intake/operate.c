@@ -571,6 +571,8 @@ static void reply_status(struct call *c, const struct operation *o)
 		put_number(&w, 6 + i, numbers[i]);
 	put_text(&w, 20, principal_name(c->principal));
 	put_text(&w, 21, v->remote);
+	put_number(&w, 22, v->awaiting_approval);
+	put_number(&w, 23, v->awaiting_signature);
 	call_reply(c, slice_copied(&w));
 }
 

@@ -208,6 +208,8 @@ static void status_act(struct spine *s, struct act *a)
 		snprintf(v->why, sizeof(v->why), "mirror %s: %s", s->config->mirror,
 			 mirror_why(s));
 	v->signer_up = s->signer.ready;
+	v->awaiting_approval = clerk_count(s, STATE_AWAITING_APPROVAL);
+	v->awaiting_signature = clerk_count(s, STATE_AWAITING_SIGNATURE);
 	v->remote = !s->remote.known ? "" : s->remote.ready ? "up" : "away";
 	v->store_up = s->store->ops->up(s->store, &retries);
 	a->status = ST_OK;

@@ -282,3 +282,25 @@ enum status await_add(struct spine *s, struct slice numbered, struct slice recor
 	free(out);
 	return st;
 }
+
+enum status await_restate(struct spine *s, const struct waiting_row *now, struct error *e)
+{
+	uint8_t *buf = malloc(JOURNAL_RECORD_BYTES_MAX), type;
+	struct waiting_row row;
+	size_t n;
+	enum status st = buf == NULL ? ST_NOMEM : waiting_find(s->rows, now->sequence, &row, e);
+
+	if (st == ST_OK)
+		st = waiting_read(s->rows, now->sequence, &type, buf, JOURNAL_RECORD_BYTES_MAX, &n,
+				  e);
+	if (st == ST_OK) {
+		row.state = now->state;
+		row.reason = now->reason;
+		row.parked_ms = now->parked_ms;
+		row.record = type;
+		memcpy(row.detail, now->detail, sizeof(row.detail));
+		st = waiting_add(s->waiting, &row, slice_of(buf, n), e);
+	}
+	free(buf);
+	return st == ST_NOT_FOUND ? ST_OK : st;
+}

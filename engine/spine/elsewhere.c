@@ -381,6 +381,9 @@ static bool came_act(struct spine *s, struct errand *e, bool *full)
 		if (e->parking)
 			return false;
 		e->listed = false;
+		/* Nobody retries it before it is told that it is held. */
+		if (e->in_room)
+			(void)errand_over_row(s, e);
 		errand_park(s, e, STATE_HELD);
 		return true;
 	default:

@@ -114,6 +114,8 @@ enum status await_read(struct spine *s, struct job *j);
 enum status await_apply(struct spine *s, struct slice record, bool held,
 			struct error *e) must_use;
 
+/* A mirror's row, if it is there: state, reason and time as in `now`. */
+enum status await_restate(struct spine *s, const struct waiting_row *now, struct error *e) must_use;
 /* What a mirror's row of such a payload needs; the journal may be full. */
 void await_mirrored(struct spine *s, uint8_t type, struct slice payload);
 /* A new row: its NUMBERED record, and a SIGNATURE record of the journal. */

@@ -135,7 +135,8 @@ static enum status job_run(struct spine *s, struct job *j)
 	case JOB_AWAIT_READ:
 		return await_read(s, j);
 	case JOB_AWAIT_APPLY:
-		return await_apply(s, slice_of(j->bytes, j->n), true, &j->error);
+		return j->bytes == NULL ? await_restate(s, &j->row, &j->error) :
+			await_apply(s, slice_of(j->bytes, j->n), true, &j->error);
 	}
 	return ST_INTERNAL;
 }

@@ -112,13 +112,14 @@ static enum status follow_row(struct replay *r, enum job_type type, const struct
 	struct open_result *o = open_find(r, rec->sequence);
 	struct job *j;
 
-	/* Parked again for another reason, it stands there already; or it was ended meanwhile. */
-	if (type == JOB_PARK && (o == NULL || (o->pending->settled >> o->index & 1) != 0))
+	/* It was ended meanwhile. */
+	if (type == JOB_PARK && o != NULL && (o->pending->settled >> o->index & 1) != 0)
 		return ST_OK;
 	j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return ST_NOMEM;
-	j->type = type;
+	/* Parked again: it stands there already, and now waits for something else. */
+	j->type = type == JOB_PARK && o == NULL ? JOB_AWAIT_APPLY : type;
 	j->track = NO_TRACK;
 	/* A row that goes before that is durable could be missed by who takes over. */
 	j->after = r->s->appended;
@@ -131,7 +132,7 @@ static enum status follow_row(struct replay *r, enum job_type type, const struct
 	j->row.expires_ms = rec->expires_ms;
 	snprintf(j->row.detail, sizeof(j->row.detail), "%.*s", (int)rec->detail.n,
 		 rec->detail.n > 0 ? (const char *)rec->detail.p : "");
-	if (type == JOB_PARK) {
+	if (j->type == JOB_PARK) {
 		j->n = o->pending->size;
 		j->record_pos = o->pending->pos;
 		if (o->pending->payload != NULL) {

@@ -311,6 +311,7 @@ def test_a_service_that_is_away_loses_none(rig):
     # Longer than the journal holds them: in the waiting room now.
     harness.wait_for(lambda: rig.rows() == 300, 40)
     assert rig.status().in_flight == 0 and held(rig) == []
+    assert rig.status().awaiting_signature == 300
     rig.service.start()
     stored(rig, ids)
     assert asked_once(rig) == 300
