@@ -103,12 +103,9 @@ enum status waiting_after(struct waiting_reader *r, enum state state, uint64_t s
 
 struct waiting_filter {
 	enum state state;
-	/*
-	 * NULL: any. A page for one signer costs what it shows; without a signer, every row in that
-	 * state is looked at.
-	 */
-	const char *signer;
-	const char *unit, *kind;	/* NULL: any */
+	const char *signer;		/* NULL: any */
+	/* NULL: any. Rows of others are passed over one by one. */
+	const char *unit, *kind;
 	int64_t due_before_ms;		/* 0: any; else those with a deadline before it */
 };
 /* Where a page ended. */

@@ -27,6 +27,8 @@ CREATE TABLE waiting (
 CREATE INDEX waiting_state ON waiting (state);
 -- What a signer has to do, the most urgent first.
 CREATE INDEX waiting_urgent ON waiting (state, signer, priority, due);
+-- The same of all signers.
+CREATE INDEX waiting_order ON waiting (state, priority, due);
 CREATE INDEX waiting_case ON waiting (unit, case_code);
 CREATE INDEX waiting_expiry ON waiting (state, expires) WHERE expires IS NOT NULL;
 -- Which rows keep a segment.
