@@ -104,6 +104,7 @@
 #define APPROVAL_ITEMS_MAX 1000			/* results of one confirmation */
 #define DELEGATION_BYTES_MAX 400
 #define REASON_TEXT_BYTES_MAX 400		/* why one was refused or withdrawn */
+#define HANDOVERS_MAX 8			/* a held result may get so many other signers */
 #define APPROVAL_DAYS_MAX 3660			/* a kind may let a case wait so long */
 
 /* ---- lanes and identities ---- */
@@ -111,7 +112,7 @@
 #define ENGINES_MAX 256
 
 static_assert(CASE_BYTES_MAX + 64 * 1024 <= JOURNAL_RECORD_BYTES_MAX,
-	      "a numbered case fits one journal record");
+	      "a numbered case, with its handovers, fits one journal record");
 static_assert(APPROVAL_ITEMS_MAX * 25 + 4096 <= JOURNAL_RECORD_BYTES_MAX,
 	      "a confirmation fits one journal record");
 static_assert(JOURNAL_RECORD_BYTES_MAX < JOURNAL_BATCH_BYTES_MAX, "a record fits one batch");

@@ -2,11 +2,12 @@
 
 #include "batch.h"
 #include "identity.h"
+#include "journal/handed.h"
 #include "reason.h"
 
 /* First byte of every payload; a record of another form gets another version or type. */
 #define VERSION 1
-#define NUMBERED_VERSION 2		/* 1 is read, and written where it says all */
+#define NUMBERED_VERSION 3		/* 1 and 2 are read, and written where they say all */
 #define RESULT_VERSION 3		/* of struct record_result; 1 and 2 are read, too */
 
 static bool code_fits(struct slice s)
@@ -63,7 +64,7 @@ static bool numbered_valid(const struct record_numbered *r)
 		    n->number_text.n > NUMBER_TEXT_BYTES_MAX)
 			return false;
 	}
-	return r->case_bytes.n <= CASE_BYTES_MAX;
+	return r->case_bytes.n <= CASE_BYTES_MAX && r->handed_n <= HANDOVERS_MAX;
 }
 
 /* Each was issued when its sequence was made. */
@@ -81,8 +82,8 @@ enum status record_numbered_encode(const struct record_numbered *r, struct write
 
 	if (!numbered_valid(r))
 		return ST_TOO_LARGE;
-	plain = numbered_plain(r);
-	write_u8(w, plain ? VERSION : NUMBERED_VERSION);
+	plain = r->handed_n == 0 && numbered_plain(r);
+	write_u8(w, plain ? VERSION : r->handed_n == 0 ? 2 : NUMBERED_VERSION);
 	write_u64(w, (uint64_t)r->accepted_ms);
 	write_u64(w, (uint64_t)r->issued_ms);
 	write_u8(w, r->results_n);
@@ -103,7 +104,7 @@ enum status record_numbered_encode(const struct record_numbered *r, struct write
 	}
 	write_blob(w, r->principal);
 	write_blob(w, r->case_bytes);
-	return written(w);
+	return r->handed_n > 0 ? handovers_write(r, w) : written(w);
 }
 
 enum status record_numbered_decode(struct record_numbered *r, struct slice payload)
@@ -134,6 +135,8 @@ enum status record_numbered_decode(struct record_numbered *r, struct slice paylo
 	}
 	r->principal = read_blob(&in);
 	r->case_bytes = read_blob(&in);
+	if (version > 2 && !handovers_read(r, &in))
+		return ST_CORRUPT;
 	return ended(&in, numbered_valid(r));
 }
 

@@ -23,6 +23,7 @@ enum record_type {
 	RECORD_STORED_UP_TO,		/* everything before this position is stored or parked */
 	RECORD_WITHDRAWN,		/* the case system took one back before its approval */
 	RECORD_TIMED_OUT,		/* nobody approved it in time */
+	RECORD_HANDED,			/* a held result got another signer */
 	RECORD_TYPE_COUNT
 };
 
@@ -41,16 +42,30 @@ struct numbered_result {
 	struct pins pins;
 };
 
-/* ACCEPTED, NUMBERED. In version 1 each result was issued at the time in its sequence. */
+/* From this signer to that one, by whom, why. */
+struct handover {
+	uint8_t result;			/* which of the case's */
+	int64_t at_ms;
+	struct slice from, to, actor, reason;
+};
+
+/*
+ * ACCEPTED, NUMBERED. In version 1 each result was issued at the time in its sequence; version 3
+ * ends with handovers: in the waiting room only, the journal has a HANDED record for each.
+ */
 struct record_numbered {
 	int64_t accepted_ms, issued_ms;	/* issued_ms: of the last one bound */
 	uint8_t results_n;
 	struct numbered_result results[CASE_RESULTS_MAX];
 	struct slice principal;		/* who submitted */
 	struct slice case_bytes;
+	uint8_t handed_n;
+	struct handover handed[HANDOVERS_MAX];	/* in order of time */
 };
 enum status record_numbered_encode(const struct record_numbered *r, struct writer *w) must_use;
 enum status record_numbered_decode(struct record_numbered *r, struct slice payload) must_use;
+/* Who signs results[i], whom the case names as `named`. */
+struct slice record_signer(const struct record_numbered *r, uint8_t i, struct slice named);
 
 /* One result on a confirmation. */
 struct approved_result {
@@ -127,6 +142,25 @@ enum status record_signature_decode(struct record_signature *r, struct slice pay
  * SIGNATURE record. p NULL: no such record.
  */
 struct slice record_numbered_in(uint8_t type, struct slice payload);
+
+/*
+ * HANDED: from here on another signer signs the held result, under its number. What its case says
+ * stays; what is printed of the signer is the version in `pin`.
+ */
+struct record_handed {
+	uint64_t sequence;
+	uint8_t lane;
+	uint8_t pin[PIN_BYTES];
+	struct handover what;		/* without what.result: the sequence says it */
+};
+enum status record_handed_encode(const struct record_handed *r, struct writer *w) must_use;
+enum status record_handed_decode(struct record_handed *r, struct slice payload) must_use;
+/*
+ * A NUMBERED record's payload after the act, into w. ST_EXISTS: it says so already; ST_NOT_FOUND:
+ * not of this case; ST_PRECONDITION: HANDOVERS_MAX times already; ST_CORRUPT: not such a record.
+ */
+enum status record_hand(const struct record_handed *h, struct slice payload,
+			struct writer *w) must_use;
 
 struct record_register {
 	struct slice unit, code, reason, actor;

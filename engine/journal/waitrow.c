@@ -223,7 +223,7 @@ static void row_take(struct waiting_row *row, const struct record_numbered *rec,
 	row->due_ms = due_ms(c->facts);
 	put(row->unit, sizeof(row->unit), r->unit);
 	put(row->kind, sizeof(row->kind), r->kind);
-	put(row->signer, sizeof(row->signer), r->signer);
+	put(row->signer, sizeof(row->signer), record_signer(rec, i, r->signer));
 	put(row->register_code, sizeof(row->register_code), n->register_code);
 	put(row->case_code, sizeof(row->case_code), c->code);
 	put(row->number_text, sizeof(row->number_text), n->number_text);

@@ -130,6 +130,17 @@ static struct record_signature signature_record(void)
 	return r;
 }
 
+static struct record_handed handed(void)
+{
+	struct record_handed r = { .sequence = numbered().results[1].sequence, .lane = 62,
+				   .what = { .at_ms = 1790000000500, .from = TEXT("chu-tich"),
+					     .to = TEXT("pho-chu-tich"), .actor = TEXT("van-thu"),
+					     .reason = TEXT("Chứng thư số hết hạn") } };
+
+	memset(r.pin, 0x77, sizeof(r.pin));
+	return r;
+}
+
 static void numbered_round_trip(void **state)
 {
 	struct record_numbered r = numbered(), got;
@@ -191,6 +202,79 @@ static void numbered_versions(void **state)
 	assert_int_equal(record_numbered_decode(&got, writer_slice(&w)), ST_OK);
 	assert_int_equal(got.issued_ms, 1790000000000);
 	check_same(&got, &r);
+}
+
+static void check_handover(const struct handover *a, const struct handover *b)
+{
+	assert_int_equal(a->at_ms, b->at_ms);
+	assert_true(slice_eq(a->from, b->from));
+	assert_true(slice_eq(a->to, b->to));
+	assert_true(slice_eq(a->actor, b->actor));
+	assert_true(slice_eq(a->reason, b->reason));
+}
+
+static void handed_round_trip(void **state)
+{
+	struct record_handed r = handed(), got;
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_handed_encode(&r, &w), ST_OK);
+	assert_int_equal(record_handed_decode(&got, writer_slice(&w)), ST_OK);
+	assert_int_equal(got.sequence, r.sequence);
+	assert_int_equal(got.lane, 62);
+	assert_memory_equal(got.pin, r.pin, PIN_BYTES);
+	check_handover(&got.what, &r.what);
+	r.what.to = TEXT("");
+	assert_int_equal(record_handed_encode(&r, &w), ST_TOO_LARGE);
+	r = handed();
+	r.lane = LANES;
+	assert_int_equal(record_handed_encode(&r, &w), ST_TOO_LARGE);
+}
+
+/* Another signer in the record of a row; everything else of it stays. */
+static void handed_over(void **state)
+{
+	static uint8_t first[4096], second[4096], third[4096];
+	struct record_numbered r = numbered(), got;
+	struct record_handed h = handed(), other = h;
+	struct writer a = writer_of(first, sizeof(first)), b = writer_of(second, sizeof(second));
+	struct writer c = writer_of(third, sizeof(third));
+	struct slice named = TEXT("chu-tich");
+
+	assert_int_equal(record_numbered_encode(&r, &a), ST_OK);
+	assert_int_equal(record_hand(&h, writer_slice(&a), &b), ST_OK);
+	assert_int_equal(second[0], 3);
+	assert_int_equal(record_numbered_decode(&got, writer_slice(&b)), ST_OK);
+	check_same(&got, &r);
+	assert_int_equal(got.handed_n, 1);
+	assert_int_equal(got.handed[0].result, 1);
+	check_handover(&got.handed[0], &h.what);
+	assert_memory_equal(got.results[1].pins.signer, h.pin, PIN_BYTES);
+	assert_memory_equal(got.results[1].pins.unit, r.results[1].pins.unit, PIN_BYTES);
+	assert_memory_equal(&got.results[0].pins, &r.results[0].pins, sizeof(struct pins));
+	assert_true(slice_eq(record_signer(&got, 1, named), h.what.to));
+	assert_true(slice_eq(record_signer(&got, 0, named), named));
+	/* Applied once, whoever applies it again, later too. */
+	assert_int_equal(record_hand(&h, writer_slice(&b), &c), ST_EXISTS);
+	other.what.at_ms++;
+	other.what.to = TEXT("khac");
+	assert_int_equal(record_hand(&other, writer_slice(&b), &c), ST_OK);
+	assert_int_equal(record_numbered_decode(&got, writer_slice(&c)), ST_OK);
+	assert_int_equal(got.handed_n, 2);
+	assert_true(slice_eq(record_signer(&got, 1, named), other.what.to));
+	b = writer_of(second, sizeof(second));
+	assert_int_equal(record_hand(&h, writer_slice(&c), &b), ST_EXISTS);
+	other.sequence = 1;
+	assert_int_equal(record_hand(&other, writer_slice(&c), &b), ST_NOT_FOUND);
+	assert_int_equal(record_hand(&h, TEXT("?"), &b), ST_CORRUPT);
+	got.handed_n = HANDOVERS_MAX;
+	for (uint8_t i = 0; i < HANDOVERS_MAX; i++)
+		got.handed[i] = got.handed[0];
+	a = writer_of(first, sizeof(first));
+	assert_int_equal(record_numbered_encode(&got, &a), ST_OK);
+	other = h;
+	other.what.at_ms += 9;
+	assert_int_equal(record_hand(&other, writer_slice(&a), &b), ST_PRECONDITION);
 }
 
 static void approved_round_trip(void **state)
@@ -412,12 +496,13 @@ static void signature_in_the_waiting_room(void **state)
 
 /* ---- all of them alike ---- */
 
-enum { NUMBERED, ACCEPTED, APPROVED, RESULT, SIGNATURE, REGISTER, LINK, KINDS };
+enum { NUMBERED, ACCEPTED, APPROVED, RESULT, SIGNATURE, REGISTER, LINK, HANDED, KINDS };
 
 static size_t encode(int kind)
 {
 	struct writer w = writer_of(buf, sizeof(buf));
 	struct record_numbered n = kind == NUMBERED ? numbered() : accepted();
+	struct record_handed h = handed();
 	struct record_result v = result();
 	struct record_register g = reg();
 	struct record_link l = link_record();
@@ -427,7 +512,8 @@ static size_t encode(int kind)
 			 kind == RESULT ? record_result_encode(&v, &w) :
 			 kind == SIGNATURE ? record_signature_encode(&s, &w) :
 			 kind == REGISTER ? record_register_encode(&g, &w) :
-					    record_link_encode(&l, &w);
+			 kind == HANDED ? record_handed_encode(&h, &w) :
+					  record_link_encode(&l, &w);
 
 	assert_int_equal(st, ST_OK);
 	return writer_size(&w);
@@ -441,6 +527,7 @@ static enum status decode(int kind, const uint8_t *p, size_t n)
 		struct record_result v;
 		struct record_signature s;
 		struct record_register g;
+		struct record_handed h;
 		struct record_link l;
 	} out;
 	struct slice s = slice_of(p, n);
@@ -450,7 +537,8 @@ static enum status decode(int kind, const uint8_t *p, size_t n)
 	       kind == RESULT ? record_result_decode(&out.v, s) :
 	       kind == SIGNATURE ? record_signature_decode(&out.s, s) :
 	       kind == REGISTER ? record_register_decode(&out.g, s) :
-				  record_link_decode(&out.l, s);
+	       kind == HANDED ? record_handed_decode(&out.h, s) :
+				record_link_decode(&out.l, s);
 }
 
 static void strict(void **state)
@@ -463,7 +551,7 @@ static void strict(void **state)
 		assert_int_equal(decode(kind, buf, n), ST_OK);
 		buf[n] = 0;
 		assert_int_equal(decode(kind, buf, n + 1), ST_CORRUPT);
-		buf[0] = kind == RESULT ? 4 : kind == NUMBERED || kind == ACCEPTED ? 3 : 2;
+		buf[0] = kind == RESULT || kind == NUMBERED || kind == ACCEPTED ? 4 : 2;
 		assert_int_equal(decode(kind, buf, n), ST_UNSUPPORTED);
 		buf[0] = 0;
 		assert_int_equal(decode(kind, buf, n), ST_CORRUPT);
@@ -547,6 +635,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbered_round_trip), cmocka_unit_test(result_round_trip),
 		cmocka_unit_test(numbered_versions), cmocka_unit_test(approved_round_trip),
+		cmocka_unit_test(handed_round_trip), cmocka_unit_test(handed_over),
 		cmocka_unit_test(approved_bounds), cmocka_unit_test(result_of_version_1),
 		cmocka_unit_test(result_of_version_2), cmocka_unit_test(signature_round_trip),
 		cmocka_unit_test(signature_bounds),
