@@ -51,21 +51,33 @@ static bool own_draft(const struct judged *j, const struct waiting_paper *p)
 {
 	struct slice drafter = drafter_of(p->approval);
 
-	return slice_eq(j->principal, slice_str(p->row.principal)) ||
+	return (j->principal.n > 0 && slice_eq(j->principal, slice_str(p->row.principal))) ||
 	       (drafter.n > 0 && (slice_eq(drafter, j->principal) || slice_eq(drafter, j->signer)));
+}
+
+/* Today, for this agency and kind. before: a version of the signer's, or NULL. */
+static enum reason in_office(const struct judged *j, const struct signer *before,
+			     const struct waiting_paper *p)
+{
+	const struct signer *now = catalogue_signer(j->catalogue, j->signer, j->day);
+
+	if (now == NULL)
+		return before != NULL && stands_in(before) ? REASON_DELEGATION_ENDED :
+							     REASON_SIGNER_UNKNOWN;
+	return strcmp(now->unit, p->unit->code) == 0 && signs_kind(now, p->kind->code) ?
+	       REASON_NONE : REASON_SIGNER_NOT_ALLOWED;
 }
 
 enum reason judge(const struct judged *j, const struct waiting_paper *p)
 {
-	const struct signer *now = catalogue_signer(j->catalogue, j->signer, j->day);
+	enum reason why;
 
 	if (p->signer == NULL || !slice_eq(j->signer, slice_str(p->signer->code)))
 		return REASON_SIGNER_NOT_ALLOWED;
-	if (now == NULL)
-		return stands_in(p->signer) ? REASON_DELEGATION_ENDED : REASON_SIGNER_UNKNOWN;
-	if (strcmp(now->unit, p->unit->code) != 0 || !signs_kind(now, p->kind->code))
-		return REASON_SIGNER_NOT_ALLOWED;
-	if (!says_the_same(now, p->signer))
+	why = in_office(j, p->signer, p);
+	if (why != REASON_NONE)
+		return why;
+	if (!says_the_same(catalogue_signer(j->catalogue, j->signer, j->day), p->signer))
 		return REASON_SIGNER_CHANGED;
 	if (catalogue_unit(j->catalogue, slice_str(p->unit->code), j->day) == NULL)
 		return REASON_UNIT_UNKNOWN;
@@ -74,6 +86,28 @@ enum reason judge(const struct judged *j, const struct waiting_paper *p)
 	if (!p->kind->own_draft && own_draft(j, p))
 		return REASON_OWN_DRAFT;
 	return REASON_NONE;
+}
+
+static const struct signer *any_version(const struct catalogue *c, struct slice code)
+{
+	const struct signer *s;
+
+	for (uint32_t i = 0; (s = catalogue_signer_at(c, i)) != NULL; i++)
+		if (slice_eq(slice_str(s->code), code))
+			return s;
+	return NULL;
+}
+
+enum reason judge_successor(const struct judged *j, const struct waiting_paper *p)
+{
+	enum reason why = in_office(j, any_version(j->catalogue, j->signer), p);
+
+	if (why != REASON_NONE)
+		return why;
+	if (catalogue_unit(j->catalogue, slice_str(p->unit->code), j->day) == NULL)
+		return REASON_UNIT_UNKNOWN;
+	return p->kind->numbered == NUMBERED_AT_APPROVAL && !p->kind->own_draft &&
+	       own_draft(j, p) ? REASON_OWN_DRAFT : REASON_NONE;
 }
 
 /* Does the last character end here? */

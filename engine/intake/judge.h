@@ -11,7 +11,7 @@ struct judged {
 	const struct catalogue *catalogue;	/* in force */
 	uint32_t day;				/* today, yyyymmdd in Vietnam time */
 	struct slice signer;			/* code */
-	struct slice principal;			/* who confirms */
+	struct slice principal;			/* who confirms; empty: nobody does */
 };
 
 /*
@@ -26,6 +26,12 @@ struct judged {
  *				forbids that
  */
 enum reason judge(const struct judged *j, const struct waiting_paper *paper);
+/*
+ * May j->signer sign in the stead of the paper's one what has its number already? Of the paper row,
+ * kind, unit and approval. SIGNER_NOT_ALLOWED, SIGNER_UNKNOWN, DELEGATION_ENDED, UNIT_UNKNOWN and
+ * OWN_DRAFT as above.
+ */
+enum reason judge_successor(const struct judged *j, const struct waiting_paper *paper);
 /* "TUQ · 12/QĐ-UBND · 2026-01-01 – 2026-12-31": in whose stead the signer acts today; empty: in
  * their own right, or not in office. */
 void judge_delegation(const struct judged *j, char out[DELEGATION_BYTES_MAX + 1]);

@@ -87,6 +87,16 @@ static const struct signing_key *choose(const struct keyring *k, const struct it
 	return NULL;
 }
 
+enum reason sign_person(const struct keyring *k, const struct unit *u, const struct kind *kind,
+			struct slice signer, int64_t signed_ms)
+{
+	const struct item about = { .unit = u, .kind = kind };
+	const struct signing_key *wrong = NULL;
+	enum reason why;
+
+	return choose(k, &about, signer, signed_ms, &why, &wrong) != NULL ? REASON_NONE : why;
+}
+
 static void plan_slot(struct signed_slot *slot, const struct signing_key *key, int64_t signed_ms)
 {
 	slot->key = key;

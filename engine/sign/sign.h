@@ -55,6 +55,13 @@ enum status sign_worker_new(struct sign_worker **w) must_use;
 void sign_worker_free(struct sign_worker *w);
 
 /*
+ * Could this person sign a document of that agency and kind at signed_ms? REASON_NONE, or why not,
+ * as sign_plan() would say.
+ */
+enum reason sign_person(const struct keyring *k, const struct unit *u, const struct kind *kind,
+			struct slice signer, int64_t signed_ms);
+
+/*
  * Chooses the keys of item's slots for signing time signed_ms and fills slots[].plan, or sets
  * item->held (KEY_MISSING, CERT_…, CRL_STALE). Before render. Slots of item->kept keep their key
  * and their time.

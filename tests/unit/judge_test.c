@@ -191,6 +191,32 @@ static void test_own_draft(void **state)
 	}
 }
 
+/* Another one signs what has its number: in office today, of the agency, for the kind. */
+static void test_successor(void **state)
+{
+	struct rig *r = *state;
+	uint8_t buf[80];
+
+	ask(r, "ended", "k", LATER);
+	r->judged.principal.n = 0;
+	r->judged.signer = slice_str("own");
+	assert_int_equal(judge_successor(&r->judged, &r->paper), REASON_NONE);
+	r->judged.signer = slice_str("order");
+	assert_int_equal(judge_successor(&r->judged, &r->paper), REASON_DELEGATION_ENDED);
+	r->judged.day = 20261130;
+	assert_int_equal(judge_successor(&r->judged, &r->paper), REASON_NONE);
+	r->judged.day = LATER;
+	r->judged.signer = slice_str("none");
+	assert_int_equal(judge_successor(&r->judged, &r->paper), REASON_SIGNER_NOT_ALLOWED);
+	r->judged.signer = slice_str("nobody");
+	assert_int_equal(judge_successor(&r->judged, &r->paper), REASON_SIGNER_UNKNOWN);
+	r->judged.signer = slice_str("own");
+	r->paper.approval = approval_by(buf, "own");
+	assert_int_equal(judge_successor(&r->judged, &r->paper), REASON_OWN_DRAFT);
+	r->kind.numbered = NUMBERED_AT_ACCEPTANCE;
+	assert_int_equal(judge_successor(&r->judged, &r->paper), REASON_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +225,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_printed_is_todays),
 		cmocka_unit_test(test_kind),
 		cmocka_unit_test(test_own_draft),
+		cmocka_unit_test(test_successor),
 	};
 
 	return cmocka_run_group_tests(tests, open_rig, close_rig);
