@@ -74,7 +74,7 @@ enum status embedded_link(struct store *store, const struct holding_link *l, str
 	return st;
 }
 
-/* Was this very change of life told before? */
+/* Was this very event told before? */
 static enum status event_known(struct embedded *s, const struct result_event *v)
 {
 	struct row_hit hits[64];
@@ -95,7 +95,7 @@ static enum status event_known(struct embedded *s, const struct result_event *v)
 	return st == ST_OK ? ST_NOT_FOUND : st;
 }
 
-/* Checks one event and adds it to the frame; a change of life that is known adds nothing. */
+/* Checks one event and adds it to the frame; one that is known, but a read, adds nothing. */
 static enum status event_add(struct embedded *s, const struct result_event *v, struct error *e)
 {
 	struct writer w = writer_of(s->record, STORED_RESULT_BYTES_MAX);
@@ -104,7 +104,7 @@ static enum status event_add(struct embedded *s, const struct result_event *v, s
 
 	if (st != ST_OK)
 		return st;
-	if (v->kind < EVENT_READ || v->kind > EVENT_REVOKED)
+	if (!event_is_kind(v->kind))
 		return error_set(e, ST_INVALID, "no such kind of event: %u", v->kind);
 	st = v->kind == EVENT_READ ? ST_NOT_FOUND : event_known(s, v);
 	if (st != ST_NOT_FOUND)

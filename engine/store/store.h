@@ -55,15 +55,21 @@ struct holding_link { uint8_t lane; uint64_t sequence; struct holder holder; uin
 
 /*
  * What a result_event says. READ: another than its unit read it; detail holds purpose, legal
- * basis and case, a line each. The others change its life. Part of the stored form: never
- * renumbered.
+ * basis and case, a line each. HANDED: another than the signer whom its case names signed it;
+ * detail holds from whom, to whom and why, a line each. The others change its life. Part of the
+ * stored form: never renumbered.
  */
 enum event_kind { EVENT_READ = 1, EVENT_CORRECTED = LIFE_CORRECTED, EVENT_REPLACED = LIFE_REPLACED,
-		  EVENT_REVOKED = LIFE_REVOKED };
+		  EVENT_REVOKED = LIFE_REVOKED, EVENT_HANDED = 6 };
+
+static inline bool event_is_kind(uint8_t kind)
+{
+	return (kind >= EVENT_READ && kind <= EVENT_REVOKED) || kind == EVENT_HANDED;
+}
 
 /*
- * An event of a stored result, append-only. A change of life told again is one; every read is one
- * of its own.
+ * An event of a stored result, append-only. Told again it is the same one; but every read is one of
+ * its own.
  */
 struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_ms;
 		      struct slice actor, detail; };

@@ -391,6 +391,9 @@ void same_life(void **state)
 				   .kind = EVENT_REVOKED, .at_ms = SAME_NOW_MS,
 				   .actor = slice_str("ai"),
 				   .detail = slice_str("ly do") };
+	struct result_event handed = { .kind = EVENT_HANDED, .at_ms = SAME_NOW_MS,
+				       .actor = slice_str("van-thu"),
+				       .detail = slice_str("cu\nmoi\nly do") };
 	struct result_view v;
 	struct error e = { 0 };
 	uint8_t first[16];
@@ -405,6 +408,14 @@ void same_life(void **state)
 	assert_int_equal(same_put_batch(f), ST_OK);
 	assert_int_equal(f->store->ops->events(f->store, &ev, 1, &e), ST_OK);
 	assert_int_equal(f->store->ops->events(f->store, &ev, 1, &e), ST_OK);
+	/* Handed to another signer it is as valid as it was. */
+	handed.sequence = storecase_sequence(2);
+	handed.lane = storecase_lane(2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(f->store->ops->events(f->store, &handed, 1, &e), ST_OK);
+		assert_int_equal(f->store->ops->events(f->store, &handed, 1, &e), ST_OK);
+		handed.at_ms++;
+	}
 	/* However often it is read later, it stays revoked. */
 	ev.kind = EVENT_READ;
 	for (int i = 0; i < 70; i++)

@@ -380,7 +380,7 @@ static enum status events_locked(struct postgres *p, const struct result_event *
 	else if (st != ST_OK)
 		failed(st, e);
 	for (uint32_t i = 0; i < n && st == ST_OK; i++)
-		if (v[i].kind < EVENT_READ || v[i].kind > EVENT_REVOKED)
+		if (!event_is_kind(v[i].kind))
 			st = error_set(e, ST_INVALID, "no such kind of event: %u", v[i].kind);
 	for (uint8_t lane = 0; lane < LANES && st == ST_OK; lane++) {
 		struct writer w = writer_of(buf, room);

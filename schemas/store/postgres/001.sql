@@ -78,7 +78,8 @@ CREATE TABLE event (
 	n bigint NOT NULL,			-- a change told again is one: from the SHA-256 of what it says;
 						-- a read is always one of its own
 	kind smallint NOT NULL,			-- 0 a holder was added, 1 read by another agency,
-						-- 2 corrected, 3 replaced, 4 revoked
+						-- 2 corrected, 3 replaced, 4 revoked,
+						-- 6 handed to another signer
 	at timestamptz NOT NULL,
 	crc int NOT NULL,
 	record bytea NOT NULL,			-- EVENT, or LINK of kind 0
