@@ -77,6 +77,7 @@ enum act_type {
 	ACT_REGISTER_LIST,
 	ACT_HELD_RETRY,
 	ACT_HELD_VOID,
+	ACT_HAND,			/* a held result gets another signer, act.code */
 	ACT_LINK_HOLDER,
 	ACT_NOTE_READS,
 	ACT_STATUS,
@@ -127,20 +128,21 @@ struct act {
 	struct slice unit, code, reason;	/* NOTE_READS: reason is what the holder will see */
 	uint32_t year;
 	uint64_t first;
-	/* HELD_*: 0 = all; LINK_HOLDER, SEND_BACK, WITHDRAW */
+	/* HELD_*: 0 = all; HAND, LINK_HOLDER, SEND_BACK, WITHDRAW */
 	uint64_t sequence;
 	struct approval *approval;	/* APPROVE: caller's; actor is the principal who confirms */
 	uint8_t lane;
 	struct holder holder;
 	const struct result_name *names;	/* NOTE_READS */
 	uint32_t names_n;
-	/* HELD_RETRY, HELD_VOID, APPROVE, SEND_BACK, WITHDRAW: may the caller act for a row's
+	/* HELD_*, HAND, APPROVE, SEND_BACK, WITHDRAW: may the caller act for a row's
 	 * unit? NULL: any. On the spine. */
 	bool (*unit_allowed)(const struct act *a, struct slice unit);
 	uint32_t offset, max;		/* lists */
 	/* out */
 	enum status status;
 	struct error error;
+	enum reason refused;		/* HAND: why not that signer; NONE: see error */
 	struct register_row *registers;	/* caller's array of max; OPEN, CLOSE: the one it left */
 	uint32_t n;
 	struct status_view *view;	/* caller's */

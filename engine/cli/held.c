@@ -16,16 +16,18 @@
 static const char usage[] =
 	"trien held list [--unit U] [--json]\n"
 	"trien held retry [RESULT] [--json]\n"
+	"trien held retry RESULT --signer CODE --reason TEXT [--json]\n"
 	"trien held void RESULT --reason TEXT [--json]\n"
 	"\n"
 	"Results that have their number and cannot be signed now. RESULT: a result id, or a\n"
-	"sequence of the list. retry: one, or all. void: its number is never issued; the reason\n"
-	"stands in the register for ever.\n"
+	"sequence of the list. retry: one, or all. --signer: another person of the same\n"
+	"agency signs it, under the same number; who, why and when is kept with the result.\n"
+	"void: its number is never issued; the reason stands in the register for ever.\n"
 	CLIENT_OPTIONS_USAGE;
 
 struct options {
 	struct client_options engine;
-	const char *unit, *reason;
+	const char *unit, *reason, *signer;
 	bool json;
 };
 
@@ -119,6 +121,10 @@ static int retry(const struct options *o, struct client *c, const char *which)
 
 	if (which != NULL && !read_sequence(c, which, &q.sequence, &f))
 		return failed(&f);
+	if (o->signer != NULL) {
+		q.signer = (char *)o->signer;
+		q.reason = (char *)o->reason;
+	}
 	a = (void *)client_call(c, OPERATIONS "RetryHeld", &q.base,
 				&trien__v1__retry_held_response__descriptor, &f);
 	if (a == NULL)
@@ -158,20 +164,23 @@ int cli_held(int argc, char **argv)
 	const struct option_row rows[] = {
 		{ "unit", OPTION_TEXT, &o.unit, 0, 0 },
 		{ "reason", OPTION_TEXT, &o.reason, 0, 0 },
+		{ "signer", OPTION_TEXT, &o.signer, 0, 0 },
 		{ "json", OPTION_FLAG, &o.json, 0, 0 },
 		CLIENT_OPTION_ROWS(o.engine),
 	};
 	int code = options_read(usage, &argc, argv, rows, ARRAY_LEN(rows));
 	const char *act = argc > 1 ? argv[1] : "";
 	bool list = strcmp(act, "list") == 0 && argc == 2;
-	bool again = strcmp(act, "retry") == 0 && argc <= 3;
+	bool again = strcmp(act, "retry") == 0 && argc <= 3 &&
+		     (o.signer == NULL || (argc == 3 && o.reason != NULL));
 	struct client *c = NULL;
 	struct error e = { 0 };
 
 	if (code >= 0)
 		return code;
 	if (!list && !again && (strcmp(act, "void") != 0 || argc != 3 || o.reason == NULL))
-		return options_wrong(usage, "list, retry [RESULT], or void RESULT --reason TEXT?");
+		return options_wrong(usage, "list, retry [RESULT], retry RESULT --signer CODE "
+				     "--reason TEXT, or void RESULT --reason TEXT?");
 	if (client_open(&c, &o.engine, &e) != ST_OK)
 		return error_exit("held", &e);
 	code = list ? list_all(&o, c) : again ? retry(&o, c, argc == 3 ? argv[2] : NULL) :

@@ -20,7 +20,8 @@ struct operation {
 	struct act act;
 	atomic_bool decided;
 	const struct principal *principal;
-	char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1], reason[REASON_BYTES_MAX + 1];
+	char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
+	char reason[REASON_BYTES_MAX + 1];
 	uint32_t list;			/* lists: what a page token belongs to */
 	uint8_t result_id[16];		/* of acts on one result */
 	struct arena texts;		/* LinkHolder */
@@ -84,11 +85,16 @@ static void ask(struct call *c, struct operation *o)
 /* True: the act was done and succeeded. False, when decided: the call is answered. */
 static bool succeeded(struct call *c, const struct operation *o)
 {
+	struct refusal why = { 0 };
 	struct fault f;
 
 	if (o->act.status == ST_OK)
 		return true;
 	fault_status(&f, o->act.status, o->act.error.text);
+	if (o->act.refused != REASON_NONE) {
+		refuse(&why, o->act.refused, "", "%s", o->code);
+		fault_refusal(&f, &why, "signer");
+	}
 	call_finish(c, &f);
 	return false;
 }
@@ -383,6 +389,17 @@ static void held_retry_begin(struct call *c, struct operation *o, struct read_th
 		return;
 	o->act.sequence = q->sequence;
 	o->act.unit_allowed = row_allowed;
+	if (q->signer[0] != '\0') {
+		if (q->sequence == 0) {
+			call_refuse(c, FAULT_ARGUMENT_MISSING, "sequence", "of a held result");
+			return;
+		}
+		if (!keep(c, &o->act.code, o->code, CODE_BYTES_MAX, q->signer, "signer", true) ||
+		    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason",
+			  true))
+			return;
+		o->act.type = ACT_HAND;
+	}
 	ask(c, o);
 }
 

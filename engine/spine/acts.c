@@ -3,6 +3,7 @@
 #include "base/calendar.h"
 #include "base/log.h"
 #include "spine/approval.h"
+#include "spine/handing.h"
 #include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
@@ -258,7 +259,8 @@ static bool writes(enum act_type type)
 {
 	return type == ACT_REGISTER_OPEN || type == ACT_REGISTER_CLOSE ||
 	       type == ACT_LINK_HOLDER || type == ACT_HELD_RETRY || type == ACT_HELD_VOID ||
-	       type == ACT_APPROVE || type == ACT_SEND_BACK || type == ACT_WITHDRAW;
+	       type == ACT_HAND || type == ACT_APPROVE || type == ACT_SEND_BACK ||
+	       type == ACT_WITHDRAW;
 }
 
 void act_run(struct spine *s, struct act *a)
@@ -294,6 +296,9 @@ void act_run(struct spine *s, struct act *a)
 		break;
 	case ACT_HELD_VOID:
 		job_act(s, a, JOB_HELD_FIND);
+		break;
+	case ACT_HAND:
+		job_act(s, a, JOB_HAND_FIND);
 		break;
 	case ACT_NOTE_READS:
 		job_act(s, a, JOB_NOTE_READS);
@@ -341,6 +346,12 @@ void act_finished(struct spine *s, struct job *j)
 		s->jobs_out++;
 	} else if (j->type == JOB_HELD_FIND && j->status == ST_OK) {
 		clerk_void(s, j);
+	} else if (j->type == JOB_HAND_FIND) {
+		hand_found(s, j);
+	} else if (j->type == JOB_HAND) {
+		hand_done(s, j);
+	} else if (j->type == JOB_HAND_TELL) {
+		clerk_told(s, j);
 	} else {
 		act_end(s, j);
 	}

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "spine/approval.h"
 #include "spine/elsewhere.h"
+#include "spine/handing.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 
@@ -44,8 +45,7 @@ bool clerk_row(struct spine *s, uint64_t sequence, struct waiting_row *row)
 	return st == ST_OK;
 }
 
-/* Waits, and is not on its way: nobody else has taken it in hand. */
-static bool waits(struct spine *s, uint64_t sequence, struct waiting_row *row)
+bool clerk_waits(struct spine *s, uint64_t sequence, struct waiting_row *row)
 {
 	struct state_change now;
 	int64_t accepted_ms;
@@ -197,11 +197,11 @@ void clerk_run(struct spine *s)
 /* ---- out of the room: it is stored ---- */
 
 /* A mirror does not see when a row of its waiting room is done with; a start would find it. */
-static void forget_told(struct spine *s, const struct item *it)
+static void forget_told(struct spine *s, const struct waiting_row *row)
 {
 	uint8_t bytes[512];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct record_result r = { .sequence = it->sequence, .lane = it->lane };
+	struct record_result r = { .sequence = row->sequence, .lane = row->lane };
 	uint64_t pos;
 
 	if (s->mirror != NULL && record_result_encode(&r, &w) == ST_OK)
@@ -212,7 +212,6 @@ void clerk_forget(struct spine *s, const struct item *it)
 {
 	struct job *j = calloc(1, sizeof(*j));
 
-	forget_told(s, it);
 	if (j == NULL) {
 		spine_fail(s, "no memory to take a stored result out of the waiting room");
 		return;
@@ -220,9 +219,35 @@ void clerk_forget(struct spine *s, const struct item *it)
 	assert(it->pending->left == 1);
 	j->type = JOB_FORGET;
 	j->row.sequence = it->sequence;
+	j->row.lane = it->lane;
 	/* Until then the journal keeps what tells a start that it may be stored already. */
 	j->track = it->pending->track;
 	it->pending->track = NO_TRACK;
+	if (hand_keep(s, j, it->record))
+		j->type = JOB_HAND_TELL;
+	if (s->failure.status != ST_OK) {
+		free(j->bytes);
+		free(j);
+		return;
+	}
+	if (j->type == JOB_FORGET)
+		forget_told(s, &j->row);
+	job_push(s, j);
+}
+
+void clerk_told(struct spine *s, struct job *j)
+{
+	if (status_class(j->status) == CLASS_REJECT)
+		log_error("store", "a handover cannot be told: %s", j->error.text);
+	free(j->bytes);
+	j->bytes = NULL;
+	/* What a stop broke off is told at the next start: its row knows of it. */
+	if (j->status != ST_OK && status_class(j->status) != CLASS_REJECT) {
+		free(j);
+		return;
+	}
+	forget_told(s, &j->row);
+	j->type = JOB_FORGET;
 	job_push(s, j);
 }
 
@@ -275,6 +300,7 @@ static bool resume(struct spine *s, struct job *j)
 	struct record_numbered rec;
 	struct record_result r = { .sequence = j->row.sequence, .lane = j->row.lane,
 				   .at_ms = io_wall_ms() };
+	int64_t parked_ms = j->row.parked_ms;
 	struct pending *p;
 	struct state_change change;
 	uint8_t bytes[512], index = 0;
@@ -283,7 +309,10 @@ static bool resume(struct spine *s, struct job *j)
 	uint64_t pos;
 
 	/* Another's, or on its way again since the janitor looked, or already through. */
-	if (unit_denied(j) || !waits(s, r.sequence, &j->row) || j->row.state != STATE_HELD)
+	if (unit_denied(j) || !clerk_waits(s, r.sequence, &j->row) || j->row.state != STATE_HELD)
+		return true;
+	/* Its row is another one by now: it was tried meanwhile, or handed to another signer. */
+	if (j->row.parked_ms != parked_ms)
 		return true;
 	/* Whoever refused once is not asked at every start. */
 	if (j->act == NULL && asking_needs_a_person((enum reason)j->row.reason))
@@ -385,7 +414,7 @@ void clerk_void(struct spine *s, struct job *j)
 		free(j);
 		return;
 	}
-	if (a->reason.n == 0 || !waits(s, j->row.sequence, &j->row) ||
+	if (a->reason.n == 0 || !clerk_waits(s, j->row.sequence, &j->row) ||
 	    j->row.state != STATE_HELD) {
 		refuse_act(a, a->reason.n == 0 ? ST_INVALID : ST_PRECONDITION, a->reason.n == 0 ?
 			   "a reason is needed: it stands in the register for ever" :

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "spine/elsewhere.h"
+#include "spine/handing.h"
 
 static_assert(ERRAND_BYTES_MAX > DOC_SIGNATURES_MAX * (sizeof(struct kept_signature) + 16) +
 	      TICKET_BYTES_MAX + SERVICE_NAME_BYTES_MAX + 128, "an errand fits");
@@ -248,7 +249,9 @@ enum status await_apply(struct spine *s, struct slice record, bool held, struct 
 	if (st == ST_OK && type == RECORD_SIGNATURE)
 		st = record_signature_decode(&there, slice_of(buf, n));
 	r.numbered = st == ST_OK ? record_numbered_in(type, slice_of(buf, n)) : record;
-	if (st == ST_OK && (type != RECORD_SIGNATURE || goes_before(&r, &there))) {
+	/* One of the signer before is of no use to the next. */
+	if (st == ST_OK && !hand_since(r.numbered, r.sequence, r.at_ms) &&
+	    (type != RECORD_SIGNATURE || goes_before(&r, &there))) {
 		st = record_signature_encode(&r, &w);
 		row.record = RECORD_SIGNATURE;
 		if (st == ST_OK)

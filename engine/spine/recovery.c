@@ -6,6 +6,7 @@
 #include "io/file.h"
 #include "spine/approval.h"
 #include "spine/elsewhere.h"
+#include "spine/handing.h"
 #include "spine/mirror.h"
 #include "spine/replay.h"
 #include "spine/role.h"
@@ -71,6 +72,8 @@ static enum status act_project(void *ctx, struct error *e)
 	struct record_link link;
 	enum status st;
 
+	if (p->act->type == RECORD_HANDED)
+		return hand_apply(p->s, payload, e);
 	if (p->act->type != RECORD_STATE_EVENT) {
 		st = record_result_decode(&v, payload);
 		return st == ST_OK ? void_project(p->s, &v, e) : st;
@@ -143,6 +146,14 @@ static enum status numbered_forget(struct replay *r, struct error *e)
 }
 
 struct leftover { struct spine *s; struct store_reader *reader; uint8_t *record; };
+struct untold { struct spine *s; uint64_t sequence; struct slice record; };
+
+static enum status handovers_tell(void *ctx, struct error *e)
+{
+	struct untold *u = ctx;
+
+	return hand_tell(u->s, u->sequence, u->record, e);
+}
 
 /* It is in the store: the row goes. Else it waits on. */
 static enum status row_check(struct leftover *l, const struct waiting_row *row, struct error *e)
@@ -161,6 +172,12 @@ static enum status row_check(struct leftover *l, const struct waiting_row *row, 
 		st = case_digest(rec.case_bytes, digest);
 	if (st == ST_OK)
 		st = is_stored(l->s, l->reader, row->lane, row->sequence, digest, &stored, e);
+	if (st == ST_OK && stored && rec.handed_n > 0) {
+		struct untold u = { l->s, row->sequence,
+				    record_numbered_in(type, slice_of(l->record, n)) };
+
+		st = wait_for_store(handovers_tell, &u, e);
+	}
 	return st == ST_OK && stored ? waiting_remove(l->s->waiting, row->sequence, e) : st;
 }
 

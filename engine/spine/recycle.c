@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "spine/approval.h"
 #include "spine/elsewhere.h"
+#include "spine/handing.h"
 #include "spine/mirror.h"
 #include "spine/spine.h"
 #include "spine/track.h"
@@ -109,7 +110,12 @@ static enum status job_run(struct spine *s, struct job *j)
 		return park_run(s, j);
 	case JOB_UNPARK:
 	case JOB_HELD_FIND:
+	case JOB_HAND_FIND:
 		return find_run(s, j);
+	case JOB_HAND:
+		return hand_apply(s, slice_of(j->bytes, j->n), &j->error);
+	case JOB_HAND_TELL:
+		return hand_tell(s, j->row.sequence, slice_of(j->bytes, j->n), &j->error);
 	case JOB_FORGET:
 		return waiting_remove(s->waiting, j->row.sequence, &j->error);
 	case JOB_VOID:
@@ -153,9 +159,14 @@ static void job_post(struct spine *s, struct job *j)
  */
 struct put_off { struct job *first, **end; uint64_t due_ns; };
 
+static bool is_told(const struct job *j)
+{
+	return j->type == JOB_VOID || j->type == JOB_LINK || j->type == JOB_HAND_TELL;
+}
+
 static bool is_put_off(struct spine *s, const struct job *j)
 {
-	return j->status != ST_OK && (j->type == JOB_VOID || j->type == JOB_LINK) &&
+	return j->status != ST_OK && is_told(j) &&
 	       status_class(j->status) != CLASS_REJECT && !atomic_load(&s->stop);
 }
 
@@ -185,7 +196,7 @@ static void put_off_run(struct spine *s, struct put_off *p)
 
 static void job_do(struct spine *s, struct put_off *later, struct job *j)
 {
-	if (later->first != NULL && (j->type == JOB_VOID || j->type == JOB_LINK)) {
+	if (later->first != NULL && is_told(j)) {
 		put_off(later, j);
 		return;
 	}

@@ -119,7 +119,7 @@ static enum status follow_row(struct replay *r, enum job_type type, const struct
 	if (j == NULL)
 		return ST_NOMEM;
 	/* Parked again: it stands there already, and now waits for something else. */
-	j->type = type == JOB_PARK && o == NULL ? JOB_AWAIT_APPLY : type;
+	j->type = type == JOB_PARK && (o == NULL || o->handed) ? JOB_AWAIT_APPLY : type;
 	j->track = NO_TRACK;
 	/* A row that goes before that is durable could be missed by who takes over. */
 	j->after = r->s->appended;
@@ -144,6 +144,35 @@ static enum status follow_row(struct replay *r, enum job_type type, const struct
 			memcpy(j->bytes, o->pending->payload, j->n);
 		}
 	}
+	job_push(r->s, j);
+	return ST_OK;
+}
+
+/* The row there gets the other signer, as it does here. */
+static enum status follow_handed(struct replay *r, struct slice payload)
+{
+	struct record_handed h;
+	struct open_result *o;
+	struct job *j = calloc(1, sizeof(*j));
+	enum status st = j != NULL ? record_handed_decode(&h, payload) : ST_NOMEM;
+
+	if (st == ST_OK) {
+		j->bytes = malloc(payload.n);
+		st = j->bytes != NULL ? ST_OK : ST_NOMEM;
+	}
+	if (st != ST_OK) {
+		free(j);
+		return st;
+	}
+	/* Parked again it keeps this row: the NUMBERED record names the signer before. */
+	o = open_find(r, h.sequence);
+	if (o != NULL)
+		o->handed = true;
+	memcpy(j->bytes, payload.p, payload.n);
+	j->n = payload.n;
+	j->type = JOB_HAND;
+	j->track = NO_TRACK;
+	j->after = r->s->appended;
 	job_push(r->s, j);
 	return ST_OK;
 }
@@ -564,6 +593,8 @@ enum status replay_record(void *ctx, uint64_t pos, uint8_t type, struct slice pa
 		return replay_signature(r, pos, payload);
 	case RECORD_STATE_EVENT:
 		return replay_act(r, pos, type, payload);
+	case RECORD_HANDED:
+		return r->follow ? follow_handed(r, payload) : replay_act(r, pos, type, payload);
 	case RECORD_STORED_UP_TO:
 		replay_stored(r, read_u64(&in));
 		return in.bad ? ST_DAMAGED : ST_OK;

@@ -16,6 +16,7 @@ struct open_result {
 	uint64_t sequence;
 	struct pending *pending;
 	uint8_t lane, index;
+	bool handed;			/* in a mirror: its row says more than its record */
 	struct state_change change;
 };
 

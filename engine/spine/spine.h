@@ -81,9 +81,9 @@ struct backlog {
 
 /* Work for the janitor: one blocking act at a time, away from the spine. */
 enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_FORGET, JOB_VOID, JOB_LINK,
-		JOB_HELD_FIND, JOB_NOTE_READS, JOB_ANSWER, JOB_OWNERS,
-		JOB_APPROVE_FIND, JOB_NUMBER_READ, JOB_END_FIND, JOB_EXPIRED_FIND,
-		JOB_AWAIT, JOB_AWAIT_READ, JOB_AWAIT_APPLY };
+		JOB_HELD_FIND, JOB_HAND_FIND, JOB_HAND, JOB_HAND_TELL, JOB_NOTE_READS,
+		JOB_ANSWER, JOB_OWNERS, JOB_APPROVE_FIND, JOB_NUMBER_READ, JOB_END_FIND,
+		JOB_EXPIRED_FIND, JOB_AWAIT, JOB_AWAIT_READ, JOB_AWAIT_APPLY };
 struct job {
 	enum job_type type;
 	struct keyindex_job *keys;
@@ -339,6 +339,8 @@ void refuse_act(struct act *a, enum status st, const char *text);
 uint64_t clerk_count(const struct spine *s, enum state state);
 /* Has it a row? What `inflight` says goes before it. A room that cannot be read ends the engine. */
 bool clerk_row(struct spine *s, uint64_t sequence, struct waiting_row *row);
+/* Waits, and is not on its way: nobody else has taken it in hand. */
+bool clerk_waits(struct spine *s, uint64_t sequence, struct waiting_row *row);
 /* Neither on its way nor waiting. */
 bool clerk_stored(struct spine *s, uint64_t sequence);
 /* A row for watchers and readers. Any thread that owns id. */
@@ -351,6 +353,8 @@ void clerk_run(struct spine *s);	/* those that found the journal full */
 /* A result of the waiting room is stored: its row goes. */
 void clerk_forget(struct spine *s, const struct item *it);
 void clerk_forgotten(struct spine *s, struct job *j);
+/* Its handovers are told to the store: now its row goes. */
+void clerk_told(struct spine *s, struct job *j);
 /* HELD_FIND: the row to be voided is there. VOID: the janitor is through with it. */
 void clerk_void(struct spine *s, struct job *j);
 void clerk_voided(struct spine *s, struct job *j);
