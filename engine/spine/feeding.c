@@ -202,6 +202,7 @@ static bool fill_case(struct spine *s, struct batch *b, struct pending *p, uint8
 	struct record_numbered rec;
 	size_t mark = b->arena.used;
 	struct slice record = record_load(s, b, p);
+	bool more;
 
 	if (record.p == NULL)
 		return false;
@@ -222,11 +223,12 @@ static bool fill_case(struct spine *s, struct batch *b, struct pending *p, uint8
 			return false;
 		item_fill(s, b, p, &rec, record, p->next_result);
 	}
+	more = !p->large;
 	backlog_pop(s, priority);
 	payload_drop(s, p);
 	if (p->parent != NULL)
 		pending_free(s, p);
-	return !p->large;
+	return more;
 }
 
 static void fill(struct spine *s, struct batch *b)
