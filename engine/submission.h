@@ -83,7 +83,8 @@ enum act_type {
 	ACT_STATUS,
 	ACT_APPROVE,			/* a session's confirmation: act.approval */
 	ACT_SEND_BACK,			/* the signer refuses one waiting result, with a reason */
-	ACT_WITHDRAW			/* the case system takes one back, with a reason */
+	ACT_WITHDRAW,			/* the case system takes one back, with a reason */
+	ACT_SIGNATURES_GIVE		/* a bridge brings what its token signed: act.signatures */
 };
 
 /* refused is NONE: it gets its number and date, whatever crashes. Else it waits as before. */
@@ -104,6 +105,42 @@ struct approval {
 	struct slice delegation;	/* who stood in for whom, on which paper; may be empty */
 	uint32_t items_n;		/* <= APPROVAL_ITEMS_MAX */
 	struct approval_item *items;	/* in the manifest's order; each at most once */
+};
+
+/* ---- signatures of keys on their officers' devices (keys.json: source "bridge") ---- */
+
+#define AWAITED_MAX 500			/* of one call */
+#define KEY_NAME_BYTES_MAX 64		/* keys.json: id */
+#define SIGNATURE_VALUE_BYTES_MAX 384
+
+/* One that is waited for. */
+struct awaited_signature {
+	uint64_t sequence;
+	uint8_t lane;
+	uint8_t result_id[16];
+	uint8_t slot;			/* which of the document's signatures */
+	uint8_t form;			/* trien.v1.SignatureAlgorithm */
+	uint8_t cert_sha256[SHA256_BYTES];
+	uint8_t digest[SHA256_BYTES];	/* of the signed attributes */
+	int64_t sign_ms;
+	char key[KEY_NAME_BYTES_MAX + 1], signer[CODE_BYTES_MAX + 1];
+	char unit[CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
+	char number_text[NUMBER_TEXT_BYTES_MAX + 1];
+};
+
+/*
+ * One that was given, checked with its key's certificate before. status: ST_OK: durable, it counts
+ * whatever crashes; ST_EXISTS: one was taken before; ST_NOT_FOUND: none is waited for; ST_CONFLICT:
+ * another digest or key is; else it is to be given again.
+ */
+struct given_signature {
+	uint64_t sequence;
+	uint8_t slot;
+	char key[KEY_NAME_BYTES_MAX + 1];
+	uint8_t digest[SHA256_BYTES];
+	uint16_t value_n;
+	uint8_t value[SIGNATURE_VALUE_BYTES_MAX];
+	enum status status;		/* out */
 };
 
 struct result_name { uint8_t lane; uint64_t sequence; };
@@ -130,6 +167,9 @@ struct act {
 	uint64_t first;
 	/* HELD_*: 0 = all; HAND, LINK_HOLDER, SEND_BACK, WITHDRAW */
 	uint64_t sequence;
+	/* SIGNATURES_GIVE: at most AWAITED_MAX, the caller's */
+	struct given_signature *signatures;
+	uint32_t signatures_n;
 	struct approval *approval;	/* APPROVE: caller's; actor is the principal who confirms */
 	uint8_t lane;
 	struct holder holder;
@@ -217,6 +257,21 @@ struct engine_ops {
 				     const uint8_t result_id[16], bool file,
 				     struct waiting_paper *out, struct error *e);
 	void (*result_id)(void *reader, uint8_t lane, uint64_t sequence, uint8_t out[16]);
+
+	/* Bridges. The most urgent of a signer's, of one key or (NULL) of all; those on their way
+	 * with their signature are left out. */
+	enum status (*awaited_list)(void *reader, const char *signer, const char *key,
+				    struct awaited_signature *out, uint32_t max, uint32_t *n);
+	/* ST_NOT_FOUND: no key on a device is waited for; ST_EXISTS: its signature was given. */
+	enum status (*awaited_find)(void *reader, const uint8_t result_id[16],
+				    struct awaited_signature *out);
+	/* Does the value verify with the certificate of a's key? */
+	bool (*awaited_check)(void *reader, const struct awaited_signature *a, struct slice value);
+	/* Whose key on a device has this certificate? false: nobody's. */
+	bool (*awaited_signer)(void *reader, const uint8_t cert_sha256[SHA256_BYTES],
+			       char out[CODE_BYTES_MAX + 1]);
+	/* Rises when a signature is waited for that was not before. Any thread. */
+	uint64_t (*awaited_news)(void *ctx);
 	/* Sessions as files, one each; keep and forget are durable when they return. Not the
 	 * spine. */
 	enum status (*session_keep)(void *ctx, const uint8_t id[16], struct slice bytes,

@@ -260,7 +260,7 @@ static bool writes(enum act_type type)
 	return type == ACT_REGISTER_OPEN || type == ACT_REGISTER_CLOSE ||
 	       type == ACT_LINK_HOLDER || type == ACT_HELD_RETRY || type == ACT_HELD_VOID ||
 	       type == ACT_HAND || type == ACT_APPROVE || type == ACT_SEND_BACK ||
-	       type == ACT_WITHDRAW;
+	       type == ACT_WITHDRAW || type == ACT_SIGNATURES_GIVE;
 }
 
 void act_run(struct spine *s, struct act *a)
@@ -309,6 +309,9 @@ void act_run(struct spine *s, struct act *a)
 	case ACT_SEND_BACK:
 	case ACT_WITHDRAW:
 		end_act(s, a);
+		break;
+	case ACT_SIGNATURES_GIVE:
+		job_act(s, a, JOB_GIVEN_FIND);
 		break;
 	}
 }

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "spine/bridging.h"
 #include "spine/elsewhere.h"
 #include "spine/mirror.h"
 #include "spine/track.h"
@@ -101,6 +102,8 @@ static bool parked_told(struct spine *s, struct job *j)
 	inflight_drop(s->inflight, r.sequence, (enum state)r.state, r.at_ms, &change);
 	if (j->row.state == STATE_HELD)
 		held_told(s, j);
+	else
+		atomic_fetch_add(&s->counters.unsigned_parked, 1);
 	if (j->row.state == STATE_HELD || (e->asked.tag == 0 && !e->listed)) {
 		if (e->track != NO_TRACK)
 			track_close(s->track, e->track);
@@ -147,6 +150,10 @@ static void scan_begin(struct spine *s)
 	struct elsewhere *w = s->elsewhere;
 	struct job *j;
 
+	if (w->scan_after == 0 && !w->scanning && atomic_exchange(&w->outdated, false)) {
+		w->left_behind = true;
+		w->scan_due_ms = 0;
+	}
 	if (!w->left_behind || w->scanning || s->stopping || w->asking.n >= ASKED_MAX / 4 * 3 ||
 	    steady_ms() < w->scan_due_ms || s->resumed >= RESUMED_MAX)
 		return;
@@ -188,6 +195,8 @@ static void row_take(struct spine *s, const struct waiting_row *row, struct slic
 		free(e);
 		return;
 	}
+	if (e->came == CAME_NOTHING && e->asked.service[0] == '\0' && !bridging_holds(s, e, row))
+		e->came = CAME_FRESH;
 	if (e->came != CAME_NOTHING && errand_over_row(s, e)) {
 		e->at_ms = io_wall_ms() > row->issued_ms ? io_wall_ms() : row->issued_ms;
 		w->scan_added = true;

@@ -323,6 +323,40 @@ bool errand_over_row(struct spine *s, const struct errand *e)
 	return false;
 }
 
+/* Why it does not wait for a device now. */
+static enum status not_given(struct spine *s, uint64_t sequence, enum state state)
+{
+	for (const struct errand *e = s->elsewhere->came_first; e != NULL; e = e->next_came)
+		if (e->asked.sequence == sequence)
+			return ST_EXISTS;
+	/* Its row is being written just now. */
+	return state == STATE_AWAITING_SIGNATURE ? ST_AGAIN : ST_EXISTS;
+}
+
+enum status elsewhere_given(struct spine *s, struct errand *e, struct slice value)
+{
+	uint64_t sequence = e->asked.sequence;
+	struct state_change now;
+	int64_t accepted_ms;
+	uint8_t lane;
+
+	if (inflight_get(s->inflight, sequence, &now, &lane, &accepted_ms))
+		return not_given(s, sequence, now.state);
+	if (!errand_over_row(s, e))
+		return ST_EXISTS;
+	memcpy(e->value, value.p, value.n);
+	e->value_n = (uint16_t)value.n;
+	e->at_ms = io_wall_ms() > e->sign_ms ? io_wall_ms() : e->sign_ms;
+	e->came = CAME_SIGNED;
+	if (!note(s, e)) {
+		inflight_drop(s->inflight, sequence, STATE_AWAITING_SIGNATURE, now.at_ms, &now);
+		return ST_FULL;
+	}
+	atomic_fetch_add_explicit(&s->counters.signatures, 1, memory_order_relaxed);
+	errand_came(s->elsewhere, e, CAME_SIGNED);
+	return ST_OK;
+}
+
 /* Into a batch again, with all that is kept. Frees e. */
 static void resume(struct spine *s, struct errand *e)
 {

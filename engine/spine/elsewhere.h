@@ -59,6 +59,8 @@ struct elsewhere {
 	struct errand *came_first, **came_end;
 	struct errand *oldest, *newest;	/* that the journal holds */
 	struct job *parked_first;	/* whose PARKED record found the journal full */
+	/* Any thread: some row asks for what cannot be given any more; the next look finds it. */
+	atomic_bool outdated;
 	bool left_behind, scanning;	/* some are only rows; the janitor reads them */
 	bool scan_added;
 	uint64_t scan_after;
@@ -74,6 +76,12 @@ void elsewhere_free(struct spine *s);
 void elsewhere_sort(struct spine *s, struct batch *b, int bound);
 /* An answer of the remote signer. ST_CORRUPT: to nothing that was asked. */
 enum status elsewhere_answer(struct spine *s, const struct remote_answer *a) must_use;
+/*
+ * The signature of an officer's device, for what e's row asks for. ST_OK: it stands in the journal,
+ * and is durable with what is appended now; e is taken over. ST_EXISTS: one came before; ST_FULL,
+ * ST_AGAIN: not now.
+ */
+enum status elsewhere_given(struct spine *s, struct errand *e, struct slice value) must_use;
 void elsewhere_run(struct spine *s);
 /* AWAIT, AWAIT_READ: the janitor is through with it. */
 void elsewhere_parked(struct spine *s, struct job *j);

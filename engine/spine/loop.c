@@ -243,6 +243,8 @@ enum status spine_reload(struct spine *s, struct error *e)
 	s->catalogue = catalogue;
 	s->keyring = keyring;
 	pthread_mutex_unlock(&s->lock);
+	/* What waits for a key that is not there any more finds another, or is told why not. */
+	atomic_store(&s->elsewhere->outdated, true);
 	mirror_files_changed(s);
 	return ST_OK;
 }

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "spine/bridging.h"
 #include "spine/drafts.h"
 #include "spine/sessionfiles.h"
 #include "spine/spine.h"
@@ -327,6 +328,13 @@ static enum status find_waiting(void *reader, const uint8_t id[16], struct waiti
 	return st == ST_OK && rows_rest(r, out, 1, false) == 0 ? ST_NOT_FOUND : st;
 }
 
+static enum status record_room(struct reads *r)
+{
+	if (r->record == NULL)
+		r->record = malloc(JOURNAL_RECORD_BYTES_MAX);
+	return r->record != NULL ? ST_OK : ST_NOMEM;
+}
+
 static enum status paper(void *reader, struct catalogue *c, const uint8_t id[16], bool file,
 			 struct waiting_paper *out, struct error *e)
 {
@@ -340,9 +348,7 @@ static enum status paper(void *reader, struct catalogue *c, const uint8_t id[16]
 		st = ST_NOT_FOUND;
 	if (st != ST_OK)
 		return error_set(e, st, "it does not wait");
-	if (r->record == NULL)
-		r->record = malloc(JOURNAL_RECORD_BYTES_MAX);
-	if (r->record == NULL)
+	if (record_room(r) != ST_OK)
 		return error_set(e, ST_NOMEM, "no memory for a record");
 	st = waiting_read(r->rows, out->row.sequence, &type, r->record, JOURNAL_RECORD_BYTES_MAX,
 			  &n, e);
@@ -350,6 +356,52 @@ static enum status paper(void *reader, struct catalogue *c, const uint8_t id[16]
 	if (st != ST_OK)
 		return st;
 	return drafts_draw(r->spine->drafts, slice_of(r->record, n), c, file, out, e);
+}
+
+static enum status list_awaited(void *reader, const char *signer, const char *key,
+				struct awaited_signature *out, uint32_t max, uint32_t *n)
+{
+	struct reads *r = reader;
+	enum status st = record_room(r);
+
+	*n = 0;
+	if (st == ST_OK)
+		st = bridging_list(r->spine, r->rows, r->record, signer, key, out, max, n);
+	for (uint32_t i = 0; st == ST_OK && i < *n; i++)
+		identity_result_id(r->identity, out[i].result_id, out[i].lane, out[i].sequence);
+	return st;
+}
+
+static enum status find_awaited(void *reader, const uint8_t id[16], struct awaited_signature *out)
+{
+	struct reads *r = reader;
+	enum status st = record_room(r);
+	uint64_t sequence;
+	uint8_t lane;
+
+	if (st == ST_OK &&
+	    (!identity_read(r->identity, id, &lane, &sequence) || sequence > INT64_MAX))
+		st = ST_NOT_FOUND;
+	if (st == ST_OK)
+		st = bridging_find(r->spine, r->rows, r->record, sequence, out);
+	memcpy(out->result_id, id, sizeof(out->result_id));
+	return st;
+}
+
+static bool check_awaited(void *reader, const struct awaited_signature *a, struct slice value)
+{
+	return bridging_check(((struct reads *)reader)->spine, a, value);
+}
+
+static bool signer_awaited(void *reader, const uint8_t cert_sha256[SHA256_BYTES],
+			   char out[CODE_BYTES_MAX + 1])
+{
+	return bridging_signer(((struct reads *)reader)->spine, cert_sha256, out);
+}
+
+static uint64_t news_awaited(void *ctx)
+{
+	return atomic_load(&((struct spine *)ctx)->counters.unsigned_parked);
 }
 
 static void id_of(void *reader, uint8_t lane, uint64_t sequence, uint8_t out[16])
@@ -387,6 +439,9 @@ void reads_ops(struct spine *s, struct engine_ops *ops)
 				    .find_case = find_case, .waiting_after = rows_after,
 				    .waiting_list = list_waiting,
 				    .waiting_find = find_waiting, .waiting_paper = paper,
+				    .awaited_list = list_awaited, .awaited_find = find_awaited,
+				    .awaited_check = check_awaited,
+				    .awaited_signer = signer_awaited, .awaited_news = news_awaited,
 				    .result_id = id_of, .session_keep = keep_session,
 				    .session_forget = forget_session,
 				    .session_each = each_session };

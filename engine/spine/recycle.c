@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "spine/approval.h"
+#include "spine/bridging.h"
 #include "spine/elsewhere.h"
 #include "spine/handing.h"
 #include "spine/mirror.h"
@@ -143,6 +144,8 @@ static enum status job_run(struct spine *s, struct job *j)
 	case JOB_AWAIT_APPLY:
 		return j->bytes == NULL ? await_restate(s, &j->row, &j->error) :
 			await_apply(s, slice_of(j->bytes, j->n), true, &j->error);
+	case JOB_GIVEN_FIND:
+		return given_find(s, j);
 	}
 	return ST_INTERNAL;
 }
@@ -401,6 +404,9 @@ void job_finished(struct spine *s, struct job *j)
 			spine_fail(s, "waiting room: %s", j->error.text);
 		free(j->bytes);
 		free(j);
+		break;
+	case JOB_GIVEN_FIND:
+		given_found(s, j);
 		break;
 	case JOB_FORGET:
 		clerk_forgotten(s, j);

@@ -41,6 +41,7 @@ struct mirror;			/* mirror.h */
 struct elsewhere;		/* elsewhere.h */
 struct errand;
 struct await_page;
+struct given_row;		/* bridging.c */
 
 #define NO_TRACK UINT64_MAX
 
@@ -83,7 +84,7 @@ struct backlog {
 enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_FORGET, JOB_VOID, JOB_LINK,
 		JOB_HELD_FIND, JOB_HAND_FIND, JOB_HAND, JOB_HAND_TELL, JOB_NOTE_READS,
 		JOB_ANSWER, JOB_OWNERS, JOB_APPROVE_FIND, JOB_NUMBER_READ, JOB_END_FIND,
-		JOB_EXPIRED_FIND, JOB_AWAIT, JOB_AWAIT_READ, JOB_AWAIT_APPLY };
+		JOB_EXPIRED_FIND, JOB_AWAIT, JOB_AWAIT_READ, JOB_AWAIT_APPLY, JOB_GIVEN_FIND };
 struct job {
 	enum job_type type;
 	struct keyindex_job *keys;
@@ -108,6 +109,7 @@ struct job {
 	struct number_chunk *chunk;	/* NUMBER_READ */
 	struct errand *errand;		/* AWAIT */
 	struct await_page *page;	/* AWAIT_READ */
+	struct given_row *given;	/* GIVEN_FIND: one for each signature */
 	struct waiting_row *expired;	/* EXPIRED_FIND */
 	uint32_t expired_n;
 	enum status status;
@@ -150,6 +152,7 @@ struct counters {
 	_Atomic uint64_t accepted, duplicates, refused, stored, held, voided, signatures, batches;
 	_Atomic uint64_t store_refused, store_conflicts;	/* of held: why */
 	_Atomic uint64_t signatures_wrong;	/* from elsewhere, that were not their key's */
+	_Atomic uint64_t unsigned_parked;	/* results that began to wait for a signature */
 };
 
 /* As of the last turn; likewise. */
