@@ -83,6 +83,8 @@ static size_t page_fill(struct spine *s, char *buf)
 	COUNT("calls_refused", "gRPC calls refused.", in.calls_refused);
 	GAUGE("calls_live", "gRPC calls open.", in.calls_live);
 	GAUGE("watches", "Watches open.", in.watches);
+	COUNT("bridge_signatures_wrong", "Signatures given by bridges that were not the key's.",
+	      in.signatures_wrong);
 	COUNT("downloads", "Downloads begun.", in.downloads);
 	COUNT("download_bytes", "Bytes of results sent.", in.download_bytes);
 	return (size_t)(page.p - buf);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "intake/bell.h"
 #include "intake/desk.h"
 #include "intake/server.h"
 
@@ -295,6 +296,8 @@ enum status intake_start(struct intake **out, const struct intake_config *cfg,
 		st = start_readers(in, e);
 	if (st == ST_OK && in->ops.session_each != NULL)
 		st = desk_open(&in->desk, in, e);
+	if (st == ST_OK && in->ops.awaited_news != NULL)
+		st = bell_open(&in->bell, in->ops.awaited_news, in->ops.ctx, e);
 	if (st == ST_OK)
 		st = start_workers(in, e);
 	if (st != ST_OK) {
@@ -475,6 +478,7 @@ void intake_stop(struct intake *in)
 		stop_server(in);
 	}
 	stop_threads(in);
+	bell_close(in->bell);
 	desk_close(in->desk);
 	door_close(in->door);
 	tls_close(in->tls);
@@ -498,6 +502,7 @@ void intake_counters(const struct intake *in, struct intake_counters *out)
 		.cases = atomic_load(&i->cases), .cases_rejected = atomic_load(&i->cases_rejected),
 		.bytes_in = atomic_load(&i->bytes_in), .downloads = atomic_load(&i->downloads),
 		.download_bytes = atomic_load(&i->download_bytes),
+		.signatures_wrong = atomic_load(&i->signatures_wrong),
 		.in_flight = slots_taken(i->slots), .watches = atomic_load(&i->watches),
 	};
 	pthread_mutex_lock(&i->lock);

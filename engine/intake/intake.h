@@ -87,6 +87,7 @@ struct intake_counters {
 	uint64_t calls, calls_refused;		/* refused: denied, quota, full, malformed */
 	uint64_t cases, cases_rejected;
 	uint64_t bytes_in, downloads, download_bytes;
+	uint64_t signatures_wrong;		/* given by bridges */
 	uint32_t in_flight;			/* submissions */
 	uint32_t calls_live, watches;
 };

@@ -59,6 +59,10 @@ const struct method methods[] = {
 	  .work = session_watch_work, .sent = session_watch_sent, .closed = session_watch_closed,
 	  .stop = session_watch_stop, .free = session_watch_free },
 	{ SIGNING "CancelSession", MAY_SIGN, 4, .work = session_cancel_work },
+	{ SIGNING "TakeDigests", MAY_SIGN, 8, .run = digests_take_run, .work = digests_take_work,
+	  .closed = digests_take_closed, .stop = digests_take_closed, .free = digests_take_free },
+	{ SIGNING "GiveSignatures", MAY_SIGN, 4, .work = signatures_give_work,
+	  .free = signatures_give_free },
 
 	{ "/grpc.health.v1.Health/Check", MAY_ANY, 4, .anonymous = true, .run = health_check_run },
 	{ "/grpc.health.v1.Health/Watch", MAY_ANY, 4, .anonymous = true, .run = health_watch_run,

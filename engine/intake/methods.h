@@ -71,6 +71,15 @@ void session_confirm_work(struct call *c, struct read_thread *r);
 void session_confirm_free(struct call *c);
 void session_cancel_work(struct call *c, struct read_thread *r);
 
+/* digests.c */
+void digests_take_run(struct call *c);
+void digests_take_work(struct call *c, struct read_thread *r);
+void digests_take_closed(struct call *c);
+void digests_take_free(struct call *c);
+/* signatures.c */
+void signatures_give_work(struct call *c, struct read_thread *r);
+void signatures_give_free(struct call *c);
+
 /* outcomes.c */
 void session_watch_run(struct call *c);
 void session_watch_work(struct call *c, struct read_thread *r);

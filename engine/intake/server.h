@@ -102,6 +102,7 @@ struct read_thread {
 	struct arena scratch;
 };
 
+struct bell;
 struct desk;
 struct door;
 struct tls;
@@ -120,6 +121,7 @@ struct intake {
 	struct tls *tls;
 	struct reflection *reflection;
 	struct desk *desk;		/* signing sessions; NULL: no such ops are offered */
+	struct bell *bell;		/* calls that wait for digests; likewise */
 	uint16_t ports[LISTEN_MAX];
 	char insecure_loopback[PRINCIPAL_NAME_BYTES_MAX + 1];
 	char principals_path[4096];
@@ -136,6 +138,7 @@ struct intake {
 	atomic_uint_fast64_t calls, calls_refused, cases, cases_rejected, bytes_in, downloads,
 		download_bytes;
 	atomic_uint watches;
+	atomic_uint_fast64_t signatures_wrong;	/* given by bridges */
 	atomic_uint previews;		/* drafts held for their readers */
 };
 

@@ -8,3 +8,8 @@ trien_test(judge_test LINK trien_intake)
 trien_test(desk_test LINK trien_intake)
 target_link_options(desk_test PRIVATE LINKER:--wrap=catalogue_signer,--wrap=catalogue_unit
 	LINKER:--wrap=catalogue_kind,--wrap=catalogue_unref)
+trien_test(bell_test LINK trien_intake)
+# Given signatures without gRPC or engine.
+trien_test(signatures_test LINK trien_intake)
+target_link_options(signatures_test PRIVATE LINKER:--wrap=read_request,--wrap=call_reply
+	LINKER:--wrap=call_refuse,--wrap=principal_signer,--wrap=principal_name)
