@@ -156,7 +156,8 @@ int sign_open(struct sign *s, char **ids, int n)
 
 struct following {
 	struct sign *s;
-	const char *session;
+	const char *session, *signer;
+	bool hinted;
 	uint64_t cursor;
 	json_t *outcomes;		/* --json */
 	/* One a document: its last state, and whether it was approved. */
@@ -198,6 +199,51 @@ static bool at_rest(const struct following *f)
 	return f->items_n > 0;
 }
 
+static uint32_t unsigned_n(const struct following *f)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < f->items_n; i++)
+		n += f->told[i] && f->approved[i] &&
+		     f->state[i] == TRIEN__V1__STATE__AWAITING_SIGNATURE;
+	return n;
+}
+
+#define HINT_S 5
+
+/* Who waits for a token on his own desk should know it. Once: a bridge shows the rest. */
+static void hint(struct following *f)
+{
+	Trien__V1__TakeDigestsRequest q = TRIEN__V1__TAKE_DIGESTS_REQUEST__INIT;
+	Trien__V1__TakeDigestsResponse *a;
+	struct failure why;
+
+	q.signer = (char *)f->signer;
+	q.max_digests = 1;
+	q.wait_seconds = HINT_S;	/* the state is told before the digest can be had */
+	f->hinted = true;
+	a = (void *)client_call(f->s->client, SIGNING "TakeDigests", &q.base,
+				&trien__v1__take_digests_response__descriptor, &why);
+	if (a == NULL)
+		return;
+	if (a->n_awaited > 0)
+		fprintf(stderr, "documents=%u wait for key %s: start the signer's bridge\n",
+			unsigned_n(f), a->awaited[0]->key_id);
+	trien__v1__take_digests_response__free_unpacked(a, NULL);
+}
+
+/* All that does not rest waits for a signature. */
+static bool only_signatures_left(const struct following *f)
+{
+	for (uint32_t i = 0; i < f->items_n; i++)
+		if (!f->told[i] ||
+		    (f->approved[i] && (f->state[i] == TRIEN__V1__STATE__ACCEPTED ||
+					f->state[i] == TRIEN__V1__STATE__AWAITING_APPROVAL ||
+					f->state[i] == TRIEN__V1__STATE__NUMBERED)))
+			return false;
+	return unsigned_n(f) > 0;
+}
+
 static int verdict(const struct following *f)
 {
 	int code = 0;
@@ -229,6 +275,8 @@ static bool follow_line(struct following *f, struct failure *why)
 		take_outcome(f, m);
 		trien__v1__watch_session_response__free_unpacked(m, NULL);
 		rest = at_rest(f);
+		if (!f->hinted && only_signatures_left(f))
+			hint(f);
 	}
 	client_stream_close(in);
 	return rest || why->code == 0;
@@ -263,7 +311,7 @@ static Trien__V1__Session *get_session(struct sign *s, const char *id, int *code
 }
 
 /* Follows, and prints the session as it is then. */
-static int follow_all(struct sign *s, const char *session, uint32_t items_n)
+static int follow_all(struct sign *s, const Trien__V1__Session *of)
 {
 	struct following *f = calloc(1, sizeof(*f));
 	Trien__V1__Session *a;
@@ -271,12 +319,13 @@ static int follow_all(struct sign *s, const char *session, uint32_t items_n)
 
 	if (f == NULL)
 		return code;
-	*f = (struct following){ .s = s, .session = session, .cursor = s->cursor,
-				 .items_n = items_n < SESSION_ITEMS_MAX ? items_n :
+	*f = (struct following){ .s = s, .session = of->session_id, .signer = of->signer,
+				 .cursor = s->cursor,
+				 .items_n = of->items < SESSION_ITEMS_MAX ? of->items :
 					    SESSION_ITEMS_MAX,
 				 .outcomes = s->json ? json_array() : NULL };
 	code = follow(f);
-	a = code == 0 ? get_session(s, session, &code) : NULL;
+	a = code == 0 ? get_session(s, of->session_id, &code) : NULL;
 	if (a != NULL && s->json)
 		json_print(json_pack("{s:o, s:O}", "session", protojson_write(&a->base),
 				     "outcomes", f->outcomes));
@@ -298,7 +347,7 @@ int sign_watch(struct sign *s, const char *session)
 
 	if (a == NULL)
 		return code;
-	code = follow_all(s, session, a->items);
+	code = follow_all(s, a);
 	trien__v1__session__free_unpacked(a, NULL);
 	return code;
 }
@@ -361,7 +410,7 @@ int sign_confirm(struct sign *s, char **ids, int n)
 	if (m != NULL && !s->json)
 		print_manifest(a, m);
 	if (m != NULL && agreed(s, m, &code) && confirm_once(s, a, m, &code))
-		code = follow_all(s, a->session_id, a->items);
+		code = follow_all(s, a);
 	if (m != NULL)
 		trien__v1__manifest__free_unpacked(m, NULL);
 	if (a != NULL)
