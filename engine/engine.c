@@ -247,14 +247,15 @@ static void reload(struct engine *g)
 {
 	struct error e = { 0 };
 
-	if (spine_reload(g->spine, &e) != ST_OK)
-		log_error("reload", "catalogue and certificates stay as they were: %s", e.text);
-	else
-		log_info("reload", "catalogue and certificates were read again");
 	if (intake_reload_principals(g->intake, &e) != ST_OK)
 		log_error("reload", "principals stay as they were: %s", e.text);
 	if (g->config.tls_cert[0] != '\0' && intake_reload_tls(g->intake, &e) != ST_OK)
 		log_error("reload", "TLS stays as it was: %s", e.text);
+	/* Last: whoever waits for the log to say so finds all of it in force. */
+	if (spine_reload(g->spine, &e) != ST_OK)
+		log_error("reload", "catalogue and certificates stay as they were: %s", e.text);
+	else
+		log_info("reload", "catalogue and certificates were read again");
 }
 
 static void *signals_main(void *arg)
