@@ -25,24 +25,25 @@ def key_of(unit):
     return f"{SIGNER[unit]}.sign"
 
 
+def to_devices(engine):
+    """Every officer's key leaves the engine for engine.devices, and is reached by a bridge."""
+    engine.devices = engine.folder / "devices"
+    engine.devices.mkdir()
+    path = engine.data / "certs" / "keys.json"
+    policy = json.loads(path.read_text())
+    for key in policy["keys"]:
+        if key["role"] == "person":
+            (engine.data / "keys" / key.pop("key")).rename(engine.devices / f"{key['id']}.pem")
+            key["source"] = "bridge"
+    path.write_text(json.dumps(policy, ensure_ascii=False))
+
+
 class Office(harness.Engine):
     """An engine where every officer's key is reached by a bridge; the seals are files."""
 
-    def __init__(self, folder, algorithm="rsa2048", **settings):
-        super().__init__(folder, algorithm, **settings)
-        self.devices = pathlib.Path(folder) / "devices"
-
     def prepare(self, *args):
         super().prepare(*args)
-        self.devices.mkdir()
-        path = self.data / "certs" / "keys.json"
-        policy = json.loads(path.read_text())
-        for key in policy["keys"]:
-            if key["role"] == "person":
-                file = self.data / "keys" / key.pop("key")
-                file.rename(self.devices / f"{key['id']}.pem")
-                key["source"] = "bridge"
-        path.write_text(json.dumps(policy, ensure_ascii=False))
+        to_devices(self)
         return self
 
     def policy(self, change):
@@ -54,19 +55,16 @@ class Office(harness.Engine):
         path.write_text(json.dumps(policy, ensure_ascii=False))
         self.hup()
 
-    def private_key(self, unit):
-        text = (self.devices / f"{key_of(unit)}.pem").read_bytes()
-        return serialization.load_pem_private_key(text, None)
-
 
 class Device:
     """An officer's bridge as a test wants it: it signs with the key in a file, and may lie."""
 
-    def __init__(self, engine, unit, channel=None):
+    def __init__(self, engine, unit, devices=None):
         self.m = harness.modules()["signing"]
         self.engine, self.unit = engine, unit
-        self.stub = engine.stubs(channel).signing
-        self.key = engine.private_key(unit)
+        self.stub = engine.stubs().signing
+        file = (devices or engine.devices) / f"{key_of(unit)}.pem"
+        self.key = serialization.load_pem_private_key(file.read_bytes(), None)
         self.signed = 0
 
     def take(self, wait_s=0, timeout=60, **kw):

@@ -10,8 +10,9 @@ import pytest
 import harness
 from office import office_schemas
 from officers import (AWAITING_SIGNATURE, GIVEN_BEFORE, HELD, NOT_WAITED_FOR, OTHER_DIGEST, STORED,
-                      TAKEN, WRONG, Device, Office, Token, has_pkcs11, key_of)
+                      TAKEN, WRONG, Device, Office, Token, has_pkcs11, key_of, to_devices)
 from sample import KIND, SIGNER, UNITS, case, send
+from test_mirror import Pair
 
 needs_softhsm = pytest.mark.skipif(not has_pkcs11(), reason="SoftHSM or python-pkcs11 is missing")
 
@@ -208,6 +209,51 @@ def test_killed_right_after_giving(office, rounds):
     assert office.stop() == 0, office.log()
     office.start()
     assert Device(office, UNITS[0]).take() == []
+
+
+@pytest.mark.parametrize("delay_ms", [0, 2, 5, 10, 20])
+def test_killed_while_giving(office, delay_ms):
+    """Nobody knows which were taken: the same are given again, and no two count."""
+    ids = submit(office, 60)
+    mine = Device(office, UNITS[0])
+    given = [mine.given(x) for x in mine.taken(60)]
+    call = mine.stub.GiveSignatures.future(mine.m.GiveSignaturesRequest(given=given), timeout=30)
+    time.sleep(delay_ms / 1000)
+    office.kill()
+    told = [] if call.exception(10) else [a.outcome for a in call.result().answers]
+    office.start()
+    mine = Device(office, UNITS[0])
+    again = {a.result_id for a in mine.take(max_digests=500)}
+    assert not again & {g.result_id for g, o in zip(given, told) if o == TAKEN}
+    assert set(mine.give(given)) <= {TAKEN, GIVEN_BEFORE}
+    stored = office.wait_stored(office.stubs(), ids)
+    assert [stored[i].number for i in ids] == list(range(1, 61))
+    assert office.stop() == 0, office.log()
+
+
+def test_taken_over(tmp_path):
+    """The mirror has what came, and asks for the rest with the same digests."""
+    p = Pair(tmp_path)
+    try:
+        to_devices(p.engine)
+        p.engine.start()
+        ids = submit(p.engine, 20)
+        mine = Device(p.engine, UNITS[0])
+        a = mine.taken(20)
+        assert mine.give(mine.given(x) for x in a[:10]) == [TAKEN] * 10
+        p.engine.kill()
+        p.mirror.kill()
+        p.take_over()
+        second = p.go_on(start=False)
+        second.start(registers=False)
+        mine = Device(second, UNITS[0], p.engine.devices)
+        left = mine.taken(10)
+        assert {(x.result_id, x.digest) for x in left} == {(x.result_id, x.digest) for x in a[10:]}
+        assert mine.give(mine.given(x) for x in left) == [TAKEN] * 10
+        stored = second.wait_stored(second.stubs(), ids)
+        assert [stored[i].number for i in ids] == list(range(1, 21))
+    finally:
+        p.close()
 
 
 # ---- other keys ----
