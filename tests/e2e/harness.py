@@ -2,15 +2,19 @@
 
 Everything lives in a temporary folder; ports are free ones; waiting is always bounded.
 """
+import atexit
 import contextlib
+import hashlib
 import importlib
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -65,6 +69,32 @@ def wait_for(what, seconds=20, every=0.02):
         time.sleep(every)
 
 
+_made = {}          # folders of keys, by what they were made for
+
+
+def made_keys(algorithm, schemas):
+    """A folder as `trien keys dev` makes it; the same one for all engines of this process. An RSA
+    key takes longer than what most tests do with it."""
+    people = hashlib.sha256()
+    for path in sorted(p for part in ("agencies", "signers") for p in (schemas / part).rglob("*")):
+        people.update(str(path.relative_to(schemas)).encode() + b"\0")
+        people.update(path.read_bytes() if path.is_file() else b"")
+    name = (algorithm, people.hexdigest())
+    if name not in _made:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="trien-keys-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        keys_dev(folder, algorithm, schemas)
+        _made[name] = folder
+    return _made[name]
+
+
+def keys_dev(data, algorithm, schemas, *args):
+    done = subprocess.run([str(TRIEN), "keys", "dev", "--data", data, "--schemas", schemas,
+                           "--algorithm", algorithm, "--client", "one-stop", *map(str, args)],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"keys dev {args}: {done.stdout}\n{done.stderr}"
+
+
 class Engine:
     def __init__(self, folder, algorithm="rsa2048", schemas=None, **settings):
         self.folder = pathlib.Path(folder)
@@ -93,11 +123,14 @@ class Engine:
                 f"trien {args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def prepare(self, *keys_args):
-        """Keys of all agencies and officers, and principals: the tester may do all."""
+    def prepare(self, *keys_args, own_keys=False):
+        """Keys of all agencies and officers, and principals: the tester may do all. Other engines
+        of the tests have the same keys, but for those with arguments or own_keys."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.trien("keys", "dev", "--data", self.data, "--schemas", self.schemas, "--algorithm",
-                   self.algorithm, "--client", "one-stop", *keys_args)
+        if keys_args or own_keys:
+            keys_dev(self.data, self.algorithm, self.schemas, *keys_args)
+        else:
+            shutil.copytree(made_keys(self.algorithm, self.schemas), self.data, dirs_exist_ok=True)
         self.principals([
             {"name": "tester", "roles": ["submit", "read", "portal", "audit", "registry", "sign"],
              "units": ["*"], "signers": ["*"], "uids": [os.getuid()]},

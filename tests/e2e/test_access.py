@@ -54,7 +54,7 @@ def test_certificates_reload_without_a_restart(tls, tmp_path):
     kept = tls.stubs(tls_channel(tls, "one-stop", tls.port()))
     kept.operations.GetStatus(m.GetStatusRequest(), timeout=20)
     other = harness.Engine(tmp_path / "other")
-    other.prepare()
+    other.prepare(own_keys=True)
     new = other.data / "tls"
     for name in ("server.pem", "server.key", "ca.pem", "client-one-stop.pem",
                  "client-one-stop.key"):

@@ -489,7 +489,7 @@ def test_verify(running, pdf, tmp_path):
     trien("verify", longer, data=running.data, code=1)
 
     other = harness.Engine(tmp_path / "other")
-    other.prepare()
+    other.prepare(own_keys=True)
     assert "INDETERMINATE" in trien("verify", pdf, data=other.data, code=3).stdout
     assert "revocation list" in trien("verify", pdf, "--trust", certs / "root.pem", code=3).stdout
     done = trien("verify", pdf, changed, tmp_path / "none.pdf", data=running.data, code=1)
