@@ -38,8 +38,9 @@ class Office:
     def loop(self, act):
         while not self.stop.is_set():
             try:
+                # ValueError: the channel was closed with the engine that is killed just now.
                 with contextlib.suppress(grpc.RpcError, AssertionError, IndexError, KeyError,
-                                         OSError):
+                                         OSError, ValueError):
                     act()
             except Exception as e:  # noqa: BLE001
                 self.wrong.append(e)
