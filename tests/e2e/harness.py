@@ -83,16 +83,15 @@ def made_keys(algorithm, schemas):
     if name not in _made:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="trien-keys-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        keys_dev(folder, algorithm, schemas)
+        subprocess.run([str(TRIEN), *keys_dev(folder, algorithm, schemas)], capture_output=True,
+                       check=True, timeout=120)
         _made[name] = folder
     return _made[name]
 
 
-def keys_dev(data, algorithm, schemas, *args):
-    done = subprocess.run([str(TRIEN), "keys", "dev", "--data", data, "--schemas", schemas,
-                           "--algorithm", algorithm, "--client", "one-stop", *map(str, args)],
-                          capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, f"keys dev {args}: {done.stdout}\n{done.stderr}"
+def keys_dev(data, algorithm, schemas):
+    return ("keys", "dev", "--data", str(data), "--schemas", str(schemas), "--algorithm",
+            algorithm, "--client", "one-stop")
 
 
 class Engine:
@@ -128,7 +127,7 @@ class Engine:
         of the tests have the same keys, but for those with arguments or own_keys."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if keys_args or own_keys:
-            keys_dev(self.data, self.algorithm, self.schemas, *keys_args)
+            self.trien(*keys_dev(self.data, self.algorithm, self.schemas), *keys_args)
         else:
             shutil.copytree(made_keys(self.algorithm, self.schemas), self.data, dirs_exist_ok=True)
         self.principals([

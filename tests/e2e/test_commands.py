@@ -13,8 +13,8 @@ import harness
 from harness import TRIEN, UNITS
 
 NO_ID = "0" * 26
-COMMANDS = ("serve", "keys", "schema", "register", "submit", "get", "list", "held", "status",
-            "verify", "backup", "restore", "fsck", "store", "mirror", "takeover", "help")
+COMMANDS = ("serve", "keys", "schema", "register", "submit", "get", "list", "held", "withdraw", "sign",
+            "status", "verify", "backup", "restore", "fsck", "store", "mirror", "takeover", "help")
 WRONG = f"""
 nothing
 help nothing
@@ -39,6 +39,10 @@ list
 list --number 1 --id-kind shoe
 held
 held void {NO_ID}
+withdraw
+withdraw {NO_ID}
+sign
+sign steal
 status now
 status --nothing
 status --connect example.org:1
