@@ -13,8 +13,9 @@ import harness
 from harness import TRIEN, UNITS
 
 NO_ID = "0" * 26
-COMMANDS = ("serve", "keys", "schema", "register", "submit", "get", "list", "held", "withdraw", "sign",
-            "status", "verify", "backup", "restore", "fsck", "store", "mirror", "takeover", "help")
+COMMANDS = ("serve", "keys", "schema", "register", "submit", "get", "list", "held", "withdraw",
+            "sign", "status", "verify", "backup", "restore", "fsck", "store", "mirror", "takeover",
+            "help")
 WRONG = f"""
 nothing
 help nothing
