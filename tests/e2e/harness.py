@@ -83,8 +83,9 @@ def made_keys(algorithm, schemas):
     if name not in _made:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="trien-keys-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        subprocess.run([str(TRIEN), *keys_dev(folder, algorithm, schemas)], capture_output=True,
-                       check=True, timeout=120)
+        done = subprocess.run([str(TRIEN), *keys_dev(folder, algorithm, schemas)], text=True,
+                              capture_output=True, timeout=120)
+        assert done.returncode == 0, f"keys dev: {done.returncode}\n{done.stdout}\n{done.stderr}"
         _made[name] = folder
     return _made[name]
 
