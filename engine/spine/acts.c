@@ -208,10 +208,10 @@ static void status_act(struct spine *s, struct act *a)
 	if (!s->stopping && mirror_why(s)[0] != '\0')
 		snprintf(v->why, sizeof(v->why), "mirror %s: %s", s->config->mirror,
 			 mirror_why(s));
-	v->signer_up = s->signer.ready;
+	v->signer_up = s->signer.link.ready;
 	v->awaiting_approval = clerk_count(s, STATE_AWAITING_APPROVAL);
 	v->awaiting_signature = clerk_count(s, STATE_AWAITING_SIGNATURE);
-	v->remote = !s->remote.known ? "" : s->remote.ready ? "up" : "away";
+	v->remote = !s->remote.known ? "" : s->remote.link.ready ? "up" : "away";
 	v->store_up = s->store->ops->up(s->store, &retries);
 	a->status = ST_OK;
 	a->done(a);

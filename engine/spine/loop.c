@@ -89,8 +89,8 @@ enum status spine_new(struct spine **out, const struct config *c, int control_fd
 		return ST_NOMEM;
 	s->config = c;
 	s->control = control_fd;
-	s->signer.fd = -1;
-	s->remote.fd = -1;
+	s->signer.link.fd = -1;
+	s->remote.link.fd = -1;
 	s->data_lock = -1;
 	s->started_ms = io_wall_ms();
 	if (asprintf(&s->archive, "%s/catalogue", c->data) < 0)
@@ -290,7 +290,7 @@ static void gauges_set(struct spine *s)
 			      memory_order_relaxed);
 	atomic_store_explicit(&s->gauges.slots_free, journal_slots_free(s->journal),
 			      memory_order_relaxed);
-	atomic_store_explicit(&s->gauges.signer_up, s->signer.ready, memory_order_relaxed);
+	atomic_store_explicit(&s->gauges.signer_up, s->signer.link.ready, memory_order_relaxed);
 	atomic_store_explicit(&s->gauges.remote_up, remote_is_well(s), memory_order_relaxed);
 	atomic_store_explicit(&s->gauges.numbering,
 			      s->numbering && !s->stopping && !mirror_refuses(s),

@@ -1,8 +1,3 @@
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "base/log.h"
 #include "remote/remote.h"
 #include "spine/elsewhere.h"
@@ -11,33 +6,19 @@
 #define OUT_BYTES (64 * 1024)			/* many requests */
 #define IN_BYTES (64 * 1024)			/* many answers */
 
-static void receive(struct spine *s);
-
-static void lost(struct spine *s, const char *why)
+static void remote_lost(void *owner, const char *why)
 {
-	struct remote_link *l = &s->remote;
+	struct spine *s = owner;
 
-	if (l->fd >= 0) {
+	if (why != NULL)
 		log_warn("remote", "%s", why);
-		shutdown(l->fd, SHUT_RDWR);
-		/* Its number may be another's soon: nothing may look at it under that any more. */
-		if (l->receiving)
-			io_cancel(s->io, &l->recv_op);
-		if (l->sending)
-			io_cancel(s->io, &l->send_op);
-		close(l->fd);
-	}
 	asking_lost(&s->elsewhere->asking);
-	l->fd = -1;
-	l->life++;
-	l->ready = false;
-	l->in_used = 0;
 }
 
 static void greeting_take(struct spine *s, const struct remote_answer *a)
 {
 	if (a->status == REMOTE_SIGNED) {
-		s->remote.ready = true;
+		s->remote.link.ready = true;
 		log_info("remote", "ready");
 	} else {
 		log_error("remote", "refused to start: %.*s", (int)a->bytes.n,
@@ -45,77 +26,16 @@ static void greeting_take(struct spine *s, const struct remote_answer *a)
 	}
 }
 
-static enum status answers_take(struct spine *s)
+static enum status answer_take(void *owner, struct slice bytes)
 {
-	struct remote_link *l = &s->remote;
-	size_t at = 0;
-	enum status st = ST_OK;
+	struct spine *s = owner;
+	struct remote_answer a;
+	enum status st = remote_decode_answer(&a, bytes);
 
-	while (st == ST_OK && l->in_used - at >= 4) {
-		struct reader r = reader_of(slice_of(l->in + at, 4));
-		uint32_t n = read_u32(&r);
-		struct remote_answer a;
-
-		if (n > REMOTE_ANSWER_BYTES_MAX)
-			return ST_CORRUPT;
-		if (l->in_used - at - 4 < n)
-			break;
-		st = remote_decode_answer(&a, slice_of(l->in + at + 4, n));
-		if (st == ST_OK && a.tag == 0)
-			greeting_take(s, &a);
-		else if (st == ST_OK)
-			st = elsewhere_answer(s, &a);
-		at += 4 + n;
-	}
-	memmove(l->in, l->in + at, l->in_used - at);
-	l->in_used -= at;
-	return st;
-}
-
-static void received(struct io_op *op)
-{
-	struct spine *s = op->owner;
-	struct remote_link *l = &s->remote;
-
-	l->receiving = false;
-	if (l->recv_life != l->life) {
-		receive(s);
-		return;
-	}
-	if (op->result <= 0) {
-		lost(s, "the remote signer closed its socket");
-		return;
-	}
-	l->in_used += (size_t)op->result;
-	if (answers_take(s) != ST_OK) {
-		lost(s, "the remote signer answered what was not asked");
-		return;
-	}
-	receive(s);
-}
-
-static void receive(struct spine *s)
-{
-	struct remote_link *l = &s->remote;
-
-	if (l->fd < 0 || l->receiving)
-		return;
-	l->receiving = true;
-	l->recv_life = l->life;
-	l->recv_op = (struct io_op){ .done = received, .owner = s };
-	io_recv(s->io, &l->recv_op, l->fd, l->in + l->in_used, IN_BYTES - l->in_used);
-}
-
-static void sent(struct io_op *op)
-{
-	struct spine *s = op->owner;
-
-	s->remote.sending = false;
-	if (op->result < 0 && s->remote.send_life == s->remote.life) {
-		lost(s, "sending to the remote signer failed");
-		return;
-	}
-	remote_send(s);
+	if (st != ST_OK || a.tag != 0)
+		return st != ST_OK ? st : elsewhere_answer(s, &a);
+	greeting_take(s, &a);
+	return ST_OK;
 }
 
 static bool request_put(struct writer *w, const struct asked *k)
@@ -136,49 +56,47 @@ static bool request_put(struct writer *w, const struct asked *k)
 
 void remote_send(struct spine *s)
 {
-	struct remote_link *l = &s->remote;
+	struct child_link *l = &s->remote.link;
 	struct asking *a = &s->elsewhere->asking;
-	struct writer w = writer_of(l->out, OUT_BYTES);
 	int64_t now_ms = (int64_t)(io_boot_ns() / 1000000);
 	struct asked *k;
+	struct writer w;
 
-	if (!l->ready || l->sending || l->fd < 0)
+	if (!child_link_can_send(l))
 		return;
+	w = writer_of(l->out, OUT_BYTES);
 	while ((k = asking_next(a, now_ms)) != NULL && request_put(&w, k))
 		asking_sent(a, k);
-	if (writer_size(&w) == 0)
-		return;
-	l->sending = true;
-	l->send_life = l->life;
-	l->send_op = (struct io_op){ .done = sent, .owner = s };
-	io_send(s->io, &l->send_op, l->fd, l->out, writer_size(&w));
+	if (writer_size(&w) > 0)
+		child_link_send(l, writer_size(&w));
+}
+
+static void sent(void *owner)
+{
+	remote_send(owner);
 }
 
 void remote_linked(struct spine *s, int fd)
 {
-	lost(s, "replaced by the supervisor");
-	s->remote.fd = fd;
 	s->remote.known = true;
-	receive(s);
+	child_link_set(&s->remote.link, fd);
 }
 
 bool remote_is_well(const struct spine *s)
 {
-	return s->remote.ready || !s->remote.known;
+	return s->remote.link.ready || !s->remote.known;
 }
 
 enum status remote_link_start(struct spine *s)
 {
-	s->remote.out = malloc(OUT_BYTES);
-	s->remote.in = malloc(IN_BYTES);
-	return s->remote.out != NULL && s->remote.in != NULL ? ST_OK : ST_NOMEM;
+	static const struct child_calls calls = { "the remote signer", answer_take, remote_lost,
+						  sent };
+
+	return child_link_open(&s->remote.link, s->io, &calls, s, OUT_BYTES, IN_BYTES,
+			       REMOTE_ANSWER_BYTES_MAX);
 }
 
 void remote_link_stop(struct spine *s)
 {
-	if (s->remote.fd >= 0)
-		close(s->remote.fd);
-	s->remote.fd = -1;
-	free(s->remote.out);
-	free(s->remote.in);
+	child_link_close(&s->remote.link);
 }

@@ -1,8 +1,6 @@
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "spine/spine.h"
@@ -12,7 +10,6 @@
 #define REQUEST_SILENT_NS (6 * SIGNER_SILENT_NS)
 #define GREETING_NS_MAX (600 * 1000000000ull)
 
-static void receive(struct spine *s);
 static void send_next(struct spine *s);
 
 static uint64_t tag_of(const struct batch *b)
@@ -28,27 +25,15 @@ static void list_append(struct batch **list, struct batch *b)
 	*list = b;
 }
 
-/* The link is down: everything unanswered is asked again once a new signer is there. */
-static void signer_lost(struct spine *s, const char *why)
+/* Everything unanswered is asked again once a new signer is there. */
+static void signer_lost(void *owner, const char *why)
 {
-	struct signer_link *l = &s->signer;
+	struct signer_link *l = &((struct spine *)owner)->signer;
 	struct batch *later = l->to_send;
 
-	if (l->fd >= 0) {
+	if (why != NULL)
 		log_warn("signer", "%s; %s", why, l->waiting != NULL ?
 			 "unanswered batches are asked again" : "nothing was unanswered");
-		shutdown(l->fd, SHUT_RDWR);
-		/* Its number may be another's soon: nothing may look at it under that any more. */
-		if (l->receiving)
-			io_cancel(s->io, &l->recv_op);
-		if (l->sending)
-			io_cancel(s->io, &l->send_op);
-		close(l->fd);
-	}
-	l->fd = -1;
-	l->life++;
-	l->ready = false;
-	l->in_used = 0;
 	l->to_send = l->waiting;
 	l->waiting = NULL;
 	while (later != NULL) {
@@ -100,18 +85,6 @@ static uint16_t groups_make(struct batch *b, struct sign_group *groups,
 	return groups_n;
 }
 
-static void sent(struct io_op *op)
-{
-	struct spine *s = op->owner;
-
-	s->signer.sending = false;
-	if (op->result < 0 && s->signer.send_life == s->signer.life) {
-		signer_lost(s, "sending failed");
-		return;
-	}
-	send_next(s);
-}
-
 static void send_next(struct spine *s)
 {
 	struct signer_link *l = &s->signer;
@@ -120,10 +93,10 @@ static void send_next(struct spine *s)
 	struct writer w;
 	struct batch *b = l->to_send;
 
-	if (b == NULL || !l->ready || l->sending || l->fd < 0)
+	if (b == NULL || !child_link_can_send(&l->link))
 		return;
 	l->to_send = b->next;
-	w = writer_of(l->out, SIGNER_REQUEST_BYTES_MAX);
+	w = writer_of(l->link.out, SIGNER_REQUEST_BYTES_MAX);
 	if (signer_encode(&w, tag_of(b), groups, groups_make(b, groups, digests)) != ST_OK) {
 		spine_fail(s, "signer: a request of %u digests does not fit", b->asked_n);
 		return;
@@ -132,10 +105,7 @@ static void send_next(struct spine *s)
 	if (l->waiting == NULL)
 		l->asked_ns = b->sent_ns;
 	list_append(&l->waiting, b);
-	l->sending = true;
-	l->send_life = l->life;
-	l->send_op = (struct io_op){ .done = sent, .owner = s };
-	io_send(s->io, &l->send_op, l->fd, l->out, writer_size(&w));
+	child_link_send(&l->link, writer_size(&w));
 }
 
 void signing_ask(struct spine *s, struct batch *b)
@@ -227,7 +197,7 @@ static enum status greeting_take(struct spine *s, struct signer_reply *r)
 	if (st != ST_OK)
 		return st;
 	if (a == ANSWER_SIGNED) {
-		s->signer.ready = true;
+		s->signer.link.ready = true;
 		s->signer.greeting_ns = greeting_ns(s);
 		log_info("signer", "ready");
 		send_next(s);
@@ -237,64 +207,19 @@ static enum status greeting_take(struct spine *s, struct signer_reply *r)
 	return ST_OK;
 }
 
-static enum status messages_take(struct spine *s)
+static enum status message_take(void *owner, struct slice bytes)
 {
-	struct signer_link *l = &s->signer;
-	size_t at = 0;
-	enum status st = ST_OK;
+	struct signer_reply reply;
+	enum status st = signer_reply_open(&reply, bytes);
 
-	while (st == ST_OK && l->in_used - at >= 4) {
-		struct reader r = reader_of(slice_of(l->in + at, 4));
-		uint32_t n = read_u32(&r);
-		struct signer_reply reply;
-
-		if (n > SIGNER_REPLY_BYTES_MAX)
-			return ST_CORRUPT;
-		if (l->in_used - at - 4 < n)
-			break;
-		st = signer_reply_open(&reply, slice_of(l->in + at + 4, n));
-		if (st == ST_OK)
-			st = reply.tag == 0 ? greeting_take(s, &reply) : reply_take(s, &reply);
-		at += 4 + n;
-	}
-	memmove(l->in, l->in + at, l->in_used - at);
-	l->in_used -= at;
-	return st;
+	if (st != ST_OK)
+		return st;
+	return reply.tag == 0 ? greeting_take(owner, &reply) : reply_take(owner, &reply);
 }
 
-static void received(struct io_op *op)
+static void sent(void *owner)
 {
-	struct spine *s = op->owner;
-	struct signer_link *l = &s->signer;
-
-	l->receiving = false;
-	if (l->recv_life != l->life) {
-		receive(s);
-		return;
-	}
-	if (op->result <= 0) {
-		signer_lost(s, "the signer closed its socket");
-		return;
-	}
-	l->in_used += (size_t)op->result;
-	if (messages_take(s) != ST_OK) {
-		signer_lost(s, "the signer answered what was not asked");
-		return;
-	}
-	receive(s);
-}
-
-static void receive(struct spine *s)
-{
-	struct signer_link *l = &s->signer;
-
-	if (l->fd < 0 || l->receiving)
-		return;
-	l->receiving = true;
-	l->recv_life = l->life;
-	l->recv_op = (struct io_op){ .done = received, .owner = s };
-	io_recv(s->io, &l->recv_op, l->fd, l->in + l->in_used,
-		4 + SIGNER_REPLY_BYTES_MAX - l->in_used);
+	send_next(owner);
 }
 
 /* The supervisor hands over a socket to a (new) child: a letter that says which, a descriptor. */
@@ -315,13 +240,6 @@ static int descriptor_receive(int control, char *what)
 	return fd;
 }
 
-static void signer_linked(struct spine *s, int fd)
-{
-	signer_lost(s, "replaced by the supervisor");
-	s->signer.fd = fd;
-	s->signer.linked_ns = io_boot_ns();
-}
-
 static void control_ready(struct io_op *op)
 {
 	struct spine *s = op->owner;
@@ -329,10 +247,12 @@ static void control_ready(struct io_op *op)
 	int fd;
 
 	while ((fd = descriptor_receive(s->control, &what)) >= 0) {
-		if (what == 'E')
+		if (what == 'E') {
 			remote_linked(s, fd);
-		else
-			signer_linked(s, fd);
+		} else {
+			child_link_set(&s->signer.link, fd);
+			s->signer.linked_ns = io_boot_ns();
+		}
 	}
 	if (fd == -2) {
 		/* Without its supervisor the engine ends in good order. */
@@ -340,19 +260,22 @@ static void control_ready(struct io_op *op)
 		atomic_store(&s->stop, true);
 		return;
 	}
-	receive(s);
 	s->control_op = (struct io_op){ .done = control_ready, .owner = s };
 	io_poll(s->io, &s->control_op, s->control, POLLIN);
 }
 
 enum status signing_start(struct spine *s)
 {
-	s->signer.fd = -1;
+	static const struct child_calls calls = { "the signer", message_take, signer_lost, sent };
+	enum status st = child_link_open(&s->signer.link, s->io, &calls, s,
+					 SIGNER_REQUEST_BYTES_MAX, 4 + SIGNER_REPLY_BYTES_MAX,
+					 SIGNER_REPLY_BYTES_MAX);
+
 	s->signer.greeting_ns = greeting_ns(s);
-	s->signer.out = malloc(SIGNER_REQUEST_BYTES_MAX);
-	s->signer.in = malloc(4 + SIGNER_REPLY_BYTES_MAX);
-	if (s->signer.out == NULL || s->signer.in == NULL || remote_link_start(s) != ST_OK)
-		return ST_NOMEM;
+	if (st == ST_OK)
+		st = remote_link_start(s);
+	if (st != ST_OK)
+		return st;
 	s->control_op = (struct io_op){ .done = control_ready, .owner = s };
 	io_poll(s->io, &s->control_op, s->control, POLLIN);
 	return ST_OK;
@@ -360,11 +283,7 @@ enum status signing_start(struct spine *s)
 
 void signing_stop(struct spine *s)
 {
-	if (s->signer.fd >= 0)
-		close(s->signer.fd);
-	s->signer.fd = -1;
-	free(s->signer.out);
-	free(s->signer.in);
+	child_link_close(&s->signer.link);
 	remote_link_stop(s);
 }
 
@@ -383,9 +302,9 @@ void signing_tick(struct spine *s)
 	bool silent = false;
 
 	/* A signer with a broken receive in flight is armed again once that has come back. */
-	receive(s);
+	child_link_receive(&l->link);
 	/* One that is only slow gets the time it needs in the end. */
-	if (l->fd >= 0 && !l->ready && now - l->linked_ns >= l->greeting_ns) {
+	if (l->link.fd >= 0 && !l->link.ready && now - l->linked_ns >= l->greeting_ns) {
 		signer_ask_new(s, "not ready", l->greeting_ns);
 		l->linked_ns = now;
 		l->greeting_ns = l->greeting_ns < GREETING_NS_MAX / 2 ? 2 * l->greeting_ns :

@@ -29,6 +29,7 @@
 #include "render/render.h"
 #include "sign/sign.h"
 #include "signer/signer.h"
+#include "spine/childlink.h"
 #include "spine/inflight.h"
 #include "store/store.h"
 #include "submission.h"
@@ -124,12 +125,7 @@ struct job {
 
 /* The signer's socket. */
 struct signer_link {
-	int fd;				/* -1: away */
-	bool ready, sending, receiving;
-	uint32_t life, send_life, recv_life;	/* which signer an operation belongs to */
-	struct io_op send_op, recv_op;
-	uint8_t *out, *in;		/* one request; replies as they come */
-	size_t in_used;
+	struct child_link link;		/* out: one request */
 	struct batch *to_send, *waiting;	/* lists by batch.next */
 	uint64_t asked_ns;		/* last word of the signer, or the first request since */
 	uint64_t linked_ns;		/* since when it may greet, and */
@@ -138,13 +134,8 @@ struct signer_link {
 
 /* The remote signer's socket (remote/remote.h). */
 struct remote_link {
-	int fd;				/* -1: away */
+	struct child_link link;		/* out: as many requests as fit */
 	bool known;			/* the supervisor has given one: services are configured */
-	bool ready, sending, receiving;
-	uint32_t life, send_life, recv_life;	/* which child an operation belongs to */
-	struct io_op send_op, recv_op;
-	uint8_t *out, *in;		/* requests; answers as they come */
-	size_t in_used;
 };
 
 /* Only rise; read by the metrics thread without a lock. */
