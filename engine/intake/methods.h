@@ -84,8 +84,6 @@ void signatures_give_free(struct call *c);
 void session_watch_run(struct call *c);
 void session_watch_work(struct call *c, struct read_thread *r);
 void session_watch_sent(struct call *c, bool ok);
-void session_watch_closed(struct call *c);
-void session_watch_stop(struct call *c);
 void session_watch_free(struct call *c);
 
 #endif

@@ -468,23 +468,29 @@ void waiting_refuse_work(struct call *c, struct read_thread *r)
 	turn(c, r, ACT_SEND_BACK, waiting_refuse_begin, reply_result);
 }
 
+/* A result that the caller may act for. False: the call is answered. */
+static bool result_mine(struct call *c, struct read_thread *r, const char *id,
+			struct result_view *out)
+{
+	enum status st = read_result(c, r, id, out);
+
+	if (st == ST_OK && !principal_unit(c->principal, out->unit))
+		st = ST_NOT_FOUND;
+	if (st != ST_OK)
+		read_refuse(c, st);
+	return st == ST_OK;
+}
+
 static void withdraw_begin(struct call *c, struct operation *o, struct read_thread *r)
 {
 	const Trien__V1__WithdrawResultRequest *q =
 		read_request(c, r, &trien__v1__withdraw_result_request__descriptor);
 	struct result_view v;
-	enum status st;
 
 	if (q == NULL ||
-	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true))
+	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true) ||
+	    !result_mine(c, r, q->result_id, &v))
 		return;
-	st = read_result(c, r, q->result_id, &v);
-	if (st == ST_OK && !principal_unit(c->principal, v.unit))
-		st = ST_NOT_FOUND;
-	if (st != ST_OK) {
-		read_refuse(c, st);
-		return;
-	}
 	if (v.state != STATE_AWAITING_APPROVAL) {
 		call_refuse(c, FAULT_RESULT_NOT_WAITING, "result_id", "%s", "");
 		return;
@@ -543,18 +549,11 @@ static void link_begin(struct call *c, struct operation *o, struct read_thread *
 	const Trien__V1__LinkHolderRequest *q =
 		read_request(c, r, &trien__v1__link_holder_request__descriptor);
 	struct result_view v;
-	enum status st;
 
 	if (q == NULL ||
-	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true))
+	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true) ||
+	    !result_mine(c, r, q->result_id, &v))
 		return;
-	st = read_result(c, r, q->result_id, &v);
-	if (st == ST_OK && !principal_unit(c->principal, v.unit))
-		st = ST_NOT_FOUND;
-	if (st != ST_OK) {
-		read_refuse(c, st);
-		return;
-	}
 	memcpy(o->result_id, v.result_id, sizeof(o->result_id));
 	o->act.sequence = v.sequence;
 	o->act.lane = v.lane;

@@ -314,16 +314,3 @@ void session_watch_sent(struct call *c, bool ok)
 	atomic_store(&w->sending, false);
 	call_queue(c);
 }
-
-/* One whose request has not come yet is no watch: its call ends with what comes instead. */
-void session_watch_closed(struct call *c)
-{
-	if (c->state != NULL)
-		call_queue(c);
-}
-
-void session_watch_stop(struct call *c)
-{
-	if (c->state != NULL)
-		call_queue(c);
-}
