@@ -138,21 +138,29 @@ static enum status segments_tidy(struct waiting *w, struct error *e)
 
 /* ---- opening ---- */
 
-/* Both together: what the index lacks is applied in one step. */
-static enum status parts_open(struct waiting *w, struct error *e)
+/*
+ * Both together: what the index lacks is applied in one step. useless: it failed by the index
+ * alone, which may be made again. What the segments say is refused in their own words, with the
+ * index as it is: the version that wrote them has a use for it.
+ */
+static enum status parts_open(struct waiting *w, bool *useless, struct error *e)
 {
 	enum status st = waitindex_open(&w->index, w->dir, e);
 
-	if (st == ST_OK)
-		w->anew = w->index->place.frame == 0;
-	if (st == ST_OK)
-		st = waitindex_begin(w->index, e);
+	*useless = st == ST_CORRUPT || st == ST_UNSUPPORTED || st == ST_NOT_FOUND;
+	if (st != ST_OK)
+		return st;
+	w->anew = w->index->place.frame == 0;
+	st = waitindex_begin(w->index, e);
 	if (st == ST_OK)
 		st = waitlog_open(&w->log, w->dir, &w->index->place, record_apply, w, e);
 	if (st == ST_OK)
 		st = waitindex_commit(w->index, waitlog_place(w->log), e);
 	/* A crash may have come between the last tombstone and the deletion. */
-	return st == ST_OK ? segments_drop(w, e) : st;
+	if (st == ST_OK)
+		st = segments_drop(w, e);
+	*useless = st == ST_CORRUPT || st == ST_CONFLICT;
+	return st;
 }
 
 static void parts_close(struct waiting *w)
@@ -163,16 +171,11 @@ static void parts_close(struct waiting *w)
 	w->index = NULL;
 }
 
-/* What the segments say is refused in their own words; all this is the index's. */
-static bool is_useless(enum status st)
-{
-	return st == ST_CORRUPT || st == ST_UNSUPPORTED || st == ST_NOT_FOUND || st == ST_CONFLICT;
-}
-
 enum status waiting_open(struct waiting **out, const char *dir, struct error *e)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
 	struct error why = { 0 };
+	bool useless = false;
 	enum status st;
 
 	if (w != NULL)
@@ -183,14 +186,14 @@ enum status waiting_open(struct waiting **out, const char *dir, struct error *e)
 	}
 	st = dir_make(dir, 0700, &why);
 	if (st == ST_OK)
-		st = parts_open(w, &why);
-	if (is_useless(st)) {
+		st = parts_open(w, &useless, &why);
+	if (useless) {
 		log_warn("waiting",
 			 "the index cannot be used and is made again from the segments: %s",
 			 why.text);
 		parts_close(w);
 		waitindex_remove(dir);
-		st = parts_open(w, &why);
+		st = parts_open(w, &useless, &why);
 	}
 	if (st != ST_OK) {
 		waiting_close(w);

@@ -60,7 +60,8 @@ enum status waiting_row_fill(struct waiting_row *row, struct slice payload) must
 
 /*
  * Cuts a torn tail. ST_DAMAGED: broken in the middle of what is read, or a segment is missing; says
- * where. What lies before the index's place is not read: trien fsck does that.
+ * where. ST_UNSUPPORTED: a later version wrote them; all stays as it is. What lies before the
+ * index's place is not read: trien fsck does that.
  */
 enum status waiting_open(struct waiting **w, const char *dir, struct error *e) must_use;
 /* Readers are closed before. NULL is allowed. */

@@ -35,7 +35,8 @@ typedef enum status (*waitlog_fn)(void *ctx, const struct frame_record *rec, str
 
 /*
  * Gives every record behind `from` to each, in order; cuts a torn tail. ST_CONFLICT: there is no
- * such frame; ST_DAMAGED: broken in the middle, or a segment is missing, with segment and offset.
+ * such frame; ST_DAMAGED: broken in the middle, or a segment is missing, with segment and offset;
+ * ST_UNSUPPORTED: a later version wrote it. ST_CORRUPT is each's alone.
  */
 enum status waitlog_open(struct waitlog **out, const char *dir, const struct waitlog_place *from,
 			 waitlog_fn each, void *ctx, struct error *e) must_use;

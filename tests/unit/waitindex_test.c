@@ -287,6 +287,34 @@ static void broken_is_made_anew(void **state)
 	assert_int_equal(waiting_count(r->w, 0), 1);
 }
 
+/* Found only when what it lacks is applied to it. */
+static void broken_within_is_made_anew(void **state)
+{
+	struct room *r = *state;
+	char path[PATH_MAX];
+	sqlite3 *db = NULL;
+	uint8_t *index;
+	size_t n;
+
+	add(r, 1);
+	add(r, 2);
+	shut(r);
+	file_take(r, "index.db", &index, &n);
+	open_room(r);
+	assert_int_equal(waiting_remove(r->w, 1, &r->e), ST_OK);
+	shut(r);
+	file_put(r, "index.db", index, n);
+	free(index);
+	path_of(path, r, "index.db");
+	assert_int_equal(db_connect(&db, path, "UPDATE waiting SET state = 99", &r->e), ST_OK);
+	sqlite3_close(db);
+	open_room(r);
+	assert_true(waiting_made_anew(r->w));
+	absent(r, 1);
+	expect(r, 2);
+	assert_int_equal(waiting_count(r->w, 0), 1);
+}
+
 /* The segment has it, the index does not: told as a failure, found at the next start. */
 static void a_commit_fails(void **state)
 {
@@ -836,6 +864,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(deleted_is_made_anew), CASE(behind_catches_up),
 		CASE(ahead_or_foreign_is_made_anew), CASE(broken_is_made_anew),
+		CASE(broken_within_is_made_anew),
 		CASE(a_commit_fails), CASE(killed_before_the_commit),
 		CASE(the_index_is_checked), CASE(orders_and_pages),
 		CASE(those_whose_time_is_over), CASE(counts_by_state),

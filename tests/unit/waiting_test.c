@@ -7,10 +7,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "io/file.h"
 #include "journal/waiting.h"
+#include "journal/waitlog.h"
 #include "tmpdir.h"
 
 /* Linked with --wrap=pwrite: the write with this number fails, from 1 on; 0: none. */
@@ -28,6 +31,16 @@ ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t offset)
 		return __real_pwrite(fd, buf, n / 2 / 4096 * 4096, offset);
 	errno = EIO;
 	return -1;
+}
+
+/* Linked with --wrap=log_line. */
+static int warnings;
+
+void __wrap_log_line(enum log_level level, const char *part, const char *fmt, ...);
+
+void __wrap_log_line(enum log_level level, const char *part, const char *fmt, ...)
+{
+	warnings += level >= LOG_WARN;
 }
 
 struct room {
@@ -91,7 +104,7 @@ static int setup(void **state)
 	r.w = NULL;
 	r.reader = NULL;
 	*state = &r;
-	fails_at = writes = 0;
+	fails_at = writes = warnings = 0;
 	short_write = false;
 	r.payload = malloc(JOURNAL_RECORD_BYTES_MAX + 1);
 	r.back = malloc(JOURNAL_RECORD_BYTES_MAX);
@@ -636,6 +649,18 @@ static void a_group_that_was_not_written_is_not_there(void **state)
 	expect(r, 1, 500);
 }
 
+/* A segment's header block as a later format would have it. */
+static void format_raise(const uint8_t header[4096], uint8_t out[4096])
+{
+	uint32_t crc;
+
+	memmove(out, header, 4096);
+	out[8] = 2;
+	crc = crc32c(0, out, 4092);
+	for (int i = 0; i < 4; i++)
+		out[4092 + i] = (uint8_t)(crc >> 8 * i);
+}
+
 static void unknown_is_refused_by_name(void **state)
 {
 	struct room *r = *state;
@@ -645,10 +670,7 @@ static void unknown_is_refused_by_name(void **state)
 
 	add(r, 1, 100);
 	file_load(r, 1, &bytes, &n);
-	bytes[8] = 2;
-	uint32_t crc = crc32c(0, bytes, 4092);
-	for (int i = 0; i < 4; i++)
-		bytes[4092 + i] = (uint8_t)(crc >> 8 * i);
+	format_raise(bytes, bytes);
 	file_put(r, 1, bytes, n);
 	refused(r, ST_UNSUPPORTED);
 	free(bytes);
@@ -659,6 +681,62 @@ static void unknown_is_refused_by_name(void **state)
 	fclose(fopen(path, "w"));
 	reopen(r);
 	assert_int_equal(waiting_count(r->w, 0), 0);
+}
+
+static enum status nothing(void *ctx, const struct frame_record *rec, struct error *e)
+{
+	return ST_OK;
+}
+
+/* Behind what the index knows. */
+static void foreign_append(struct room *r, uint8_t type, uint8_t version)
+{
+	const struct waitlog_place begin = { 0 };
+	struct slice payload = slice_str("of a later version");
+	struct waitlog *log;
+	uint64_t pos;
+
+	assert_int_equal(waitlog_open(&log, r->dir.path, &begin, nothing, NULL, &r->e), ST_OK);
+	assert_int_equal(waitlog_append(log, type, version, &payload, 1, &pos, &r->e), ST_OK);
+	assert_int_equal(waitlog_flush(log, &r->e), ST_OK);
+	waitlog_close(log);
+}
+
+/* The version that wrote it finds all as it was: nothing is made again in order to refuse it. */
+static void a_later_version_keeps_its_index(void **state)
+{
+	struct room *r = *state;
+	uint8_t *bytes, later[4096];
+	char path[PATH_MAX];
+	struct stat before, after;
+	size_t n;
+
+	add(r, 1, 100);
+	shut(r);
+	file_load(r, 1, &bytes, &n);
+	index_path(path, r, "");
+	assert_int_equal(stat(path, &before), 0);
+	for (int kind = 0; kind < 3; kind++) {
+		if (kind == 0) {
+			format_raise(bytes, later);
+			file_put(r, 1, later, sizeof(later));
+		} else {
+			foreign_append(r, kind == 1 ? WAITLOG_GONE + 1 : WAITLOG_PUT,
+				       kind == 1 ? 1 : 99);
+		}
+		warnings = 0;
+		refused(r, ST_UNSUPPORTED);
+		assert_non_null(strstr(r->e.text, "start the version that wrote it"));
+		assert_int_equal(warnings, 0);
+		assert_int_equal(stat(path, &after), 0);
+		assert_int_equal(after.st_ino, before.st_ino);
+		file_put(r, 1, bytes, n);
+		assert_int_equal(open_room(r), ST_OK);
+		assert_false(waiting_made_anew(r->w));
+		expect(r, 1, 100);
+		shut(r);
+	}
+	free(bytes);
 }
 
 /* Against a model, with restarts. */
@@ -712,7 +790,8 @@ int main(void)
 		CASE(files_lost_or_half_born), CASE(a_segment_comes_back),
 		CASE(failed_writes_are_final), CASE(a_group_is_one_write),
 		CASE(a_group_of_any_size), CASE(a_group_that_was_not_written_is_not_there),
-		CASE(unknown_is_refused_by_name), CASE(at_random),
+		CASE(unknown_is_refused_by_name), CASE(a_later_version_keeps_its_index),
+		CASE(at_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
