@@ -10,6 +10,8 @@
 #include "waiting_schema.h"
 
 #define FORMAT 2			/* 1 had no order over all signers */
+#define TEXT_OF(n) #n
+#define SQL_OF(n) TEXT_OF(n)
 
 void waitindex_path(char path[PATH_MAX], const char *dir)
 {
@@ -114,7 +116,8 @@ static enum status file_open(struct waitindex *x, struct error *e)
 		st = db_one(x->db, x->path, "SELECT count(*) FROM sqlite_master", &tables, e);
 	if (st == ST_OK && tables == 0)
 		st = db_run(x->db, x->path, "BEGIN;" WAITING_SCHEMA
-			    "INSERT INTO place VALUES (1, 2, 0, 0, 0); COMMIT;", e);
+			    "INSERT INTO place VALUES (1, " SQL_OF(FORMAT) ", 0, 0, 0); "
+			    "COMMIT;", e);
 	if (st == ST_OK)
 		st = place_load(x, e);
 	if (st == ST_OK)
