@@ -8,6 +8,9 @@
 
 #include "base/bytes.h"
 
+#define CLOSE_TURNS 50
+#define CLOSE_TURN_MS 20
+
 enum status child_link_open(struct child_link *l, struct io *io, const struct child_calls *calls,
 			    void *owner, size_t out_bytes, size_t in_bytes, size_t message_max)
 {
@@ -20,15 +23,6 @@ enum status child_link_open(struct child_link *l, struct io *io, const struct ch
 	l->in_bytes = in_bytes;
 	l->message_max = message_max;
 	return l->out != NULL && l->in != NULL ? ST_OK : ST_NOMEM;
-}
-
-void child_link_close(struct child_link *l)
-{
-	if (l->fd >= 0)
-		close(l->fd);
-	l->fd = -1;
-	free(l->out);
-	free(l->in);
 }
 
 static void lost(struct child_link *l, const char *why)
@@ -47,6 +41,20 @@ static void lost(struct child_link *l, const char *why)
 	l->life++;
 	l->ready = false;
 	l->in_used = 0;
+}
+
+void child_link_close(struct child_link *l)
+{
+	if (l->io == NULL)
+		return;
+	lost(l, NULL);
+	/* The kernel may still write into the buffers. */
+	for (int i = 0; i < CLOSE_TURNS && (l->receiving || l->sending); i++)
+		io_run(l->io, CLOSE_TURN_MS);
+	if (l->receiving || l->sending)
+		return;
+	free(l->out);
+	free(l->in);
 }
 
 static void lost_by(struct child_link *l, const char *what)

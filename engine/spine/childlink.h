@@ -14,7 +14,7 @@ struct child_calls {
 	const char *name;		/* in error texts: "the signer" */
 	/* One message, borrowed for this call. Not ST_OK: it cannot be trusted any more. */
 	enum status (*message)(void *owner, struct slice bytes);
-	/* The child is away, before its socket goes. why: NULL, it was away already. */
+	/* The child is away, before its socket goes. why NULL: it was, or we stop. */
 	void (*lost)(void *owner, const char *why);
 	/* `out` is free again. */
 	void (*sent)(void *owner);
@@ -37,7 +37,7 @@ struct child_link {
 enum status child_link_open(struct child_link *l, struct io *io, const struct child_calls *calls,
 			    void *owner, size_t out_bytes, size_t in_bytes,
 			    size_t message_max) must_use;
-/* Nothing is in flight on its ring any more. */
+/* Runs its io until nothing of it is in flight. Also where it was never opened. */
 void child_link_close(struct child_link *l);
 /* A new child; begins to listen. */
 void child_link_set(struct child_link *l, int fd);

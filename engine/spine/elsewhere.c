@@ -349,7 +349,7 @@ enum status elsewhere_given(struct spine *s, struct errand *e, struct slice valu
 	e->at_ms = io_wall_ms() > e->sign_ms ? io_wall_ms() : e->sign_ms;
 	e->came = CAME_SIGNED;
 	if (!note(s, e)) {
-		inflight_drop(s->inflight, sequence, STATE_AWAITING_SIGNATURE, now.at_ms, &now);
+		inflight_drop(s->inflight, sequence, STATE_AWAITING_SIGNATURE, e->at_ms, &now);
 		return ST_FULL;
 	}
 	atomic_fetch_add_explicit(&s->counters.signatures, 1, memory_order_relaxed);

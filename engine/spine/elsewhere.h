@@ -43,7 +43,6 @@ struct errand {
 	char detail[120];
 	struct errand *next_came;
 	struct errand *older, *newer;	/* of those that the journal holds */
-	struct errand *next_parked;
 };
 
 /* Rows that wait for a signature, read by the janitor. */

@@ -32,7 +32,8 @@ void inflight_free(struct inflight *f);
 /* Spine. Strings are copied; one of this sequence is replaced. ST_NOMEM. */
 enum status inflight_add(struct inflight *f, uint64_t sequence, uint8_t lane, int64_t accepted_ms,
 			 const struct state_change *about) must_use;
-/* Spine. As inflight_add(), of one that has a row in the waiting room, in the state `room`. */
+/* Spine. As inflight_add(), of one that has a row in the waiting room, in the state `room`;
+ * 0: it has none. */
 enum status inflight_add_over(struct inflight *f, uint64_t sequence, uint8_t lane,
 			      int64_t accepted_ms, const struct state_change *about,
 			      enum state room) must_use;

@@ -147,11 +147,11 @@ void spine_free(struct spine *s)
 	if (s == NULL)
 		return;
 	janitor_stop(s);
-	/* First: it runs io until its writes are back; what else completes finds its owner. */
+	/* First: these run io until theirs is back; what else completes finds its owner. */
 	mirror_free(s);
+	signing_stop(s);
 	journal_close(s->journal);
 	pipeline_free(s->pipeline);
-	signing_stop(s);
 	if (s->notify != NULL)
 		notify_close(s->notify);
 	notify_free(s->notify);
@@ -327,9 +327,20 @@ static void turn(struct spine *s)
 	gauges_set(s);
 }
 
-static uint32_t wait_ms(struct spine *s)
+/* Until a batch is due by its age. */
+static uint32_t batch_wait_ms(const struct spine *s)
 {
 	uint64_t age_ms;
+
+	if (feed_waits(s))
+		return TICK_MS;
+	age_ms = (io_boot_ns() - s->backlog.oldest_ns) / 1000000;
+	return age_ms >= s->config->batch_age_ms ? 1 : s->config->batch_age_ms - (uint32_t)age_ms;
+}
+
+static uint32_t wait_ms(struct spine *s)
+{
+	uint32_t ms;
 
 	if (s->inbox_polled == false) {
 		s->inbox_op = (struct io_op){ .done = inbox_ready, .owner = s };
@@ -338,12 +349,8 @@ static uint32_t wait_ms(struct spine *s)
 	}
 	if (!queue_arm(s->inbox))
 		return 0;
-	if (s->parked_first != NULL)
-		return PARKED_MS_MAX;
-	if (feed_waits(s))
-		return TICK_MS;
-	age_ms = (io_boot_ns() - s->backlog.oldest_ns) / 1000000;
-	return age_ms >= s->config->batch_age_ms ? 1 : s->config->batch_age_ms - (uint32_t)age_ms;
+	ms = batch_wait_ms(s);
+	return s->parked_first != NULL && ms > PARKED_MS_MAX ? PARKED_MS_MAX : ms;
 }
 
 static void submission_refuse(struct submission *sub)

@@ -96,7 +96,7 @@ static void view_in_flight(struct reads *r, struct result_view *out, uint8_t lan
 				     .number_text = slice_str(now->number_text),
 				     .ordinal = now->ordinal, .accepted_ms = accepted_ms,
 				     .issued_ms = now->issued_ms, .life = LIFE_VALID,
-				     .stored_ms = now->state == STATE_VOID ? now->at_ms : 0 };
+				     .stored_ms = now->state >= STATE_REFUSED ? now->at_ms : 0 };
 	memcpy(out->result_id, now->result_id, sizeof(out->result_id));
 }
 

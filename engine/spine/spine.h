@@ -319,8 +319,9 @@ bool remote_is_well(const struct spine *s);
 
 /* acts.c */
 void act_run(struct spine *s, struct act *a);
-/* UNPARK, HELD_*, VOID, LINK, ANSWER: the janitor is through with it. Frees j. */
+/* The janitor is through with a job that has an act: freed, or on its way as another job. */
 void act_finished(struct spine *s, struct job *j);
+/* Closes its track, answers its act with its status, frees it. */
 void act_end(struct spine *s, struct job *j);
 /* Answers it at once. */
 void refuse_act(struct act *a, enum status st, const char *text);
@@ -343,7 +344,7 @@ void waiting_change(struct identity *id, struct state_change *out, const struct 
 /* What cannot be signed now goes to the waiting room, with its record. */
 void clerk_park(struct spine *s, struct item *it);
 void clerk_parked(struct spine *s, struct job *j);
-void clerk_run(struct spine *s);	/* those that found the journal full */
+void clerk_run(struct spine *s);	/* PARKED records that waited for company, or for room */
 /* A result of the waiting room is stored: its row goes. */
 void clerk_forget(struct spine *s, const struct item *it);
 void clerk_forgotten(struct spine *s, struct job *j);
