@@ -29,8 +29,9 @@ static enum status message(void *owner, struct slice bytes)
 {
 	struct end *e = owner;
 
-	strncat(e->got, (const char *)bytes.p, bytes.n);
-	strcat(e->got, "|");
+	size_t n = strlen(e->got);
+
+	snprintf(e->got + n, sizeof(e->got) - n, "%.*s|", (int)bytes.n, (const char *)bytes.p);
 	return bytes.n == 1 && bytes.p[0] == '!' ? ST_CORRUPT : ST_OK;
 }
 
