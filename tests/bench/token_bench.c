@@ -1,7 +1,7 @@
 /*
- * token_bench [--json FILE] [--module PATH] [--least RATIO] - the signer process on a PKCS#11 token (SoftHSM)
- * against the bare token: the same calls, C_SignInit and C_Sign, in a loop, at the number of
- * threads that suits it best. Ours with the default of sessions, and with more than it likes.
+ * token_bench [--json FILE] [--module PATH] [--least RATIO] - the signer process on a PKCS#11 token
+ * (SoftHSM) against the bare token: the same calls, C_SignInit and C_Sign, in a loop, at the number
+ * of threads that suits it best. Ours with the default of sessions, and with more than it likes.
  * With --least it fails where ours is less than so much of the bare token's. Exit 77: the module is
  * not installed.
  *
