@@ -5,7 +5,7 @@
 #ifndef TRIEN_INTAKE_ANSWER_H
 #define TRIEN_INTAKE_ANSWER_H
 
-#include "intake/wire.h"
+#include "base/wire.h"
 #include "submission.h"
 
 #define RECEIPT_BYTES_MAX 448

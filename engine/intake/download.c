@@ -1,8 +1,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/wire.h"
 #include "intake/read.h"
-#include "intake/wire.h"
 
 #define HEAD_BYTES_MAX 128
 

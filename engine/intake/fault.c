@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "intake/wire.h"
+#include "base/wire.h"
 
 #define RETRY_MS 500
 #define TYPE_URL "type.googleapis.com/google.rpc."

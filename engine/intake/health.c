@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
+#include "base/wire.h"
 #include "intake/methods.h"
-#include "intake/wire.h"
 
 /* Numbers of grpc.health.v1.HealthCheckResponse.ServingStatus. */
 enum serving { SERVING = 1, NOT_SERVING = 2, SERVICE_UNKNOWN = 3 };

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/utf8.h"
-#include "intake/wire.h"
+#include "base/wire.h"
 
 enum { APPROVAL_DRAFTER = 1 };	/* field of trien.v1.Approval */
 

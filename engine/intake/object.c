@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
+#include "base/wire.h"
 #include "intake/read.h"
-#include "intake/wire.h"
 
 #define HEAD_BYTES_MAX 32
 

@@ -1,9 +1,9 @@
 #include <stdlib.h>
 
+#include "base/wire.h"
 #include "intake/read.h"
 #include "intake/validate.h"
 #include "intake/waiting.h"
-#include "intake/wire.h"
 #include "trien/v1/issuance.pb-c.h"
 #include "trien/v1/operations.pb-c.h"
 #include "trien/v1/signing.pb-c.h"

@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "base/utf8.h"
-#include "intake/wire.h"
+#include "base/wire.h"
 #include "trien/v1/case.pb-c.h"
 
 #define FACTS_LIST_MAX 32

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
+#include "base/wire.h"
 #include "grpc/reflection/v1/reflection.pb-c.h"
 #include "intake/methods.h"
-#include "intake/wire.h"
 
 /* The descriptor set of all our files and what they import, in order of dependency. */
 __asm__(".section .rodata\n"

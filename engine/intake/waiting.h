@@ -4,8 +4,8 @@
 #ifndef TRIEN_INTAKE_WAITING_H
 #define TRIEN_INTAKE_WAITING_H
 
+#include "base/wire.h"
 #include "intake/read.h"
-#include "intake/wire.h"
 
 /*
  * The row of a result that waits for a signer as whom the caller may act; id gets its bytes. False:

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "base/wire.h"
+
 /* In the schemas that ask for it, the holder's date of birth has this name. */
 #define BIRTH_FIELD "ngay_sinh"
 #define FACTS_DUE_TIME 5u		/* of trien.v1.Facts; a Timestamp, its seconds are 1 */
@@ -135,62 +137,25 @@ void waitrow_read(struct reader *r, uint8_t version, struct waiting_row *row)
 
 /* ---- what a record says of a row ---- */
 
-static uint64_t varint(struct reader *r)
+/* The first field with this number and type; zeros if there is none. */
+static struct wire_field field_of(struct slice message, uint32_t number, enum wire_type type)
 {
-	uint64_t v = 0;
+	struct wire w = wire_of(message);
+	struct wire_field f;
 
-	for (unsigned int shift = 0; shift < 64; shift += 7) {
-		uint8_t b = read_u8(r);
-
-		v |= (uint64_t)(b & 0x7f) << shift;
-		if (b < 0x80)
-			return v;
-	}
-	r->bad = true;
-	return 0;
-}
-
-/* The first field with this number: its bytes, or its varint in *v. */
-static struct slice proto_field(struct slice message, uint32_t number, uint64_t *v)
-{
-	struct reader r = reader_of(message);
-
-	while (!r.bad && reader_left(&r) > 0) {
-		uint64_t tag = varint(&r);
-		struct slice bytes = { NULL, 0 };
-
-		*v = 0;
-		switch (tag & 7) {
-		case 0:
-			*v = varint(&r);
-			break;
-		case 1:
-			read_bytes(&r, 8);
-			break;
-		case 2:
-			bytes = read_bytes(&r, varint(&r));
-			break;
-		case 5:
-			read_bytes(&r, 4);
-			break;
-		default:
-			r.bad = true;
-		}
-		if (!r.bad && tag >> 3 == number)
-			return bytes;
-	}
-	*v = 0;
-	return (struct slice){ NULL, 0 };
+	while (wire_next(&w, &f))
+		if (f.number == number && f.type == type)
+			return f;
+	return (struct wire_field){ 0 };
 }
 
 static int64_t due_ms(struct slice facts)
 {
-	uint64_t v;
-	struct slice due = proto_field(facts, FACTS_DUE_TIME, &v);
+	struct slice due = field_of(facts, FACTS_DUE_TIME, WIRE_BYTES).bytes;
+	uint64_t seconds = field_of(due, 1, WIRE_VARINT).value;
 
-	proto_field(due, 1, &v);
 	/* Beyond a time that a calendar has, it is none. */
-	return v < 253402300800ull ? (int64_t)v * 1000 : 0;
+	return seconds < 253402300800ull ? (int64_t)seconds * 1000 : 0;
 }
 
 static void put(char *out, size_t size, struct slice s)

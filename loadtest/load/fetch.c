@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/hash.h"
-#include "intake/wire.h"
+#include "base/wire.h"
 #include "trien/v1/case.pb-c.h"
 
 #define TRIES_MAX 150

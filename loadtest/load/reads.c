@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "base/hash.h"
-#include "intake/wire.h"
+#include "base/wire.h"
 #include "load/drive.h"
 #include "trien/v1/case.pb-c.h"
 

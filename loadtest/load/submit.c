@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "intake/wire.h"
+#include "base/wire.h"
 #include "load/drive.h"
 
 #define REQUEST_ROOM (1024 * 1024 - 64)

@@ -21,10 +21,10 @@
 #include <unistd.h>
 
 #include "base/utf8.h"
+#include "base/wire.h"
 #include "boundary_server.h"
 #include "cli/caselines.h"
 #include "intake/raw.h"
-#include "intake/wire.h"
 #include "signer/devca.h"
 #include "tmpdir.h"
 

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/wire.h"
 #include "intake/judge.h"
-#include "intake/wire.h"
 #include "tmpdir.h"
 
 #define LATER 20261201

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "intake/wire.h"
+#include "base/wire.h"
 #include "rawcase.h"
 #include "trien/v1/case.pb-c.h"
 

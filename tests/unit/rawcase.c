@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "intake/wire.h"
+#include "base/wire.h"
 
 /* ---- the catalogue ---- */
 

@@ -5,8 +5,8 @@
  * Reading never leaves the bytes; the first malformed field sets `bad` and ends the walk. Groups
  * are malformed: proto3 has none.
  */
-#ifndef TRIEN_INTAKE_WIRE_H
-#define TRIEN_INTAKE_WIRE_H
+#ifndef TRIEN_BASE_WIRE_H
+#define TRIEN_BASE_WIRE_H
 
 #include "base/bytes.h"
 
