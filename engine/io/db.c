@@ -62,6 +62,11 @@ enum status db_prepare(sqlite3 *db, const char *path, const char *sql, sqlite3_s
 	       ST_OK : db_failed(db, path, "prepare", e);
 }
 
+void db_bind_text(sqlite3_stmt *s, int at, const char *text)
+{
+	sqlite3_bind_text(s, at, text, -1, SQLITE_STATIC);
+}
+
 enum status db_one(sqlite3 *db, const char *path, const char *sql, int64_t *v, struct error *e)
 {
 	sqlite3_stmt *s = NULL;

@@ -21,6 +21,8 @@ enum status db_connect(sqlite3 **db, const char *path, const char *pragmas,
 enum status db_run(sqlite3 *db, const char *path, const char *sql, struct error *e) must_use;
 enum status db_prepare(sqlite3 *db, const char *path, const char *sql, sqlite3_stmt **out,
 		       struct error *e) must_use;
+/* Borrowed until the parameter is bound again; NULL is allowed. */
+void db_bind_text(sqlite3_stmt *s, int at, const char *text);
 /* One integer; ST_NOT_FOUND without a row. */
 enum status db_one(sqlite3 *db, const char *path, const char *sql, int64_t *v,
 		   struct error *e) must_use;

@@ -202,11 +202,6 @@ static enum status count(struct waitindex *x, uint8_t state, int64_t rows, int64
 	return done(x, x->count, e);
 }
 
-static void bind_text(sqlite3_stmt *s, int at, const char *text)
-{
-	sqlite3_bind_text(s, at, text, -1, SQLITE_STATIC);
-}
-
 enum status waitindex_put(struct waitindex *x, const struct waiting_row *row,
 			  const struct waitspot *at, struct error *e)
 {
@@ -223,16 +218,16 @@ enum status waitindex_put(struct waitindex *x, const struct waiting_row *row,
 	sqlite3_bind_int64(s, 2, (int64_t)at->position);
 	sqlite3_bind_int64(s, 3, at->size);
 	sqlite3_bind_int(s, 4, row->state);
-	bind_text(s, 5, row->signer);
+	db_bind_text(s, 5, row->signer);
 	sqlite3_bind_int(s, 6, row->priority);
 	sqlite3_bind_int64(s, 7, row->due_ms != 0 ? row->due_ms : INT64_MAX);
 	if (row->expires_ms != 0)
 		sqlite3_bind_int64(s, 8, row->expires_ms);
 	else
 		sqlite3_bind_null(s, 8);
-	bind_text(s, 9, row->unit);
-	bind_text(s, 10, row->kind);
-	bind_text(s, 11, row->case_code);
+	db_bind_text(s, 9, row->unit);
+	db_bind_text(s, 10, row->kind);
+	db_bind_text(s, 11, row->case_code);
 	sqlite3_bind_blob(s, 12, bytes, (int)writer_size(&w), SQLITE_STATIC);
 	st = done(x, s, e);
 	return st == ST_OK ? count(x, row->state, 1, at->size, e) : st;

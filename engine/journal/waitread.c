@@ -128,14 +128,6 @@ enum status waiting_after(struct waiting_reader *r, enum state state, uint64_t s
 	return rows_take(r, s, rows, max, n, e);
 }
 
-static void bind_text(sqlite3_stmt *s, int at, const char *text)
-{
-	if (text != NULL)
-		sqlite3_bind_text(s, at, text, -1, SQLITE_STATIC);
-	else
-		sqlite3_bind_null(s, at);
-}
-
 enum status waiting_list(struct waiting_reader *r, const struct waiting_filter *f,
 			 const struct waiting_place *after, struct waiting_row *rows, uint32_t max,
 			 uint32_t *n, struct error *e)
@@ -144,13 +136,13 @@ enum status waiting_list(struct waiting_reader *r, const struct waiting_filter *
 	int64_t due = after == NULL ? INT64_MIN : after->due_ms != 0 ? after->due_ms : INT64_MAX;
 
 	sqlite3_bind_int(s, 1, (int)f->state);
-	bind_text(s, 2, f->signer);
+	db_bind_text(s, 2, f->signer);
 	sqlite3_bind_int(s, 3, after != NULL ? after->priority : -1);
 	sqlite3_bind_int64(s, 4, due);
 	sqlite3_bind_int64(s, 5, after != NULL ? (int64_t)after->sequence : 0);
 	sqlite3_bind_int64(s, 6, f->due_before_ms != 0 ? f->due_before_ms - 1 : INT64_MAX);
-	bind_text(s, 7, f->unit);
-	bind_text(s, 8, f->kind);
+	db_bind_text(s, 7, f->unit);
+	db_bind_text(s, 8, f->kind);
 	sqlite3_bind_int64(s, 9, max);
 	return rows_take(r, s, rows, max, n, e);
 }

@@ -152,8 +152,8 @@ static int insert_registers(struct store_index *x)
 		const struct register_mark *a = &x->marks->of[i].about;
 
 		sqlite3_bind_int64(x->insert_register, 1, i + 1);
-		sqlite3_bind_text(x->insert_register, 2, a->unit, -1, SQLITE_STATIC);
-		sqlite3_bind_text(x->insert_register, 3, a->code, -1, SQLITE_STATIC);
+		db_bind_text(x->insert_register, 2, a->unit);
+		db_bind_text(x->insert_register, 3, a->code);
 		sqlite3_bind_int64(x->insert_register, 4, a->year);
 		rc = step(x->insert_register);
 	}
@@ -183,8 +183,8 @@ static int insert_counters(struct store_index *x, uint64_t watermark)
 	for (uint32_t i = 0; i < x->counters_n && rc == SQLITE_OK; i++) {
 		const struct counter *c = &x->counters[i];
 
-		sqlite3_bind_text(x->insert_counter, 1, c->unit, -1, SQLITE_STATIC);
-		sqlite3_bind_text(x->insert_counter, 2, c->kind, -1, SQLITE_STATIC);
+		db_bind_text(x->insert_counter, 1, c->unit);
+		db_bind_text(x->insert_counter, 2, c->kind);
 		sqlite3_bind_int64(x->insert_counter, 3, c->day);
 		sqlite3_bind_int64(x->insert_counter, 4, c->engine);
 		sqlite3_bind_int64(x->insert_counter, 5, (int64_t)watermark);
@@ -196,7 +196,7 @@ static int insert_counters(struct store_index *x, uint64_t watermark)
 
 static int set(struct store_index *x, const char *name, uint64_t v)
 {
-	sqlite3_bind_text(x->set, 1, name, -1, SQLITE_STATIC);
+	db_bind_text(x->set, 1, name);
 	sqlite3_bind_int64(x->set, 2, (int64_t)v);
 	return step(x->set);
 }
