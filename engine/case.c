@@ -1,5 +1,6 @@
 #include "case.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static void write_short(struct writer *w, struct slice s)
@@ -58,7 +59,7 @@ static void write_holder(struct writer *w, const struct holder *h)
 	write_u8(w, h->visibility);
 }
 
-static void write_result(struct writer *w, const struct case_result *r)
+static void write_result(struct writer *w, const struct case_result *r, uint8_t version)
 {
 	write_short(w, r->unit);
 	write_short(w, r->kind);
@@ -71,6 +72,12 @@ static void write_result(struct writer *w, const struct case_result *r)
 	write_u8(w, r->fields_n);
 	for (uint8_t i = 0; i < r->fields_n; i++)
 		write_field(w, &r->fields[i]);
+	if (version == CASE_VERSION_ORIGINAL)
+		write_u8(w, r->original != NULL);
+	if (r->original != NULL) {
+		write_u32(w, r->original->size);
+		write_bytes(w, r->original->sha256, SHA256_BYTES);
+	}
 }
 
 /* Leaves room for a u32 length; section_end() fills it. */
@@ -92,11 +99,40 @@ static void section_end(struct writer *w, uint8_t *at)
 	write_u32(&length, (uint32_t)(w->p - at - 4));
 }
 
+/* Cases without originals keep their bytes, and so their digests. */
+static uint8_t version_of(const struct case_view *c)
+{
+	for (uint8_t i = 0; i < c->results_n; i++)
+		if (c->results[i].original != NULL)
+			return CASE_VERSION_ORIGINAL;
+	return CASE_VERSION;
+}
+
+static void write_replaced(struct writer *w, const uint8_t id[16], const struct replaced *r)
+{
+	write_bytes(w, id, 16);
+	write_short(w, r->number);
+	write_u32(w, r->day);
+	write_u8(w, r->revoked);
+	write_short(w, r->unit);
+	write_short(w, r->agency);
+}
+
+static void write_originals(struct writer *w, const struct case_view *c)
+{
+	uint8_t *at = section_begin(w);
+
+	for (uint8_t i = 0; i < c->results_n; i++)
+		if (c->results[i].original != NULL)
+			original_write(c->results[i].original, w);
+	section_end(w, at);
+}
+
 enum status case_encode(const struct case_view *c, struct writer *w)
 {
-	uint8_t *at;
+	uint8_t *at, version = version_of(c);
 
-	write_u8(w, CASE_VERSION);
+	write_u8(w, version);
 	at = section_begin(w);
 	write_short(w, c->code);
 	write_u8(w, c->holders_n);
@@ -104,15 +140,42 @@ enum status case_encode(const struct case_view *c, struct writer *w)
 		write_holder(w, &c->holders[i]);
 	write_u8(w, c->results_n);
 	for (uint8_t i = 0; i < c->results_n; i++)
-		write_result(w, &c->results[i]);
+		write_result(w, &c->results[i], version);
 	section_end(w, at);
 	at = section_begin(w);
 	write_u8(w, c->priority);
 	write_short(w, c->request_id);
 	write_blob(w, c->facts);
 	write_blob(w, c->approval);
+	if (version == CASE_VERSION_ORIGINAL)
+		write_originals(w, c);
+	for (uint8_t i = 0; i < c->results_n; i++) {
+		const struct case_result *r = &c->results[i];
+		uint8_t id[16];
+
+		if (r->replaced.number.n > 0 && id_read(id, r->replaces))
+			write_replaced(w, id, &r->replaced);
+	}
 	section_end(w, at);
 	return w->bad ? ST_TOO_LARGE : ST_OK;
+}
+
+void case_add_replaced(struct slice *bytes, size_t room, const uint8_t id[16],
+		       const struct replaced *r)
+{
+	uint8_t *start = (uint8_t *)bytes->p;
+	struct reader legal = reader_of(slice_of(bytes->p + 1, bytes->n - 1));
+	struct writer w = writer_of(start + bytes->n, room - bytes->n);
+	struct writer length;
+	uint32_t side;
+
+	read_blob(&legal);
+	length = writer_of((uint8_t *)legal.p, 4);
+	side = read_u32(&legal);
+	write_replaced(&w, id, r);
+	assert(!w.bad && !legal.bad && side == reader_left(&legal));
+	write_u32(&length, side + (uint32_t)writer_size(&w));
+	bytes->n += writer_size(&w);
 }
 
 static enum status read_table(struct reader *r, struct field *f, struct arena *a)
@@ -171,7 +234,84 @@ static void read_holder(struct reader *r, struct holder *h)
 	h->visibility = read_u8(r);
 }
 
-static enum status read_result(struct reader *r, struct case_result *out, struct arena *a)
+/* What the legal section says of it; the rest stands in the side section. */
+static enum status read_copied(struct reader *r, struct case_result *out, struct arena *a)
+{
+	uint8_t given = read_u8(r);
+	struct original *o;
+	struct slice digest;
+
+	if (r->bad || given > 1)
+		return ST_CORRUPT;
+	if (given == 0)
+		return ST_OK;
+	o = arena_zero(a, sizeof(*o));
+	if (o == NULL)
+		return ST_TOO_LARGE;
+	o->size = read_u32(r);
+	digest = read_bytes(r, SHA256_BYTES);
+	if (r->bad)
+		return ST_CORRUPT;
+	memcpy(o->sha256, digest.p, SHA256_BYTES);
+	out->original = o;
+	return ST_OK;
+}
+
+static enum status read_originals(struct case_view *c, struct reader *side, struct arena *a)
+{
+	struct reader all = reader_of(read_blob(side)), *r = &all;
+
+	for (uint8_t i = 0; i < c->results_n; i++) {
+		struct original *o = (struct original *)c->results[i].original;
+		struct original copied;
+		enum status st;
+
+		if (o == NULL)
+			continue;
+		copied = *o;
+		st = original_read(o, r, a);
+		if (st != ST_OK)
+			return st;
+		if (o->size != copied.size ||
+		    memcmp(o->sha256, copied.sha256, SHA256_BYTES) != 0)
+			return ST_CORRUPT;
+	}
+	return side->bad || r->bad || reader_left(r) != 0 ? ST_CORRUPT : ST_OK;
+}
+
+/* false: it is cut short. */
+static bool next_replaced(struct reader *r, struct slice *id, struct replaced *out)
+{
+	*id = read_bytes(r, 16);
+	out->number = read_short(r);
+	out->day = read_u32(r);
+	out->revoked = read_u8(r) != 0;
+	out->unit = read_short(r);
+	out->agency = read_short(r);
+	return !r->bad;
+}
+
+static enum status read_replaced(struct case_view *c, struct reader *r)
+{
+	while (!r->bad && reader_left(r) > 0) {
+		struct slice of;
+		struct replaced old;
+		uint8_t id[16], i = 0;
+
+		if (!next_replaced(r, &of, &old))
+			return ST_CORRUPT;
+		while (i < c->results_n && (!id_read(id, c->results[i].replaces) ||
+					    memcmp(of.p, id, sizeof(id)) != 0))
+			i++;
+		if (i == c->results_n)
+			return ST_CORRUPT;
+		c->results[i].replaced = old;
+	}
+	return ST_OK;
+}
+
+static enum status read_result(struct reader *r, struct case_result *out, struct arena *a,
+			       uint8_t version)
 {
 	enum status st = ST_OK;
 
@@ -191,10 +331,13 @@ static enum status read_result(struct reader *r, struct case_result *out, struct
 		return ST_TOO_LARGE;
 	for (uint8_t i = 0; i < out->fields_n && st == ST_OK; i++)
 		st = read_field(r, &out->fields[i], a);
+	if (st == ST_OK && version == CASE_VERSION_ORIGINAL)
+		st = read_copied(r, out, a);
 	return st;
 }
 
-static enum status read_legal(struct case_view *c, struct reader *r, struct arena *a)
+static enum status read_legal(struct case_view *c, struct reader *r, struct arena *a,
+			      uint8_t version)
 {
 	enum status st = ST_OK;
 
@@ -214,7 +357,7 @@ static enum status read_legal(struct case_view *c, struct reader *r, struct aren
 	if (c->results == NULL)
 		return ST_TOO_LARGE;
 	for (uint8_t i = 0; i < c->results_n && st == ST_OK; i++)
-		st = read_result(r, &c->results[i], a);
+		st = read_result(r, &c->results[i], a, version);
 	if (st == ST_OK && (r->bad || reader_left(r) != 0))
 		return ST_CORRUPT;
 	return st;
@@ -224,10 +367,11 @@ static enum status split(struct slice bytes, struct slice *legal, struct slice *
 {
 	struct reader r = reader_of(bytes);
 	uint8_t version = read_u8(&r);
+	bool known = version == CASE_VERSION || version == CASE_VERSION_ORIGINAL;
 
 	*legal = read_blob(&r);
 	*side = read_blob(&r);
-	return r.bad || version != CASE_VERSION || reader_left(&r) != 0 ? ST_CORRUPT : ST_OK;
+	return r.bad || !known || reader_left(&r) != 0 ? ST_CORRUPT : ST_OK;
 }
 
 enum status case_decode(struct case_view *out, struct slice bytes, struct arena *a)
@@ -240,7 +384,7 @@ enum status case_decode(struct case_view *out, struct slice bytes, struct arena 
 	if (st != ST_OK)
 		return st;
 	r = reader_of(legal);
-	st = read_legal(out, &r, a);
+	st = read_legal(out, &r, a, bytes.p[0]);
 	if (st != ST_OK)
 		return st;
 	r = reader_of(side);
@@ -248,8 +392,65 @@ enum status case_decode(struct case_view *out, struct slice bytes, struct arena 
 	out->request_id = read_short(&r);
 	out->facts = read_blob(&r);
 	out->approval = read_blob(&r);
+	if (bytes.p[0] == CASE_VERSION_ORIGINAL)
+		st = read_originals(out, &r, a);
+	if (st == ST_OK)
+		st = read_replaced(out, &r);
+	if (st != ST_OK)
+		return st;
 	return r.bad || reader_left(&r) != 0 || out->priority >= PRIORITY_COUNT ? ST_CORRUPT :
 										  ST_OK;
+}
+
+enum status case_skim(struct case_lead *out, struct slice bytes)
+{
+	struct slice legal, side;
+	struct holder ignored;
+	struct reader r;
+	uint8_t holders;
+
+	*out = (struct case_lead){ 0 };
+	if (split(bytes, &legal, &side) != ST_OK)
+		return ST_CORRUPT;
+	r = reader_of(legal);
+	read_short(&r);
+	holders = read_u8(&r);
+	for (uint8_t i = 0; i < holders && !r.bad; i++)
+		read_holder(&r, &ignored);
+	if (read_u8(&r) == 0)
+		return ST_CORRUPT;
+	out->unit = read_short(&r);
+	out->kind = read_short(&r);
+	out->ordinal = read_u16(&r);
+	if (r.bad)
+		return ST_CORRUPT;
+	r = reader_of(side);
+	read_u8(&r);
+	read_short(&r);
+	out->facts = read_blob(&r);
+	return r.bad ? ST_CORRUPT : ST_OK;
+}
+
+enum status case_skim_replaced(struct replaced *out, struct slice bytes, const uint8_t id[16])
+{
+	struct slice legal, side, of;
+	struct reader r;
+
+	*out = (struct replaced){ .day = 0 };
+	if (split(bytes, &legal, &side) != ST_OK)
+		return ST_CORRUPT;
+	r = reader_of(side);
+	read_u8(&r);
+	read_short(&r);
+	read_blob(&r);
+	read_blob(&r);
+	if (bytes.p[0] == CASE_VERSION_ORIGINAL)
+		read_blob(&r);
+	while (!r.bad && reader_left(&r) > 0)
+		if (next_replaced(&r, &of, out) && memcmp(of.p, id, 16) == 0)
+			return ST_OK;
+	*out = (struct replaced){ .day = 0 };
+	return r.bad ? ST_CORRUPT : ST_NOT_FOUND;
 }
 
 enum status case_digest(struct slice bytes, uint8_t digest[SHA256_BYTES])

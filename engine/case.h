@@ -4,7 +4,7 @@
  * Intake builds it from the request once; nobody reads the request again. The first section is
  * the legal content and is digested ("same content", P2); the second is evidence and statistics.
  *
- *	u8 version = 1
+ *	u8 version = 1; 2 where one of its results copies an original
  *	u32 n, legal[n]		digest = SHA-256(version byte ‖ length ‖ legal)
  *	u32 n, side[n]
  *
@@ -14,15 +14,22 @@
  *	                         u32 from, u32 to (yyyymmdd, 0 = open), u8 visibility
  *	  u8 count, each result: str unit, str kind, u16 ordinal, u16 revision, str replaces
  *	                         (26 or 0), str signer, u64 given_number, str given_text,
- *	                         u8 count, each field: str name, u8 type, value
+ *	                         u8 count, each field: str name, u8 type, value,
+ *	                         version 2: u8 1, u32 size, sha256[32] of the original that it
+ *	                         copies, or u8 0
  *	  value: TEXT blob · NUMBER u64 two's complement, u8 decimals · FLAG u8 ·
  *	         DATE u16 y, u8 m, u8 d (0 = unknown) ·
  *	         TABLE u16 rows, u8 columns, rows × columns blobs
  *	side: u8 priority, str request_id, blob facts, blob approval
- *	      (protobuf of trien.v1.Facts, Approval)
+ *	      (protobuf of trien.v1.Facts, Approval),
+ *	      version 2: blob of each result's original in their order (original.h);
+ *	      of results that replace another: its id[16], str number as printed, u32 day of its
+ *	      issue, u8 whether it had been revoked, str code and name of its agency where that
+ *	      is another one
  *
  * Fields stand by name (as struct kind has them), so the same content gives the same bytes,
- * whatever order a schema lists them in.
+ * whatever order a schema lists them in. What the engine found in an original is no legal content:
+ * a later engine may find more, and the same copy sent again is the same one still.
  * All text is NFC UTF-8 without control or bidi characters (TAB and LF only where a schema allows).
  */
 #ifndef TRIEN_CASE_H
@@ -36,13 +43,17 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "limits.h"
+#include "original.h"
 
 #define CASE_VERSION 1
+#define CASE_VERSION_ORIGINAL 2
 
 enum field_type { FIELD_TEXT = 1, FIELD_NUMBER, FIELD_FLAG, FIELD_DATE, FIELD_TABLE };
 enum priority { PRIORITY_INTERACTIVE, PRIORITY_NORMAL, PRIORITY_BULK, PRIORITY_COUNT };
 /* Numbers as in trien.v1.Holder.IdKind. */
 enum id_kind { ID_NONE, ID_CITIZEN, ID_OLD_CITIZEN, ID_PASSPORT, ID_ENTERPRISE, ID_TAX, ID_OTHER };
+/* As trien.v1.Holder.Visibility; 0 is VISIBLE, too. */
+enum visibility { VISIBILITY_VISIBLE = 1, VISIBILITY_HIDDEN };
 enum holder_role { HOLDER_OWNER = 1, HOLDER_SPOUSE, HOLDER_CHILD, HOLDER_GUARDIAN,
 		   HOLDER_REPRESENTATIVE, HOLDER_OTHER };
 
@@ -67,6 +78,17 @@ struct holder {
 	uint32_t from, to;			/* yyyymmdd; 0 = open */
 };
 
+/* A result in whose place another one stands, as that one's page names it. */
+struct replaced {
+	struct slice number;		/* as printed; empty: not known */
+	uint32_t day;			/* yyyymmdd of its issue, Vietnam time */
+	bool revoked;			/* before: nobody relied on it any more */
+	/* its agency's code and name; empty: the one that issues the other */
+	struct slice unit, agency;
+};
+#define CASE_REPLACED_BYTES (16 + 2 + NUMBER_TEXT_BYTES_MAX + 4 + 1 + 2 + CODE_BYTES_MAX + \
+			     2 + NAME_BYTES_MAX)
+
 struct case_result {
 	struct slice unit, kind, signer, replaces;
 	uint16_t ordinal, revision;
@@ -74,6 +96,8 @@ struct case_result {
 	struct slice given_text;	/* as printed, when given */
 	uint8_t fields_n;
 	struct field *fields;
+	const struct original *original;	/* certified copies; NULL: none */
+	struct replaced replaced;	/* side; what `replaces` names, as the engine found it */
 };
 
 struct case_view {
@@ -90,6 +114,18 @@ struct case_view {
 enum status case_encode(const struct case_view *c, struct writer *w) must_use;
 /* Arrays are taken from a; slices borrow from bytes. ST_CORRUPT / ST_TOO_LARGE (arena spent). */
 enum status case_decode(struct case_view *out, struct slice bytes, struct arena *a) must_use;
+/* Without an arena: the facts, and what its first result is. ST_CORRUPT if bytes is not a case. */
+struct case_lead { struct slice facts, unit, kind; uint16_t ordinal; };
+enum status case_skim(struct case_lead *out, struct slice bytes) must_use;
+/* The same for what one of its results replaces. ST_NOT_FOUND: the case does not say. */
+enum status case_skim_replaced(struct replaced *out, struct slice bytes,
+			       const uint8_t id[16]) must_use;
+/*
+ * Appends what one of its results replaces to the side of an encoded case, which has room bytes and
+ * at least CASE_REPLACED_BYTES are left of them. Its digest stays what it is.
+ */
+void case_add_replaced(struct slice *bytes, size_t room, const uint8_t id[16],
+		       const struct replaced *r);
 /* Only the digest of the legal section; ST_CORRUPT if bytes is not a case. */
 enum status case_digest(struct slice bytes, uint8_t digest[SHA256_BYTES]) must_use;
 

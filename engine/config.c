@@ -93,6 +93,8 @@ static const struct setting settings[] = {
 	{ "check_one_in", COUNT, AT(check_one_in), "1", 1, 64,
 	  "release check, 1 = every signature" },
 	{ "crl_hours_max", COUNT, AT(crl_hours_max), "168", 0, 8760, "hours; 0 = no CRL needed" },
+	{ "original_mb_max", COUNT, AT(original_mb_max), "50", 1, ORIGINAL_BYTES_MAX >> 20,
+	  "size of an original that is copied, MiB" },
 	{ "quota_mb", COUNT, AT(quota_mb), "128", 16, 4096, "memory for requests, MiB" },
 	{ "drain_ms", COUNT, AT(drain_ms), "10000", 0, 600000,
 	  "milliseconds to finish on SIGTERM" },
@@ -499,7 +501,7 @@ void config_help(FILE *out)
 	for (size_t i = 0; i < SETTINGS; i++) {
 		const char *fallback = settings[i].fallback;
 
-		fprintf(out, "  --%-18s %s", settings[i].name, settings[i].help);
+		fprintf(out, "  --%-22s %s", settings[i].name, settings[i].help);
 		if (fallback[0] == '@' || fallback[0] == '^')
 			fprintf(out, " (DATA%s%s)", fallback[0] == '@' ? "/" : "", fallback + 1);
 		else if (fallback[0] != '\0')
@@ -510,9 +512,8 @@ void config_help(FILE *out)
 
 void config_log(const struct config *c, const char *process)
 {
-	static const char *const levels[] = { "debug", "info", "warn", "error" };
+	enum log_level level;
 
-	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
-		if (strcmp(c->log_level, levels[i]) == 0)
-			log_setup((enum log_level)i, process);
+	if (log_level_of(c->log_level, &level))
+		log_setup(level, process);
 }

@@ -51,7 +51,7 @@ struct config {
 	const char *mirror_policy;	/* "wait", "degrade" */
 	const char *mirror_cert, *mirror_key, *mirror_ca;	/* "" = loopback, in the clear */
 	uint32_t mirror_timeout_ms;
-	bool development;		/* development CA: every page says so */
+	bool development;		/* every page says so; development CAs only so */
 	uint32_t engine;		/* 0–255, part of every sequence */
 	uint32_t workers;		/* press threads; 0 = one a core */
 	uint32_t signer_threads;	/* 0 = one a core */
@@ -63,6 +63,7 @@ struct config {
 	uint32_t batch_age_ms;		/* a batch is sealed when its oldest item is older */
 	uint32_t check_one_in;		/* release check of server-held keys: 1 = every signature */
 	uint32_t crl_hours_max;		/* 0 = no CRL needed */
+	uint32_t original_mb_max;	/* of what is copied */
 	uint32_t quota_mb;		/* gRPC memory */
 	uint32_t drain_ms;
 	/* a person's decision: continue behind the store's numbers */

@@ -28,6 +28,22 @@ struct layer {
 	uint32_t size;
 };
 
+/*
+ * The pages' images and the attached original of a certified copy: a stretch of the file between
+ * the prefix and parts[prefix_parts], made of text in the body and of runs of one object.
+ */
+struct section_run {
+	bool original;		/* else of the body */
+	uint32_t offset, size;	/* in the original, or in the body */
+};
+
+struct section {
+	uint8_t sha256[SHA256_BYTES];	/* the object: the original's bytes */
+	uint32_t size;			/* of the section, in the file */
+	uint32_t runs_n;
+	struct section_run *runs;	/* in the batch's arena */
+};
+
 /* A run of the file. layer == NULL: body[offset, offset + size), else the layer's same range. */
 struct part {
 	const struct layer *layer;
@@ -80,14 +96,20 @@ struct hole {
 struct document {
 	uint8_t *body;		/* in the batch's arena */
 	uint32_t body_size;
-	uint32_t file_size;	/* sum of all parts once signed */
+	uint32_t file_size;	/* sum of all parts once signed, and of the section */
 	uint32_t pages;
 	uint8_t parts_n;
 	uint8_t holes_n;
 	uint8_t prefix_parts;	/* parts[0 … prefix_parts) are the template's prefix, hashed once */
+	const struct section *section;	/* follows the prefix; NULL: none */
 	struct part parts[DOC_PARTS_MAX];
 	struct hole holes[DOC_SIGNATURES_MAX];
 };
+
+static inline uint32_t section_size(const struct document *d)
+{
+	return d->section != NULL ? d->section->size : 0;
+}
 
 static inline const uint8_t *part_bytes(const struct document *d, const struct part *p)
 {

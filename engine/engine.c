@@ -205,7 +205,8 @@ static enum status out_of_reach(const char *what, const char *setting, const cha
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0) {
-		log_info("engine", "this process cannot open the %s: %s", what, strerror(errno));
+		log_info("engine", "as it must be, this process cannot open the %s (%s)", what,
+			 strerror(errno));
 		return ST_OK;
 	}
 	close(fd);

@@ -241,6 +241,14 @@ void identity_result_id(struct identity *id, uint8_t out[16], uint8_t lane, uint
 	assert(ok == 1 && n == 16);
 }
 
+void identity_seal(struct identity *id, const uint8_t block[16], uint8_t out[16])
+{
+	int n = 0, ok = EVP_CipherUpdate(id->secrets[id->secrets_n - 1].encrypt, out, &n, block,
+					 16);
+
+	assert(ok == 1 && n == 16);
+}
+
 bool identity_read(struct identity *id, const uint8_t rid[16], uint8_t *lane, uint64_t *sequence)
 {
 	for (uint32_t i = 0; i < id->secrets_n; i++) {

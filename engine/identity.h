@@ -53,6 +53,11 @@ struct identity *identity_dup(const struct identity *id);
 void identity_close(struct identity *id);
 uint16_t identity_instance(const struct identity *id);
 void identity_result_id(struct identity *id, uint8_t out[16], uint8_t lane, uint64_t sequence);
+/*
+ * One block under the oldest secret, which never changes: who holds the secrets alone can make it.
+ * Not for a block that somebody else chose.
+ */
+void identity_seal(struct identity *id, const uint8_t block[16], uint8_t out[16]);
 /* false: not an id of this instance. */
 bool identity_read(struct identity *id, const uint8_t rid[16], uint8_t *lane, uint64_t *sequence);
 

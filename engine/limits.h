@@ -45,6 +45,27 @@
 #define EVIDENCE_MEMBERS_MAX 8			/* issuers and revocation lists of one key */
 #define EVIDENCE_BYTES_MAX (8 * 1024 * 1024)	/* of one of them */
 
+/* ---- an original that is copied ---- */
+#define ORIGINAL_BYTES_MAX (256u * 1024 * 1024)	/* what the configuration may allow */
+#define ORIGINAL_PAGES_MAX 150			/* rebuilt; beyond, it is wrapped */
+#define ORIGINAL_RUNS_MAX 2048			/* of all its images; beyond, it is wrapped */
+#define SECTION_RUNS_MAX (ORIGINAL_RUNS_MAX + 2 * ORIGINAL_PAGES_MAX + 16) /* text between them */
+#define ORIGINAL_SIDE_MAX 32767			/* samples of an image's row or column, */
+#define ORIGINAL_SAMPLES_MAX 600000000u		/* and of all its rows: A0 at 600 dpi */
+#define ORIGINAL_DECODED_BYTES_MAX (2048ull * 1024 * 1024) /* of all images of one file */
+#define ORIGINAL_OBJECTS_MAX (1024 * 1024)	/* of a PDF */
+#define INSPECTIONS_MAX 4			/* files that are looked into at once, each */
+#define INSPECTION_CPU_S_MAX 10			/* with so much time */
+#define INSPECTION_MS_MAX 20000
+#define INSPECTION_WORK_BYTES_MAX (160 * 1024 * 1024) /* and memory, beside the file's own */
+#define UPLOADS_MAX 256				/* in flight at once */
+#define FETCHES_MAX 16				/* from the store, beside those */
+#define UPLOAD_CHUNK_BYTES_MAX (64 * 1024)	/* of one message */
+#define UPLOAD_IDLE_MS_MAX (30 * 1000)		/* between two messages */
+#define UPLOAD_MS_MAX (15 * 60 * 1000)		/* of one as a whole */
+#define COPIES_MAX 32				/* of one CertifyCopies */
+#define COPY_CALLS_MAX 64			/* at once, but for uploads: their requests */
+
 /* ---- pipeline ---- */
 #define BATCH_ITEMS_MAX 128			/* results rendered and signed together */
 #define BATCHES_IN_FLIGHT_MAX 8
@@ -77,7 +98,7 @@
 #define SERVICE_NAME_BYTES_MAX 64
 #define ASKED_MAX 8192				/* with the remote signer at once, */
 #define ASKED_BYTES_MAX (32 * 1024 * 1024)	/* their records together, */
-#define ASKED_SERVICE_MAX 2048			/* and of one service: others have room beside it */
+#define ASKED_SERVICE_MAX 1024			/* and of one service: others have room beside it */
 #define ASKED_JOURNAL_MS 8000			/* asked longer: into the waiting room */
 #define SIGNATURE_TRIES_MAX 3			/* wrong ones for one item before it is held */
 
@@ -100,11 +121,19 @@
 #define ENDING_STEP_MS 50
 #define SIGN_REPLAY_MS_MAX (10 * 60 * 1000)	/* older: a new signing time through the journal */
 
+/* ---- registers ---- */
+#define NUMBERS_TOGETHER_MAX 200		/* used outside of the engine, told at once */
+
 /* ---- approval ---- */
 #define APPROVAL_ITEMS_MAX 1000			/* results of one confirmation */
 #define DELEGATION_BYTES_MAX 400
 #define REASON_TEXT_BYTES_MAX 400		/* why one was refused or withdrawn */
+#define DECISION_NUMBER_BYTES_MAX 80		/* of the paper behind an act on a result */
+#define DECISION_PERSON_BYTES_MAX 64
+#define DECISION_GROUND_BYTES_MAX 400
+#define LIVING_ACTS_MAX 250			/* on one result */
 #define HANDOVERS_MAX 8			/* a held result may get so many other signers */
+#define LINKS_TOLD_MAX 64		/* holders added to one result later: the newest */
 #define APPROVAL_DAYS_MAX 3660			/* a kind may let a case wait so long */
 
 /* ---- lanes and identities ---- */
@@ -116,6 +145,9 @@ static_assert(CASE_BYTES_MAX + 64 * 1024 <= JOURNAL_RECORD_BYTES_MAX,
 static_assert(APPROVAL_ITEMS_MAX * 25 + 4096 <= JOURNAL_RECORD_BYTES_MAX,
 	      "a confirmation fits one journal record");
 static_assert(JOURNAL_RECORD_BYTES_MAX < JOURNAL_BATCH_BYTES_MAX, "a record fits one batch");
+static_assert(ORIGINAL_PAGES_MAX < DOC_PAGES_MAX, "its certifying statement has room behind it");
+static_assert(COPY_CALLS_MAX * REQUEST_BYTES_MAX <= 128 * 1024 * 1024,
+	      "what waits for the copiers is within gRPC's memory");
 static_assert(DOC_BODY_BYTES_MAX < BATCH_WORK_BYTES, "the largest document fits one batch");
 
 #endif

@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +8,9 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "config.h"
+#include "journal/journal.h"
 #include "remote/remote.h"
+#include "sign/sign.h"
 #include "signer/signer.h"
 #include "store/postgres/servers.h"
 #include "supervisor.h"
@@ -29,19 +32,37 @@ static const struct command {
 	{ "schema", cli_schema, "check FILE… | preview FILE CASE.json",
 	  "check a kind, an agency or a signer; draw a draft" },
 	{ "register", cli_register,
-	  "open|close|list --unit U --code C --year Y --next N --reason T", "official registers" },
+	  "open|close|list|check|open-year|close-year|print", "official registers" },
 	{ "submit", cli_submit, "FILE.jsonl|-", "submit cases, one JSON object a line" },
+	{ "certify", cli_certify, "FILE --case CASE.json | --list COPIES.jsonl|-",
+	  "have originals certified as electronic copies" },
+	{ "copy", cli_copy, "RESULT_ID --case CASE.json",
+	  "a copy from the register, of a stored result" },
 	{ "get", cli_get, "RESULT_ID… [--output FILE] [--evidence DIR]",
 	  "show results, download their PDFs" },
 	{ "list", cli_list, "--id-kind K --number N", "a holder's results, newest first" },
+	{ "case", cli_case, "UNIT CODE", "all results of a case, and which are done" },
+	{ "reuse", cli_reuse, "--number N --purpose T --legal-basis T --case C",
+	  "a citizen's results for another procedure" },
+	{ "reads", cli_reads, "--number N | --result ID", "who read about a holder, or a result" },
+	{ "statistics", cli_statistics, "[UNIT …] [--from D] [--to D] [--period P]",
+	  "how many results, in time, with reuse, by agency, kind and period" },
 	{ "held", cli_held, "list | retry [RESULT_ID] | void RESULT_ID --reason T",
 	  "results that could not be signed" },
 	{ "withdraw", cli_withdraw, "RESULT_ID --reason T",
 	  "take back what waits for a signer" },
+	{ "revoke", cli_revoke, "RESULT_ID --number N --date D --ground T --actor A",
+	  "revoke a stored result by decision" },
+	{ "correct", cli_correct, "RESULT_ID --number N --date D --ground T --actor A [--paper ID]",
+	  "link the công văn đính chính to a stored result" },
+	{ "hide", cli_hide, "RESULT_ID --holder N | --number N --date D … [--show]",
+	  "from its holder's list, or by decision from all" },
+	{ "history", cli_history, "RESULT_ID", "what happened to a stored result" },
 	{ "sign", cli_sign, "list | show | open | confirm | watch | cancel | refuse",
 	  "what waits for a signer; sessions" },
 	{ "status", cli_status, "", "how the engine is" },
 	{ "verify", cli_verify, "FILE.pdf…", "check signatures, integrity and coverage" },
+	{ "inspect", cli_inspect, "FILE…", "can certified copies be made of these, and how" },
 	{ "backup", cli_backup, "--data DIR TARGET", "copy a data folder" },
 	{ "restore", cli_restore, "SOURCE --data DIR", "put a backup back" },
 	{ "fsck", cli_fsck, "--data DIR", "check every byte of a data folder" },
@@ -73,12 +94,12 @@ static int help(int argc, char **argv)
 		printf("trien COMMAND …\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (one == NULL)
-			printf("  %-9s %s\n", commands[i].name, commands[i].help);
+			printf("  %-10s %s\n", commands[i].name, commands[i].help);
 		else if (strcmp(one, commands[i].name) == 0)
 			printf("trien %s %s\n\n%s.\n", one, commands[i].usage, commands[i].help);
 	if (one != NULL && strcmp(one, "serve") == 0) {
-		printf("\nSettings: as flag --name VALUE, in the environment as TRIEN_NAME, in "
-		       "DATA/trien.conf as name = value.\n");
+		printf("\nSettings: as flag --name VALUE (with - or _), in the environment as "
+		       "TRIEN_NAME, in\nDATA/trien.conf as name = value.\n");
 		config_help(stdout);
 	}
 	printf("\nExit codes: 0 done · 1 not so (rejects, failed verification) · 2 wrong usage · "
@@ -115,6 +136,24 @@ static enum status servers_check(const struct config *c, struct error *e)
 	return pg_servers_read(&servers, c->postgres, c->postgres_n,
 			       strcmp(c->postgres_distribution, "citus") == 0, c->postgres_reader,
 			       e);
+}
+
+/* What is there already must go with the settings; a folder to be filled yet says nothing. */
+static enum status data_check(const struct config *c, struct error *e)
+{
+	struct keyring_config kc = { .certs_dir = c->certs, .crl_age_hours_max = c->crl_hours_max,
+				     .check_one_in = c->check_one_in,
+				     .development = c->development };
+	struct keyring *keyring = NULL;
+	char path[PATH_MAX];
+	enum status st = ST_OK;
+
+	snprintf(path, sizeof(path), "%s/keys.json", c->certs);
+	if (access(path, F_OK) == 0)
+		st = keyring_load(&keyring, &kc, e);
+	keyring_unref(keyring);
+	snprintf(path, sizeof(path), "%s/journal", c->data);
+	return st == ST_OK ? journal_fits(path, c->journal_segment_mb * 1024 * 1024, e) : st;
 }
 
 /* For commands whose flags are settings: -1 to go on, else the exit code. */
@@ -166,7 +205,7 @@ static int serve(int argc, char **argv)
 	code = settings_read("serve", &c, argc, argv);
 	if (code >= 0)
 		return code;
-	if (servers_check(&c, &e) != ST_OK) {
+	if (servers_check(&c, &e) != ST_OK || (check && data_check(&c, &e) != ST_OK)) {
 		fprintf(stderr, "trien serve: %s\n", e.text);
 		return EX_CONFIG;
 	}

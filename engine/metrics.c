@@ -85,6 +85,9 @@ static size_t page_fill(struct spine *s, char *buf)
 	GAUGE("watches", "Watches open.", in.watches);
 	COUNT("bridge_signatures_wrong", "Signatures given by bridges that were not the key's.",
 	      in.signatures_wrong);
+	COUNT("copies_asked", "Copies asked for: certified ones, and from registers.", in.copies);
+	COUNT("copy_bytes", "Bytes of originals received.", in.copy_bytes);
+	GAUGE("uploads", "Originals being received.", in.uploads);
 	COUNT("downloads", "Downloads begun.", in.downloads);
 	COUNT("download_bytes", "Bytes of results sent.", in.download_bytes);
 	return (size_t)(page.p - buf);

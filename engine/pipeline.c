@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "base/queue.h"
+#include "section.h"
 
 /* As many ranges as one batch has: more mean that another one waits behind it. */
 #define HELP_RANGES BATCH_RANGES_MAX
@@ -18,6 +19,7 @@ struct worker {
 	struct pipeline *home;
 	struct press *press;
 	struct sign_worker *sign;
+	struct section_reader section;
 };
 
 struct pipeline {
@@ -52,6 +54,41 @@ static void kept_take(struct item *item, uint8_t slot)
 	s->value_size = k->value_size;
 }
 
+static enum status hash_section(struct worker *w, struct item *item)
+{
+	sha256_fork(item->mid, template_view(item->template)->prefix_state);
+	return section_hash(&w->section, &item->doc, w->home->cfg.objects,
+			    item->result->original->size, item->mid);
+}
+
+/*
+ * The section's bytes, into the state that stands behind the prefix. What is damaged here may be
+ * whole elsewhere: there it is brought from, over what is here. Only what is lost is held: an
+ * original that cannot be had now is tried again.
+ */
+static void add_section(struct worker *w, struct item *item)
+{
+	const struct pipeline_config *cfg = &w->home->cfg;
+	const struct original *of = item->result->original;
+	enum status st;
+
+	if (item->doc.section == NULL) {
+		sha256_fork(item->mid, template_view(item->template)->prefix_state);
+		return;
+	}
+	st = hash_section(w, item);
+	if (object_lost(st) && cfg->fetch != NULL) {
+		st = cfg->fetch(cfg->ctx, item->lane, of->sha256, of->size);
+		if (st == ST_OK) {
+			st = hash_section(w, item);
+			objects_release(cfg->objects, of->sha256, true);
+		}
+	}
+	item->later = st != ST_OK && !object_lost(st);
+	if (st != ST_OK)
+		hold(item, item->later ? REASON_BUSY : REASON_OBJECT_MISSING, status_name(st));
+}
+
 /* The press stage for one item. ST_TOO_LARGE: the range's arena is spent. */
 static enum status press_item(struct worker *w, struct item *item, struct batch_range *range)
 {
@@ -80,7 +117,9 @@ static enum status press_item(struct worker *w, struct item *item, struct batch_
 	st = render_item(w->press, item, &range->arena);
 	if (st != ST_OK)
 		return st;
-	sha256_fork(item->mid, template_view(item->template)->prefix_state);
+	add_section(w, item);
+	if (item->held != REASON_NONE)
+		return ST_OK;
 	st = sign_prepare(w->sign, item, 0);
 	if (st == ST_OK)
 		kept_take(item, 0);
@@ -159,11 +198,14 @@ static enum status worker_start(struct pipeline *p, struct worker *w, bool helpe
 	st = press_new(&w->press, p->cfg.render);
 	if (st == ST_OK)
 		st = sign_worker_new(&w->sign);
+	if (st == ST_OK)
+		st = section_reader_init(&w->section);
 	if (st == ST_OK && pthread_create(&w->thread, NULL, worker_main, w) != 0)
 		st = ST_NOMEM;
 	if (st != ST_OK) {
 		press_free(w->press);
 		sign_worker_free(w->sign);
+		section_reader_free(&w->section);
 		return error_set(e, st, "a press worker cannot start: %s", status_name(st));
 	}
 	p->workers_n++;
@@ -201,6 +243,7 @@ void pipeline_free(struct pipeline *p)
 		pthread_join(p->workers[i].thread, NULL);
 		press_free(p->workers[i].press);
 		sign_worker_free(p->workers[i].sign);
+		section_reader_free(&p->workers[i].section);
 	}
 	queue_free(p->ranges);
 	free(p->workers);

@@ -16,6 +16,7 @@
 #define TRIEN_PIPELINE_H
 
 #include "batch.h"
+#include "objects/objects.h"
 #include "render/render.h"
 #include "sign/sign.h"
 #include "store/store.h"
@@ -26,6 +27,13 @@ struct pipeline_config {
 	uint32_t workers;
 	struct render *render;
 	struct store *store;
+	struct objects *objects;	/* originals of copies; NULL: there are none */
+	/*
+	 * Worker: an object is not here; brings it, if it can be had from elsewhere, and keeps it
+	 * until objects_release(). Statuses as the store's original_fetch(). NULL: never.
+	 */
+	enum status (*fetch)(void *ctx, uint8_t lane, const uint8_t sha256[SHA256_BYTES],
+			     uint64_t size);
 	/* Worker: the batch is the caller's again. */
 	void (*done)(void *ctx, struct batch *b);
 	void *ctx;

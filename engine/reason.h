@@ -3,7 +3,9 @@
  *
  * The name is the contract with case systems: never renamed, never reused. The texts say what is
  * wrong and what to do, in Vietnamese and English, without personal data; a detail (a field's
- * name, a code point) follows them.
+ * name, a code point) follows them. Where a reason is stored it is by its number, its place in the
+ * list: new ones are added at the end, and none goes. No longer given: KIND_NEEDS_APPROVAL,
+ * SIGNER_CHANGED.
  */
 #ifndef TRIEN_REASON_H
 #define TRIEN_REASON_H
@@ -78,8 +80,9 @@
 	  "Kết quả được thay thế đang xử lý, hãy gửi lại sau", \
 	  "The result to be replaced is still in progress; send again") \
 	R(REPLACES_MISMATCH, ST_PRECONDITION, \
-	  "Kết quả được thay thế khác loại hoặc khác cơ quan", \
-	  "The result to be replaced is of another kind or agency") \
+	  "Kết quả không được thay thế như vậy: khác loại, khác cơ quan, sai số lần thay thế " \
+	  "hoặc đã được thay thế", \
+	  "The result cannot be replaced in this way") \
 	R(CASE_CONTENT_CONFLICT, ST_CONFLICT, \
 	  "Khóa kết quả đã có với nội dung khác", \
 	  "The result key exists with other content") \
@@ -170,7 +173,65 @@
 	  "The document is drawn differently than when the signature that came was made") \
 	R(SIGNATURE_REFUSED, ST_PRECONDITION, \
 	  "Người ký hoặc dịch vụ ký số từ xa từ chối ký", \
-	  "The person or the remote signing service refused to sign")
+	  "The person or the remote signing service refused to sign") \
+	R(SIGNATURE_NOT_GIVEN, ST_PRECONDITION, \
+	  "Chữ ký được chờ đã không đến, nay không chờ nữa", \
+	  "The signature that was awaited did not come, and is not waited for any more") \
+	R(OBJECT_MISSING, ST_DAMAGED, \
+	  "Tệp bản chính được sao không còn hoặc đã hỏng trên máy chủ", \
+	  "The original that is copied is missing or damaged on the server") \
+	R(ORIGINAL_MISSING, ST_INVALID, \
+	  "Loại kết quả này là bản sao, phải gửi cùng bản chính", \
+	  "This kind is a copy: it is issued by CertifyCopy or IssueCopy") \
+	R(ORIGINAL_DIFFERS, ST_INVALID, \
+	  "Tệp nhận được không khớp dung lượng hoặc mã băm SHA-256 đã khai, hãy gửi lại", \
+	  "What came has not the length or SHA-256 that was declared; send it again") \
+	R(ORIGINAL_NOT_KEPT, ST_UNAVAILABLE, \
+	  "Chưa lưu được bản chính, hãy gửi lại sau", \
+	  "The original cannot be kept now (disk or store); send again later") \
+	R(KIND_COPIES_OTHER, ST_INVALID, \
+	  "Loại kết quả này không phải là bản sao thuộc thủ tục được gọi", \
+	  "The kind is none that this call makes copies of") \
+	R(COPY_NOT_ALONE, ST_INVALID, \
+	  "Hồ sơ chứng thực bản sao chỉ có một kết quả", \
+	  "A copy's case has exactly one result") \
+	R(ORIGINAL_EMPTY, ST_INVALID, "Bản chính không có nội dung", "The original is empty") \
+	R(ORIGINAL_FORMAT, ST_INVALID, \
+	  "Bản chính không phải tệp JPEG, PNG hoặc PDF thuộc dạng đọc được", \
+	  "The original is no JPEG, PNG or PDF of a form that can be read") \
+	R(ORIGINAL_DAMAGED, ST_INVALID, \
+	  "Tệp bản chính bị hỏng hoặc không đầy đủ, hãy quét hoặc xuất lại", \
+	  "The original's file is damaged or not complete; scan or export it again") \
+	R(ORIGINAL_ENCRYPTED, ST_INVALID, \
+	  "Tệp bản chính được đặt mật khẩu hoặc mã hóa, hãy gửi tệp không bảo vệ", \
+	  "The original is encrypted; send a file without protection") \
+	R(ORIGINAL_ACTIVE, ST_INVALID, \
+	  "Bản chính chứa biểu mẫu XFA, JavaScript hoặc lệnh mở chương trình", \
+	  "The original contains an XFA form, JavaScript or an action that launches a program") \
+	R(ORIGINAL_HYBRID, ST_INVALID, \
+	  "Tệp PDF có hai bảng tham chiếu khác nhau, mỗi chương trình có thể hiện khác, " \
+	  "hãy xuất lại", \
+	  "The PDF has two cross-reference tables (hybrid), programs may show it differently; " \
+	  "export it again") \
+	R(ORIGINAL_JUNK, ST_INVALID, \
+	  "Tệp bản chính có dữ liệu lạ trước phần đầu của PDF", \
+	  "The original has other data before the PDF's header") \
+	R(ORIGINAL_TOO_LARGE, ST_TOO_LARGE, \
+	  "Bản chính vượt quá giới hạn về dung lượng, số điểm ảnh hoặc số trang", \
+	  "The original exceeds a limit of bytes, pixels or pages") \
+	R(ORIGINAL_TIMEOUT, ST_INVALID, \
+	  "Bản chính quá phức tạp, không đọc xong trong giới hạn thời gian và bộ nhớ", \
+	  "The original could not be read within the limits of time and memory") \
+	R(ORIGINAL_READER_AWAY, ST_UNAVAILABLE, \
+	  "Tiến trình đọc bản chính chưa trả lời, hãy gửi lại sau", \
+	  "The process that reads originals does not answer; send again") \
+	R(COPY_UNTRUE, ST_INVALID, \
+	  "Khác với kết quả trong sổ gốc; hãy bỏ trống, hệ thống tự ghi theo sổ gốc", \
+	  "Not what the register says of the result that is copied; leave it out: " \
+	  "the engine writes what the register says") \
+	R(COPY_OF_INVALID, ST_PRECONDITION, \
+	  "Kết quả đã bị thay thế hoặc thu hồi, không cấp bản sao", \
+	  "The result was replaced or revoked; no copies of it are issued")
 
 enum reason {
 #define REASON_ENUM(name, status, vi, en) REASON_##name,

@@ -5,9 +5,14 @@
 #define TRIEN_RESULT_H
 
 #include "batch.h"
+#include "living.h"
 
-/* The life of a stored result (DESIGN 2). */
+/* The life of a stored result (DESIGN 2). Those that acts make have the acts' numbers. */
 enum life { LIFE_VALID = 1, LIFE_CORRECTED, LIFE_REPLACED, LIFE_REVOKED, LIFE_EXPIRED };
+static_assert((int)EVENT_CORRECTED == LIFE_CORRECTED && (int)EVENT_REPLACED == LIFE_REPLACED &&
+	      (int)EVENT_REVOKED == LIFE_REVOKED, "acts and lives have one numbering");
+
+#define ETAG_BYTES 24
 
 struct signature_view {
 	uint8_t role;
@@ -33,6 +38,9 @@ struct result_view {
 	struct slice void_reason;	/* ends: what the person who did it wrote */
 	enum life life;
 	uint8_t replaced_by[16], replaces[16];	/* zero: none */
+	int64_t replaced_ms;		/* when that came into the store */
+	struct living living;		/* what acts have made of it */
+	char etag[ETAG_BYTES + 1];	/* of its life; "": not told (submission.h, get) */
 	uint32_t valid_until;		/* yyyymmdd, 0: for ever */
 	uint64_t file_size;
 	uint8_t file_sha256[SHA256_BYTES];
@@ -44,6 +52,17 @@ struct result_view {
 	struct slice case_bytes;	/* canonical case, with facts and approval */
 };
 
+/* When it was there for its holder: with the last signature, not when somebody closed the case. */
+static inline int64_t result_signed_ms(const struct result_view *v)
+{
+	int64_t last = v->issued_ms;
+
+	for (uint8_t i = 0; i < v->signatures_n; i++)
+		if (v->signatures[i].signed_ms > last)
+			last = v->signatures[i].signed_ms;
+	return last;
+}
+
 /* A state change, for watchers. */
 struct state_change {
 	uint8_t result_id[16];
@@ -54,6 +73,13 @@ struct state_change {
 	char unit[CODE_BYTES_MAX + 1], code[CASE_CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
 	uint16_t ordinal;
 	char number_text[NUMBER_TEXT_BYTES_MAX + 1];
+	/* Its number's place in the official book; number 0: none yet. */
+	char register_code[CODE_BYTES_MAX + 1];
+	uint32_t register_year;
+	uint64_t number;
+	/* In flight: which of how many results of its case it is, and the lanes of them all. Their
+	 * sequences follow each other. 0: another place says it. */
+	uint8_t case_at, case_n, case_lanes[CASE_RESULTS_MAX];
 };
 
 #endif

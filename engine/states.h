@@ -10,12 +10,13 @@
  *	   │ confirmed: number and date are bound
  *	   ▼
  *	NUMBERED ◀──────────────▶ AWAITING_SIGNATURE	a person or a service signs elsewhere
- *	   │ ▲ │                     │ refused there, too late
- *	   │ │ └ cannot be signed ─▶ │
- *	   │ └─ resumed ─────────── HELD
- *	   │ signed and checked      │ a person gives it up, with a reason
- *	   ▼                         ▼
- *	STORED                      VOID
+ *	   │ ▲ │                     │             │
+ *	   │ │ │                     │ refused there, too late, another one is to sign
+ *	   │ │ └ cannot be signed ─▶ │             │
+ *	   │ └─ resumed ─────────── HELD           │
+ *	   │ signed and checked      │             │ a person gives it up, with a reason
+ *	   ▼                         ▼             │
+ *	STORED                      VOID ◀─────────┘
  *
  * ACCEPTED is what a submission with validate_only would become. Whatever has a number keeps it:
  * from NUMBERED on there are two ends only. A result that was stored has a life of its own
@@ -55,7 +56,7 @@ static inline bool state_follows(enum state from, enum state to)
 	case STATE_NUMBERED:
 		return to == STATE_AWAITING_SIGNATURE || to == STATE_HELD || to == STATE_STORED;
 	case STATE_AWAITING_SIGNATURE:
-		return to == STATE_NUMBERED || to == STATE_HELD;
+		return to == STATE_NUMBERED || to == STATE_HELD || to == STATE_VOID;
 	case STATE_HELD:
 		return to == STATE_NUMBERED || to == STATE_VOID;
 	default:

@@ -8,13 +8,19 @@
 #define TRIEN_SUBMISSION_H
 
 #include "base/arena.h"
+#include "counts.h"
 #include "journal/record.h"
 #include "journal/waiting.h"
 #include "notify/notify.h"
+#include "objects/objects.h"
 #include "reason.h"
 #include "register/register.h"
 #include "result.h"
+#include "section.h"
 #include "store/store.h"
+#include "verify/verify.h"
+
+struct book;
 
 /* One result's answer. */
 struct receipt {
@@ -38,6 +44,7 @@ struct submitted_result {
 	struct slice given_text;
 	struct slice unit_code, kind_code;	/* borrow from submission.catalogue */
 	uint16_t ordinal;
+	uint8_t replaces[16];		/* zero: none; set with `replaced` (intake/submit.h) */
 	/* spine */
 	struct receipt receipt;
 };
@@ -48,6 +55,7 @@ struct submitted_case {
 	bool replaces;			/* another result: the readers look at that one first */
 	struct slice wire;		/* refused today, issued before? the readers look */
 	const struct refusal *unless_before;	/* holds if it was not issued before */
+	const struct original *original;	/* that it copies; NULL: none */
 	struct slice code;
 	struct slice bytes;		/* canonical case, in submission.arena */
 	uint8_t digest[SHA256_BYTES];
@@ -74,12 +82,16 @@ struct submission {
 enum act_type {
 	ACT_REGISTER_OPEN,
 	ACT_REGISTER_CLOSE,
+	ACT_NUMBERS_USE,		/* act.count from act.first on are used outside */
+	ACT_NUMBER_VOID,		/* act.first: the caller saw that it stands nowhere */
 	ACT_REGISTER_LIST,
+	ACT_REGISTER_FIND,		/* one of a unit, code, year; n 0: it is not open */
+	ACT_NUMBER_FIND,		/* likewise, with act.names */
 	ACT_HELD_RETRY,
 	ACT_HELD_VOID,
 	ACT_HAND,			/* a held result gets another signer, act.code */
 	ACT_LINK_HOLDER,
-	ACT_NOTE_READS,
+	ACT_LIVE,			/* upon the life of a stored result: act.event */
 	ACT_STATUS,
 	ACT_APPROVE,			/* a session's confirmation: act.approval */
 	ACT_SEND_BACK,			/* the signer refuses one waiting result, with a reason */
@@ -143,8 +155,6 @@ struct given_signature {
 	enum status status;		/* out */
 };
 
-struct result_name { uint8_t lane; uint64_t sequence; };
-
 struct status_view {
 	char io[16], store[16];
 	int64_t started_ms;
@@ -158,13 +168,19 @@ struct status_view {
 	const char *remote;		/* the remote signer: "up", "away"; "": there is none */
 };
 
+#define ACT_VI_BYTES 160
+
 struct act {
 	enum act_type type;
 	struct slice actor;
 	/* in */
-	struct slice unit, code, reason;	/* NOTE_READS: reason is what the holder will see */
+	/* LIVE: reason is the event's detail (living.h) */
+	struct slice unit, code, reason;
 	uint32_t year;
 	uint64_t first;
+	uint32_t count;
+	/* CLOSE: with this total, of all numbers below `first`; NULL: none */
+	const struct register_total *total;
 	/* HELD_*: 0 = all; HAND, LINK_HOLDER, SEND_BACK, WITHDRAW */
 	uint64_t sequence;
 	/* SIGNATURES_GIVE: at most AWAITED_MAX, the caller's */
@@ -173,8 +189,11 @@ struct act {
 	struct approval *approval;	/* APPROVE: caller's; actor is the principal who confirms */
 	uint8_t lane;
 	struct holder holder;
-	const struct result_name *names;	/* NOTE_READS */
-	uint32_t names_n;
+	uint8_t event;			/* LIVE: enum event_kind */
+	uint32_t acts;			/* LIVE: by its etag; out: with this one */
+	bool replaced;			/* LIVE: by its etag */
+	uint32_t undone;		/* LIVE: as its act_trace says by the store */
+	uint32_t first_day;		/* LIVE: no paper of an earlier one; 0: any */
 	/* HELD_*, HAND, APPROVE, SEND_BACK, WITHDRAW: may the caller act for a row's
 	 * unit? NULL: any. On the spine. */
 	bool (*unit_allowed)(const struct act *a, struct slice unit);
@@ -182,9 +201,15 @@ struct act {
 	/* out */
 	enum status status;
 	struct error error;
+	char vi[ACT_VI_BYTES];		/* the error in Vietnamese; "": nobody said it so */
+	bool pending;			/* LINK_HOLDER, LIVE: durable, the store is away */
 	enum reason refused;		/* HAND: why not that signer; NONE: see error */
 	struct register_row *registers;	/* caller's array of max; OPEN, CLOSE: the one it left */
 	uint32_t n;
+	/* NUMBER_FIND: what has number `first` in some register of that year, as far as the key
+	 * index has it in memory; the caller's, from malloc */
+	struct result_name *names;
+	uint32_t names_n;
 	struct status_view *view;	/* caller's */
 	void (*done)(struct act *a);
 	void *owner;
@@ -196,14 +221,31 @@ struct waiting_paper {
 	uint8_t result_id[16];
 	uint8_t case_sha256[SHA256_BYTES];	/* of the canonical case */
 	uint8_t preview_sha256[SHA256_BYTES];	/* of the whole draft, which has file_n bytes */
-	/* The pinned versions, with which it will be made. Borrowed from the catalogue given. */
+	/* With which it would be made now: the pinned kind, agency and signer of today. Borrowed
+	 * from the catalogue given. */
 	const struct kind *kind;
 	const struct unit *unit;
 	const struct signer *signer;
 	struct slice approval;		/* trien.v1.Approval; until the reader's next call */
-	uint8_t *file;			/* malloc'd, where it was asked for; else NULL */
-	size_t file_n;
+	struct held_file *file;		/* the caller's, where it was asked for; else NULL */
+	uint64_t file_n;
 };
+
+/* What an etag says, and of which result. */
+struct etag { uint32_t acts; bool replaced; uint8_t lane; uint64_t sequence; };
+/*
+ * A call's reads, on their way to be noted. What it points to lives until done(), which is called
+ * once, on a thread of ours; status not ST_OK: not noted, nothing is to be shown.
+ */
+struct read_noting {
+	struct read_note note;		/* but for the stamp */
+	enum status status;
+	struct error error;
+	void (*done)(struct read_noting *n);
+	void *owner;
+};
+
+#define INSPECT_DETAIL_BYTES 64
 
 /* What the pipeline offers to intake (and to the portal later). */
 struct engine_ops {
@@ -211,6 +253,7 @@ struct engine_ops {
 	/* ST_FULL / ST_UNAVAILABLE: not taken; the caller keeps it. */
 	enum status (*submit)(void *ctx, struct submission *s);
 	enum status (*act)(void *ctx, struct act *a);
+	enum status (*note_read)(void *ctx, struct read_noting *n);
 	/* The snapshot in force, referenced; unref when done. */
 	struct catalogue *(*catalogue)(void *ctx);
 	const struct codeset *(*coverage)(void *ctx);
@@ -225,17 +268,46 @@ struct engine_ops {
 	/* Readers: one per thread. */
 	enum status (*reader_open)(void *ctx, void **reader, struct error *e);
 	void (*reader_close)(void *reader);
-	/* Answers "in progress" states too; ST_NOT_FOUND for foreign ids, in the same time. */
+	/*
+	 * Answers "in progress" states too; ST_NOT_FOUND for foreign ids, in the same time. A
+	 * stored one has its etag.
+	 */
 	enum status (*get)(void *reader, const uint8_t result_id[16], struct result_view *out);
 	enum status (*read)(void *reader, const uint8_t result_id[16], uint64_t offset,
 			    uint8_t *buf, size_t *n);
+	/*
+	 * What an etag says of this result of that agency, which needs no store; false: not one of
+	 * it. And what the etag is after that many acts.
+	 */
+	bool (*etag_read)(void *reader, const uint8_t result_id[16], struct slice unit,
+			  const char *text, struct etag *out);
+	void (*etag_after)(void *reader, const uint8_t result_id[16], struct slice unit,
+			   const struct etag *e, char out[ETAG_BYTES + 1]);
+	/*
+	 * Judges a file by the certificates that were there at the start or the last SIGHUP.
+	 * Without a root among them it is INDETERMINATE. ST_NOMEM.
+	 */
+	enum status (*verify)(void *ctx, struct slice file, struct report *out);
+	/* As store_ops.history. */
+	enum status (*history)(void *reader, uint8_t lane, uint64_t sequence, uint32_t max,
+			       struct result_event *out, uint32_t *n);
+	/* As store_ops.counts. */
+	enum status (*counts)(void *reader, const struct counts_question *q, struct tally *out);
 	/* Borrowed until the reader's next call. */
 	enum status (*object)(void *reader, const uint8_t sha256[SHA256_BYTES], struct slice *out);
 	enum status (*list)(void *reader, const uint8_t holder_key[16], uint64_t before,
 			    uint32_t max, struct holding_view *out, uint32_t *n);
+	/* As store_ops.readings; the views borrow until one() returns, which may ask result_id. */
+	enum status (*readings)(void *reader, const uint8_t holder_key[16], uint64_t before,
+				uint32_t max,
+				void (*one)(void *owner, const struct reading_view *v),
+				void *owner, uint64_t *last);
 	/* Current states of a case's results, in flight, waiting or stored. */
 	enum status (*find_case)(void *reader, struct slice unit, struct slice code, uint32_t max,
 				 struct state_change *out, uint32_t *n);
+	/* Likewise, of all agencies that have a result of this case. */
+	enum status (*whole_case)(void *reader, struct slice unit, struct slice code, uint32_t max,
+				  struct state_change *out, uint32_t *n);
 
 	/*
 	 * As waiting_after(), waiting_list() and waiting_find() of journal/waiting.h; the last two
@@ -256,6 +328,28 @@ struct engine_ops {
 	enum status (*waiting_paper)(void *reader, struct catalogue *c,
 				     const uint8_t result_id[16], bool file,
 				     struct waiting_paper *out, struct error *e);
+	/*
+	 * A walk over the numbers of a register behind `after` and below `upto`, in order: issued,
+	 * void, used outside, and what is still on its way or waits. `upto` is the next number as
+	 * an act found it before (ACT_REGISTER_FIND): then each below it is told, or stands
+	 * nowhere; one that two results claim is told twice. book_next() goes on, by about max
+	 * entries, on any reader; what it tells is the callback's until that returns.
+	 */
+	enum status (*book_open)(void *reader, struct slice unit, struct slice code, uint32_t year,
+				 uint64_t after, uint64_t upto, struct book **out);
+	enum status (*book_next)(void *reader, struct book *b, uint32_t max,
+				 void (*cb)(void *ctx, const struct book_entry *row),
+				 void *ctx, bool *ended);
+	void (*book_close)(struct book *b);
+	/*
+	 * Is a result of this number stored, whatever the book says? Looked for by the keys of all
+	 * that was ever numbered: names, as ACT_NUMBER_FIND told them, and those on disk, which may
+	 * take minutes.
+	 */
+	enum status (*number_stored)(void *reader, struct slice unit, struct slice code,
+				     uint32_t year, uint64_t number,
+				     const struct result_name *names, uint32_t names_n,
+				     bool *stored);
 	void (*result_id)(void *reader, uint8_t lane, uint64_t sequence, uint8_t out[16]);
 
 	/* Bridges. The most urgent of a signer's, of one key or (NULL) of all; those on their way
@@ -272,13 +366,30 @@ struct engine_ops {
 			       char out[CODE_BYTES_MAX + 1]);
 	/* Rises when a signature is waited for that was not before. Any thread. */
 	uint64_t (*awaited_news)(void *ctx);
-	/* Sessions as files, one each; keep and forget are durable when they return. Not the
-	 * spine. */
+	/* Sessions as files, one each; keep is durable when it returns. What was forgotten may be
+	 * there again after a crash. Not the spine. */
 	enum status (*session_keep)(void *ctx, const uint8_t id[16], struct slice bytes,
 				    struct error *e);
 	enum status (*session_forget)(void *ctx, const uint8_t id[16], struct error *e);
 	enum status (*session_each)(void *ctx, void (*one)(void *owner, struct slice bytes),
 				    void *owner, struct error *e);
+
+	/*
+	 * Originals that are copied; objects NULL: no copies are made here (spine/originals.h says
+	 * why). objects_release(): named, where the case was taken now, and is no duplicate.
+	 */
+	struct objects *objects;
+	uint64_t original_bytes_max;
+	/*
+	 * What stands in the file (foreign/): *out, its arrays from a. own: a result of ours.
+	 * Anything but ST_OK: refused, *why says why. May take seconds.
+	 */
+	enum status (*inspect)(void *ctx, int fd, uint32_t size, const uint8_t sha256[SHA256_BYTES],
+			       bool own, struct arena *a, struct original *out, enum reason *why,
+			       char detail[INSPECT_DETAIL_BYTES]);
+	/* As original_keep of the store (store.h). */
+	enum status (*object_keep)(void *reader, uint8_t lane, const uint8_t sha256[SHA256_BYTES],
+				   uint64_t size, struct error *e);
 };
 
 #endif

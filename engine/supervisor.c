@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "foreign/foreign.h"
+#include "limits.h"
 
 #define QUICK_MS 3000		/* a child that lived shorter crashed at its start */
 #define CRASHES_MAX 5		/* that many in a row */
@@ -35,7 +37,8 @@ struct supervisor {
 	char **argv;
 	sigset_t signals;
 	int signal_fd, control;		/* control: -1 without an engine */
-	struct child engine, signer, remote;
+	int program;			/* trien-foreign, as it was when we started */
+	struct child engine, signer, remote, foreign;
 	char *services;			/* CERTS/remote.json: with it the remote signer runs */
 	bool stopping;
 	int64_t kill_at_ms;
@@ -52,11 +55,19 @@ static int64_t now_ms(void)
 
 static void child_exec(struct supervisor *s, const struct child *c, int fd, pid_t parent)
 {
+	const struct foreign_words words = { s->config->log_level, INSPECTION_CPU_S_MAX,
+					     s->config->data };
 	char **argv = calloc((size_t)s->argc + 1, sizeof(*argv));
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (argv == NULL || getppid() != parent)
 		_exit(EX_OSERR);
+	sigprocmask(SIG_UNBLOCK, &s->signals, NULL);
+	if (c == &s->foreign) {
+		/* Another program, so that a fork of it costs little. */
+		foreign_program_exec(s->program, fd, &words);
+		_exit(EX_OSERR);
+	}
 	for (int i = 1; i < s->argc; i++)
 		argv[i] = s->argv[i];
 	/* main() knows a child by its first word. */
@@ -65,7 +76,6 @@ static void child_exec(struct supervisor *s, const struct child *c, int fd, pid_
 		dup2(fd, CHILD_FD);
 	else
 		fcntl(fd, F_SETFD, 0);
-	sigprocmask(SIG_UNBLOCK, &s->signals, NULL);
 	execv("/proc/self/exe", argv);
 	_exit(EX_OSERR);
 }
@@ -101,16 +111,16 @@ static void descriptor_send(struct supervisor *s, const struct child *c, char wh
 	memcpy(CMSG_DATA(&u.h), &fd, sizeof(fd));
 	/* An engine that is just dying gets a new one with its successor. */
 	if (s->control >= 0 && sendmsg(s->control, &m, MSG_NOSIGNAL) != 1)
-		log_warn("supervisor", "the engine does not take the %s signer's socket: %s",
-			 c == &s->remote ? "remote" : "own", strerror(errno));
+		log_warn("supervisor", "the engine does not take the socket of the process '%s': "
+			 "%s", c->name, strerror(errno));
 }
 
 /* A child that the engine talks to: `what` tells the engine which. */
 static void served_start(struct supervisor *s, struct child *c, char what)
 {
-	int pair[2];
+	int type = c == &s->foreign ? SOCK_SEQPACKET : SOCK_STREAM, pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) != 0) {
 		log_error("supervisor", "socketpair: %s", strerror(errno));
 		c->start_at_ms = now_ms() + 1000;
 		return;
@@ -159,14 +169,21 @@ static void child_end(struct child *c)
 		kill(c->pid, SIGKILL);
 }
 
-/* Back-off grows with crashes in a row; false: too many. */
+int64_t supervisor_pause_ms(uint32_t crashes)
+{
+	if (crashes == 0)
+		return 0;
+	return 100ll << (crashes < CRASHES_MAX ? crashes : CRASHES_MAX);
+}
+
+/* false: too many in a row. */
 static bool again(struct child *c)
 {
 	int64_t lived = now_ms() - c->started_ms;
 
 	c->was_up |= lived > QUICK_MS;
 	c->crashes = lived > QUICK_MS ? 0 : c->crashes + 1;
-	c->start_at_ms = now_ms() + (c->crashes == 0 ? 0 : 100ll << c->crashes);
+	c->start_at_ms = now_ms() + supervisor_pause_ms(c->crashes);
 	return c->crashes <= CRASHES_MAX;
 }
 
@@ -191,6 +208,7 @@ static void engine_ended(struct supervisor *s, int how)
 	/* Those it talked to talk to nobody now. */
 	child_end(&s->signer);
 	child_end(&s->remote);
+	child_end(&s->foreign);
 }
 
 /* true: as we wished, and it starts again. */
@@ -237,6 +255,12 @@ static void remote_ended(struct supervisor *s, int how)
 	start_again(&s->remote, how);
 }
 
+static void foreign_ended(struct supervisor *s, int how)
+{
+	if (!ended_for_us(s, &s->foreign))
+		start_again(&s->foreign, how);
+}
+
 static void children_reap(struct supervisor *s)
 {
 	int how;
@@ -252,6 +276,9 @@ static void children_reap(struct supervisor *s)
 		} else if (pid == s->remote.pid) {
 			s->remote.pid = 0;
 			remote_ended(s, how);
+		} else if (pid == s->foreign.pid) {
+			s->foreign.pid = 0;
+			foreign_ended(s, how);
 		}
 	}
 }
@@ -290,8 +317,12 @@ static void control_take(struct supervisor *s)
 {
 	char what = 0;
 
-	if (recv(s->control, &what, 1, MSG_DONTWAIT) == 1 && what == 'R')
+	if (recv(s->control, &what, 1, MSG_DONTWAIT) != 1)
+		return;
+	if (what == 'R')
 		child_replace(&s->signer);
+	if (what == 'F')
+		child_replace(&s->foreign);
 }
 
 static bool child_due(const struct child *c, int64_t now)
@@ -310,6 +341,7 @@ static void children_start(struct supervisor *s)
 		if (s->engine.pid == 0) {
 			child_end(&s->signer);
 			child_end(&s->remote);
+			child_end(&s->foreign);
 		}
 		return;
 	}
@@ -319,6 +351,8 @@ static void children_start(struct supervisor *s)
 		return;
 	if (child_due(&s->signer, now))
 		served_start(s, &s->signer, 'S');
+	if (child_due(&s->foreign, now))
+		served_start(s, &s->foreign, 'F');
 	if (child_due(&s->remote, now)) {
 		s->remote.start_at_ms = 0;
 		if (access(s->services, F_OK) == 0)
@@ -331,8 +365,14 @@ int supervisor_run(const struct config *c, int argc, char **argv)
 	struct supervisor s = { .config = c, .argc = argc, .argv = argv, .control = -1,
 				.engine = { .name = "engine", .start_at_ms = 1 },
 				.signer = { .name = "signer", .start_at_ms = 1 },
-				.remote = { .name = "remote", .start_at_ms = 1 } };
+				.remote = { .name = "remote", .start_at_ms = 1 },
+				.foreign = { .name = "foreign", .start_at_ms = 1 } };
+	struct error e = { 0 };
 
+	if (foreign_program_open(&s.program, &e) != ST_OK) {
+		log_error("supervisor", "%s", e.text);
+		return EX_CONFIG;
+	}
 	sigemptyset(&s.signals);
 	sigaddset(&s.signals, SIGCHLD);
 	sigaddset(&s.signals, SIGTERM);
@@ -344,7 +384,8 @@ int supervisor_run(const struct config *c, int argc, char **argv)
 		log_error("supervisor", "signalfd: %s", strerror(errno));
 		return EX_OSERR;
 	}
-	while (!s.stopping || s.engine.pid > 0 || s.signer.pid > 0 || s.remote.pid > 0) {
+	while (!s.stopping || s.engine.pid > 0 || s.signer.pid > 0 || s.remote.pid > 0 ||
+	       s.foreign.pid > 0) {
 		struct pollfd fds[] = { { s.signal_fd, POLLIN, 0 },
 					{ s.engine.pid > 0 ? s.control : -1, POLLIN, 0 } };
 
@@ -357,6 +398,7 @@ int supervisor_run(const struct config *c, int argc, char **argv)
 	if (s.control >= 0)
 		close(s.control);
 	close(s.signal_fd);
+	close(s.program);
 	free(s.services);
 	return s.exit_code;
 }

@@ -1,14 +1,17 @@
 /*
- * supervisor.h - `trien serve`: starts signer, engine and, where CERTS/remote.json is, the remote
- * signer; restarts each, passes the sockets between them (DESIGN 3). Single-threaded; touches
- * neither keys nor cases.
+ * supervisor.h - `trien serve`: starts signer, engine, the process for foreign documents and, where
+ * CERTS/remote.json is, the remote signer; restarts each, passes the sockets between them
+ * (DESIGN 3). Single-threaded; touches neither keys nor cases.
  *
  *	supervisor ──fork/exec──▶ trien signer   fd 3: its end of a stream socket pair
  *	           ──fork/exec──▶ trien remote   fd 3: the same
+ *	           ──fork/exec──▶ trien-foreign  fd 3: the same, of a pair that keeps messages apart
  *	           ──fork/exec──▶ trien engine   fd 3: the control socket
  *	control: 'S' + descriptor to the engine: the other end of a new signer's pair
  *	         'E' + descriptor: of a new remote signer's (keys elsewhere)
+ *	         'F' + descriptor: of a new process for foreign documents
  *	         'R' from the engine: this signer does not answer, start another one
+ *	         'F' from the engine: the same of the process for foreign documents
  *
  * SIGTERM, SIGINT: the engine drains, then all ends. SIGHUP: the engine reads catalogue,
  * certificates, principals and TLS again; a new signer and a new remote signer read theirs.
@@ -23,11 +26,15 @@
 
 /*
  * argv: as given to `serve`; handed on to the children. Returns the process's exit code: the
- * engine's or a signer's where it refused to start (sysexits.h), 70 after too many crashes.
+ * engine's or a signer's where it refused to start (sysexits.h), 70 after too many crashes, 78
+ * where trien-foreign does not lie beside this program.
  */
 int supervisor_run(const struct config *c, int argc, char **argv);
 
-/* The children: `trien engine`, `trien signer`, `trien remote`. */
+/* Before a child is started again that crashed so often in a row, however often: at most 3.2 s. */
+int64_t supervisor_pause_ms(uint32_t crashes);
+
+/* The children that are this program: `trien engine`, `trien signer`, `trien remote`. */
 int engine_main(int argc, char **argv);
 int signer_main(int argc, char **argv);
 int remote_main(int argc, char **argv);

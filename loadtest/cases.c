@@ -9,7 +9,7 @@
 
 static const char usage[] =
 	"trien-cases [--count N] [--results N] [--seed S] [--first-code K]\n"
-	"            [--mix one-stop|edge|KIND] [--priority interactive|normal|bulk]\n"
+	"            [--mix one-stop|edge|linked|KIND] [--priority interactive|normal|bulk]\n"
 	"            [--output FILE]\n"
 	"\n"
 	"Invented cases, one a line, as `trien submit` reads them; - or no FILE is stdout. The\n"

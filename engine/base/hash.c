@@ -245,3 +245,10 @@ bool id_read(uint8_t id[16], struct slice text)
 	}
 	return k == 16;
 }
+
+bool id_is_zero(const uint8_t id[16])
+{
+	static const uint8_t none[16];
+
+	return memcmp(id, none, sizeof(none)) == 0;
+}

@@ -44,5 +44,7 @@ bool hex_read(uint8_t *out, size_t n, struct slice s);
 void id_text(char out[ID_TEXT_BYTES], const uint8_t id[16]);
 /* Accepts lower case and the look-alikes O, I, L; false for anything else. */
 bool id_read(uint8_t id[16], struct slice text);
+/* There is none. */
+bool id_is_zero(const uint8_t id[16]);
 
 #endif

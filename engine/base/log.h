@@ -6,10 +6,14 @@
 #ifndef TRIEN_BASE_LOG_H
 #define TRIEN_BASE_LOG_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
+/* "debug", "info", "warn", "error"; false: no level is called so. */
+bool log_level_of(const char *name, enum log_level *out);
 /* Before threads start. Default LOG_INFO, process name "trien". */
 void log_setup(enum log_level least, const char *process);
 void log_line(enum log_level level, const char *part, const char *fmt, ...) printf_like(3, 4);

@@ -234,8 +234,12 @@ static enum status check_signer(const struct catalogue *c, const struct entry *a
 static enum status check_kind(const struct entry *at, const struct unit *longest, struct error *e)
 {
 	const struct kind *k = at->object;
-	size_t n = number_form_bytes(k->number_form, longest->notation);
+	size_t n = number_form_bytes(k->number_form, longest->notation), book = 0;
 
+	if (k->book_form != NULL)
+		book = number_form_bytes(k->book_form, longest->notation);
+	if (book > n)
+		n = book;
 	if (n <= NUMBER_TEXT_BYTES_MAX)
 		return ST_OK;
 	return source_fail(at, "number", 0, e, "a number of %d digits of agency \"%s\" would have "
@@ -356,17 +360,28 @@ bool catalogue_kind_exists(const struct catalogue *c, struct slice code)
 	return first_version(&c->shelf[SORT_KIND], code) != NULL;
 }
 
-bool catalogue_succeeds(const struct catalogue *c, struct slice unit, struct slice other)
+bool catalogue_unit_exists(const struct catalogue *c, struct slice code)
+{
+	return first_version(&c->shelf[SORT_UNIT], code) != NULL;
+}
+
+const char *catalogue_successor(const struct catalogue *c, struct slice unit)
 {
 	const struct shelf *units = &c->shelf[SORT_UNIT];
+	const char *successor = NULL;
 
+	for (const struct entry *e = first_version(units, unit); e != NULL;
+	     e = next_version(units, e))
+		successor = ((const struct unit *)e->object)->successor;
+	return successor;
+}
+
+bool catalogue_succeeds(const struct catalogue *c, struct slice unit, struct slice other)
+{
 	/* Ends: loading refuses rings. */
 	while (!slice_eq(unit, other)) {
-		const char *successor = NULL;
+		const char *successor = catalogue_successor(c, other);
 
-		for (const struct entry *e = first_version(units, other); e != NULL;
-		     e = next_version(units, e))
-			successor = ((const struct unit *)e->object)->successor;
 		if (successor == NULL)
 			return false;
 		other = slice_str(successor);
@@ -392,6 +407,36 @@ const struct unit *catalogue_unit_at(const struct catalogue *c, uint32_t i)
 const struct signer *catalogue_signer_at(const struct catalogue *c, uint32_t i)
 {
 	return at(&c->shelf[SORT_SIGNER], i);
+}
+
+/* ---- two snapshots ---- */
+
+static const struct entry *version_from(const struct shelf *s, const struct entry *as)
+{
+	const struct entry *e = first_version(s, slice_str(as->code));
+
+	while (e != NULL && e->from != as->from)
+		e = next_version(s, e);
+	return e;
+}
+
+void catalogue_changed(const struct catalogue *before, const struct catalogue *now,
+		       void (*cb)(void *ctx, const char *line), void *ctx)
+{
+	const struct shelf *was = &before->shelf[SORT_KIND], *is = &now->shelf[SORT_KIND];
+	char line[200];
+
+	for (uint32_t i = 0; i < was->n; i++) {
+		const struct entry *old = &was->entry[i], *e = version_from(is, old);
+
+		/* One that got its last day is changed as it should be. */
+		if (by_pin(is, old->pin) != NULL || (e != NULL && e->to != old->to))
+			continue;
+		snprintf(line, sizeof(line), "kind %s, the version from %04u-%02u-%02u: %s",
+			 old->code, old->from / 10000, old->from / 100 % 100, old->from % 100,
+			 e == NULL ? "is gone" : "was edited");
+		cb(ctx, line);
+	}
 }
 
 /* ---- pinned versions ---- */

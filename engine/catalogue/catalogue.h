@@ -31,12 +31,18 @@ struct pins { uint8_t kind[PIN_BYTES], unit[PIN_BYTES], signer[PIN_BYTES]; };
 
 struct column_def { const char *name, *label; uint32_t width_permille; bool number; };
 
+/* What a field of a copy from the register says of its original, as the register has it. */
+enum field_tells { TELLS_NOTHING, TELLS_NAME, TELLS_NUMBER, TELLS_DATE, TELLS_ISSUER,
+		   TELLS_HOLDER };
+
 struct field_def {
 	const char *name;		/* [a-z][a-z0-9_]*, ≤ FIELD_NAME_BYTES_MAX */
 	uint8_t name_n;
 	const char *label_vi, *label_en;
 	enum field_type type;
 	bool required;
+	uint8_t tells;			/* enum field_tells; all but TELLS_HOLDER, where the case
+					 * leaves it out, are the engine's to fill */
 	bool multiline;			/* LF allowed */
 	bool public;			/* shown on the page whenever it has a value (derived from
 					 * the layout), so it may stand in the attached JSON */
@@ -53,11 +59,21 @@ struct field_def {
 
 enum numbered { NUMBERED_AT_ACCEPTANCE, NUMBERED_AT_APPROVAL };
 
+/* What a kind's results are copies of, if they are (original.h). */
+enum copies {
+	COPIES_NOTHING,
+	COPIES_ORIGINAL,	/* "certified": of what was brought (bản sao chứng thực) */
+	COPIES_RESULT		/* "register": of a result of ours (bản sao từ sổ gốc) */
+};
+
 /*
  * Layout: blocks from top to bottom, each a tagged record. Text is a run list, parsed once at
  * load: literal text, references `{ho_ten}` or `{ngay_sinh|date}`, bold by `**…**`, italic by
  * `__…__`, a forced line break by LF, and `\` before one of `{ } * _ \` for the character itself.
- * Built-in references: {_number} {_date} {_place} {_unit} {_superior} {_signer} {_title}.
+ * Built-in references: {_number} {_date} {_place} {_unit} {_superior} {_signer} {_title};
+ * {_serial}, the number without its form; {_volume} {_book} where volumes are counted; and, of the
+ * original that is copied, {_file} {_format} {_bytes} {_pages} {_sha256} {_wrapped} (why no page
+ * shows it) {_corrected} (number and date of what corrected it).
  *
  * Formats, with the types that may carry them:
  *	plain		TEXT as is · NUMBER `1234,5` · DATE as `date` · FLAG `Có` / `Không`
@@ -68,12 +84,15 @@ enum numbered { NUMBERED_AT_ACCEPTANCE, NUMBERED_AT_APPROVAL };
  *	money		NUMBER `1.234.000 đồng`
  *	money_words	NUMBER `Một triệu hai trăm ba mươi tư nghìn đồng`
  *	upper		TEXT in capitals
+ *	capital		TEXT, its first letter a capital
  * A reference to a field without a value prints nothing. {_date} is `ngày 24 tháng 11 năm 2026`.
  */
 enum run_format { RUN_PLAIN, RUN_DATE, RUN_DATE_WORDS, RUN_NUMBER, RUN_MONEY, RUN_MONEY_WORDS,
-		  RUN_UPPER, RUN_DATE_LONG };
+		  RUN_UPPER, RUN_DATE_LONG, RUN_CAPITAL };
 enum run_builtin { BUILTIN_NONE, BUILTIN_NUMBER, BUILTIN_DATE, BUILTIN_PLACE, BUILTIN_UNIT,
-		   BUILTIN_SUPERIOR, BUILTIN_SIGNER, BUILTIN_TITLE };
+		   BUILTIN_SUPERIOR, BUILTIN_SIGNER, BUILTIN_TITLE, BUILTIN_SERIAL, BUILTIN_VOLUME,
+		   BUILTIN_BOOK, BUILTIN_FILE, BUILTIN_FORMAT, BUILTIN_BYTES, BUILTIN_PAGES,
+		   BUILTIN_SHA256, BUILTIN_WRAPPED, BUILTIN_CORRECTED, BUILTINS };
 
 struct run {
 	const char *literal;		/* NULL: a reference */
@@ -99,10 +118,20 @@ enum block_type {
 	BLOCK_SPACE			/* space_dpt */
 };
 
+/* When a block or line is shown: index of the field that must have a value (a flag: be true), or */
+enum shown_if {
+	SHOWN_ALWAYS = -1,
+	/* of a kind that copies */
+	SHOWN_REBUILT = -2,		/* "_rebuilt": pages show the original */
+	SHOWN_WRAPPED = -3,		/* "_wrapped": none does */
+	SHOWN_PAGES = -4,		/* "_pages": they were counted */
+	SHOWN_CORRECTED = -5		/* "_corrected": of a result of ours that was */
+};
+
 struct field_line {
 	struct runs label, value;	/* label: ": " is printed behind it; empty in recipients */
 	bool half;			/* takes half the width; two in a row share one line */
-	int16_t only_if;		/* as block.only_if */
+	int16_t only_if;		/* field index or enum shown_if */
 };
 
 struct block {
@@ -113,8 +142,7 @@ struct block {
 	bool row_numbers;		/* TABLE: a first column "STT" */
 	uint16_t size_dpt;		/* 1/10 pt; 0 = the default of the block type */
 	uint16_t space_dpt;		/* before, 1/10 pt; 0 = the default of the block type */
-	int16_t only_if;		/* field index: shown only when it has a value (a flag: is
-					 * true); -1 = always */
+	int16_t only_if;		/* field index or enum shown_if */
 	int16_t table_field;		/* TABLE: field index; -1 otherwise */
 	uint16_t lines_n;
 	const struct field_line *lines;	/* FIELDS, RECIPIENTS, SIGNATURE */
@@ -131,7 +159,10 @@ struct kind {
 	bool number_given;		/* the case brings the number */
 	const char *register_code;
 	const char *number_form;	/* "{n}/XNTTHN-{unit}": {n} = at least two digits, {yyyy}
-					 * the year, {unit} the unit's notation */
+					 * the year, {unit} the unit's notation, {v} the volume */
+	uint32_t volume_numbers;	/* entries of a volume of the book; 0: none are counted */
+	const char *book_form;		/* "{v}/{yyyy}-SCT/BS", as {_book} prints it; or NULL */
+	enum copies copies;
 	uint8_t signs_n;
 	enum signer_role signs[DOC_SIGNATURES_MAX];	/* order */
 	bool certify;			/* DocMDP P=2 on the first signature */
@@ -192,6 +223,13 @@ struct signer {
 					 * kind's signs has the person */
 };
 
+/* For another, until a day and by a paper: thừa lệnh, ký thay, thừa ủy quyền. */
+static inline bool signer_stands_in(const struct signer *s)
+{
+	return strcmp(s->authority, "KT") == 0 || strcmp(s->authority, "TL") == 0 ||
+	       strcmp(s->authority, "TUQ") == 0;
+}
+
 struct catalogue;
 
 struct catalogue_config {
@@ -212,12 +250,23 @@ enum status catalogue_check_file(const char *path, struct error *e) must_use;
 struct catalogue *catalogue_ref(struct catalogue *c);
 void catalogue_unref(struct catalogue *c);
 
+/*
+ * The versions of kinds that `now` does not have any more as `before` had them: edited, but for
+ * their last day, or gone. A line each, which names the kind and the version. What was issued keeps
+ * its own.
+ */
+void catalogue_changed(const struct catalogue *before, const struct catalogue *now,
+		       void (*cb)(void *ctx, const char *line), void *ctx);
+
 /* In effect on day (yyyymmdd, Vietnam time), or NULL. Borrowed from c. */
 const struct kind *catalogue_kind(const struct catalogue *c, struct slice code, uint32_t day);
 const struct unit *catalogue_unit(const struct catalogue *c, struct slice code, uint32_t day);
 const struct signer *catalogue_signer(const struct catalogue *c, struct slice code, uint32_t day);
 /* Is there any version of the kind at all (tells KIND_UNKNOWN from KIND_NOT_EFFECTIVE)? */
 bool catalogue_kind_exists(const struct catalogue *c, struct slice code);
+bool catalogue_unit_exists(const struct catalogue *c, struct slice code);
+/* Code of the agency that took over from `unit`, or NULL. Borrowed from c. */
+const char *catalogue_successor(const struct catalogue *c, struct slice unit);
 /* May `unit` replace or revoke what `other` issued: itself, or a successor in any step. */
 bool catalogue_succeeds(const struct catalogue *c, struct slice unit, struct slice other);
 
@@ -237,5 +286,14 @@ enum status number_format(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind
 			  const struct unit *u, uint64_t number, uint32_t year) must_use;
 /* The same with dots where number and year will stand: "……/GXN-UBND". */
 void number_dots(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind *k, const struct unit *u);
+/* The volume that holds the number: a book goes on through the year (TT 01/2020/TT-BTP, 4), so the
+ * first volume ends with number volume_numbers. 0: none are counted. */
+static inline uint64_t number_volume(const struct kind *k, uint64_t number)
+{
+	return k->volume_numbers > 0 && number > 0 ? (number - 1) / k->volume_numbers + 1 : 0;
+}
+/* "01/2026-SCT/BS" from the kind's book_form, which it must have; number 0: with dots. */
+void number_book(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind *k, const struct unit *u,
+		 uint64_t number, uint32_t year);
 
 #endif

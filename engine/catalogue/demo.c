@@ -15,7 +15,8 @@
 
 #define DPI 600
 #define DOTS 30				/* places between the rings of a seal, 12 degrees apart */
-#define HUMPS 9				/* of a squiggle */
+#define HUMPS_MIN 4			/* of a squiggle */
+#define HUMPS_MAX 12
 
 /* All drawing is in integers, so that every machine draws the same bytes. */
 struct canvas { int32_t width, height; uint32_t row; uint8_t *bits; };
@@ -118,23 +119,31 @@ static void curve(struct canvas *c, struct point from, struct point over, struct
 	}
 }
 
+/* Hands that nobody takes for one another: of how many strokes, how high, how they end. */
 static void draw_hand(struct canvas *c, const uint8_t seed[SHA256_BYTES])
 {
-	struct point p[HUMPS + 1];
-	int32_t pen = c->height / 90 + 1, step = c->width / (HUMPS + 3);
+	int32_t humps = HUMPS_MIN + seed[30] % (HUMPS_MAX - HUMPS_MIN + 1);
+	int32_t pen = c->height / 90 + 1, step = c->width / (humps + 3);
+	struct point p[HUMPS_MAX + 1], last;
 
-	for (int32_t i = 0; i <= HUMPS; i++) {
+	for (int32_t i = 0; i <= humps; i++) {
 		int32_t swing = c->height * (10 + seed[2 * i] % 28) / 100;
 
 		p[i].x = step * (i + 1) + step * (seed[2 * i + 1] % 160 - 60) / 100;
 		p[i].y = c->height * 48 / 100 + (i % 2 == 0 ? swing : -swing);
 	}
-	for (uint32_t i = 1; i < HUMPS; i++)
+	for (int32_t i = 1; i < humps; i++)
 		curve(c, middle(p[i - 1], p[i]), p[i], middle(p[i], p[i + 1]), pen);
-	/* The last stroke runs back under the name. */
-	curve(c, middle(p[HUMPS - 1], p[HUMPS]),
-	      (struct point){ c->width * 98 / 100, c->height * 96 / 100 },
-	      (struct point){ c->width * (20 + seed[31] % 20) / 100, c->height * 88 / 100 }, pen);
+	last = middle(p[humps - 1], p[humps]);
+	/* The last stroke runs back under the name, or on over it. */
+	if (seed[29] % 2 == 0)
+		curve(c, last, (struct point){ c->width * 98 / 100, c->height * 96 / 100 },
+		      (struct point){ c->width * (20 + seed[31] % 20) / 100,
+				      c->height * 88 / 100 }, pen);
+	else
+		curve(c, last, (struct point){ c->width * 92 / 100, c->height * 80 / 100 },
+		      (struct point){ c->width * 97 / 100, c->height * (6 + seed[31] % 20) / 100 },
+		      pen);
 }
 
 static enum status draw(const char *path, const char *code, bool seal, uint32_t width_mm10,

@@ -11,6 +11,7 @@
 #define DECIMALS_MAX 6
 #define VALUES_MAX 200
 #define MONTHS_MAX 1200
+#define VOLUME_NUMBERS_MAX 1000000
 
 int kind_field(const struct kind *k, struct slice name)
 {
@@ -164,13 +165,30 @@ static const char *const type_names[] = { "text", "number", "flag", "date", "tab
 
 /* Keys by type, so that one that means nothing is found. */
 static const char *const type_keys[][10] = {
-	[FIELD_TEXT] = { "name", "label", "type", "required", "bytes_max", "multiline", "values" },
+	[FIELD_TEXT] = { "name", "label", "type", "required", "bytes_max", "multiline", "values",
+			 "original" },
 	[FIELD_NUMBER] = { "name", "label", "type", "required", "min", "max", "decimals_max" },
 	[FIELD_FLAG] = { "name", "label", "type", "required" },
-	[FIELD_DATE] = { "name", "label", "type", "required", "partial" },
+	[FIELD_DATE] = { "name", "label", "type", "required", "partial", "original" },
 	[FIELD_TABLE] = { "name", "label", "type", "required", "bytes_max", "multiline", "rows_max",
 			  "columns" },
 };
+
+/* In the order of enum field_tells. */
+static void read_tells(struct form *f, const json_t *v, struct field_def *d)
+{
+	static const char *const names[] = { "name", "number", "date", "issuer", "holder", NULL };
+	const int nothing = ARRAY_LEN(names) - 1;
+	int tells = form_choice(f, v, "original", names, nothing);
+
+	if (tells < 0 || tells == nothing)
+		return;
+	d->tells = (uint8_t)(TELLS_NAME + tells);
+	if ((d->tells == TELLS_DATE) != (d->type == FIELD_DATE))
+		form_fail(f, "original", "\"date\" is told by a date, all else by a text");
+	if (d->tells != TELLS_HOLDER && !d->required)
+		form_fail(f, "required", "the engine fills it: it is never left out");
+}
 
 static void read_field(struct form *f, const json_t *v, struct field_def *d)
 {
@@ -201,6 +219,8 @@ static void read_field(struct form *f, const json_t *v, struct field_def *d)
 		read_bounds(f, v, d);
 	if (d->type == FIELD_DATE)
 		d->year_only = form_bool(f, v, "partial", false);
+	if (d->type == FIELD_TEXT || d->type == FIELD_DATE)
+		read_tells(f, v, d);
 	if (d->type == FIELD_TABLE) {
 		d->rows_max = (uint32_t)form_int(f, v, "rows_max", ROWS_DEFAULT, 1, TABLE_ROWS_MAX);
 		read_columns(f, v, d);
@@ -241,12 +261,34 @@ static struct field_def *read_fields(struct form *f, const json_t *v, struct kin
 
 /* ---- numbers, approval, signatures, validity ---- */
 
+static void number_fits(struct form *f, const char *key, const char *form, const char *wrong)
+{
+	size_t n = number_form_bytes(form, "");
+
+	if (wrong != NULL)
+		form_fail(f, key, "%s", wrong);
+	else if (n > NUMBER_TEXT_BYTES_MAX)
+		form_fail(f, key, "a number of %d digits would have %zu bytes; %d are allowed",
+			  NUMBER_DIGITS_MAX, n, NUMBER_TEXT_BYTES_MAX);
+}
+
+static void read_book(struct form *f, const json_t *o, struct kind *k)
+{
+	k->volume_numbers = (uint32_t)form_int(f, o, "volume_numbers", 0, 1, VOLUME_NUMBERS_MAX);
+	k->book_form = form_text(f, o, "book", 0, 100);
+	if (f->status != ST_OK || k->book_form == NULL)
+		return;
+	if (k->volume_numbers == 0)
+		form_fail(f, "book", "needs \"volume_numbers\"");
+	else
+		number_fits(f, "book", k->book_form, number_book_wrong(k->book_form));
+}
+
 static void read_number(struct form *f, const json_t *v, struct kind *k)
 {
-	static const char *const keys[] = { "register", "form", "given", NULL };
+	static const char *const keys[] = { "register", "form", "given", "volume_numbers", "book",
+					    NULL };
 	const json_t *o = form_object(f, v, "number", FORM_REQUIRED);
-	const char *wrong;
-	size_t n;
 
 	if (o == NULL)
 		return;
@@ -256,16 +298,11 @@ static void read_number(struct form *f, const json_t *v, struct kind *k)
 					     CODE_BYTES_MAX);
 		k->number_form = form_text(f, o, "form", FORM_REQUIRED, 100);
 		k->number_given = form_bool(f, o, "given", false);
+		read_book(f, o, k);
 	}
-	if (f->status == ST_OK) {
-		wrong = number_form_wrong(k->number_form);
-		n = number_form_bytes(k->number_form, "");
-		if (wrong != NULL)
-			form_fail(f, "form", "%s", wrong);
-		else if (n > NUMBER_TEXT_BYTES_MAX)
-			form_fail(f, "form", "a number of %d digits would have %zu bytes; %d are "
-				  "allowed", NUMBER_DIGITS_MAX, n, NUMBER_TEXT_BYTES_MAX);
-	}
+	if (f->status == ST_OK)
+		number_fits(f, "form", k->number_form,
+			    number_form_wrong(k->number_form, k->volume_numbers > 0));
 	form_leave(f);
 }
 
@@ -349,9 +386,12 @@ static void read_validity(struct form *f, const json_t *v, struct kind *k)
 void kind_read(struct form *f, const json_t *v, struct kind *k)
 {
 	static const char *const keys[] = { "from", "to", "name", "procedure", "numbered",
-		"approval", "number", "signs", "certify", "validity",
+		"approval", "number", "signs", "certify", "validity", "copy",
 		"child_birth", "fields", "layout", NULL };
 	static const char *const numbered[] = { "at_acceptance", "at_approval", NULL };
+	static const char *const copies[] = { "certified", "register", NULL };
+	const int nothing = ARRAY_LEN(copies) - 1;
+	int copy;
 	struct field_def *fields;
 
 	if (!form_keys(f, v, keys))
@@ -359,6 +399,8 @@ void kind_read(struct form *f, const json_t *v, struct kind *k)
 	read_names(f, v, "name", &k->name_vi, &k->name_en);
 	k->procedure = form_text(f, v, "procedure", FORM_REQUIRED | FORM_ASCII, CODE_BYTES_MAX);
 	k->numbered = (enum numbered)form_choice(f, v, "numbered", numbered, -1);
+	copy = form_choice(f, v, "copy", copies, nothing);
+	k->copies = copy == nothing ? COPIES_NOTHING : (enum copies)(COPIES_ORIGINAL + copy);
 	read_number(f, v, k);
 	read_approval(f, v, k);
 	read_signs(f, v, k);
@@ -369,4 +411,6 @@ void kind_read(struct form *f, const json_t *v, struct kind *k)
 	read_validity(f, v, k);
 	k->child_birth_field = read_date_field(f, v, "child_birth", k);
 	layout_read(f, v, k, fields);
+	if (f->status == ST_OK)
+		copying_check(f, k);
 }

@@ -51,9 +51,18 @@ static void read_runs(struct form *f, const struct kind *k, const json_t *obj, c
 
 static int16_t read_only_if(struct form *f, const struct kind *k, const json_t *obj)
 {
+	static const struct { const char *name; enum shown_if shown; } copies[] = {
+		{ "_rebuilt", SHOWN_REBUILT }, { "_wrapped", SHOWN_WRAPPED },
+		{ "_pages", SHOWN_PAGES }, { "_corrected", SHOWN_CORRECTED },
+	};
 	const char *name = form_text(f, obj, "only_if", 0, FIELD_NAME_BYTES_MAX);
 
-	return name != NULL ? field_index(f, k, "only_if", name) : -1;
+	if (name == NULL)
+		return SHOWN_ALWAYS;
+	for (size_t i = 0; i < ARRAY_LEN(copies) && k->copies != COPIES_NOTHING; i++)
+		if (strcmp(name, copies[i].name) == 0)
+			return (int16_t)copies[i].shown;
+	return field_index(f, k, "only_if", name);
 }
 
 /* ---- lines ---- */
@@ -99,7 +108,7 @@ static void read_recipients(struct form *f, const struct kind *k, const json_t *
 
 	form_enter(f, "recipients");
 	for (size_t i = 0; i < n && f->status == ST_OK; i++) {
-		lines[i].only_if = -1;
+		lines[i].only_if = SHOWN_ALWAYS;
 		form_enter_at(f, (uint32_t)i);
 		parse(f, k, NULL, texts[i], &lines[i].value);
 		form_leave(f);
@@ -175,7 +184,7 @@ static void read_block(struct form *f, const struct kind *k, const json_t *v, st
 {
 	int type;
 
-	*b = (struct block){ .align = 'l', .only_if = -1, .table_field = -1 };
+	*b = (struct block){ .align = 'l', .only_if = SHOWN_ALWAYS, .table_field = -1 };
 	if (!json_is_object(v)) {
 		form_fail(f, NULL, "must be an object { }");
 		return;
@@ -199,7 +208,8 @@ static void check_once(struct form *f, const struct kind *k)
 
 	for (uint8_t i = 0; i < k->blocks_n; i++) {
 		n[k->blocks[i].type]++;
-		if (k->blocks[i].type == BLOCK_SIGNATURE && k->blocks[i].only_if >= 0)
+		if (k->blocks[i].type == BLOCK_SIGNATURE &&
+		    k->blocks[i].only_if != SHOWN_ALWAYS)
 			form_fail(f, "layout", "the signature block takes no \"only_if\"");
 	}
 	if (n[BLOCK_SIGNATURE] != 1)
@@ -218,7 +228,7 @@ static bool always(const struct kind *k, int16_t only_if, int16_t field)
 	const struct field_def *d;
 
 	if (only_if < 0)
-		return true;
+		return only_if == SHOWN_ALWAYS;
 	d = &k->fields[only_if];
 	return d->type != FIELD_FLAG && (d->required || only_if == field);
 }

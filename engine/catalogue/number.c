@@ -8,9 +8,9 @@
 #define LONGEST_NUMBER "99999999999"
 static_assert(sizeof(LONGEST_NUMBER) - 1 == NUMBER_DIGITS_MAX, "as the header says");
 
-enum place { PLACE_N, PLACE_YEAR, PLACE_UNIT, PLACES };
+enum place { PLACE_N, PLACE_YEAR, PLACE_UNIT, PLACE_VOLUME, PLACES };
 
-static const char *const places[PLACES] = { "{n}", "{yyyy}", "{unit}" };
+static const char *const places[PLACES] = { "{n}", "{yyyy}", "{unit}", "{v}" };
 
 /* The place that text begins with, or PLACES. */
 static enum place place_at(const char *text)
@@ -42,24 +42,44 @@ static size_t expand(char *out, size_t size, const char *form, const char *const
 	return n;
 }
 
-const char *number_form_wrong(const char *form)
+/* How often each place occurs; false: braces hold something else. */
+static bool count(const char *form, uint32_t seen[PLACES + 1])
 {
-	uint32_t seen[PLACES + 1] = { 0 };
-
 	while (*form != '\0') {
 		enum place p = place_at(form);
 
 		if (p == PLACES && (*form == '{' || *form == '}'))
-			return "in braces only {n}, {yyyy} and {unit} are allowed";
+			return false;
 		seen[p]++;
 		form += p < PLACES ? strlen(places[p]) : 1;
 	}
+	return true;
+}
+
+const char *number_form_wrong(const char *form, bool volumes)
+{
+	uint32_t seen[PLACES + 1] = { 0 };
+
+	if (!count(form, seen))
+		return "in braces only {n}, {yyyy}, {unit}, {v} are allowed";
+	if (seen[PLACE_VOLUME] > 0 && !volumes)
+		return "{v} needs \"volume_numbers\"";
 	return seen[PLACE_N] != 1 ? "{n} must occur exactly once" : NULL;
+}
+
+const char *number_book_wrong(const char *form)
+{
+	uint32_t seen[PLACES + 1] = { 0 };
+
+	if (!count(form, seen) || seen[PLACE_N] > 0)
+		return "in braces only {v}, {yyyy} and {unit} are allowed";
+	return seen[PLACE_VOLUME] != 1 ? "{v} must occur exactly once" : NULL;
 }
 
 size_t number_form_bytes(const char *form, const char *notation)
 {
-	const char *const value[PLACES] = { LONGEST_NUMBER, "9999", notation };
+	const char *const value[PLACES] = { LONGEST_NUMBER, "9999", notation,
+					     LONGEST_NUMBER };
 
 	return expand(NULL, 0, form, value);
 }
@@ -67,10 +87,11 @@ size_t number_form_bytes(const char *form, const char *notation)
 enum status number_format(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind *k,
 			  const struct unit *u, uint64_t number, uint32_t year)
 {
-	char n[24], yyyy[12];
-	const char *const value[PLACES] = { n, yyyy, u->notation };
+	char n[24], yyyy[12], v[24];
+	const char *const value[PLACES] = { n, yyyy, u->notation, v };
 
 	snprintf(n, sizeof(n), "%02llu", (unsigned long long)number);
+	snprintf(v, sizeof(v), "%02llu", (unsigned long long)number_volume(k, number));
 	snprintf(yyyy, sizeof(yyyy), "%04u", year);
 	if (number == 0)
 		return ST_INVALID;
@@ -82,8 +103,22 @@ enum status number_format(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind
 void number_dots(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind *k, const struct unit *u)
 {
 	/* In bytes not longer than what may stand there. */
-	const char *const value[PLACES] = { "……", "…", u->notation };
+	const char *const value[PLACES] = { "……", "…", u->notation, "…" };
 
 	if (expand(out, NUMBER_TEXT_BYTES_MAX + 1, k->number_form, value) > NUMBER_TEXT_BYTES_MAX)
 		snprintf(out, NUMBER_TEXT_BYTES_MAX + 1, "……");
+}
+
+void number_book(char out[NUMBER_TEXT_BYTES_MAX + 1], const struct kind *k, const struct unit *u,
+		 uint64_t number, uint32_t year)
+{
+	char v[24] = "…", yyyy[12] = "…";
+	const char *const value[PLACES] = { "", yyyy, u->notation, v };
+
+	if (number > 0) {
+		snprintf(v, sizeof(v), "%02llu", (unsigned long long)number_volume(k, number));
+		snprintf(yyyy, sizeof(yyyy), "%04u", year);
+	}
+	/* With the longest number it fits (kind_read, catalogue_load). */
+	expand(out, NUMBER_TEXT_BYTES_MAX + 1, k->book_form, value);
 }

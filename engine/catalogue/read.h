@@ -56,6 +56,11 @@ enum status signer_limited(const struct entry *at, struct error *e) must_use;
 void kind_read(struct form *f, const json_t *v, struct kind *out);
 /* out has its fields; sets the blocks, and field_def.public. */
 void layout_read(struct form *f, const json_t *v, struct kind *out, struct field_def *fields);
+/*
+ * Of a kind with its layout: that it tells only of what it has (volumes, an original), and, where
+ * it copies, all that a copy must show (NĐ 23/2015, 13 and 20; TT 01/2020/TT-BTP, 4).
+ */
+void copying_check(struct form *f, const struct kind *k);
 void unit_read(struct form *f, const json_t *v, const char *dir, struct unit *out,
 	       struct picture *seal);
 void signer_read(struct form *f, const json_t *v, const char *dir, struct signer *out,

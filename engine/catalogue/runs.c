@@ -17,13 +17,24 @@ static const struct { const char *name; enum run_format format; unsigned int typ
 	{ "money", RUN_MONEY, TYPE(FIELD_NUMBER) },
 	{ "money_words", RUN_MONEY_WORDS, TYPE(FIELD_NUMBER) },
 	{ "upper", RUN_UPPER, TYPE(FIELD_TEXT) },
+	{ "capital", RUN_CAPITAL, TYPE(FIELD_TEXT) },
 };
 
 static const char *const builtins[] = {
 	[BUILTIN_NUMBER] = "_number", [BUILTIN_DATE] = "_date", [BUILTIN_PLACE] = "_place",
 	[BUILTIN_UNIT] = "_unit", [BUILTIN_SUPERIOR] = "_superior", [BUILTIN_SIGNER] = "_signer",
-	[BUILTIN_TITLE] = "_title",
+	[BUILTIN_TITLE] = "_title", [BUILTIN_SERIAL] = "_serial", [BUILTIN_VOLUME] = "_volume",
+	[BUILTIN_BOOK] = "_book", [BUILTIN_FILE] = "_file", [BUILTIN_FORMAT] = "_format",
+	[BUILTIN_BYTES] = "_bytes", [BUILTIN_PAGES] = "_pages", [BUILTIN_SHA256] = "_sha256",
+	[BUILTIN_WRAPPED] = "_wrapped", [BUILTIN_CORRECTED] = "_corrected",
 };
+
+static_assert(ARRAY_LEN(builtins) == BUILTINS, "a name for every built-in");
+
+const char *runs_builtin(enum run_builtin b)
+{
+	return builtins[b];
+}
 
 struct parse {
 	const struct field_def *fields;
@@ -102,7 +113,7 @@ static enum status find_format(struct parse *p, const char *name, const char *of
 		return ST_INVALID;
 	}
 	snprintf(p->why, p->size, "format \"%s\" is unknown; allowed: date, date_long, date_words, "
-		 "number, money, money_words, upper", name);
+		 "number, money, money_words, upper, capital", name);
 	return ST_INVALID;
 }
 

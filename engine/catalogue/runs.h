@@ -16,4 +16,7 @@
 enum status runs_parse(struct runs *out, const char *text, const struct field_def *fields,
 		       uint8_t fields_n, struct pool *pool, char *why, size_t size) must_use;
 
+/* "_number", as it stands between braces. b is not BUILTIN_NONE. */
+const char *runs_builtin(enum run_builtin b);
+
 #endif

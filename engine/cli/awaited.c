@@ -39,6 +39,56 @@ void awaited_add(struct awaited *a, const Trien__V1__Receipt *r)
 	memcpy(a->ids[a->n++], r->result_id, sizeof(a->ids[0]));
 }
 
+void awaited_keep(struct awaited *a, const Trien__V1__Receipt *r, const char *of)
+{
+	struct awaited_row *row;
+
+	a->rows = realloc(a->rows, (a->rows_n + 1) * sizeof(*a->rows));
+	if (a->rows == NULL)
+		abort();
+	row = &a->rows[a->rows_n++];
+	*row = (struct awaited_row){ .number = strdup(r->number_text), .of = strdup(of),
+				     .state = r->state, .duplicate = r->duplicate != 0 };
+	if (row->number == NULL || row->of == NULL)
+		abort();
+	snprintf(row->id, sizeof(row->id), "%s", r->result_id);
+}
+
+/* A number may be new, too: it is given when a person has confirmed. */
+static void keep_up(struct awaited *a, const Trien__V1__WatchResultsResponse *m)
+{
+	for (uint64_t i = 0; i < a->rows_n; i++) {
+		struct awaited_row *row = &a->rows[i];
+
+		if (strcmp(row->id, m->result_id) != 0)
+			continue;
+		row->state = m->state;
+		free(row->number);
+		row->number = strdup(m->number_text);
+		if (row->number == NULL)
+			abort();
+		return;
+	}
+}
+
+void awaited_line(const char *id, Trien__V1__State state, const char *number, bool duplicate,
+		  const char *of)
+{
+	const ProtobufCEnumValue *v =
+		protobuf_c_enum_descriptor_get_value(&trien__v1__state__descriptor, state);
+
+	printf("%s  %s  %s%s  %s\n", id, v != NULL ? v->name : "?",
+	       number[0] != '\0' ? number : "without a number yet",
+	       duplicate ? ", issued before" : "", of);
+}
+
+void awaited_show(const struct awaited *a)
+{
+	for (uint64_t i = 0; i < a->rows_n; i++)
+		awaited_line(a->rows[i].id, a->rows[i].state, a->rows[i].number,
+			     a->rows[i].duplicate, a->rows[i].of);
+}
+
 /* One of the last n is no longer awaited: the last takes its place. */
 static bool drop(struct awaited *a, size_t *n, const char *id)
 {
@@ -58,6 +108,7 @@ static void take(struct awaited *a, size_t *n, const Trien__V1__WatchResultsResp
 {
 	bool held = m->state == TRIEN__V1__STATE__HELD;
 
+	keep_up(a, m);
 	if ((!held && !is_end(m->state)) || !drop(a, n, m->result_id))
 		return;
 	count(a, m->state);
@@ -127,6 +178,11 @@ bool awaited_all(struct awaited *a, struct client *c, uint64_t seconds, FILE *ou
 
 void awaited_free(struct awaited *a)
 {
+	for (uint64_t i = 0; i < a->rows_n; i++) {
+		free(a->rows[i].number);
+		free(a->rows[i].of);
+	}
+	free(a->rows);
 	free(a->ids);
 	*a = (struct awaited){ 0 };
 }

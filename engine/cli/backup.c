@@ -7,6 +7,8 @@
  *   number in the store is in the journal. What the journal says is stored must be in the store,
  *   too: that holds if it said no such thing since the store's end was noted. Else again.
  * - The store only grows: its copy up to that end can take its time. Its index is made again.
+ * - Originals of copies are there before a record names them, and stay: they are copied last; those
+ *   that wait before those of stored results, as they only move there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +26,7 @@
 #include "cli/protojson.h"
 #include "io/file.h"
 #include "journal/record.h"
+#include "objects/objects.h"
 
 #define ATTEMPTS 20			/* of the whole moment */
 #define MOMENTS 100			/* of the journal saying nothing of the store */
@@ -205,6 +208,46 @@ static enum status store_copy(struct backup *b, struct error *e)
 	return st;
 }
 
+static enum status objects_copy(const struct backup *b, const char *name, struct error *e)
+{
+	char below[64], from[PATH_MAX], to[PATH_MAX];
+	enum status st;
+
+	snprintf(below, sizeof(below), "store/%s/%s", OBJECTS_FOLDER, name);
+	st = path_join(from, b->data, below, e);
+	if (st == ST_OK)
+		st = path_join(to, b->tmp, below, e);
+	return st == ST_OK ? tree_copy(from, to, e) : st;
+}
+
+/* Where nothing waits there is no store: the mirror's machine puts its own there. */
+static void empty_folders_remove(const struct backup *b)
+{
+	static const char *const folders[] = { "store/" OBJECTS_FOLDER "/" OBJECTS_WAITING,
+					       "store/" OBJECTS_FOLDER, "store" };
+	char path[PATH_MAX];
+	struct error ignored;
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+		if (path_join(path, b->tmp, folders[i], &ignored) != ST_OK || rmdir(path) != 0)
+			return;
+}
+
+static enum status originals_copy(const struct backup *b, struct error *e)
+{
+	enum status st = objects_copy(b, OBJECTS_WAITING, e);
+
+	for (unsigned int i = 0; i < 256 && st == ST_OK && !b->without_store; i++) {
+		char shard[3];
+
+		snprintf(shard, sizeof(shard), "%02x", i & 0xff);
+		st = objects_copy(b, shard, e);
+	}
+	if (b->without_store)
+		empty_folders_remove(b);
+	return st;
+}
+
 static enum status lock_take(struct backup *b, struct error *e)
 {
 	char journal[PATH_MAX], path[PATH_MAX];
@@ -266,6 +309,8 @@ static enum status backup_run(struct backup *b, struct datacopy_total *t, struct
 	st = moment(b, e);
 	if (st == ST_OK && !b->without_store)
 		st = store_copy(b, e);
+	if (st == ST_OK)
+		st = originals_copy(b, e);
 	if (st == ST_OK)
 		st = copy_each(b, others, ARRAY_LEN(others), e);
 	if (st == ST_OK && b->with_keys)

@@ -49,12 +49,8 @@ static struct slice trimmed(const char *p, size_t n)
 	return slice_of(p, n);
 }
 
-enum status cases_next(struct cases *c, Trien__V1__Case **out, struct error *e)
+enum status cases_line(struct cases *c, struct slice *text, struct error *e)
 {
-	ProtobufCMessage *m = NULL;
-	struct slice text;
-	enum status st;
-	char *column;
 	size_t n;
 
 	do {
@@ -66,8 +62,20 @@ enum status cases_next(struct cases *c, Trien__V1__Case **out, struct error *e)
 		if (n > CASES_LINE_BYTES_MAX)
 			return error_set(e, ST_INVALID, "longer than %d bytes",
 					 CASES_LINE_BYTES_MAX);
-		text = trimmed(c->line, n);
-	} while (text.n == 0);
+		*text = trimmed(c->line, n);
+	} while (text->n == 0);
+	return ST_OK;
+}
+
+enum status cases_next(struct cases *c, Trien__V1__Case **out, struct error *e)
+{
+	ProtobufCMessage *m = NULL;
+	struct slice text;
+	enum status st = cases_line(c, &text, e);
+	char *column;
+
+	if (st != ST_OK)
+		return st;
 	st = protojson_parse(&m, text, &trien__v1__case__descriptor, e);
 	*out = (Trien__V1__Case *)m;
 	/* Its one line is the file's line, which the caller names. */

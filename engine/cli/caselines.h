@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/bytes.h"
 #include "base/status.h"
 #include "trien/v1/case.pb-c.h"
 
@@ -24,6 +25,8 @@ struct cases {
 
 /* path "-": standard input. */
 enum status cases_open(struct cases *c, const char *path, struct error *e) must_use;
+/* The next line that is not empty, until the next call. ST_INVALID: too long; else as below. */
+enum status cases_line(struct cases *c, struct slice *text, struct error *e) must_use;
 /*
  * The next case, to be freed with trien__v1__case__free_unpacked(). ST_NOT_FOUND: the end;
  * ST_INVALID: line c->number is no case; ST_IO: the file cannot be read on.

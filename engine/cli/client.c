@@ -1,50 +1,21 @@
-#include "cli/client.h"
+#include "cli/clientcall.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <grpc/byte_buffer_reader.h>
-#include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/un.h>
 
 #define PEM_BYTES_MAX (256 * 1024)
 #define ANSWER_BYTES_MAX (64 * 1024 * 1024)
-
-/* What every call has, unary or stream. */
-struct call {
-	grpc_call *grpc;
-	grpc_metadata_array initial, trailing;
-	grpc_byte_buffer *received;
-	grpc_status_code code;
-	grpc_slice message;
-};
 
 struct unary {
 	struct call call;
 	const ProtobufCMessageDescriptor *answer;
 	void *owner;
 	struct unary *next, **link;	/* of the client's list, to cancel what is left */
-};
-
-#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
-#define TARGET_BYTES (SOCKET_PATH_MAX + 64)
-
-struct client {
-	grpc_channel *channel;
-	grpc_completion_queue *queue;
-	struct unary *under_way;
-	uint64_t timeout_s;
-	char target[TARGET_BYTES];
-};
-
-struct client_stream {
-	struct client *client;
-	grpc_completion_queue *queue;
-	struct call call;
-	bool ended, has_status;	/* no message comes any more; code and message are there */
 };
 
 /* ---- connecting ---- */
@@ -202,6 +173,7 @@ enum status client_open(struct client **out, const struct client_options *o, str
 		free(c);
 		return st;
 	}
+	c->clear_port = o->tls_ca == NULL && strncmp(c->target, "unix:", 5) != 0;
 	c->queue = grpc_completion_queue_create_for_next(NULL);
 	*out = c;
 	return ST_OK;
@@ -209,7 +181,7 @@ enum status client_open(struct client **out, const struct client_options *o, str
 
 /* ---- messages ---- */
 
-static grpc_byte_buffer *packed(const ProtobufCMessage *m)
+grpc_byte_buffer *client_packed(const ProtobufCMessage *m)
 {
 	grpc_slice s = grpc_slice_malloc(protobuf_c_message_get_packed_size(m));
 	grpc_byte_buffer *b;
@@ -220,8 +192,7 @@ static grpc_byte_buffer *packed(const ProtobufCMessage *m)
 	return b;
 }
 
-/* NULL: not of this type. */
-static ProtobufCMessage *unpacked(grpc_byte_buffer *b, const ProtobufCMessageDescriptor *type)
+ProtobufCMessage *client_unpacked(grpc_byte_buffer *b, const ProtobufCMessageDescriptor *type)
 {
 	grpc_byte_buffer_reader r;
 	ProtobufCMessage *m;
@@ -236,7 +207,7 @@ static ProtobufCMessage *unpacked(grpc_byte_buffer *b, const ProtobufCMessageDes
 	return m;
 }
 
-static void call_init(struct call *call, struct client *c, grpc_completion_queue *queue,
+void client_call_init(struct call *call, struct client *c, grpc_completion_queue *queue,
 		      const char *method, uint64_t timeout_s)
 {
 	grpc_slice name = grpc_slice_from_copied_string(method);
@@ -252,7 +223,7 @@ static void call_init(struct call *call, struct client *c, grpc_completion_queue
 	grpc_slice_unref(name);
 }
 
-static void call_free(struct call *call)
+void client_call_free(struct call *call)
 {
 	grpc_metadata_array_destroy(&call->initial);
 	grpc_metadata_array_destroy(&call->trailing);
@@ -261,17 +232,19 @@ static void call_free(struct call *call)
 	grpc_call_unref(call->grpc);
 }
 
-static void read_failure(const struct client *c, const struct call *call, struct failure *f)
+void client_failure(const struct client *c, const struct call *call, struct failure *f)
 {
 	failure_read(f, call->code, call->message, &call->trailing);
 	if (f->code == GRPC_STATUS_UNAVAILABLE && f->reason[0] == '\0') {
 		snprintf(f->en, sizeof(f->en), "no answer from %s; is the engine running, and may "
-			 "this user or certificate call it?", c->target);
+			 "this user or certificate call it?%s", c->target, c->clear_port ?
+			 " This was clear text: a port with TLS wants --tls-ca, --tls-cert and "
+			 "--tls-key" : "");
 		snprintf(f->vi, sizeof(f->vi), "Không kết nối được với máy chủ");
 	}
 }
 
-static void unreadable(struct failure *f)
+void client_unreadable(struct failure *f)
 {
 	*f = (struct failure){ .code = GRPC_STATUS_INTERNAL };
 	snprintf(f->en, sizeof(f->en), "the answer is not one of this protocol; is it another "
@@ -285,7 +258,7 @@ void client_start(struct client *c, const char *method, const ProtobufCMessage *
 {
 	struct unary *u = calloc(1, sizeof(*u));
 	grpc_op ops[6] = { { 0 } };
-	grpc_byte_buffer *out = packed(request);
+	grpc_byte_buffer *out = client_packed(request);
 	grpc_call_error rc;
 
 	if (u == NULL)
@@ -297,7 +270,7 @@ void client_start(struct client *c, const char *method, const ProtobufCMessage *
 	if (u->next != NULL)
 		u->next->link = &u->next;
 	c->under_way = u;
-	call_init(&u->call, c, c->queue, method, c->timeout_s);
+	client_call_init(&u->call, c, c->queue, method, c->timeout_s);
 	ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
 	ops[1].op = GRPC_OP_SEND_MESSAGE;
 	ops[1].data.send_message.send_message = out;
@@ -320,7 +293,7 @@ static void unary_free(struct unary *u)
 	*u->link = u->next;
 	if (u->next != NULL)
 		u->next->link = u->link;
-	call_free(&u->call);
+	client_call_free(&u->call);
 	free(u);
 }
 
@@ -340,11 +313,12 @@ void *client_next(struct client *c, uint32_t wait_ms, ProtobufCMessage **answer,
 		return NULL;
 	u = ev.tag;
 	owner = u->owner;
-	read_failure(c, &u->call, f);
+	client_failure(c, &u->call, f);
 	if (f->code == GRPC_STATUS_OK) {
-		*answer = u->call.received != NULL ? unpacked(u->call.received, u->answer) : NULL;
+		if (u->call.received != NULL)
+			*answer = client_unpacked(u->call.received, u->answer);
 		if (*answer == NULL)
-			unreadable(f);
+			client_unreadable(f);
 	}
 	unary_free(u);
 	return owner;
@@ -362,91 +336,7 @@ ProtobufCMessage *client_call(struct client *c, const char *method, const Protob
 	return m;
 }
 
-/* ---- streams ---- */
-
-/* Waits for the batch; its own address is its tag. */
-static bool batch_run(struct client_stream *s, const grpc_op *ops, size_t n)
-{
-	grpc_call_error rc = grpc_call_start_batch(s->call.grpc, ops, n, (void *)ops, NULL);
-
-	assert(rc == GRPC_CALL_OK);
-	return grpc_completion_queue_pluck(s->queue, (void *)ops,
-					   gpr_inf_future(GPR_CLOCK_REALTIME), NULL).success != 0;
-}
-
-struct client_stream *client_stream_open(struct client *c, const char *method,
-					 const ProtobufCMessage *request, uint64_t timeout_s)
-{
-	struct client_stream *s = calloc(1, sizeof(*s));
-	grpc_byte_buffer *out = packed(request);
-	grpc_op ops[4] = { { 0 } };
-
-	if (s == NULL)
-		abort();
-	s->client = c;
-	s->queue = grpc_completion_queue_create_for_pluck(NULL);
-	call_init(&s->call, c, s->queue, method, timeout_s);
-	ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
-	ops[1].op = GRPC_OP_SEND_MESSAGE;
-	ops[1].data.send_message.send_message = out;
-	ops[2].op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
-	ops[3].op = GRPC_OP_RECV_INITIAL_METADATA;
-	ops[3].data.recv_initial_metadata.recv_initial_metadata = &s->call.initial;
-	s->ended = !batch_run(s, ops, ARRAY_LEN(ops));
-	grpc_byte_buffer_destroy(out);
-	return s;
-}
-
-static void stream_status(struct client_stream *s, struct failure *f)
-{
-	grpc_op op = { .op = GRPC_OP_RECV_STATUS_ON_CLIENT };
-
-	if (!s->has_status) {
-		op.data.recv_status_on_client.trailing_metadata = &s->call.trailing;
-		op.data.recv_status_on_client.status = &s->call.code;
-		op.data.recv_status_on_client.status_details = &s->call.message;
-		(void)batch_run(s, &op, 1);
-		s->has_status = true;
-	}
-	if (f != NULL)
-		read_failure(s->client, &s->call, f);
-}
-
-ProtobufCMessage *client_stream_read(struct client_stream *s,
-				     const ProtobufCMessageDescriptor *type, struct failure *f)
-{
-	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
-	ProtobufCMessage *m;
-
-	op.data.recv_message.recv_message = &s->call.received;
-	if (!s->ended && (!batch_run(s, &op, 1) || s->call.received == NULL))
-		s->ended = true;
-	if (s->ended) {
-		stream_status(s, f);
-		return NULL;
-	}
-	m = unpacked(s->call.received, type);
-	grpc_byte_buffer_destroy(s->call.received);
-	s->call.received = NULL;
-	if (m == NULL)
-		unreadable(f);
-	return m;
-}
-
-void client_stream_close(struct client_stream *s)
-{
-	if (s == NULL)
-		return;
-	grpc_call_cancel(s->call.grpc, NULL);
-	stream_status(s, NULL);
-	call_free(&s->call);
-	grpc_completion_queue_shutdown(s->queue);
-	while (grpc_completion_queue_pluck(s->queue, NULL, gpr_inf_future(GPR_CLOCK_REALTIME), NULL)
-	       .type != GRPC_QUEUE_SHUTDOWN)
-		;
-	grpc_completion_queue_destroy(s->queue);
-	free(s);
-}
+/* ---- the end ---- */
 
 void client_close(struct client *c)
 {

@@ -2,7 +2,8 @@
  * client.h - a small gRPC client of the engine on gRPC core, for the commands.
  *
  * Unary calls may be several at a time and end in any order; a server stream is read message by
- * message. One thread. Messages handed out are the caller's: protobuf_c_message_free_unpacked().
+ * message, an upload sent so. One thread. Messages handed out are the caller's:
+ * protobuf_c_message_free_unpacked().
  */
 #ifndef TRIEN_CLI_CLIENT_H
 #define TRIEN_CLI_CLIENT_H
@@ -16,6 +17,7 @@
 #define ISSUANCE "/trien.v1.Issuance/"
 #define REPOSITORY "/trien.v1.Repository/"
 #define OPERATIONS "/trien.v1.Operations/"
+#define AUDIT "/trien.v1.Audit/"
 
 struct client;
 
@@ -82,6 +84,13 @@ struct client_stream *client_stream_open(struct client *c, const char *method,
 /* The next message; NULL: the end, with f->code 0 when it is the good one. Waits. */
 ProtobufCMessage *client_stream_read(struct client_stream *s,
 				     const ProtobufCMessageDescriptor *type, struct failure *f);
+/* A call to which messages are sent one by one, and which has one answer. */
+struct client_stream *client_upload_open(struct client *c, const char *method, uint64_t timeout_s);
+/* Waits until it may leave. False: the call is over; client_upload_end() says how. */
+bool client_upload_send(struct client_stream *s, const ProtobufCMessage *m);
+/* That was all: its answer. NULL: *f says why. Waits. */
+ProtobufCMessage *client_upload_end(struct client_stream *s,
+				    const ProtobufCMessageDescriptor *type, struct failure *f);
 /* Cancels what is left. NULL is allowed. */
 void client_stream_close(struct client_stream *s);
 

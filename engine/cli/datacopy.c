@@ -137,7 +137,7 @@ static bool left_out(const char *name)
 	const char *dot = strrchr(name, '.');
 
 	return is_dots(name) || is_derived(name) || strcmp(name, "lock") == 0 ||
-	       (dot != NULL && strcmp(dot, ".tmp") == 0);
+	       (dot != NULL && (strcmp(dot, ".tmp") == 0 || strcmp(dot, ".part") == 0));
 }
 
 static enum status folder_copy(const char *from, const char *to, mode_t mode, struct error *e)
@@ -167,12 +167,17 @@ static enum status folder_copy(const char *from, const char *to, mode_t mode, st
 enum status tree_copy(const char *from, const char *to, struct error *e)
 {
 	struct stat sb;
+	enum status st;
 
 	if (stat(from, &sb) != 0)
 		return errno == ENOENT ? ST_OK : failed("look at", from, e);
 	if (S_ISDIR(sb.st_mode))
 		return folder_copy(from, to, sb.st_mode, e);
-	return S_ISREG(sb.st_mode) ? file_copy(from, to, sb.st_mode, e) : ST_OK;
+	if (!S_ISREG(sb.st_mode))
+		return ST_OK;
+	st = file_copy(from, to, sb.st_mode, e);
+	/* It went while we looked. */
+	return st == ST_NOT_FOUND && !path_exists(from) ? ST_OK : st;
 }
 
 /* Of the whole file system: cheaper than a flush a file, and it misses no folder. */

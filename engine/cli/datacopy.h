@@ -26,9 +26,9 @@ bool dir_is_empty(const char *path);
 enum status tree_remove(const char *path, struct error *e) must_use;
 
 /*
- * Regular files and folders below from, modes kept; sockets, locks and unfinished files (*.tmp)
- * are left out, and so is an index that a start makes again (index.db and what lies beside it). A
- * file that is missing is none; a path may be a single file.
+ * Regular files and folders below from, modes kept; sockets, locks and unfinished files (*.tmp,
+ * *.part) are left out, and so is an index that a start makes again (index.db and what lies beside
+ * it). A file that is missing is none; a path may be a single file.
  */
 enum status tree_copy(const char *from, const char *to, struct error *e) must_use;
 /* All that was written there becomes durable. */

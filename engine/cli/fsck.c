@@ -232,7 +232,7 @@ static void conclude(struct fsck *f)
 		return;
 	}
 	printf("%" PRIu64 " results, %" PRIu64 " waiting, %" PRIu64 " journal records, %" PRIu64
-	       " keys: %s\n", f->results, f->waiting, f->records, f->keys,
+	       " case keys in runs of the index: %s\n", f->results, f->waiting, f->records, f->keys,
 	       f->findings == 0 ? "all as it should be" : "DAMAGED");
 }
 

@@ -10,16 +10,17 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/evidence.h"
+#include "cli/lists.h"
 #include "cli/progress.h"
 #include "cli/protojson.h"
 #include "trien/v1/repository.pb-c.h"
 
-#define ID_BYTES 26
 #define TRIES_MAX 5
 
 static const char usage[] =
 	"trien get RESULT_ID…|- [--output FILE|DIR] [--evidence DIR] [--json]\n"
-	"          [--purpose TEXT --legal-basis TEXT --case CODE]\n"
+	"          [--purpose TEXT --legal-basis TEXT --case CODE [--requester TEXT]]\n"
+	"          [--as-holder NUMBER]\n"
 	"\n"
 	"Shows results; with --output downloads their PDFs, exactly the signed bytes, each\n"
 	"checked against its SHA-256: one to FILE (- is standard output), several to\n"
@@ -27,12 +28,13 @@ static const char usage[] =
 	"--evidence: why each signature was trusted, into DIR/RESULT_ID: person.pem, agency.pem\n"
 	"(certificate, then issuers up to the root), .crl.pem (revocation lists), .txt (which).\n"
 	"RESULT_ID -: ids from standard input, one a line. Who reads another agency's result says\n"
-	"why: --purpose and so on.\n"
+	"why: --purpose and so on. --as-holder: a portal, for that citizen, who leaves no trace.\n"
 	CLIENT_OPTIONS_USAGE;
 
 struct get {
 	struct client_options engine;
-	const char *output, *evidence, *purpose, *legal_basis, *case_code;
+	const char *output, *evidence, *purpose, *legal_basis, *case_code, *requester, *as_holder;
+	Trien__V1__Person holder;	/* as_holder: a citizen's number */
 	bool json;
 	struct client *client;
 	bool to_folder;
@@ -52,11 +54,21 @@ static void note(struct get *g, int code)
 
 static void time_line(const char *label, const Google__Protobuf__Timestamp *t)
 {
-	json_t *j = t != NULL ? protojson_write(&t->base) : NULL;
+	char when[WHEN_BYTES];
 
-	if (j != NULL)
-		printf("  %-12s %s\n", label, json_string_value(j));
-	json_decref(j);
+	if (t != NULL)
+		printf("  %-12s %s\n", label, when_text(when, t));
+}
+
+/* The newest; what else was decided is in its history. */
+static void paper_line(const Trien__V1__Result *r)
+{
+	const Trien__V1__Date *d = r->paper_date;
+
+	printf("  %-12s %s", "by paper", r->paper_number);
+	if (d != NULL)
+		printf(" of %04u-%02u-%02u", d->year, d->month, d->day);
+	printf("; all: trien history\n");
 }
 
 static void show(const Trien__V1__Result *r)
@@ -71,7 +83,9 @@ static void show(const Trien__V1__Result *r)
 	printf("  %-12s %s%s%s\n", "state", state != NULL ? state->name : "?",
 	       r->held_reason[0] != '\0' ? " " : "", r->held_reason);
 	if (r->life != TRIEN__V1__LIFE__LIFE_UNSPECIFIED && life != NULL)
-		printf("  %-12s %s\n", "life", life->name);
+		printf("  %-12s %s%s\n", "life", life->name, r->restricted ? ", restricted" : "");
+	if (r->paper_number[0] != '\0')
+		paper_line(r);
 	printf("  %-12s %s, %s, case %s\n", "what", r->unit, r->kind, r->case_code);
 	if (r->number_text[0] != '\0')
 		printf("  %-12s %s\n", "number", r->number_text);
@@ -87,6 +101,11 @@ static void show(const Trien__V1__Result *r)
 		printf("  %-12s %s\n", "replaced by", r->replaced_by);
 	for (size_t i = 0; i < r->n_signatures; i++)
 		printf("  %-12s %s\n", "signed by", r->signatures[i]->subject);
+	if (r->original != NULL && r->original->sha256.len == SHA256_BYTES) {
+		hex_lower(hash, r->original->sha256.data, SHA256_BYTES);
+		printf("  %-12s %s bytes, SHA-256 %s\n", "copy of",
+		       count_text(size, r->original->size), hash);
+	}
 	if (r->file_sha256.len == SHA256_BYTES) {
 		hex_lower(hash, r->file_sha256.data, SHA256_BYTES);
 		printf("  %-12s %s bytes, SHA-256 %s\n", "file", count_text(size, r->file_size),
@@ -99,6 +118,7 @@ static void set_purpose(const struct get *g, Trien__V1__Purpose *p)
 	p->purpose = (char *)(g->purpose != NULL ? g->purpose : "");
 	p->legal_basis = (char *)(g->legal_basis != NULL ? g->legal_basis : "");
 	p->case_code = (char *)(g->case_code != NULL ? g->case_code : "");
+	p->requester = (char *)(g->requester != NULL ? g->requester : "");
 }
 
 static void get_one(struct get *g, const char *id)
@@ -111,6 +131,7 @@ static void get_one(struct get *g, const char *id)
 	q.result_id = (char *)id;
 	set_purpose(g, &why);
 	q.purpose = g->purpose != NULL ? &why : NULL;
+	q.as_holder = g->as_holder != NULL ? &g->holder : NULL;
 	r = (void *)client_call(g->client, REPOSITORY "GetResult", &q.base,
 				&trien__v1__result__descriptor, &f);
 	if (r == NULL) {
@@ -151,6 +172,7 @@ static bool receive(struct get *g, const char *id, struct download *d, struct fa
 	q.offset = d->done;
 	set_purpose(g, &why);
 	q.purpose = g->purpose != NULL ? &why : NULL;
+	q.as_holder = g->as_holder != NULL ? &g->holder : NULL;
 	s = client_stream_open(g->client, REPOSITORY "DownloadResult", &q.base,
 			       g->engine.timeout_s);
 	while ((m = (void *)client_stream_read(s, &trien__v1__download_result_response__descriptor,
@@ -253,9 +275,7 @@ static void download_one(struct get *g, const char *id)
 static void one(struct get *g, const char *id)
 {
 	/* It becomes part of a file's name. */
-	if (strlen(id) != ID_BYTES || strspn(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-					     "abcdefghjkmnpqrstvwxyz") != ID_BYTES) {
-		fprintf(stderr, "trien get: '%.40s' is no result id (26 characters)\n", id);
+	if (options_id("get", id) != 0) {
 		note(g, 2);
 	} else {
 		if (g->output == NULL || g->evidence != NULL)
@@ -302,13 +322,16 @@ static bool choose_folder(struct get *g, bool several)
 
 int cli_get(int argc, char **argv)
 {
-	struct get g = { .engine = client_defaults(), .progress = { .what = "files" } };
+	struct get g = { .engine = client_defaults(), .progress = { .what = "files" },
+			 .holder = TRIEN__V1__PERSON__INIT };
 	const struct option_row rows[] = {
 		{ "output", OPTION_TEXT, &g.output, 0, 0 },
 		{ "evidence", OPTION_TEXT, &g.evidence, 0, 0 },
 		{ "purpose", OPTION_TEXT, &g.purpose, 0, 0 },
 		{ "legal-basis", OPTION_TEXT, &g.legal_basis, 0, 0 },
 		{ "case", OPTION_TEXT, &g.case_code, 0, 0 },
+		{ "requester", OPTION_TEXT, &g.requester, 0, 0 },
+		{ "as-holder", OPTION_TEXT, &g.as_holder, 0, 0 },
 		{ "json", OPTION_FLAG, &g.json, 0, 0 },
 		CLIENT_OPTION_ROWS(g.engine),
 	};
@@ -323,6 +346,8 @@ int cli_get(int argc, char **argv)
 	if (!choose_folder(&g, argc > 2 || strcmp(argv[1], "-") == 0))
 		return options_wrong(usage, "--output %s: no folder, and none can be made there",
 				     g.output);
+	g.holder.id_kind = TRIEN__V1__HOLDER__ID_KIND__CITIZEN;
+	g.holder.number = (char *)g.as_holder;
 	if (client_open(&g.client, &g.engine, &e) != ST_OK)
 		return error_exit("get", &e);
 	g.list = json_array();

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/lists.h"
 #include "cli/protojson.h"
 #include "trien/v1/operations.pb-c.h"
 #include "trien/v1/repository.pb-c.h"
@@ -14,21 +15,24 @@
 #define ID_BYTES 26
 
 static const char usage[] =
-	"trien held list [--unit U] [--json]\n"
+	"trien held list [--awaiting] [--unit U] [--json]\n"
 	"trien held retry [RESULT] [--json]\n"
 	"trien held retry RESULT --signer CODE --reason TEXT [--json]\n"
 	"trien held void RESULT --reason TEXT [--json]\n"
 	"\n"
-	"Results that have their number and cannot be signed now. RESULT: a result id, or a\n"
-	"sequence of the list. retry: one, or all. --signer: another person of the same\n"
-	"agency signs it, under the same number; who, why and when is kept with the result.\n"
-	"void: its number is never issued; the reason stands in the register for ever.\n"
+	"Results that have their number and cannot be signed now; --awaiting: those that await\n"
+	"a signature from a service or from an officer's device. RESULT: a result id, or a\n"
+	"sequence (--json has both). retry: one that is held, or all of them. --signer: another\n"
+	"person of the same agency signs it, under the same number; who, why and when is kept\n"
+	"with the result. void: its number is never issued; the reason stands in the register\n"
+	"for ever. Both may be done to one that awaits a signature, too: nobody is asked for it\n"
+	"any more, and what still comes does not count.\n"
 	CLIENT_OPTIONS_USAGE;
 
 struct options {
 	struct client_options engine;
 	const char *unit, *reason, *signer;
-	bool json;
+	bool awaiting, json;
 };
 
 static int failed(const struct failure *f)
@@ -66,13 +70,15 @@ static bool read_sequence(struct client *c, const char *text, uint64_t *out, str
 
 static void print_row(const Trien__V1__Held *h)
 {
-	json_t *since = h->hold_time != NULL ? protojson_write(&h->hold_time->base) : NULL;
+	char since[WHEN_BYTES];
 
-	printf("%-20" PRIu64 "  %-24s  %-24s  %-24s  %s\n", h->sequence,
-	       since != NULL ? json_string_value(since) : "-", h->unit, h->number_text, h->kind);
-	printf("    %s %s%s%s\n", h->reason, h->message_en, h->detail[0] != '\0' ? ": " : "",
-	       h->detail);
-	json_decref(since);
+	printf("%-26s  %-23s  %-24s  %-24s  %s\n", h->result_id,
+	       when_text(since, h->hold_time), h->unit, h->number_text, h->kind);
+	if (h->state == TRIEN__V1__STATE__AWAITING_SIGNATURE)
+		printf("    awaits the signature of %s\n", h->signer);
+	else
+		printf("    %s %s%s%s\n", h->reason, h->message_en,
+		       h->detail[0] != '\0' ? ": " : "", h->detail);
 }
 
 static int list_all(const struct options *o, struct client *c)
@@ -85,6 +91,7 @@ static int list_all(const struct options *o, struct client *c)
 
 	q.unit = (char *)(o->unit != NULL ? o->unit : "");
 	q.page_size = 200;
+	q.awaiting_signature = o->awaiting;
 	while (token != NULL) {
 		Trien__V1__ListHeldResponse *a;
 
@@ -93,6 +100,9 @@ static int list_all(const struct options *o, struct client *c)
 					&trien__v1__list_held_response__descriptor, &f);
 		if (a == NULL)
 			break;
+		if (n == 0 && a->n_held > 0 && !o->json)
+			list_head("%-26s  %-23s  %-24s  %-24s  %s", "RESULT", "SINCE", "AGENCY",
+				  "NUMBER", "KIND");
 		n += a->n_held;
 		for (size_t i = 0; i < a->n_held; i++) {
 			if (o->json)
@@ -108,7 +118,8 @@ static int list_all(const struct options *o, struct client *c)
 	if (o->json && f.code == 0)
 		json_print(json_incref(rows));
 	else if (f.code == 0 && n == 0)
-		fprintf(stderr, "nothing is held\n");
+		fprintf(stderr, o->awaiting ? "nothing awaits a signature\n" :
+					      "nothing is held\n");
 	json_decref(rows);
 	return f.code == 0 ? 0 : failed(&f);
 }
@@ -165,6 +176,7 @@ int cli_held(int argc, char **argv)
 		{ "unit", OPTION_TEXT, &o.unit, 0, 0 },
 		{ "reason", OPTION_TEXT, &o.reason, 0, 0 },
 		{ "signer", OPTION_TEXT, &o.signer, 0, 0 },
+		{ "awaiting", OPTION_FLAG, &o.awaiting, 0, 0 },
 		{ "json", OPTION_FLAG, &o.json, 0, 0 },
 		CLIENT_OPTION_ROWS(o.engine),
 	};
@@ -178,7 +190,8 @@ int cli_held(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	if (!list && !again && (strcmp(act, "void") != 0 || argc != 3 || o.reason == NULL))
+	if ((o.awaiting && !list) ||
+	    (!list && !again && (strcmp(act, "void") != 0 || argc != 3 || o.reason == NULL)))
 		return options_wrong(usage, "list, retry [RESULT], retry RESULT --signer CODE "
 				     "--reason TEXT, or void RESULT --reason TEXT?");
 	if (client_open(&c, &o.engine, &e) != ST_OK)

@@ -227,6 +227,7 @@ static enum status load(struct list *l, struct error *e)
 {
 	char certs[4096];
 	struct keyring_config cfg = { .certs_dir = certs, .check_one_in = 1,
+				      .development = true,
 				      .crl_age_hours_max = l->options->crl_hours_max };
 	struct catalogue_config schemas = { .schemas = l->options->schemas };
 	enum status st = ST_OK;

@@ -5,29 +5,31 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/list.h"
+#include "cli/lists.h"
 #include "cli/protojson.h"
 #include "trien/v1/repository.pb-c.h"
 
 static const char usage[] =
 	"trien list --number N|- [--id-kind citizen] [--country VN] [--limit 200] [--hidden]\n"
-	"           [--json]\n"
+	"           [--as-holder] [--json]\n"
 	"\n"
 	"A holder's stored results, newest first. --id-kind: citizen, old-citizen, passport,\n"
 	"enterprise, tax, other-id. --number -: from standard input, so that it stands in no\n"
-	"list of processes.\n"
+	"list of processes. --limit: the cases that were accepted last. --as-holder: a portal,\n"
+	"for that very person: it leaves no trace.\n"
 	CLIENT_OPTIONS_USAGE;
 
 struct list {
 	struct client_options engine;
 	const char *id_kind, *country, *number;
 	uint64_t limit;
-	bool hidden, json;
+	bool hidden, as_holder, json;
 	uint64_t shown;
 	json_t *rows;
 };
 
-/* "old-citizen" is OLD_CITIZEN. */
-static bool read_id_kind(const char *text, Trien__V1__Holder__IdKind *out)
+bool id_kind_read(const char *text, Trien__V1__Holder__IdKind *out)
 {
 	const ProtobufCEnumDescriptor *d = &trien__v1__holder__id_kind__descriptor;
 	const ProtobufCEnumValue *v;
@@ -53,19 +55,19 @@ static const char *name_of(const ProtobufCEnumDescriptor *d, int value)
 static void show(struct list *l, const Trien__V1__Holding *h)
 {
 	const Trien__V1__Result *r = h->result;
-	json_t *issued = r != NULL && r->issue_time != NULL ?
-			 protojson_write(&r->issue_time->base) : NULL;
+	char issued[WHEN_BYTES];
 
-	l->shown++;
+	if (l->shown++ == 0 && !l->json)
+		list_head("%-26s  %-23s  %-9s  %-14s  %-24s  %s", "RESULT", "ISSUED", "LIFE",
+			  "HOLDER IS", "NUMBER", "KIND");
 	if (l->json)
 		json_array_append_new(l->rows, protojson_write(&h->base));
 	else if (r != NULL)
-		printf("%-26s  %-24s  %-9s  %-14s  %-24s  %s\n", r->result_id,
-		       issued != NULL ? json_string_value(issued) : "-",
+		printf("%-26s  %-23s  %-9s  %-14s  %-24s  %s\n", r->result_id,
+		       when_text(issued, r->issue_time),
 		       name_of(&trien__v1__life__descriptor, (int)r->life),
 		       name_of(&trien__v1__holder__role__descriptor, (int)h->role), r->number_text,
 		       r->kind);
-	json_decref(issued);
 }
 
 static int list_pages(struct list *l, struct client *c, Trien__V1__ListResultsRequest *q)
@@ -105,6 +107,7 @@ int cli_list(int argc, char **argv)
 		{ "number", OPTION_TEXT, &l.number, 0, 0 },
 		{ "limit", OPTION_COUNT, &l.limit, 1, 1000000 },
 		{ "hidden", OPTION_FLAG, &l.hidden, 0, 0 },
+		{ "as-holder", OPTION_FLAG, &l.as_holder, 0, 0 },
 		{ "json", OPTION_FLAG, &l.json, 0, 0 },
 		CLIENT_OPTION_ROWS(l.engine),
 	};
@@ -118,7 +121,7 @@ int cli_list(int argc, char **argv)
 		return code;
 	if (argc != 1 || l.number == NULL)
 		return options_wrong(usage, "a holder's --number is needed");
-	if (!read_id_kind(l.id_kind, &q.id_kind))
+	if (!id_kind_read(l.id_kind, &q.id_kind))
 		return options_wrong(usage, "--id-kind %s is not one of them", l.id_kind);
 	if (strcmp(l.number, "-") == 0) {
 		if (fgets(typed, sizeof(typed), stdin) == NULL)
@@ -129,6 +132,7 @@ int cli_list(int argc, char **argv)
 	q.country = (char *)l.country;
 	q.number = (char *)l.number;
 	q.show_hidden = l.hidden;
+	q.as_holder = l.as_holder;
 	if (client_open(&c, &l.engine, &e) != ST_OK)
 		return error_exit("list", &e);
 	l.rows = json_array();

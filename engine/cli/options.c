@@ -8,14 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 int options_wrong(const char *usage, const char *fmt, ...)
 {
 	va_list ap;
 
+	/* The error last, where it is seen. */
+	fprintf(stderr, "%s\n", usage);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\n\n%s", usage);
+	fputc('\n', stderr);
 	return 2;
 }
 
@@ -99,4 +103,14 @@ int options_read(const char *usage, int *argc, char **argv, const struct option_
 	}
 	*argc = kept;
 	return -1;
+}
+
+int options_id(const char *command, const char *id)
+{
+	if (strlen(id) == ID_TEXT_BYTES &&
+	    strspn(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+		       "abcdefghjkmnpqrstvwxyz") == ID_TEXT_BYTES)
+		return 0;
+	fprintf(stderr, "trien %s: '%.40s' is no result id (26 characters)\n", command, id);
+	return 2;
 }

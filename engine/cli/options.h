@@ -32,4 +32,7 @@ int options_read(const char *usage, int *argc, char **argv, const struct option_
 /* For what options_read() cannot know: says what is wrong, then the usage; returns 2. */
 int options_wrong(const char *usage, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same, shortly, for a word that is to be a result id. Returns 0 if it can be one, else 2. */
+int options_id(const char *command, const char *id);
+
 #endif

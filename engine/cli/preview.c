@@ -143,7 +143,8 @@ static enum status draw_case(struct preview *p)
 	int64_t now_ms = (int64_t)time(NULL) * 1000;
 	struct validate_env env = { .catalogue = p->catalogue,
 				    .coverage = render_coverage(p->render),
-				    .day = day_of(p, code, now_ms), .scratch = &p->scratch };
+				    .day = day_of(p, code, now_ms), .scratch = &p->scratch,
+				    .draft = true };
 	struct submitted_case c = { 0 };
 	struct raw_case raw;
 	enum status st = read_case(p);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/lists.h"
 #include "cli/protojson.h"
 #include "cli/wellknown.h"
 
@@ -57,11 +58,11 @@ static void print_padded(const char *text, int width)
 
 void sign_print(const char *id, const char *kind, const Trien__V1__Waiting *w)
 {
-	json_t *due = w != NULL && w->due_time != NULL ? protojson_write(&w->due_time->base) : NULL;
+	char due[WHEN_BYTES];
 
 	printf("%s  ", id);
 	if (w != NULL) {
-		print_padded(due != NULL ? json_string_value(due) : "-", 20);
+		print_padded(when_text(due, w->due_time), 23);
 		print_padded(priority_text(w->priority), 4);
 		print_padded(or_dash(w->holder_name), 28);
 		print_padded(or_dash(w->holder_birth), 10);
@@ -70,7 +71,6 @@ void sign_print(const char *id, const char *kind, const Trien__V1__Waiting *w)
 		printf("waits no more  ");
 	}
 	printf("%s\n", kind);
-	json_decref(due);
 }
 
 static bool read_due(const struct sign *s, Google__Protobuf__Timestamp *t)
@@ -116,7 +116,9 @@ static void list_one(void *owner, const Trien__V1__Waiting *w)
 {
 	struct listing *l = owner;
 
-	l->n++;
+	if (l->n++ == 0 && l->rows == NULL)
+		list_head("%-26s  %-23s  %-4s  %-28s  %-10s  %-12s  %s", "RESULT", "DUE", "WHEN",
+			  "HOLDER", "BORN", "ID NUMBER", "KIND");
 	if (l->rows != NULL)
 		json_array_append_new(l->rows, protojson_write(&w->base));
 	else

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/lists.h"
 #include "cli/progress.h"
 #include "cli/protojson.h"
 #include "trien/v1/operations.pb-c.h"
@@ -72,10 +73,10 @@ static void row(const char *label, uint64_t n)
 
 static void show(const Trien__V1__Status *s)
 {
-	json_t *since = s->start_time != NULL ? protojson_write(&s->start_time->base) : NULL;
+	char since[WHEN_BYTES];
 
 	printf("running since        %s, store %s, io %s; you are %s\n",
-	       since != NULL ? json_string_value(since) : "?", s->store, s->io, s->principal);
+	       when_text(since, s->start_time), s->store, s->io, s->principal);
 	printf("numbering            %s%s%s\n", s->numbering ? "yes" : "NO",
 	       s->numbering_reason[0] != '\0' ? ": " : "", s->numbering_reason);
 	printf("signer, store        %s, %s\n", s->signer_up ? "up" : "AWAY",
@@ -83,19 +84,22 @@ static void show(const Trien__V1__Status *s)
 	if (s->remote_signer[0] != '\0')
 		printf("remote signer        %s\n",
 		       strcmp(s->remote_signer, "up") == 0 ? "up" : "AWAY");
-	row("accepted", s->accepted);
-	row("stored", s->stored);
-	row("in flight", s->in_flight);
-	row("held", s->held);
-	row("awaiting approval", s->awaiting_approval);
-	row("awaiting signature", s->awaiting_signature);
-	row("voided", s->voided);
-	row("repetitions", s->duplicates);
-	row("refused", s->refused);
-	row("signatures", s->signatures);
 	printf("%-20s %6u of %u free\n", "journal segments", s->journal_slots_free,
 	       s->journal_slots);
-	json_decref(since);
+	printf("now, results\n");
+	row("  in flight", s->in_flight);
+	row("  held", s->held);
+	row("  awaiting approval", s->awaiting_approval);
+	row("  awaiting signature", s->awaiting_signature);
+	/* A start stores again what it cannot know to be stored. */
+	printf("since it started, cases\n");
+	row("  accepted", s->accepted);
+	row("  repeated", s->duplicates);
+	row("  refused", s->refused);
+	printf("since it started, results\n");
+	row("  stored", s->stored);
+	row("  voided", s->voided);
+	row("  signatures made", s->signatures);
 }
 
 int cli_status(int argc, char **argv)

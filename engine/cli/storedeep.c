@@ -15,7 +15,7 @@
 static const char *const names[DEEP_TABLES] = {
 	[DEEP_RESULTS] = "results", [DEEP_HOLDINGS] = "holdings", [DEEP_LOCATORS] = "locators",
 	[DEEP_NUMBERS] = "numbers", [DEEP_VOIDED] = "voided", [DEEP_EVENTS] = "events",
-	[DEEP_LAYERS] = "layers",
+	[DEEP_READINGS] = "readings", [DEEP_LAYERS] = "layers",
 };
 
 struct telling {

@@ -15,6 +15,7 @@
 
 #define BATCH_BYTES_MAX (1024 * 1024)	/* of a request, beyond its first case */
 #define IN_FLIGHT_MAX 64
+#define SHOWN_MAX 100			/* results one by one; of more, --receipts */
 #define RETRY_MS_MIN 200
 #define RETRY_MS_MAX 5000
 
@@ -25,9 +26,10 @@ static const char usage[] =
 	"\n"
 	"Submits cases, one JSON object (trien.v1.Case) a line. Safe to run again: a repetition\n"
 	"is answered with the same receipts. A bad line or a rejected case is reported with its\n"
-	"line; the others go on. --wait: until every result is stored or held. --json: a line a\n"
-	"receipt or reject, then a summary; --receipts: the same into FILE. --in-flight 1 keeps\n"
-	"the file's order. Exit: 0 done, 1 something was rejected, 3 not all stored.\n"
+	"line; the others go on. --wait: until every result is stored or held; up to 100 are\n"
+	"then shown with id, state and number. --json: a line a receipt or reject, then a\n"
+	"summary; --receipts: the same into FILE instead. --in-flight 1 keeps the file's order.\n"
+	"Exit: 0 done, 1 something was rejected, 3 not all stored.\n"
 	CLIENT_OPTIONS_USAGE;
 
 /* Cases that travel together, first or again. */
@@ -98,6 +100,12 @@ static void tell_receipt(struct submit *s, uint64_t line, const Trien__V1__Recei
 	s->repeated += r->duplicate != 0;
 	if (s->wait)
 		awaited_add(&s->awaited, r);
+	if (s->wait && s->lines == NULL && s->results <= SHOWN_MAX) {
+		char of[32];
+
+		snprintf(of, sizeof(of), "line %" PRIu64, line);
+		awaited_keep(&s->awaited, r, of);
+	}
 	if (s->lines != NULL)
 		json_print_line(s->lines, json_pack("{s:I, s:o}", "line", (json_int_t)line,
 						    "receipt", protojson_write(&r->base)));
@@ -357,6 +365,8 @@ static void summary(const struct submit *s, double seconds)
 			"notStored", (json_int_t)s->awaited.n, "seconds", seconds));
 	if (s->json)
 		return;
+	if (s->results <= SHOWN_MAX)
+		awaited_show(&s->awaited);
 	printf("%-14s %10s", s->validate_only ? "valid cases" : "cases",
 	       count_text(a, s->accepted));
 	if (s->rejected + s->bad + undecided > 0)
@@ -392,6 +402,8 @@ static int run(struct submit *s)
 		fprintf(stderr, "trien submit: run it again to go on; what was decided stays\n");
 		return failure_exit(&s->fatal);
 	}
+	if (s->read + s->bad == 0 && s->from_line == 0)
+		fprintf(stderr, "trien submit: no case came: a line each is needed\n");
 	if (code == 0 && s->awaited.held + s->awaited.ended > 0)
 		code = 3;
 	return s->rejected + s->bad > 0 ? 1 : code;
@@ -422,7 +434,8 @@ int cli_submit(int argc, char **argv)
 	if (argc != 2)
 		return options_wrong(usage, "one file is needed, or - for standard input");
 	if (s.json && s.receipts != NULL)
-		return options_wrong(usage, "--json or --receipts?");
+		return options_wrong(usage, "--json and --receipts exclude each other: both write "
+				     "the same lines");
 	s.wait |= s.wait_s != 0;
 	srand((unsigned int)getpid());
 	st = cases_open(&s.cases, argv[1], &e);

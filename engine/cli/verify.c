@@ -8,26 +8,33 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/inforce.h"
 #include "cli/progress.h"
 #include "cli/protojson.h"
 #include "cli/wellknown.h"
 #include "verify/verify.h"
 
 static const char usage[] =
-	"trien verify FILE.pdf… [--trust PATH|--data DIR] [--crl PATH] [--quiet] [--json]\n"
+	"trien verify FILE.pdf… [--engine] [--trust PATH|--data DIR] [--crl PATH] [--quiet]\n"
+	"             [--json]\n"
 	"\n"
 	"Checks each signature, its chain, and that every byte of the file is covered. Needs no\n"
-	"engine. --trust: a PEM file with the root, or a folder of *.pem and *.crl (--data DIR:\n"
-	"DIR/certs). --crl: a file or folder of revocation lists. --quiet: only files that do\n"
-	"not pass, and the sum. Exit: 0 all passed, 1 one failed, 3 one is undetermined, 66 one\n"
-	"cannot be read.\n";
+	"engine. --engine: asks one, too, whether it is the file that was issued and still in\n"
+	"force; it is told the file's id and SHA-256. --trust: a PEM file with the root, or a\n"
+	"folder of *.pem and *.crl (--data DIR: DIR/certs). --crl: a file or folder of revocation\n"
+	"lists. --quiet: only files that do not pass, and the sum. Exit: 0 all passed, 1 one\n"
+	"failed or is not in force, 3 one is undetermined, 66 one cannot be read.\n"
+	CLIENT_OPTIONS_USAGE;
 
 struct options {
-	const char *data, *trust, *crl;
-	bool quiet, json;
+	struct client_options engine;
+	const char *trust, *crl;
+	bool ask, quiet, json;
+	struct client *client;		/* ask: the engine's */
 };
 
-struct sums { uint64_t n[3], unreadable; };	/* by enum verdict */
+/* By enum verdict; life: of what inforce_ask() gave, the worst. */
+struct sums { uint64_t n[3], unreadable; int life; };
 
 /* *out is the caller's. */
 static enum status read_file(struct slice *out, const char *path, struct error *e)
@@ -131,11 +138,23 @@ static void print_report(const char *path, const struct report *r)
 	}
 }
 
+/* 1 says more than a call that failed, and that more than 3. */
+static void life_ask(const struct options *o, const char *path, const struct report *r,
+		     struct sums *sums, json_t *row)
+{
+	bool shown = !o->quiet || r->finding.verdict != VERDICT_PASSED;
+	int code = inforce_ask(o->client, r, shown ? NULL : path, row);
+
+	if (code == 1 || sums->life == 0 || (sums->life == 3 && code != 0))
+		sums->life = code;
+}
+
 static enum status verify_one(const struct options *o, const struct roots *roots, const char *path,
 			      struct sums *sums, json_t *list, struct error *e)
 {
 	struct slice file = { NULL, 0 };
 	enum status st = read_file(&file, path, e);
+	json_t *row = NULL;
 	struct report r;
 
 	if (st != ST_OK)
@@ -146,9 +165,13 @@ static enum status verify_one(const struct options *o, const struct roots *roots
 		return error_set(e, st, "%s: %s", path, status_name(st));
 	sums->n[r.finding.verdict]++;
 	if (o->json)
-		json_array_append_new(list, report_json(path, &r));
+		row = report_json(path, &r);
 	else if (!o->quiet || r.finding.verdict != VERDICT_PASSED)
 		print_report(path, &r);
+	if (o->ask)
+		life_ask(o, path, &r, sums, row);
+	if (row != NULL)
+		json_array_append_new(list, row);
 	return ST_OK;
 }
 
@@ -172,10 +195,14 @@ static int verify_all(const struct options *o, const struct roots *roots, int ar
 		       sums.n[VERDICT_PASSED], sums.n[VERDICT_FAILED],
 		       sums.n[VERDICT_INDETERMINATE]);
 	json_decref(list);
-	if (sums.n[VERDICT_FAILED] > 0)
+	if (!o->ask && !o->json && !o->quiet)
+		printf("Whether it is still in force was not asked: --engine.\n");
+	if (sums.n[VERDICT_FAILED] > 0 || sums.life == 1)
 		return 1;
 	if (sums.unreadable > 0)
 		return EX_NOINPUT;
+	if (sums.life != 0)
+		return sums.life;
 	return sums.n[VERDICT_INDETERMINATE] > 0 ? 3 : 0;
 }
 
@@ -188,9 +215,10 @@ static bool is_folder(const char *path)
 
 int cli_verify(int argc, char **argv)
 {
-	struct options o = { .data = client_defaults().data };
+	struct options o = { .engine = client_defaults() };
 	const struct option_row rows[] = {
-		{ "data", OPTION_TEXT, &o.data, 0, 0 },
+		CLIENT_OPTION_ROWS(o.engine),
+		{ "engine", OPTION_FLAG, &o.ask, 0, 0 },
 		{ "trust", OPTION_TEXT, &o.trust, 0, 0 },
 		{ "crl", OPTION_TEXT, &o.crl, 0, 0 },
 		{ "quiet", OPTION_FLAG, &o.quiet, 0, 0 },
@@ -206,14 +234,22 @@ int cli_verify(int argc, char **argv)
 	if (argc < 2)
 		return options_wrong(usage, "at least one file is needed");
 	if (o.trust == NULL) {
-		snprintf(certs, sizeof(certs), "%s/certs", o.data);
+		snprintf(certs, sizeof(certs), "%s/certs", o.engine.data);
 		o.trust = certs;
 	}
 	if (o.crl == NULL && is_folder(o.trust))
 		o.crl = o.trust;
-	if (roots_load(&roots, o.trust, o.crl, &e) != ST_OK)
+	if (roots_load(&roots, o.trust, o.crl, &e) != ST_OK) {
+		if (o.trust == certs && e.status == ST_NOT_FOUND)
+			error_set(&e, ST_NOT_FOUND, "%s: there is no root to trust: give --trust "
+				  "FILE|FOLDER, or --data DIR of an engine", certs);
 		return error_exit("verify", &e);
-	code = verify_all(&o, roots, argc, argv);
+	}
+	if (o.ask && client_open(&o.client, &o.engine, &e) != ST_OK)
+		code = error_exit("verify", &e);
+	else
+		code = verify_all(&o, roots, argc, argv);
+	client_close(o.client);
 	roots_free(roots);
 	return code;
 }

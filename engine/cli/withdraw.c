@@ -33,6 +33,9 @@ int cli_withdraw(int argc, char **argv)
 		return code;
 	if (argc != 2 || reason == NULL)
 		return options_wrong(usage, "a result id and --reason are needed");
+	code = options_id("withdraw", argv[1]);
+	if (code != 0)
+		return code;
 	if (client_open(&c, &engine, &e) != ST_OK)
 		return error_exit("withdraw", &e);
 	q.result_id = argv[1];

@@ -1,6 +1,7 @@
 #include <grpc/support/alloc.h>
 #include <stdlib.h>
 
+#include "intake/check.h"
 #include "intake/server.h"
 
 #define URI_PREFIX "trien://principal/"
@@ -69,6 +70,40 @@ static struct principal *identify(struct call *c, bool *known)
 	return found;
 }
 
+void access_role(struct call *c, uint32_t any_of, const char *field)
+{
+	char roles[ROLES_TEXT_BYTES];
+
+	principal_roles(any_of, roles);
+	call_refuse(c, FAULT_ROLE_MISSING, field, "%s has not role %s (principals.json)",
+		    principal_name(c->principal), roles);
+}
+
+void access_unit(struct call *c, const char *field, struct slice unit)
+{
+	char code[FIELD_NAME_BYTES_MAX + 1];
+
+	check_name(code, unit);
+	call_refuse(c, FAULT_UNIT_DENIED, field, "%s has not unit %s (principals.json)",
+		    principal_name(c->principal), code);
+}
+
+bool access_known(struct call *c, const char *field, struct slice code, bool kind)
+{
+	const struct engine_ops *ops = &c->in->ops;
+	struct catalogue *catalogue = ops->catalogue(ops->ctx);
+	bool known = kind ? catalogue_kind_exists(catalogue, code) :
+			    catalogue_unit_exists(catalogue, code);
+	char name[FIELD_NAME_BYTES_MAX + 1];
+
+	catalogue_unref(catalogue);
+	check_name(name, code);
+	if (!known)
+		call_refuse(c, FAULT_ARGUMENT_INVALID, field, "there is no %s %s",
+			    kind ? "kind" : "agency", name);
+	return known;
+}
+
 bool access_check(struct call *c)
 {
 	bool known;
@@ -82,7 +117,7 @@ bool access_check(struct call *c)
 		return false;
 	}
 	if (!principal_may(c->principal, c->m->roles)) {
-		call_refuse(c, FAULT_ROLE_MISSING, "", "%s", "");
+		access_role(c, c->m->roles, "");
 		return false;
 	}
 	return true;

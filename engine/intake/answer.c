@@ -1,5 +1,6 @@
 #include "intake/answer.h"
 
+#include "facts.h"
 #include "trien/v1/case.pb-c.h"
 #include "trien/v1/repository.pb-c.h"
 
@@ -9,12 +10,11 @@ _Static_assert((int)TRIEN__V1__LIFE__EXPIRED == (int)LIFE_EXPIRED, "lives have o
 _Static_assert((int)TRIEN__V1__HOLDER__ID_KIND__OTHER_ID == (int)ID_OTHER, "id kinds");
 _Static_assert((int)TRIEN__V1__HOLDER__ROLE__OTHER_ROLE == (int)HOLDER_OTHER, "roles");
 
-static void put_id(struct writer *w, uint32_t number, const uint8_t id[16])
+void answer_id(struct writer *w, uint32_t number, const uint8_t id[16])
 {
-	static const uint8_t none[16];
 	char text[ID_TEXT_BYTES];
 
-	if (memcmp(id, none, sizeof(none)) == 0)
+	if (id_is_zero(id))
 		return;
 	id_text(text, id);
 	put_slice(w, number, slice_of(text, sizeof(text)));
@@ -36,7 +36,7 @@ void answer_receipts(struct writer *w, uint32_t number, const struct submitted_c
 		put_slice(w, 2, r->unit_code);
 		put_slice(w, 3, r->kind_code);
 		put_number(w, 4, r->ordinal);
-		put_id(w, 5, r->receipt.result_id);
+		answer_id(w, 5, r->receipt.result_id);
 		put_number(w, 6, r->receipt.state);
 		put_held(w, 7, r->receipt.state, r->receipt.held);
 		put_text(w, 8, r->receipt.number_text);
@@ -155,13 +155,13 @@ static void put_field(struct writer *w, uint32_t number, const struct field *f)
 	put_end(w, at);
 }
 
-static void put_signatures(struct writer *w, const struct result_view *v)
+void answer_signatures(struct writer *w, uint32_t number, const struct result_view *v)
 {
 	static const uint8_t none[SHA256_BYTES];
 
 	for (uint8_t i = 0; i < v->signatures_n; i++) {
 		const struct signature_view *s = &v->signatures[i];
-		uint8_t *at = put_begin(w, 28);
+		uint8_t *at = put_begin(w, number);
 
 		put_number(w, 1, s->role == ROLE_PERSON ? 1 : 2);
 		put_time(w, 2, s->signed_ms);
@@ -173,6 +173,26 @@ static void put_signatures(struct writer *w, const struct result_view *v)
 	}
 }
 
+static enum timeliness timeliness(const struct result_view *v, struct slice bytes)
+{
+	struct facts f;
+
+	facts_read(&f, bytes);
+	return facts_timeliness(&f, result_signed_ms(v));
+}
+
+static void put_original(struct writer *w, const struct original *o)
+{
+	uint8_t *at = put_begin(w, 60);
+
+	put_number(w, 1, o->format);
+	put_number(w, 2, o->size);
+	put_slice(w, 3, slice_of(o->sha256, SHA256_BYTES));
+	put_number(w, 4, o->pages);
+	put_number(w, 5, o->wrapped == ORIGINAL_REBUILT);
+	put_end(w, at);
+}
+
 static enum status put_case(struct writer *w, const struct result_view *v, struct arena *scratch)
 {
 	struct case_view c;
@@ -182,6 +202,7 @@ static enum status put_case(struct writer *w, const struct result_view *v, struc
 		return st;
 	put_slice(w, 29, c.facts);
 	put_slice(w, 30, c.approval);
+	put_number(w, 50, timeliness(v, c.facts));
 	for (uint8_t i = 0; i < c.results_n; i++) {
 		const struct case_result *r = &c.results[i];
 
@@ -190,6 +211,8 @@ static enum status put_case(struct writer *w, const struct result_view *v, struc
 			continue;
 		for (uint8_t k = 0; k < r->fields_n; k++)
 			put_field(w, 31, &r->fields[k]);
+		if (r->original != NULL)
+			put_original(w, r->original);
 	}
 	return ST_OK;
 }
@@ -198,8 +221,8 @@ static void put_stored(struct writer *w, const struct result_view *v)
 {
 	put_time(w, 16, v->stored_ms);
 	put_number(w, 17, v->life);
-	put_id(w, 18, v->replaced_by);
-	put_id(w, 19, v->replaces);
+	answer_id(w, 18, v->replaced_by);
+	answer_id(w, 19, v->replaces);
 	answer_day(w, 20, v->valid_until);
 	put_number(w, 21, v->file_size);
 	put_slice(w, 22, slice_of(v->file_sha256, SHA256_BYTES));
@@ -208,13 +231,20 @@ static void put_stored(struct writer *w, const struct result_view *v)
 	put_slice(w, 25, slice_of(v->pins.kind, PIN_BYTES));
 	put_slice(w, 26, slice_of(v->pins.unit, PIN_BYTES));
 	put_slice(w, 27, slice_of(v->pins.signer, PIN_BYTES));
-	put_signatures(w, v);
+	answer_signatures(w, 28, v);
+	put_text(w, 40, v->etag);
+	if (v->living.note.kind != 0) {
+		put_text(w, 41, v->living.note.number);
+		answer_day(w, 42, v->living.note.day);
+		answer_id(w, 43, v->living.note.paper);
+	}
+	put_number(w, 44, v->living.restricted);
 }
 
 enum status answer_result(struct writer *w, const struct result_view *v, bool whole,
 			  struct arena *scratch)
 {
-	put_id(w, 1, v->result_id);
+	answer_id(w, 1, v->result_id);
 	put_number(w, 2, v->state);
 	put_held(w, 3, v->state, v->held);
 	put_slice(w, 4, v->unit);
@@ -237,4 +267,45 @@ enum status answer_result(struct writer *w, const struct result_view *v, bool wh
 		return ST_OK;
 	put_stored(w, v);
 	return whole && v->case_bytes.n > 0 ? put_case(w, v, scratch) : ST_OK;
+}
+
+static void put_total(struct writer *w, const struct register_row *r)
+{
+	uint8_t *at = put_begin(w, 15);
+
+	put_number(w, 1, r->given);
+	put_number(w, 2, r->given > 0 ? r->first : 0);
+	put_number(w, 3, r->given > 0 ? r->next - 1 : 0);
+	put_number(w, 4, r->total.issued);
+	put_number(w, 5, r->total.voided);
+	put_number(w, 6, r->total.outside);
+	put_end(w, at);
+}
+
+void answer_register_fields(struct writer *w, const struct register_row *r)
+{
+	put_text(w, 1, r->unit);
+	put_text(w, 2, r->code);
+	put_number(w, 3, r->year);
+	put_number(w, 4, r->first);
+	put_number(w, 5, r->next);
+	put_number(w, 6, r->given);
+	put_number(w, 7, r->voided);
+	put_number(w, 8, r->closed);
+	put_time(w, 9, r->opened.at_ms);
+	put_text(w, 10, r->opened.actor);
+	put_text(w, 11, r->opened.reason);
+	put_time(w, 12, r->last.at_ms);
+	put_text(w, 13, r->last.actor);
+	put_text(w, 14, r->last.reason);
+	if (r->totalled)
+		put_total(w, r);
+}
+
+void answer_register(struct writer *w, uint32_t number, const struct register_row *r)
+{
+	uint8_t *at = put_begin(w, number);
+
+	answer_register_fields(w, r);
+	put_end(w, at);
 }

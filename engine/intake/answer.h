@@ -10,7 +10,8 @@
 
 #define RECEIPT_BYTES_MAX 448
 #define REJECT_BYTES_MAX 1024
-#define RESULT_BYTES_MAX(view) (2048 + 2 * (view)->case_bytes.n)
+#define REGISTER_BYTES_MAX 2048
+#define RESULT_BYTES_MAX(view) (2560 + 2 * (view)->case_bytes.n)
 
 /* trien.v1.Receipt of each result of a case, as repeated field `number`. */
 void answer_receipts(struct writer *w, uint32_t number, const struct submitted_case *c);
@@ -22,6 +23,13 @@ void answer_reject(struct writer *w, uint32_t number, const struct submitted_cas
  */
 enum status answer_result(struct writer *w, const struct result_view *v, bool whole,
 			  struct arena *scratch) must_use;
+/* The fields of trien.v1.Register; all of it as field `number`. */
+void answer_register_fields(struct writer *w, const struct register_row *r);
+void answer_register(struct writer *w, uint32_t number, const struct register_row *r);
+/* trien.v1.Signature of each, as repeated field `number`. */
+void answer_signatures(struct writer *w, uint32_t number, const struct result_view *v);
+/* A result id as text; zero is nothing. */
+void answer_id(struct writer *w, uint32_t number, const uint8_t id[16]);
 /* The fields of trien.v1.Date; 0 is nothing. */
 void answer_day(struct writer *w, uint32_t number, uint32_t yyyymmdd);
 

@@ -45,7 +45,7 @@ static void wait_a_little(struct bell *b)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += BELL_LOOK_MS * 1000000l;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_sec++;
@@ -74,13 +74,17 @@ static void *bell_main(void *arg)
 enum status bell_open(struct bell **out, uint64_t (*news)(void *ctx), void *ctx, struct error *e)
 {
 	struct bell *b = calloc(1, sizeof(*b));
+	pthread_condattr_t attr;
 
 	if (b == NULL)
 		return error_set(e, ST_NOMEM, "no memory for calls that wait");
 	b->news = news;
 	b->ctx = ctx;
 	pthread_mutex_init(&b->lock, NULL);
-	pthread_cond_init(&b->wake, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&b->wake, &attr);
+	pthread_condattr_destroy(&attr);
 	b->started = pthread_create(&b->thread, NULL, bell_main, b) == 0;
 	if (!b->started) {
 		bell_close(b);

@@ -77,13 +77,19 @@ static void unlist(struct call *c)
 	pthread_mutex_unlock(&in->lock);
 }
 
-void call_unref(struct call *c)
+void call_leave(struct call *c)
 {
-	if (atomic_fetch_sub(&c->refs, 1) != 1)
-		return;
+	if (c->entered)
+		principal_leave(c->principal);
+	c->entered = false;
+}
+
+void call_end(struct call *c)
+{
 	if (c->m != NULL && c->m->free != NULL)
 		c->m->free(c);
 	noting_free(c->noting);
+	call_leave(c);
 	if (c->request != NULL)
 		grpc_byte_buffer_destroy(c->request);
 	grpc_metadata_array_destroy(&c->metadata);
@@ -94,6 +100,16 @@ void call_unref(struct call *c)
 	if (c->listed)
 		unlist(c);
 	free(c);
+}
+
+void call_unref(struct call *c)
+{
+	if (atomic_fetch_sub(&c->refs, 1) != 1)
+		return;
+	/* Behind the copiers' own end, when their queue is closed, there is nobody to wait for. */
+	if (c->m == NULL || c->m->on_disk == NULL || !c->m->on_disk(c) ||
+	    queue_push(c->in->slow_jobs, c) != ST_OK)
+		call_end(c);
 }
 
 void call_drop(struct call *c)
@@ -162,6 +178,7 @@ static bool enlist(struct call *c)
 		in->live->prev = c;
 	in->live = c;
 	in->live_n++;
+	c->number = ++in->numbered;
 	c->listed = true;
 	pthread_mutex_unlock(&in->lock);
 	return room;
@@ -215,26 +232,49 @@ static void on_request(struct tag *t, bool ok)
 		call_receive(c);
 }
 
-bool call_admit(struct call *c, bool large, struct slot **slot, struct fault *f)
+static bool enter(struct call *c, struct fault *f)
 {
-	if (!principal_enter(c->principal)) {
-		fault_set(f, FAULT_QUOTA_EXCEEDED, "", "too many requests at the same time");
-		f->retry_ms = 100;
-		return false;
-	}
-	*slot = slot_take(c->in->slots, large);
-	if (*slot != NULL)
+	if (principal_enter(c->principal))
 		return true;
-	principal_leave(c->principal);
-	fault_set(f, FAULT_BUSY, "", "%s", "");
+	fault_set(f, FAULT_QUOTA_EXCEEDED, "", "too many requests at the same time");
+	f->retry_ms = 100;
 	return false;
 }
 
-void call_dismiss(struct call *c, struct slot *slot)
+bool call_enter(struct call *c, struct fault *f)
+{
+	c->entered = enter(c, f);
+	return c->entered;
+}
+
+bool call_slot(struct call *c, bool large, struct slot **slot, struct fault *f)
+{
+	*slot = slot_take(c->in->slots, large);
+	if (*slot == NULL)
+		fault_set(f, FAULT_BUSY, "", "%s", "");
+	return *slot != NULL;
+}
+
+bool call_admit(struct call *c, bool large, struct slot **slot, struct fault *f)
+{
+	if (!enter(c, f))
+		return false;
+	if (call_slot(c, large, slot, f))
+		return true;
+	principal_leave(c->principal);
+	return false;
+}
+
+void call_return(struct call *c, struct slot *slot)
 {
 	if (slot->submission.catalogue != NULL)
 		catalogue_unref(slot->submission.catalogue);
 	slot_give(c->in->slots, slot);
+}
+
+void call_dismiss(struct call *c, struct slot *slot)
+{
+	call_return(c, slot);
 	principal_leave(c->principal);
 }
 
@@ -336,6 +376,7 @@ void call_reply(struct call *c, grpc_slice reply)
 	grpc_op ops[3];
 	grpc_byte_buffer *b;
 
+	call_leave(c);
 	put_headers(c, &ops[0]);
 	b = put_message(&ops[1], reply);
 	ops[2] = (grpc_op){ .op = GRPC_OP_SEND_STATUS_FROM_SERVER };
@@ -374,6 +415,7 @@ void call_finish(struct call *c, const struct fault *f)
 	grpc_slice message = grpc_empty_slice();
 	grpc_metadata trailer = { .key = grpc_slice_from_static_string("grpc-status-details-bin") };
 
+	call_leave(c);
 	if (!c->headers_sent)
 		put_headers(c, &ops[n++]);
 	status = &ops[n++];
@@ -418,7 +460,7 @@ void call_queue(struct call *c)
 	if (!turn_ask(&c->turn))
 		return;
 	call_ref(c);
-	/* Every live call stands in the queue once at most, and the queue holds as many. */
-	if (queue_push(c->in->jobs, c) != ST_OK)
+	/* Every live call stands in one queue once at most, and each holds as many. */
+	if (queue_push(c->slow ? c->in->slow_jobs : c->in->jobs, c) != ST_OK)
 		call_unref(c);
 }

@@ -27,6 +27,8 @@ struct check {
 	struct arena *scratch;
 	struct refusal *why;
 	struct place at;
+	const struct original *original;	/* that the case copies; NULL: none */
+	bool draft;				/* only looked at: none is needed */
 };
 
 enum status check_fail(struct check *x, enum reason why, const char *fmt, ...) printf_like(3, 4);

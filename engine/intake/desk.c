@@ -22,11 +22,12 @@ struct desk {
 	/* the thread's */
 	void *reader;
 	int64_t again_ms;		/* not before: going on with what was broken off */
+	uint64_t tries;
 };
 
 /* ---- kept sessions ---- */
 
-enum status desk_keep(struct desk *d, const struct session *s)
+enum status desk_keep(struct desk *d, struct session *s)
 {
 	struct writer w = writer_of(d->file, SESSION_FILE_BYTES_MAX);
 	struct error e = { 0 };
@@ -34,9 +35,16 @@ enum status desk_keep(struct desk *d, const struct session *s)
 
 	if (st == ST_OK)
 		st = d->in->ops.session_keep(d->in->ops.ctx, s->id, writer_slice(&w), &e);
-	if (st != ST_OK)
-		log_error("sessions", "a session cannot be kept: %s", e.text);
+	if (st != ST_OK && !s->unkept)
+		log_error("sessions", "a session cannot be kept: %s",
+			  e.text[0] != '\0' ? e.text : status_name(st));
+	s->unkept = st != ST_OK;
 	return st;
+}
+
+enum status desk_kept(struct desk *d, struct session *s)
+{
+	return s->unkept ? desk_keep(d, s) : ST_OK;
 }
 
 static void forget_file(void *owner, const uint8_t id[16])
@@ -124,8 +132,8 @@ enum status desk_follow(struct desk *d, const uint8_t id[16], const struct follo
 	}
 	if (s == NULL)
 		st = ST_NOT_FOUND;
-	else if (news)
-		st = desk_keep(d, s);
+	else
+		st = news ? desk_keep(d, s) : desk_kept(d, s);
 	pthread_mutex_unlock(&d->lock);
 	return st;
 }
@@ -151,11 +159,36 @@ void desk_confirm(struct desk *d, struct confirmation *c)
 	}
 }
 
-/* Expired ones, and ended ones whose time is over. True: *c is one to be gone on with. */
-static bool sweep(struct desk *d, int64_t now, struct confirmation *c)
+/* The one that was tried longest ago, so that no one that keeps failing hides the others. */
+static struct session *in_turn(struct desk *d, bool (*wanted)(const struct session *s))
+{
+	struct session *found = NULL;
+
+	for (struct session *s = sessions_next(d->table, NULL); s != NULL;
+	     s = sessions_next(d->table, s))
+		if (wanted(s) && (found == NULL || s->tried < found->tried))
+			found = s;
+	if (found != NULL)
+		found->tried = ++d->tries;
+	return found;
+}
+
+/* One that is CONFIRMING is written as it is gone on with. */
+static bool is_left_unkept(const struct session *s)
+{
+	return s->unkept && s->state != SESSION_CONFIRMING;
+}
+
+static bool is_broken_off(const struct session *s)
+{
+	return s->state == SESSION_CONFIRMING;
+}
+
+/* Expired ones, ended ones whose time is over, and what could not be written: up to the first that
+ * fails again. */
+static void sweep(struct desk *d, int64_t now)
 {
 	struct session *s = sessions_next(d->table, NULL);
-	bool found = false;
 
 	while (s != NULL) {
 		struct session *next = sessions_next(d->table, s);
@@ -164,11 +197,7 @@ static bool sweep(struct desk *d, int64_t now, struct confirmation *c)
 		if (session_expire(s, now) && desk_keep(d, s) != ST_OK)
 			log_warn("sessions", "an expired session stays open on disk");
 		until = session_forget_ms(s);
-		if (s->state == SESSION_CONFIRMING && !found && now >= d->again_ms) {
-			memcpy(c->session, s->id, sizeof(s->id));
-			memcpy(c->manifest, s->manifest, SHA256_BYTES);
-			found = true;
-		} else if (until != 0 && now >= until) {
+		if (until != 0 && now >= until) {
 			uint8_t id[16];
 
 			memcpy(id, s->id, sizeof(id));
@@ -177,7 +206,34 @@ static bool sweep(struct desk *d, int64_t now, struct confirmation *c)
 		}
 		s = next;
 	}
-	return found;
+	do
+		s = in_turn(d, is_left_unkept);
+	while (s != NULL && desk_keep(d, s) == ST_OK);
+}
+
+/* True: *c is one to be gone on with. */
+static bool broken_off(struct desk *d, int64_t now, struct confirmation *c)
+{
+	struct session *s = now >= d->again_ms ? in_turn(d, is_broken_off) : NULL;
+
+	if (s == NULL)
+		return false;
+	memcpy(c->session, s->id, sizeof(s->id));
+	memcpy(c->manifest, s->manifest, SHA256_BYTES);
+	return true;
+}
+
+/* A client's mistake fails at once, and says nothing of what is broken off. */
+static bool is_mistake(enum status st)
+{
+	return st == ST_NOT_FOUND || st == ST_CONFLICT || st == ST_PRECONDITION;
+}
+
+/* Clients that confirm again and again do not put off what was waiting as theirs was begun. */
+static void put_off(struct desk *d, int64_t begun, enum status st, bool own)
+{
+	if (st != ST_OK && (own || (!is_mistake(st) && begun >= d->again_ms)))
+		d->again_ms = d->in->ops.now_ms(d->in->ops.ctx) + SWEEP_MS;
 }
 
 static struct confirmation *take(struct desk *d)
@@ -207,17 +263,18 @@ static void *desk_main(void *arg)
 	while (!d->quiet) {
 		int64_t now = d->in->ops.now_ms(d->in->ops.ctx);
 		struct confirmation own = { 0 };
-		/* What a crash or a full journal broke off comes first, but not again and again. */
-		struct confirmation *c = sweep(d, now, &own) ? &own : take(d);
+		struct confirmation *c;
 
+		sweep(d, now);
+		/* What a crash or a full journal broke off comes first, but not again and again. */
+		c = broken_off(d, now, &own) ? &own : take(d);
 		if (c == NULL) {
 			wait_work(d);
 			continue;
 		}
 		pthread_mutex_unlock(&d->lock);
 		c->status = desk_work(&work, c->session, c->manifest);
-		if (c->status != ST_OK)
-			d->again_ms = now + SWEEP_MS;
+		put_off(d, now, c->status, c == &own);
 		if (c->done != NULL)
 			c->done(c);
 		pthread_mutex_lock(&d->lock);

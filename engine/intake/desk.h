@@ -10,6 +10,12 @@
  *
  * A crash after "CONFIRMING on disk" is gone on with at the next start, without being asked: what
  * is approved by then, is; what still waits is judged and asked for again.
+ *
+ * A document is drawn again as it is judged: the case and the pinned kind of its record, with
+ * agency and signer of today. It is another one (DOCUMENT_CHANGED) if one of these has another
+ * version in force since the session was opened, or the engine was started again in between and
+ * draws another way: an upgrade, other fonts. What is confirmed is printed as of then, whenever it
+ * gets its number.
  */
 #ifndef TRIEN_INTAKE_DESK_H
 #define TRIEN_INTAKE_DESK_H
@@ -38,8 +44,13 @@ struct session *desk_lock(struct desk *d, const uint8_t id[16], const char *prin
 /* Anybody's, locked in any case; NULL: unknown. */
 struct session *desk_find(struct desk *d, const uint8_t id[16]);
 void desk_unlock(struct desk *d);
-/* Locked: the session's file, durable when it returns. ST_IO and the like: told in the log. */
-enum status desk_keep(struct desk *d, const struct session *s) must_use;
+/*
+ * Locked: the session's file, durable when it returns. ST_IO and the like: told in the log, once,
+ * and the session is unkept; the desk's thread writes it again, too.
+ */
+enum status desk_keep(struct desk *d, struct session *s) must_use;
+/* Locked, before anybody is told of a session: likewise, if it is unkept. */
+enum status desk_kept(struct desk *d, struct session *s) must_use;
 /*
  * A new one, OPEN: gets its id, its seal, is kept, and is the desk's. ST_FULL as sessions_add(); on
  * failure it stays the caller's.
@@ -51,7 +62,10 @@ struct followed { uint8_t result_id[16]; enum state state; enum reason reason; i
 enum status desk_follow(struct desk *d, const uint8_t id[16], const struct followed *f,
 			uint32_t n) must_use;
 
-/* A confirmation on its way; the caller's until done() was called, on the desk's thread. */
+/*
+ * A confirmation on its way; the caller's until done() was called: on the desk's thread, or from
+ * within desk_confirm() when no confirmation is begun any more.
+ */
 struct confirmation {
 	uint8_t session[16];
 	uint8_t manifest[SHA256_BYTES];

@@ -7,7 +7,7 @@
 #include "intake/judge.h"
 
 /* What is found of one item. */
-struct verdict {
+struct judgement {
 	bool asked_for;			/* goes to the spine */
 	enum reason refused;
 	enum state state;		/* refused: where the result is */
@@ -28,7 +28,7 @@ struct confirming {
 	struct session *s;
 	bool again;			/* approval may have been asked for before */
 	struct judged judged;
-	struct verdict *verdicts;	/* one an item */
+	struct judgement *verdicts;	/* one an item */
 	struct approval_item *items;	/* of those that are asked for, in order */
 	uint32_t *index;		/* of each of these, in the session */
 	uint32_t n;
@@ -67,7 +67,7 @@ static bool goes_on(enum state s, bool decided)
 static enum status not_waiting(struct confirming *c, uint32_t i, bool decided)
 {
 	const uint8_t *id = c->s->items[i].result_id;
-	struct verdict *v = &c->verdicts[i];
+	struct judgement *v = &c->verdicts[i];
 	enum status st;
 
 	v->state = state_now(c->w, id, &st);
@@ -87,12 +87,12 @@ static enum status judge_item(struct confirming *c, uint32_t i)
 {
 	const struct session_item *item = &c->s->items[i];
 	const struct engine_ops *ops = &c->w->in->ops;
-	struct verdict *v = &c->verdicts[i];
+	struct judgement *v = &c->verdicts[i];
 	struct waiting_paper paper;
 	struct error e = { 0 };
 	enum status st;
 
-	*v = (struct verdict){ .state = STATE_AWAITING_APPROVAL };
+	*v = (struct judgement){ .state = STATE_AWAITING_APPROVAL };
 	st = ops->waiting_paper(c->w->reader, (struct catalogue *)c->judged.catalogue,
 				item->result_id, false, &paper, &e);
 	if (st == ST_NOT_FOUND)
@@ -175,7 +175,7 @@ static enum status take_refused(struct confirming *c)
 	enum status st = ST_OK;
 
 	for (uint32_t k = 0; k < c->n && st == ST_OK; k++) {
-		struct verdict *v = &c->verdicts[c->index[k]];
+		struct judgement *v = &c->verdicts[c->index[k]];
 
 		if (c->items[k].refused == REASON_NONE)
 			continue;
@@ -234,9 +234,11 @@ enum status desk_work(struct desk_work *w, const uint8_t session[16],
 	struct catalogue *catalogue;
 	bool through = st == ST_EXISTS && c.s->state != SESSION_CONFIRMING;
 
+	if (through)
+		st = desk_kept(w->desk, c.s);
 	desk_unlock(w->desk);
 	if (through)
-		return ST_OK;
+		return st;
 	if (st != ST_OK && st != ST_EXISTS)
 		return st;
 	c.again = c.s->asked;

@@ -14,8 +14,8 @@ struct desk_work {
 
 /*
  * Begins or goes on, judges, asks for approval and waits until that is durable. Status as that of
- * struct confirmation. Only on the desk's thread: nobody else changes a session that is CONFIRMING,
- * so it may be read without the lock.
+ * struct confirmation. Only on the desk's thread: nobody else changes what a session that is
+ * CONFIRMING says, so it may be read without the lock.
  */
 enum status desk_work(struct desk_work *w, const uint8_t session[16],
 		      const uint8_t manifest[SHA256_BYTES]) must_use;

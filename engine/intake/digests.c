@@ -89,17 +89,13 @@ static void put_awaited(struct writer *w, const struct awaited_signature *a)
 
 static void reply(struct call *c, const struct awaited_signature *list, uint32_t n)
 {
-	size_t size = (size_t)n * AWAITED_BYTES_MAX + 16;
-	uint8_t *buf = malloc(size);
-	struct writer w = writer_of(buf, buf != NULL ? size : 0);
+	struct reply p;
 
+	if (!reply_open(c, &p, (size_t)n * AWAITED_BYTES_MAX + 16))
+		return;
 	for (uint32_t i = 0; i < n; i++)
-		put_awaited(&w, &list[i]);
-	if (buf == NULL || w.bad)
-		call_refuse(c, FAULT_BUSY, "", "no memory for the reply");
-	else
-		call_reply(c, slice_copied(&w));
-	free(buf);
+		put_awaited(&p.w, &list[i]);
+	reply_end(c, &p, ST_OK);
 }
 
 /* False: it waits. */

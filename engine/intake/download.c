@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/wire.h"
-#include "intake/read.h"
+#include "intake/noted.h"
 
 #define HEAD_BYTES_MAX 128
 
@@ -20,16 +20,18 @@ static bool begin(struct call *c, struct read_thread *r)
 		read_request(c, r, &trien__v1__download_result_request__descriptor);
 	struct download *d;
 	struct result_view v;
+	struct sight s;
 	enum status st;
 
-	if (q == NULL || !reuse_noted(c, r, q->purpose, &q->result_id, 1))
-		return false;
-	if (!read_stored(c, r, q->result_id, &v))
+	if (q == NULL || !sight_of(c, q->as_holder, &s) ||
+	    !read_stored(c, r, &s, q->result_id, &v))
 		return false;
 	if (q->offset > v.file_size) {
 		call_refuse(c, FAULT_ARGUMENT_INVALID, "offset", "beyond the end of the file");
 		return false;
 	}
+	if (!one_noted(c, READ_DOWNLOAD, q->purpose, &s, &v))
+		return false;
 	d = calloc(1, sizeof(*d));
 	if (d == NULL) {
 		call_refuse(c, FAULT_BUSY, "", "no memory");

@@ -9,7 +9,6 @@ bool earlier_possible(const struct raw_case *raw, enum reason why)
 	case REASON_UNIT_UNKNOWN:
 	case REASON_KIND_UNKNOWN:
 	case REASON_KIND_NOT_EFFECTIVE:
-	case REASON_KIND_NEEDS_APPROVAL:
 	case REASON_SIGNER_UNKNOWN:
 	case REASON_SIGNER_NOT_ALLOWED:
 	case REASON_FIELD_MISSING:
@@ -47,7 +46,8 @@ static void judge_again(struct call *c, struct read_thread *r, struct submission
 			struct submitted_case *sc)
 {
 	struct validate_env env = { .catalogue = s->catalogue, .scratch = &r->scratch,
-				    .coverage = c->in->ops.coverage(c->in->ops.ctx) };
+				    .coverage = c->in->ops.coverage(c->in->ops.ctx),
+				    .original = sc->original };
 	struct refusal *today = arena_take(&s->arena, sizeof(*today)), ignored;
 	struct raw_case raw;
 

@@ -59,7 +59,8 @@ void fault_refusal(struct fault *f, const struct refusal *r, const char *prefix)
 
 	*f = (struct fault){ .code = fault_code(t->status), .reason = t->name, .vi = t->vi,
 			     .en = t->en };
-	snprintf(f->field, sizeof(f->field), "%s%s%s", prefix, r->field[0] != '\0' ? "." : "",
+	snprintf(f->field, sizeof(f->field), "%s%s%s", prefix,
+		 prefix[0] != '\0' && r->field[0] != '\0' ? "." : "",
 		 r->field);
 	snprintf(f->detail, sizeof(f->detail), "%s", r->detail);
 	if (status_class(t->status) == CLASS_RETRY)
@@ -70,10 +71,11 @@ void fault_refusal(struct fault *f, const struct refusal *r, const char *prefix)
 	memcpy(f->digest_given, r->digest_given, SHA256_BYTES);
 }
 
-void fault_status(struct fault *f, enum status st, const char *text)
+void fault_status(struct fault *f, enum status st, const char *vi, const char *text)
 {
 	*f = (struct fault){ .code = fault_code(st), .reason = status_name(st),
-			     .vi = "Thao tác không thực hiện được", .en = "the act was refused" };
+			     .vi = vi[0] != '\0' ? vi : "Thao tác không thực hiện được",
+			     .en = "the act was refused" };
 	snprintf(f->detail, sizeof(f->detail), "%s", text);
 	if (status_class(st) == CLASS_RETRY)
 		f->retry_ms = RETRY_MS;

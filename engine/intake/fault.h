@@ -37,10 +37,28 @@
 	  "Mã trang không hợp lệ", "the page token is not one of this list") \
 	F(RESULT_NOT_FOUND, NOT_FOUND, \
 	  "Không tìm thấy kết quả", "there is no such result") \
+	F(ETAG_STALE, ABORTED, \
+	  "Kết quả đã thay đổi, hãy đọc lại", \
+	  "the etag is not the result's (any more); read it again") \
+	F(RESULT_ENDED, FAILED_PRECONDITION, \
+	  "Kết quả đã bị thu hồi hoặc đã được thay thế", \
+	  "the result is revoked or replaced, or its life forbids this act") \
+	F(CASE_NOT_FOUND, NOT_FOUND, \
+	  "Không tìm thấy hồ sơ", "there is no such case") \
 	F(OBJECT_NOT_FOUND, NOT_FOUND, \
 	  "Kết quả không dựa trên dữ liệu này", "the result rests on no such object") \
 	F(RESULT_NOT_STORED, FAILED_PRECONDITION, \
-	  "Kết quả chưa được lưu vào kho", "the result is not in the store yet") \
+	  "Kết quả không có trong kho", "the result is not in the store") \
+	F(HOLDER_NOT_FOUND, NOT_FOUND, \
+	  "Kết quả không phải của người này", "the result is not this holder's") \
+	F(REGISTER_NOT_FOUND, NOT_FOUND, \
+	  "Không có sổ đăng ký này", "there is no such register") \
+	F(REGISTER_INCOMPLETE, FAILED_PRECONDITION, \
+	  "Sổ còn số chưa kết thúc hoặc không đầy đủ", \
+	  "a number of the register has come to no end, or is missing") \
+	F(NUMBER_STANDS, FAILED_PRECONDITION, \
+	  "Số này đang có trong sổ hoặc đang được xử lý", \
+	  "the number stands in the book, or is on its way there") \
 	F(HELD_NOT_FOUND, NOT_FOUND, \
 	  "Không có kết quả đang tạm giữ này", "no such result is held") \
 	F(SIGNER_DENIED, PERMISSION_DENIED, \
@@ -77,6 +95,18 @@
 	  "Quá thời hạn của bên gọi", "the caller's deadline has passed") \
 	F(SEQUENCE_BROKEN, INVALID_ARGUMENT, \
 	  "client_seq không tăng liên tục", "client_seq does not rise by one") \
+	F(COPIES_NOT_MADE, FAILED_PRECONDITION, \
+	  "Máy chủ này không cấp bản sao: có máy dự phòng mà kho dữ liệu chỉ nằm tại chỗ", \
+	  "this engine makes no copies: it has a mirror, and its store is the embedded one") \
+	F(COPY_NOT_OURS, PERMISSION_DENIED, \
+	  "Chỉ cơ quan đang giữ sổ gốc được cấp bản sao từ sổ gốc", \
+	  "only the agency that keeps the register issues copies from it") \
+	F(COPY_OF_COPY, FAILED_PRECONDITION, \
+	  "Kết quả này là bản sao, không phải bản gốc trong sổ", \
+	  "the result is a copy itself, not an original of a register") \
+	F(UPLOAD_TOO_SLOW, ABORTED, \
+	  "Bên gửi tải bản chính lên quá chậm, hãy gửi lại", \
+	  "the original came too slowly; send it again") \
 	F(INTERNAL, INTERNAL, \
 	  "Lỗi nội bộ", "an internal error; see the engine's log")
 
@@ -104,8 +134,8 @@ void fault_set(struct fault *f, enum fault_kind kind, const char *field, const c
 	printf_like(4, 5);
 /* A refused case; prefix: where it stands in the request ("case."). */
 void fault_refusal(struct fault *f, const struct refusal *r, const char *prefix);
-/* An act that failed: the status's code and name, the error's text. */
-void fault_status(struct fault *f, enum status st, const char *text);
+/* An act that failed: status and error text; vi is borrowed, "": said in general only. */
+void fault_status(struct fault *f, enum status st, const char *vi, const char *text);
 grpc_status_code fault_code(enum status st);
 
 /* "the message: detail" for grpc-message, and the encoded google.rpc.Status. */

@@ -106,6 +106,61 @@ static bool has_value(const struct raw_field *raw)
 	return raw->type != FIELD_TABLE || raw->table.rows_n > 0;
 }
 
+/* ---- what the register says ---- */
+
+/* Into *out, as if the case said it. False: it is not the engine's to fill. */
+static bool told_value(struct raw_field *out, const struct original_told *told,
+		       const struct field_def *def)
+{
+	const struct slice texts[] = { [TELLS_NAME] = told->name, [TELLS_NUMBER] = told->number,
+				       [TELLS_ISSUER] = told->issuer };
+
+	*out = (struct raw_field){ .name = slice_of(def->name, def->name_n), .type = def->type };
+	if (def->tells == TELLS_DATE)
+		out->date = (struct raw_date){ true, told->day / 10000, told->day / 100 % 100,
+					       told->day % 100 };
+	else if (def->tells < ARRAY_LEN(texts))
+		out->text = texts[def->tells];
+	return def->tells == TELLS_DATE || out->text.n > 0;
+}
+
+static bool told_holder(const struct original_told *told, struct slice name)
+{
+	for (uint8_t i = 0; i < told->holders_n; i++)
+		if (slice_eq(told->holders[i], name))
+			return true;
+	return false;
+}
+
+static bool same(const struct field *said, const struct raw_field *told)
+{
+	if (said->type == FIELD_TEXT)
+		return slice_eq(said->text, told->text);
+	return said->date.year == told->date.year && said->date.month == told->date.month &&
+	       said->date.day == told->date.day;
+}
+
+/* A field that tells of the original, said by the case (f) or not (NULL). */
+static enum status take_told(struct check *x, struct case_result *out, const struct raw_field *f,
+			     const struct field_def *def)
+{
+	const struct original_told *told = x->original->told;
+	struct field *said = &out->fields[out->fields_n];
+	struct raw_field known;
+	bool filled = told_value(&known, told, def), true_one;
+	enum status st;
+
+	if (f == NULL && !filled)
+		return def->required ? check_fail(x, REASON_FIELD_MISSING, "%s", "") : ST_OK;
+	st = take_field(x, said, f != NULL ? f : &known, def);
+	if (st != ST_OK)
+		return st;
+	out->fields_n++;
+	true_one = def->tells == TELLS_HOLDER ? told_holder(told, said->text) :
+		   !filled || same(said, &known);
+	return true_one ? ST_OK : check_fail(x, REASON_COPY_UNTRUE, "%s", "");
+}
+
 static enum status fail_field(struct check *x, enum reason why, const struct raw_result *raw,
 			      uint32_t i)
 {
@@ -138,10 +193,11 @@ static enum status sort_fields(struct check *x, const struct raw_result *raw, co
 enum status check_fields(struct check *x, struct case_result *out, const struct raw_result *raw,
 			 const struct kind *k)
 {
+	bool told = x->original != NULL && x->original->told != NULL;
 	uint8_t place[FIELDS_MAX];
 	enum status st = sort_fields(x, raw, k, place);
 
-	out->fields = arena_take(x->scratch, raw->fields_n * sizeof(*out->fields));
+	out->fields = arena_take(x->scratch, k->fields_n * sizeof(*out->fields));
 	if (st == ST_OK && out->fields == NULL)
 		return check_spent(x);
 	for (uint8_t i = 0; i < k->fields_n && st == ST_OK; i++) {
@@ -151,9 +207,13 @@ enum status check_fields(struct check *x, struct case_result *out, const struct 
 		x->at.field = def->name;
 		x->at.row = -1;
 		/* A value of another type is told as such before it is missed. */
-		if (f != NULL && (f->type != def->type || has_value(f)))
+		if (f != NULL && f->type == def->type && !has_value(f))
+			f = NULL;
+		if (told && def->tells != TELLS_NOTHING)
+			st = take_told(x, out, f, def);
+		else if (f != NULL)
 			st = take_field(x, &out->fields[out->fields_n++], f, def);
-		else if (def->required)
+		else if (def->required && (def->tells == TELLS_NOTHING || !x->draft))
 			st = check_fail(x, REASON_FIELD_MISSING, "%s", "");
 	}
 	x->at.field = NULL;

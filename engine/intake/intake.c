@@ -13,7 +13,7 @@
 #define QUOTA_MB_DEFAULT 128
 #define SCRATCH_BYTES (8 * 1024 * 1024)
 #define GATHER_BYTES (REQUEST_BYTES_MAX + 64 * 1024)
-#define READER_SCRATCH_BYTES (4 * 1024 * 1024)
+#define READER_SCRATCH_BYTES (2 * REQUEST_BYTES_MAX + 256 * 1024)
 
 /* ---- threads ---- */
 
@@ -40,14 +40,8 @@ static void *read_main(void *arg)
 	struct read_thread *r = arg;
 	struct call *c;
 
-	while ((c = queue_wait(r->in->jobs, -1)) != NULL) {
-		turn_begin(&c->turn);
-		arena_reset(&r->scratch);
-		c->m->work(c, r);
-		/* Once more: behind those who wait. */
-		if (!turn_end(&c->turn) || queue_push(r->in->jobs, c) != ST_OK)
-			call_unref(c);
-	}
+	while ((c = queue_wait(r->jobs, -1)) != NULL)
+		read_turn(r, c);
 	return NULL;
 }
 
@@ -210,6 +204,7 @@ static enum status prepare(struct intake *in, const struct intake_config *cfg, s
 	}
 	if (st == ST_OK && (slots_new(&in->slots) != ST_OK ||
 			    queue_new(&in->jobs, CALLS_LIVE_MAX) != ST_OK ||
+			    queue_new(&in->slow_jobs, CALLS_LIVE_MAX) != ST_OK ||
 			    reflection_open(&in->reflection) != ST_OK))
 		st = error_set(e, ST_NOMEM, "intake: no memory");
 	return st;
@@ -239,6 +234,7 @@ static enum status start_readers(struct intake *in, struct error *e)
 		if (st != ST_OK)
 			return st;
 		r->in = in;
+		r->jobs = in->jobs;
 		if (arena_init(&r->scratch, READER_SCRATCH_BYTES) != ST_OK ||
 		    pthread_create(&r->thread, NULL, read_main, r) != 0)
 			return error_set(e, ST_NOMEM, "intake: no memory for a reader");
@@ -294,6 +290,8 @@ enum status intake_start(struct intake **out, const struct intake_config *cfg,
 		st = listen_all(in, cfg, e);
 	if (st == ST_OK)
 		st = start_readers(in, e);
+	if (st == ST_OK && in->ops.objects != NULL)
+		st = copiers_start(in, e);
 	if (st == ST_OK && in->ops.session_each != NULL)
 		st = desk_open(&in->desk, in, e);
 	if (st == ST_OK && in->ops.awaited_news != NULL)
@@ -348,31 +346,20 @@ void intake_set_serving(struct intake *in, bool serving)
 
 /* ---- stop ---- */
 
-#define TELL_MAX 64
+static bool ends_itself(const struct call *c)
+{
+	return c->m != NULL && c->m->stop != NULL;
+}
+
+static void tell(struct call *c)
+{
+	c->m->stop(c);
+}
 
 /* Calls that would live on by themselves are told to end. */
 static void tell_all(struct intake *in)
 {
-	struct call *some[TELL_MAX];
-	uint32_t n = 0, skip = 0;
-
-	do {
-		uint32_t i = 0;
-
-		n = 0;
-		pthread_mutex_lock(&in->lock);
-		for (struct call *c = in->live; c != NULL && n < TELL_MAX; c = c->next, i++) {
-			if (i < skip || c->m == NULL || c->m->stop == NULL || !call_try_ref(c))
-				continue;
-			some[n++] = c;
-			skip = i + 1;
-		}
-		pthread_mutex_unlock(&in->lock);
-		for (i = 0; i < n; i++) {
-			some[i]->m->stop(some[i]);
-			call_unref(some[i]);
-		}
-	} while (n == TELL_MAX);
+	calls_each(in, ends_itself, tell);
 }
 
 static bool wait_idle(struct intake *in, uint32_t ms, bool shut)
@@ -414,7 +401,7 @@ bool intake_drain(struct intake *in, uint32_t grace_ms)
 	return idle;
 }
 
-static void stop_threads(struct intake *in)
+static void stop_workers(struct intake *in)
 {
 	for (uint32_t i = 0; i < in->workers_n; i++)
 		if (in->workers[i].cq != NULL)
@@ -431,6 +418,10 @@ static void stop_threads(struct intake *in)
 		arena_free(&w->scratch);
 		arena_free(&w->gather);
 	}
+}
+
+static void stop_readers(struct intake *in)
+{
 	if (in->jobs != NULL)
 		queue_close(in->jobs);
 	for (uint32_t i = 0; i < in->readers_n; i++) {
@@ -442,6 +433,14 @@ static void stop_threads(struct intake *in)
 			in->ops.reader_close(r->store);
 		arena_free(&r->scratch);
 	}
+}
+
+/* Who still answers a call does so into its gRPC thread's queue: that one goes last. */
+static void stop_threads(struct intake *in)
+{
+	copiers_stop(in);
+	stop_readers(in);
+	stop_workers(in);
 }
 
 /* Everything that could still use the server has ended when its shutdown tag is here. */
@@ -485,6 +484,7 @@ void intake_stop(struct intake *in)
 	reflection_close(in->reflection);
 	slots_free(in->slots);
 	queue_free(in->jobs);
+	queue_free(in->slow_jobs);
 	free(in->registered);
 	principals_unref(in->principals);
 	pthread_cond_destroy(&in->idle);
@@ -503,7 +503,9 @@ void intake_counters(const struct intake *in, struct intake_counters *out)
 		.bytes_in = atomic_load(&i->bytes_in), .downloads = atomic_load(&i->downloads),
 		.download_bytes = atomic_load(&i->download_bytes),
 		.signatures_wrong = atomic_load(&i->signatures_wrong),
+		.copies = atomic_load(&i->copies), .copy_bytes = atomic_load(&i->copy_bytes),
 		.in_flight = slots_taken(i->slots), .watches = atomic_load(&i->watches),
+		.uploads = atomic_load(&i->uploads),
 	};
 	pthread_mutex_lock(&i->lock);
 	out->calls_live = i->live_n;

@@ -2,7 +2,8 @@
  * intake.h - the gRPC services: receive, authorise, validate, hand over, answer.
  *
  * Threads: `threads` gRPC threads receive and decode; `readers` threads answer what reads the
- * store; one thread accepts on the unix socket. None touches disk, database or keys by itself:
+ * store, and write what is uploaded; a few copiers wait for the disk and for the process that reads
+ * originals; one thread accepts on the unix socket. None touches disk, database or keys by itself:
  * everything goes through engine_ops. "Accepted" promises nothing before intake_answer().
  *
  *	gRPC thread ─ submission ─▶ engine_ops.submit ─▶ spine ─▶ intake_answer ─▶ gRPC thread
@@ -88,8 +89,9 @@ struct intake_counters {
 	uint64_t cases, cases_rejected;
 	uint64_t bytes_in, downloads, download_bytes;
 	uint64_t signatures_wrong;		/* given by bridges */
+	uint64_t copies, copy_bytes;		/* asked for, and bytes of their originals */
 	uint32_t in_flight;			/* submissions */
-	uint32_t calls_live, watches;
+	uint32_t calls_live, watches, uploads;
 };
 void intake_counters(const struct intake *in, struct intake_counters *out);
 

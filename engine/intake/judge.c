@@ -7,26 +7,6 @@
 
 enum { APPROVAL_DRAFTER = 1 };	/* field of trien.v1.Approval */
 
-static bool stands_in(const struct signer *s)
-{
-	return strcmp(s->authority, "KT") == 0 || strcmp(s->authority, "TL") == 0 ||
-	       strcmp(s->authority, "TUQ") == 0;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
-}
-
-/* All that a document prints of its signer, and the paper that it rests on. */
-static bool says_the_same(const struct signer *a, const struct signer *b)
-{
-	return same_text(a->name, b->name) && same_text(a->title, b->title) &&
-	       same_text(a->authority, b->authority) &&
-	       same_text(a->authority_line, b->authority_line) &&
-	       same_text(a->delegation, b->delegation);
-}
-
 static bool signs_kind(const struct signer *s, const char *kind)
 {
 	for (uint8_t i = 0; i < s->kinds_n; i++)
@@ -62,7 +42,7 @@ static enum reason in_office(const struct judged *j, const struct signer *before
 	const struct signer *now = catalogue_signer(j->catalogue, j->signer, j->day);
 
 	if (now == NULL)
-		return before != NULL && stands_in(before) ? REASON_DELEGATION_ENDED :
+		return before != NULL && signer_stands_in(before) ? REASON_DELEGATION_ENDED :
 							     REASON_SIGNER_UNKNOWN;
 	return strcmp(now->unit, p->unit->code) == 0 && signs_kind(now, p->kind->code) ?
 	       REASON_NONE : REASON_SIGNER_NOT_ALLOWED;
@@ -77,8 +57,6 @@ enum reason judge(const struct judged *j, const struct waiting_paper *p)
 	why = in_office(j, p->signer, p);
 	if (why != REASON_NONE)
 		return why;
-	if (!says_the_same(catalogue_signer(j->catalogue, j->signer, j->day), p->signer))
-		return REASON_SIGNER_CHANGED;
 	if (catalogue_unit(j->catalogue, slice_str(p->unit->code), j->day) == NULL)
 		return REASON_UNIT_UNKNOWN;
 	if (catalogue_kind(j->catalogue, slice_str(p->kind->code), j->day) == NULL)
@@ -134,12 +112,13 @@ void judge_delegation(const struct judged *j, char out[DELEGATION_BYTES_MAX + 1]
 	size_t n;
 
 	out[0] = '\0';
-	if (s == NULL || !stands_in(s))
+	if (s == NULL || !signer_stands_in(s))
 		return;
 	day_text(from, s->from);
 	day_text(to, s->to);
-	n = (size_t)snprintf(out, DELEGATION_BYTES_MAX + 1, "%s · %s – %s · %s", s->authority, from,
-			     to, s->delegation != NULL ? s->delegation : "");
+	n = (size_t)snprintf(out, DELEGATION_BYTES_MAX + 1, "%s · %s – %s%s%s", s->authority, from,
+			     to, s->delegation != NULL ? " · " : "",
+			     s->delegation != NULL ? s->delegation : "");
 	/* A paper with too long a name loses its end, at a character's bound. */
 	for (n = n > DELEGATION_BYTES_MAX ? DELEGATION_BYTES_MAX : n;
 	     n > 0 && !utf8_whole(out, n); n--)

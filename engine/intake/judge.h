@@ -18,9 +18,7 @@ struct judged {
  * REASON_NONE, or why not:
  *	SIGNER_NOT_ALLOWED	another's, of another agency, or not for this kind
  *	SIGNER_UNKNOWN		the signer is not in office today
- *	DELEGATION_ENDED	nor may they stand in for another (KT, TL, TUQ) any more
- *	SIGNER_CHANGED		the document would print a name, title, authority or delegation
- *				that is not today's
+ *	DELEGATION_ENDED	nor may they stand in for another (KT, TL, TUQ) any more, or yet
  *	UNIT_UNKNOWN, KIND_NOT_EFFECTIVE	agency or kind is not in force
  *	OWN_DRAFT		whoever submitted or drafted it would approve it, and the kind
  *				forbids that
@@ -32,8 +30,11 @@ enum reason judge(const struct judged *j, const struct waiting_paper *paper);
  * OWN_DRAFT as above.
  */
 enum reason judge_successor(const struct judged *j, const struct waiting_paper *paper);
-/* "TUQ · 12/QĐ-UBND · 2026-01-01 – 2026-12-31": in whose stead the signer acts today; empty: in
- * their own right, or not in office. */
+/*
+ * "TUQ · 2026-01-01 – 2026-12-31 · 12/QĐ-UBND": in whose stead the signer acts today, from when to
+ * when ("…": no end) and by which paper, where one is named. Empty: in their own right, or not in
+ * office.
+ */
 void judge_delegation(const struct judged *j, char out[DELEGATION_BYTES_MAX + 1]);
 
 #endif

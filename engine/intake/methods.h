@@ -40,13 +40,42 @@ void chunk_sent(struct call *c, bool ok);
 void chunk_free(struct call *c);
 /* download.c */
 void download_work(struct call *c, struct read_thread *r);
+/* reusable.c */
+void find_reusable_work(struct call *c, struct read_thread *r);
+/* readings.c */
+void list_reads_work(struct call *c, struct read_thread *r);
+/* whole.c */
+void get_case_work(struct call *c, struct read_thread *r);
 /* object.c */
 void object_work(struct call *c, struct read_thread *r);
+
+/* upload.c */
+void upload_call_begin(struct call *c);
+void upload_call_message(struct call *c, bool ok);
+void upload_call_work(struct call *c, struct read_thread *r);
+void upload_call_answer(struct submission *s);
+void upload_call_stop(struct call *c);
+void upload_call_tick(struct call *c);
+void upload_call_free(struct call *c);
+/* copies.c; the last three of IssueCopy, too */
+void copies_run(struct call *c);
+void copies_work(struct call *c, struct read_thread *r);
+void copies_answer(struct submission *s);
+bool copies_on_disk(const struct call *c);
+void copies_free(struct call *c);
+/* issuecopy.c */
+void issuecopy_run(struct call *c);
+void issuecopy_work(struct call *c, struct read_thread *r);
+/* living.c */
+void revoke_work(struct call *c, struct read_thread *r);
+void correct_work(struct call *c, struct read_thread *r);
+void visibility_work(struct call *c, struct read_thread *r);
+/* history.c */
+void events_work(struct call *c, struct read_thread *r);
 
 /* operate.c */
 void link_work(struct call *c, struct read_thread *r);
 void register_open_work(struct call *c, struct read_thread *r);
-void register_close_work(struct call *c, struct read_thread *r);
 void register_list_work(struct call *c, struct read_thread *r);
 void held_list_work(struct call *c, struct read_thread *r);
 void held_retry_work(struct call *c, struct read_thread *r);
@@ -54,7 +83,25 @@ void held_void_work(struct call *c, struct read_thread *r);
 void status_work(struct call *c, struct read_thread *r);
 void withdraw_work(struct call *c, struct read_thread *r);
 void waiting_refuse_work(struct call *c, struct read_thread *r);
+/* operation.c */
 void operate_free(struct call *c);
+
+/* total.c */
+void register_close_work(struct call *c, struct read_thread *r);
+void register_close_free(struct call *c);
+
+/* numbers.c */
+void numbers_use_work(struct call *c, struct read_thread *r);
+void number_void_work(struct call *c, struct read_thread *r);
+void number_void_free(struct call *c);
+
+/* book.c */
+void book_work(struct call *c, struct read_thread *r);
+void book_free(struct call *c);
+/* verification.c */
+void verification_work(struct call *c, struct read_thread *r);
+/* statistics.c */
+void statistics_work(struct call *c, struct read_thread *r);
 
 /* waiting.c */
 void waiting_list_work(struct call *c, struct read_thread *r);

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "base/wire.h"
-#include "intake/read.h"
+#include "intake/noted.h"
 
 #define HEAD_BYTES_MAX 32
 
@@ -60,21 +60,24 @@ static bool begin(struct call *c, struct read_thread *r)
 		read_request(c, r, &trien__v1__download_object_request__descriptor);
 	struct object *o;
 	struct result_view v;
+	struct sight s;
 	enum status st;
 
-	if (q == NULL)
+	if (q == NULL || !sight_of(c, q->as_holder, &s))
 		return false;
 	if (q->sha256.len != SHA256_BYTES) {
 		call_refuse(c, FAULT_ARGUMENT_INVALID, "sha256", "32 bytes");
 		return false;
 	}
-	if (!read_stored(c, r, q->result_id, &v))
+	if (!read_stored(c, r, &s, q->result_id, &v))
 		return false;
 	st = rests_on(c, r, &v, q->sha256.data);
 	if (st != ST_OK) {
 		refuse_object(c, st);
 		return false;
 	}
+	if (!one_noted(c, READ_OBJECT, q->purpose, &s, &v))
+		return false;
 	o = calloc(1, sizeof(*o));
 	if (o == NULL) {
 		call_refuse(c, FAULT_BUSY, "", "no memory");

@@ -1,178 +1,18 @@
 #include <stdlib.h>
 
 #include "base/wire.h"
-#include "intake/read.h"
+#include "intake/answer.h"
+#include "intake/operation.h"
 #include "intake/validate.h"
 #include "intake/waiting.h"
 #include "trien/v1/issuance.pb-c.h"
 #include "trien/v1/operations.pb-c.h"
 #include "trien/v1/signing.pb-c.h"
 
-#define REASON_BYTES_MAX 400
 #define LINK_TEXT_BYTES 8192		/* a holder's texts */
-#define REPLY_BYTES (256 * 1024)
-
-/*
- * A call that asks the spine for an act: work() runs once to ask, and once more when the act is
- * done. Everything the act borrows lives in here.
- */
-struct operation {
-	struct act act;
-	atomic_bool decided;
-	const struct principal *principal;
-	char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
-	char reason[REASON_BYTES_MAX + 1];
-	uint32_t list;			/* lists: what a page token belongs to */
-	uint8_t result_id[16];		/* of acts on one result */
-	struct arena texts;		/* LinkHolder */
-	struct status_view view;
-	struct register_row row;	/* a register as the act left it */
-	void *rows;			/* lists */
-};
-
-static void decided(struct act *a)
-{
-	struct call *c = a->owner;
-	struct operation *o = c->state;
-
-	atomic_store(&o->decided, true);
-	call_queue(c);
-	call_unref(c);
-}
-
-void operate_free(struct call *c)
-{
-	struct operation *o = c->state;
-
-	if (o == NULL)
-		return;
-	arena_free(&o->texts);
-	free(o->rows);
-	free(o);
-}
-
-/* The operation of this call, made at its first turn. NULL: the call is answered. */
-static struct operation *operation_of(struct call *c, enum act_type type)
-{
-	struct operation *o = c->state;
-
-	if (o != NULL)
-		return o;
-	o = calloc(1, sizeof(*o));
-	if (o == NULL) {
-		call_refuse(c, FAULT_BUSY, "", "no memory");
-		return NULL;
-	}
-	o->principal = c->principal;
-	o->act = (struct act){ .type = type, .actor = slice_str(principal_name(c->principal)),
-			       .done = decided, .owner = c };
-	c->state = o;
-	return o;
-}
-
-static void ask(struct call *c, struct operation *o)
-{
-	enum status st;
-
-	call_ref(c);
-	st = c->in->ops.act(c->in->ops.ctx, &o->act);
-	if (st == ST_OK)
-		return;
-	call_refuse(c, st == ST_FULL ? FAULT_BUSY : FAULT_STOPPING, "", "%s", "");
-	call_unref(c);
-}
-
-/* True: the act was done and succeeded. False, when decided: the call is answered. */
-static bool succeeded(struct call *c, const struct operation *o)
-{
-	struct refusal why = { 0 };
-	struct fault f;
-
-	if (o->act.status == ST_OK)
-		return true;
-	fault_status(&f, o->act.status, o->act.error.text);
-	if (o->act.refused != REASON_NONE) {
-		refuse(&why, o->act.refused, "", "%s", o->code);
-		fault_refusal(&f, &why, "signer");
-	}
-	call_finish(c, &f);
-	return false;
-}
-
-/* A turn of a call: the first one asks, the second one answers. */
-static void turn(struct call *c, struct read_thread *r, enum act_type type,
-		 void (*begin)(struct call *c, struct operation *o, struct read_thread *r),
-		 void (*reply)(struct call *c, const struct operation *o))
-{
-	struct operation *o = operation_of(c, type);
-
-	if (o == NULL)
-		return;
-	if (!atomic_load(&o->decided))
-		begin(c, o, r);
-	else if (succeeded(c, o))
-		reply(c, o);
-}
-
-/* A text of the request into a place of ours. False: the call is answered. */
-static bool keep(struct call *c, struct slice *out, char *place, size_t bytes_max, const char *text,
-		 const char *field, bool required)
-{
-	size_t n = strlen(text);
-
-	if (n > bytes_max || (required && n == 0)) {
-		call_refuse(c, n == 0 ? FAULT_ARGUMENT_MISSING : FAULT_ARGUMENT_INVALID, field,
-			    "1 to %zu bytes", bytes_max);
-		return false;
-	}
-	memcpy(place, text, n + 1);
-	*out = slice_of(place, n);
-	return true;
-}
-
-static bool unit_mine(struct call *c, struct slice unit)
-{
-	if (principal_unit(c->principal, unit))
-		return true;
-	call_refuse(c, FAULT_UNIT_DENIED, "unit", "%s", "");
-	return false;
-}
+#define REPLY_BYTES (PAGE_SIZE_MAX * REGISTER_BYTES_MAX)
 
 /* ---- registers ---- */
-
-static void put_register(struct writer *w, const struct register_row *r)
-{
-	put_text(w, 1, r->unit);
-	put_text(w, 2, r->code);
-	put_number(w, 3, r->year);
-	put_number(w, 4, r->first);
-	put_number(w, 5, r->next);
-	put_number(w, 6, r->given);
-	put_number(w, 7, r->voided);
-	put_number(w, 8, r->closed);
-}
-
-static void reply_register(struct call *c, const struct operation *o)
-{
-	uint8_t buf[512];
-	struct writer w = writer_of(buf, sizeof(buf));
-
-	put_register(&w, &o->row);
-	call_reply(c, slice_copied(&w));
-}
-
-static void register_act(struct call *c, struct operation *o, const char *unit, const char *code,
-			 uint32_t year, const char *reason)
-{
-	if (!keep(c, &o->act.unit, o->unit, CODE_BYTES_MAX, unit, "unit", true) ||
-	    !keep(c, &o->act.code, o->code, CODE_BYTES_MAX, code, "code", true) ||
-	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, reason, "reason", true) ||
-	    !unit_mine(c, o->act.unit))
-		return;
-	o->act.year = year;
-	o->act.registers = &o->row;
-	ask(c, o);
-}
 
 static void register_open_begin(struct call *c, struct operation *o, struct read_thread *r)
 {
@@ -182,26 +22,12 @@ static void register_open_begin(struct call *c, struct operation *o, struct read
 	if (q == NULL)
 		return;
 	o->act.first = q->first;
-	register_act(c, o, q->unit, q->code, q->year, q->reason);
+	register_ask(c, o, q->unit, q->code, q->year, q->reason);
 }
 
 void register_open_work(struct call *c, struct read_thread *r)
 {
-	turn(c, r, ACT_REGISTER_OPEN, register_open_begin, reply_register);
-}
-
-static void register_close_begin(struct call *c, struct operation *o, struct read_thread *r)
-{
-	const Trien__V1__CloseRegisterRequest *q =
-		read_request(c, r, &trien__v1__close_register_request__descriptor);
-
-	if (q != NULL)
-		register_act(c, o, q->unit, q->code, q->year, q->reason);
-}
-
-void register_close_work(struct call *c, struct read_thread *r)
-{
-	turn(c, r, ACT_REGISTER_CLOSE, register_close_begin, reply_register);
+	operation_turn(c, r, ACT_REGISTER_OPEN, register_open_begin, register_reply);
 }
 
 /* ---- lists ---- */
@@ -213,9 +39,10 @@ struct page { uint32_t list, max, n; uint64_t position, next; };
 static bool page_ask(struct call *c, struct operation *o, struct page *p, const char *unit,
 		     const char *token, uint32_t size)
 {
-	if (!keep(c, &o->act.unit, o->unit, CODE_BYTES_MAX, unit, "unit", false))
+	if (!operation_keep(c, &o->act.unit, o->unit, CODE_BYTES_MAX, unit, "unit", false))
 		return false;
-	if (o->act.unit.n > 0 && !unit_mine(c, o->act.unit))
+	if (o->act.unit.n > 0 && (!operation_unit(c, o->act.unit) ||
+				  !access_known(c, "unit", o->act.unit, false)))
 		return false;
 	p->list = crc32c((uint32_t)o->act.type, o->unit, o->act.unit.n);
 	if (!page_read(token, p->list, &p->position)) {
@@ -232,37 +59,29 @@ static bool shown(const struct call *c, const struct operation *o, const char *u
 				   principal_unit(c->principal, slice_str(unit));
 }
 
-static void page_reply(struct call *c, struct writer *w, const struct page *p)
+static void page_reply(struct call *c, struct reply *reply, const struct page *p)
 {
 	char token[PAGE_TOKEN_BYTES + 1];
 
 	if (p->n == p->max) {
 		page_write(token, p->list, p->next);
-		put_text(w, 2, token);
+		put_text(&reply->w, 2, token);
 	}
-	if (w->bad)
-		call_refuse(c, FAULT_TOO_MANY, "page_size", "the reply is too large; ask for less");
-	else
-		call_reply(c, slice_copied(w));
+	reply_end(c, reply, ST_OK);
 }
 
 static void reply_registers(struct call *c, const struct operation *o)
 {
 	struct page p = { o->list, o->act.max, o->act.n, 0, (uint64_t)o->act.offset + o->act.n };
-	uint8_t *buf = malloc(REPLY_BYTES);
-	struct writer w = writer_of(buf, buf != NULL ? REPLY_BYTES : 0);
+	struct reply reply;
 
+	if (!reply_open(c, &reply, REPLY_BYTES))
+		return;
 	for (uint32_t i = 0; i < o->act.n; i++) {
-		uint8_t *at;
-
-		if (!shown(c, o, o->act.registers[i].unit))
-			continue;
-		at = put_begin(&w, 1);
-		put_register(&w, &o->act.registers[i]);
-		put_end(&w, at);
+		if (shown(c, o, o->act.registers[i].unit))
+			answer_register(&reply.w, 1, &o->act.registers[i]);
 	}
-	page_reply(c, &w, &p);
-	free(buf);
+	page_reply(c, &reply, &p);
 }
 
 static void register_list_begin(struct call *c, struct operation *o, struct read_thread *r)
@@ -283,22 +102,26 @@ static void register_list_begin(struct call *c, struct operation *o, struct read
 	o->rows = calloc(p.max, sizeof(struct register_row));
 	o->act.registers = o->rows;
 	if (o->rows != NULL)
-		ask(c, o);
+		operation_ask(c, o);
 	else
 		call_refuse(c, FAULT_BUSY, "", "no memory");
 }
 
 void register_list_work(struct call *c, struct read_thread *r)
 {
-	turn(c, r, ACT_REGISTER_LIST, register_list_begin, reply_registers);
+	operation_turn(c, r, ACT_REGISTER_LIST, register_list_begin, reply_registers);
 }
 
-static void put_held_row(struct writer *w, const struct waiting_row *h)
+static void put_held_row(struct call *c, struct read_thread *r, struct writer *w,
+			 const struct waiting_row *h)
 {
 	const struct reason_text *why = reason_text((enum reason)h->reason);
+	uint8_t id[16];
+	char text[ID_TEXT_BYTES];
 
 	put_number(w, 1, h->sequence);
-	put_text(w, 2, why->name);
+	if (h->state == STATE_HELD)
+		put_text(w, 2, why->name);
 	put_text(w, 3, h->detail);
 	put_text(w, 4, why->vi);
 	put_text(w, 5, why->en);
@@ -309,26 +132,31 @@ static void put_held_row(struct writer *w, const struct waiting_row *h)
 	put_number(w, 10, h->year);
 	put_number(w, 11, h->number);
 	put_text(w, 12, h->number_text);
+	put_text(w, 13, h->signer);
+	put_number(w, 14, h->state);
+	c->in->ops.result_id(r->store, h->lane, h->sequence, id);
+	id_text(text, id);
+	put_slice(w, 15, slice_of(text, ID_TEXT_BYTES));
 }
 
-static void reply_held(struct call *c, const struct operation *o, struct page *p,
-		       const struct waiting_row *rows)
+static void reply_held(struct call *c, struct read_thread *r, const struct operation *o,
+		       struct page *p, const struct waiting_row *rows)
 {
-	uint8_t *buf = malloc(REPLY_BYTES);
-	struct writer w = writer_of(buf, buf != NULL ? REPLY_BYTES : 0);
+	struct reply reply;
 
+	if (!reply_open(c, &reply, REPLY_BYTES))
+		return;
 	for (uint32_t i = 0; i < p->n; i++) {
 		uint8_t *at;
 
 		p->next = rows[i].sequence;
 		if (!shown(c, o, rows[i].unit))
 			continue;
-		at = put_begin(&w, 1);
-		put_held_row(&w, &rows[i]);
-		put_end(&w, at);
+		at = put_begin(&reply.w, 1);
+		put_held_row(c, r, &reply.w, &rows[i]);
+		put_end(&reply.w, at);
 	}
-	page_reply(c, &w, p);
-	free(buf);
+	page_reply(c, &reply, p);
 }
 
 /* The reading thread looks itself: the spine need not know who lists. */
@@ -336,7 +164,9 @@ void held_list_work(struct call *c, struct read_thread *r)
 {
 	const Trien__V1__ListHeldRequest *q =
 		read_request(c, r, &trien__v1__list_held_request__descriptor);
-	struct operation *o = q != NULL ? operation_of(c, ACT_HELD_RETRY) : NULL;
+	/* Two lists, of which a page's token of one is none of the other. */
+	struct operation *o = q == NULL ? NULL :
+			      operation_of(c, q->awaiting_signature ? ACT_HAND : ACT_HELD_RETRY);
 	struct waiting_row *rows;
 	struct page p = { 0 };
 	struct error e = { 0 };
@@ -346,13 +176,15 @@ void held_list_work(struct call *c, struct read_thread *r)
 	if (o == NULL || !page_ask(c, o, &p, q->unit, q->page_token, q->page_size))
 		return;
 	rows = o->rows = calloc(p.max, sizeof(*rows));
-	st = rows != NULL ? c->in->ops.waiting_after(r->store, STATE_HELD, p.position, rows, p.max,
-						     &p.n, &e) : ST_NOMEM;
+	st = rows == NULL ? ST_NOMEM :
+	     c->in->ops.waiting_after(r->store, q->awaiting_signature ? STATE_AWAITING_SIGNATURE :
+									STATE_HELD,
+				      p.position, rows, p.max, &p.n, &e);
 	if (st == ST_OK) {
-		reply_held(c, o, &p, rows);
+		reply_held(c, r, o, &p, rows);
 		return;
 	}
-	fault_status(&f, st, e.text);
+	fault_status(&f, st, "", e.text);
 	call_finish(c, &f);
 }
 
@@ -394,18 +226,18 @@ static void held_retry_begin(struct call *c, struct operation *o, struct read_th
 			call_refuse(c, FAULT_ARGUMENT_MISSING, "sequence", "of a held result");
 			return;
 		}
-		if (!keep(c, &o->act.code, o->code, CODE_BYTES_MAX, q->signer, "signer", true) ||
-		    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason",
-			  true))
+		if (!operation_keep(c, &o->act.code, o->code, CODE_BYTES_MAX, q->signer, "signer",
+				    true) ||
+		    !operation_reason(c, o, q->reason))
 			return;
 		o->act.type = ACT_HAND;
 	}
-	ask(c, o);
+	operation_ask(c, o);
 }
 
 void held_retry_work(struct call *c, struct read_thread *r)
 {
-	turn(c, r, ACT_HELD_RETRY, held_retry_begin, reply_retried);
+	operation_turn(c, r, ACT_HELD_RETRY, held_retry_begin, reply_retried);
 }
 
 static void reply_voided(struct call *c, const struct operation *o)
@@ -424,20 +256,21 @@ static void held_void_begin(struct call *c, struct operation *o, struct read_thr
 		call_refuse(c, FAULT_ARGUMENT_MISSING, "sequence", "of a held result");
 		return;
 	}
-	if (!keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true))
+	if (!operation_reason(c, o, q->reason))
 		return;
 	o->act.sequence = q->sequence;
 	o->act.unit_allowed = row_allowed;
-	ask(c, o);
+	operation_ask(c, o);
 }
 
 void held_void_work(struct call *c, struct read_thread *r)
 {
-	turn(c, r, ACT_HELD_VOID, held_void_begin, reply_voided);
+	operation_turn(c, r, ACT_HELD_VOID, held_void_begin, reply_voided);
 }
 
 /* ---- what waits for approval ---- */
 
+/* Which result; pending, where an act can be so. */
 static void reply_result(struct call *c, const struct operation *o)
 {
 	uint8_t buf[64];
@@ -446,6 +279,7 @@ static void reply_result(struct call *c, const struct operation *o)
 
 	id_text(text, o->result_id);
 	put_slice(&w, 1, slice_of(text, sizeof(text)));
+	put_number(&w, 2, o->act.pending);
 	call_reply(c, slice_copied(&w));
 }
 
@@ -456,23 +290,23 @@ static void waiting_refuse_begin(struct call *c, struct operation *o, struct rea
 	struct waiting_row row;
 
 	if (q == NULL ||
-	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true) ||
+	    !operation_reason(c, o, q->reason) ||
 	    !waiting_mine(c, r, q->result_id, o->result_id, &row))
 		return;
 	o->act.sequence = row.sequence;
-	ask(c, o);
+	operation_ask(c, o);
 }
 
 void waiting_refuse_work(struct call *c, struct read_thread *r)
 {
-	turn(c, r, ACT_SEND_BACK, waiting_refuse_begin, reply_result);
+	operation_turn(c, r, ACT_SEND_BACK, waiting_refuse_begin, reply_result);
 }
 
 /* A result that the caller may act for. False: the call is answered. */
 static bool result_mine(struct call *c, struct read_thread *r, const char *id,
 			struct result_view *out)
 {
-	enum status st = read_result(c, r, id, out);
+	enum status st = read_result(c, r, NULL, id, out);
 
 	if (st == ST_OK && !principal_unit(c->principal, out->unit))
 		st = ST_NOT_FOUND;
@@ -488,7 +322,7 @@ static void withdraw_begin(struct call *c, struct operation *o, struct read_thre
 	struct result_view v;
 
 	if (q == NULL ||
-	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true) ||
+	    !operation_reason(c, o, q->reason) ||
 	    !result_mine(c, r, q->result_id, &v))
 		return;
 	if (v.state != STATE_AWAITING_APPROVAL) {
@@ -498,12 +332,12 @@ static void withdraw_begin(struct call *c, struct operation *o, struct read_thre
 	memcpy(o->result_id, v.result_id, sizeof(o->result_id));
 	o->act.sequence = v.sequence;
 	o->act.unit_allowed = row_allowed;
-	ask(c, o);
+	operation_ask(c, o);
 }
 
 void withdraw_work(struct call *c, struct read_thread *r)
 {
-	turn(c, r, ACT_WITHDRAW, withdraw_begin, reply_result);
+	operation_turn(c, r, ACT_WITHDRAW, withdraw_begin, reply_result);
 }
 
 /* ---- one more holder ---- */
@@ -551,19 +385,19 @@ static void link_begin(struct call *c, struct operation *o, struct read_thread *
 	struct result_view v;
 
 	if (q == NULL ||
-	    !keep(c, &o->act.reason, o->reason, REASON_BYTES_MAX, q->reason, "reason", true) ||
+	    !operation_reason(c, o, q->reason) ||
 	    !result_mine(c, r, q->result_id, &v))
 		return;
 	memcpy(o->result_id, v.result_id, sizeof(o->result_id));
 	o->act.sequence = v.sequence;
 	o->act.lane = v.lane;
 	if (link_fill(c, r, o))
-		ask(c, o);
+		operation_ask(c, o);
 }
 
 void link_work(struct call *c, struct read_thread *r)
 {
-	turn(c, r, ACT_LINK_HOLDER, link_begin, reply_result);
+	operation_turn(c, r, ACT_LINK_HOLDER, link_begin, reply_result);
 }
 
 /* ---- status ---- */
@@ -595,10 +429,10 @@ static void reply_status(struct call *c, const struct operation *o)
 static void status_begin(struct call *c, struct operation *o, struct read_thread *r)
 {
 	o->act.view = &o->view;
-	ask(c, o);
+	operation_ask(c, o);
 }
 
 void status_work(struct call *c, struct read_thread *r)
 {
-	turn(c, r, ACT_STATUS, status_begin, reply_status);
+	operation_turn(c, r, ACT_STATUS, status_begin, reply_status);
 }

@@ -155,6 +155,21 @@ static void end_with(struct call *c, struct watching *w, enum fault_kind kind, c
 	end(c, w, &f);
 }
 
+static enum fault_kind fault_of(enum status st)
+{
+	switch (st) {
+	case ST_NOT_FOUND:		/* forgotten meanwhile */
+		return FAULT_SESSION_NOT_FOUND;
+	case ST_UNAVAILABLE:
+		return FAULT_STOPPING;
+	case ST_FULL:
+	case ST_NOMEM:
+		return FAULT_BUSY;
+	default:
+		return FAULT_STORE_AWAY;
+	}
+}
+
 /* False: the call is answered. */
 static bool begin(struct call *c, struct read_thread *r, struct watching *w)
 {
@@ -183,8 +198,7 @@ static bool begin(struct call *c, struct read_thread *r, struct watching *w)
 		return true;
 	}
 	unwatch(c, w);
-	call_refuse(c, st == ST_UNAVAILABLE ? FAULT_STOPPING : FAULT_BUSY, "", "%s",
-		    status_name(st));
+	call_refuse(c, fault_of(st), "", "%s", status_name(st));
 	return false;
 }
 
@@ -211,25 +225,26 @@ static grpc_slice outcome_of(const struct session_item *item, uint32_t index)
 	return slice_copied(&w);
 }
 
-/* Sends the next outcome. False: there is none; *done: nor will there be one. */
-static bool send_next(struct call *c, struct watching *w, bool *done)
+/* Sends the next outcome, if there is *any; *done: there will be no other. */
+static enum status send_next(struct call *c, struct watching *w, bool *any, bool *done)
 {
 	struct session *s = desk_find(c->in->desk, w->session);
-	uint32_t i = s != NULL ? session_next(s, w->cursor) : 0;
-	bool any = s != NULL && i < s->items_n;
+	enum status st = s != NULL ? desk_kept(c->in->desk, s) : ST_NOT_FOUND;
+	uint32_t i = st == ST_OK ? session_next(s, w->cursor) : 0;
 	grpc_slice message;
 
-	*done = s == NULL || s->state == SESSION_DONE;
-	if (any) {
+	*any = st == ST_OK && i < s->items_n;
+	*done = st == ST_OK && s->state == SESSION_DONE;
+	if (*any) {
 		w->cursor = s->items[i].cursor;
 		message = outcome_of(&s->items[i], i);
 	}
 	desk_unlock(c->in->desk);
-	if (any) {
+	if (*any) {
 		atomic_store(&w->sending, true);
 		call_send(c, message);
 	}
-	return any;
+	return st;
 }
 
 /* Whatever has changed, into the session. *any: something had. */
@@ -273,7 +288,7 @@ void session_watch_run(struct call *c)
 void session_watch_work(struct call *c, struct read_thread *r)
 {
 	struct watching *w = c->state;
-	bool done, any = true;
+	bool done, sent, any = true;
 	enum status st = ST_OK;
 
 	if (w->phase == WATCH_NEW) {
@@ -292,17 +307,18 @@ void session_watch_work(struct call *c, struct read_thread *r)
 		return;
 	}
 	while (any && st == ST_OK) {
-		if (send_next(c, w, &done))
+		st = send_next(c, w, &sent, &done);
+		if (sent)
 			return;
 		if (done) {
 			end(c, w, NULL);
 			return;
 		}
-		st = take(c, r, w, &any);
+		if (st == ST_OK)
+			st = take(c, r, w, &any);
 	}
 	if (st != ST_OK)
-		end_with(c, w, st == ST_UNAVAILABLE ? FAULT_STOPPING : FAULT_STORE_AWAY,
-			 status_name(st));
+		end_with(c, w, fault_of(st), status_name(st));
 }
 
 void session_watch_sent(struct call *c, bool ok)

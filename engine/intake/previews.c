@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/wire.h"
 #include "intake/waiting.h"
 #include "trien/v1/signing.pb-c.h"
 
@@ -7,8 +8,8 @@
 #define HEAD_BYTES_MAX 128
 
 struct preview {
-	uint8_t *file;
-	size_t size, offset;
+	struct held_file *file;
+	uint64_t size, offset;
 	uint8_t file_sha256[SHA256_BYTES], case_sha256[SHA256_BYTES];
 	bool begun;
 };
@@ -20,7 +21,7 @@ void waiting_preview_free(struct call *c)
 	if (p == NULL)
 		return;
 	atomic_fetch_sub(&c->in->previews, 1);
-	free(p->file);
+	held_file_free(p->file);
 	free(p);
 }
 
@@ -64,7 +65,8 @@ static bool begin(struct call *c, struct read_thread *r)
 	if (st == ST_NOT_FOUND)
 		call_refuse(c, FAULT_RESULT_NOT_WAITING, "result_id", "%s", "");
 	else if (st != ST_OK)
-		call_refuse(c, FAULT_INTERNAL, "", "%s", e.text);
+		call_refuse(c, status_class(st) == CLASS_RETRY ? FAULT_BUSY : FAULT_INTERNAL, "",
+			    "%s", e.text);
 	if (st != ST_OK)
 		return false;
 	p->file = paper.file;
@@ -76,7 +78,7 @@ static bool begin(struct call *c, struct read_thread *r)
 
 static void send_chunk(struct call *c, struct preview *p)
 {
-	size_t n = p->size - p->offset < DOWNLOAD_CHUNK_BYTES ? p->size - p->offset :
+	size_t n = p->size - p->offset < DOWNLOAD_CHUNK_BYTES ? (size_t)(p->size - p->offset) :
 		   DOWNLOAD_CHUNK_BYTES;
 	grpc_slice message = grpc_slice_malloc(HEAD_BYTES_MAX + n);
 	struct writer w = writer_of(GRPC_SLICE_START_PTR(message), HEAD_BYTES_MAX + n);
@@ -87,9 +89,15 @@ static void send_chunk(struct call *c, struct preview *p)
 		put_slice(&w, 3, slice_of(p->case_sha256, SHA256_BYTES));
 		p->begun = true;
 	}
-	put_slice(&w, 4, slice_of(p->file + p->offset, n));
+	put_varint(&w, 4 << 3 | WIRE_BYTES);
+	put_varint(&w, n);
+	if (held_file_read(p->file, p->offset, w.p, n) != ST_OK) {
+		grpc_slice_unref(message);
+		call_refuse(c, FAULT_INTERNAL, "", "the original that is copied cannot be read");
+		return;
+	}
 	p->offset += n;
-	GRPC_SLICE_SET_LENGTH(message, writer_size(&w));
+	GRPC_SLICE_SET_LENGTH(message, writer_size(&w) + n);
 	call_send(c, message);
 }
 

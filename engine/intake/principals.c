@@ -372,6 +372,17 @@ const char *principal_name(const struct principal *pr)
 	return pr->name;
 }
 
+void principal_roles(uint32_t any_of, char out[ROLES_TEXT_BYTES])
+{
+	int n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+		if (any_of & roles[i].may)
+			n += snprintf(out + n, ROLES_TEXT_BYTES - (size_t)n, "%s%s",
+				      n > 0 ? " or " : "", roles[i].name);
+}
+
 bool principal_may(const struct principal *pr, uint32_t any_of)
 {
 	return any_of == MAY_ANY || (pr->may & any_of) != 0;

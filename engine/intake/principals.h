@@ -34,7 +34,8 @@ struct principal;
 
 /*
  * before: the snapshot whose quota counts go on, or NULL. A missing file gives one principal
- * `operator`: the engine's own uid, all roles, all units. ST_INVALID with file, line and reason.
+ * `operator`: the engine's own uid, all roles but `reuse`, all units. ST_INVALID with file,
+ * line and reason.
  */
 enum status principals_load(struct principals **out, const char *path,
 			    const struct principals *before, struct error *e) must_use;
@@ -47,6 +48,9 @@ struct principal *principals_named(struct principals *p, struct slice name);
 struct principal *principals_uid(struct principals *p, uid_t uid);
 
 const char *principal_name(const struct principal *pr);
+/* "registry or audit": any one of them. */
+#define ROLES_TEXT_BYTES 80
+void principal_roles(uint32_t any_of, char out[ROLES_TEXT_BYTES]);
 bool principal_may(const struct principal *pr, uint32_t any_of);
 bool principal_all_units(const struct principal *pr);
 /* Is the unit one of its own? */

@@ -1,13 +1,11 @@
-#include "intake/read.h"
+#include "intake/noted.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/calendar.h"
 #include "intake/answer.h"
-
-/* One reply; a BatchGet of the largest kind stays below. */
-#define REPLY_BYTES_MAX (3 * 1024 * 1024 + 512 * 1024)
 
 static void *arena_alloc(void *arg, size_t n)
 {
@@ -33,15 +31,57 @@ void *read_request(struct call *c, struct read_thread *r, const ProtobufCMessage
 	return m;
 }
 
+bool read_unit(const struct call *c, struct slice unit)
+{
+	struct catalogue *catalogue;
+	const char *next;
+	bool mine = principal_unit(c->principal, unit);
+
+	if (mine)
+		return true;
+	catalogue = c->in->ops.catalogue(c->in->ops.ctx);
+	for (next = catalogue_successor(catalogue, unit); next != NULL && !mine;
+	     next = catalogue_successor(catalogue, slice_str(next)))
+		mine = principal_unit(c->principal, slice_str(next));
+	catalogue_unref(catalogue);
+	return mine;
+}
+
 bool read_allowed(const struct call *c, struct slice unit)
 {
 	return principal_may(c->principal, MAY_PORTAL) ||
-	       (principal_may(c->principal, MAY_READ | MAY_REGISTRY | MAY_SUBMIT) &&
-		principal_unit(c->principal, unit));
+	       (principal_may(c->principal, MAY_READ | MAY_REGISTRY | MAY_SUBMIT | MAY_AUDIT) &&
+		read_unit(c, unit));
 }
 
-enum status read_result(struct call *c, struct read_thread *r, const char *id,
-			struct result_view *out)
+bool read_restricted(const struct call *c, const struct result_view *v)
+{
+	return v->living.restricted && !(principal_may(c->principal, MAY_REGISTRY | MAY_AUDIT) &&
+					 read_unit(c, v->unit));
+}
+
+/* Is it one of the holder's, as of today? */
+static enum status holder_has(struct call *c, struct read_thread *r, const uint8_t key[16],
+			      uint64_t sequence)
+{
+	uint32_t today = day_vietnam(c->in->ops.now_ms(c->in->ops.ctx)), n = 0;
+	struct holding_view h;
+	enum status st = c->in->ops.list(r->store, key, sequence + 1, 1, &h, &n);
+
+	if (st != ST_OK)
+		return st;
+	return n == 1 && h.result.sequence == sequence && (h.to == 0 || h.to >= today) ?
+	       ST_OK : ST_NOT_FOUND;
+}
+
+static bool reuse_allowed(const struct call *c, const struct result_view *v)
+{
+	return v->state == STATE_STORED && c->m->roles & MAY_REUSE &&
+	       principal_may(c->principal, MAY_REUSE);
+}
+
+enum status read_result(struct call *c, struct read_thread *r, const struct sight *s,
+			const char *id, struct result_view *out)
 {
 	uint8_t rid[16];
 	enum status st;
@@ -49,33 +89,71 @@ enum status read_result(struct call *c, struct read_thread *r, const char *id,
 	if (!id_read(rid, slice_str(id)))
 		return ST_NOT_FOUND;
 	st = c->in->ops.get(r->store, rid, out);
-	if (st == ST_OK && !read_allowed(c, out->unit) &&
-	    (c->noting == NULL || out->state != STATE_STORED))
-		return ST_NOT_FOUND;
-	return st;
+	if (st == ST_OK && s != NULL && s->holder) {
+		st = out->state == STATE_STORED ? holder_has(c, r, s->key, out->sequence) :
+						  ST_NOT_FOUND;
+		/* The view was borrowed until that look. */
+		if (st == ST_OK)
+			st = c->in->ops.get(r->store, rid, out);
+	} else if (st == ST_OK && !read_allowed(c, out->unit) && !reuse_allowed(c, out)) {
+		st = ST_NOT_FOUND;
+	}
+	if (st != ST_OK)
+		return st;
+	return read_restricted(c, out) ? ST_NOT_FOUND : ST_OK;
+}
+
+void read_fault(struct fault *f, enum status st)
+{
+	if (st == ST_NOT_FOUND)
+		fault_set(f, FAULT_RESULT_NOT_FOUND, "result_id", "%s", "");
+	else if (st == ST_CORRUPT || st == ST_DAMAGED)
+		fault_set(f, FAULT_FILE_DAMAGED, "", "%s", "");
+	else if (status_class(st) == CLASS_RETRY || st == ST_IO)
+		fault_set(f, FAULT_STORE_AWAY, "", "%s", status_name(st));
+	else
+		fault_set(f, FAULT_INTERNAL, "", "%s", status_name(st));
 }
 
 void read_refuse(struct call *c, enum status st)
 {
-	if (st == ST_NOT_FOUND)
-		call_refuse(c, FAULT_RESULT_NOT_FOUND, "result_id", "%s", "");
-	else if (st == ST_CORRUPT)
-		call_refuse(c, FAULT_FILE_DAMAGED, "", "%s", "");
-	else if (status_class(st) == CLASS_RETRY || st == ST_IO)
-		call_refuse(c, FAULT_STORE_AWAY, "", "%s", status_name(st));
-	else
-		call_refuse(c, FAULT_INTERNAL, "", "%s", status_name(st));
+	struct fault f;
+
+	read_fault(&f, st);
+	submit_refuse(c, &f);
 }
 
-bool read_stored(struct call *c, struct read_thread *r, const char *id, struct result_view *out)
+void read_not_stored(struct fault *f, enum state state)
 {
-	enum status st = read_result(c, r, id, out);
+	static const char *const where[] = {
+		[STATE_AWAITING_APPROVAL] = "it waits for its signer (trien sign list)",
+		[STATE_AWAITING_SIGNATURE] = "it waits for a signature",
+		[STATE_HELD] = "it is held (trien held list)",
+		[STATE_REFUSED] = "its signer refused it, it never will be",
+		[STATE_WITHDRAWN] = "it was withdrawn, it never will be",
+		[STATE_TIMED_OUT] = "nobody confirmed it in time, it never will be",
+		[STATE_VOID] = "it is void, it never will be",
+	};
+	const char *text = (size_t)state < ARRAY_LEN(where) ? where[state] : NULL;
 
+	fault_set(f, FAULT_RESULT_NOT_STORED, "result_id", "%s",
+		  text != NULL ? text : "it is on its way there");
+}
+
+bool read_stored(struct call *c, struct read_thread *r, const struct sight *s, const char *id,
+		 struct result_view *out)
+{
+	enum status st = read_result(c, r, s, id, out);
+	struct fault f;
+
+	if (st == ST_OK && out->state == STATE_STORED)
+		return true;
 	if (st != ST_OK)
-		read_refuse(c, st);
-	else if (out->state != STATE_STORED)
-		call_refuse(c, FAULT_RESULT_NOT_STORED, "result_id", "%s", "");
-	return st == ST_OK && out->state == STATE_STORED;
+		read_fault(&f, st);
+	else
+		read_not_stored(&f, out->state);
+	submit_refuse(c, &f);
+	return false;
 }
 
 void chunk_sent(struct call *c, bool ok)
@@ -94,14 +172,10 @@ void chunk_free(struct call *c)
 static bool whole_allowed(const struct call *c, const struct result_view *v)
 {
 	return principal_may(c->principal, MAY_PORTAL) ||
-	       (principal_may(c->principal, MAY_READ | MAY_REGISTRY) &&
-		principal_unit(c->principal, v->unit));
+	       (principal_may(c->principal, MAY_READ | MAY_REGISTRY) && read_unit(c, v->unit));
 }
 
-/* The large buffer of a reply: from the heap, so that no thread keeps one. */
-struct reply { uint8_t *buf; struct writer w; };
-
-static bool reply_open(struct call *c, struct reply *p, size_t size)
+bool reply_open(struct call *c, struct reply *p, size_t size)
 {
 	p->buf = malloc(size);
 	if (p->buf == NULL) {
@@ -112,83 +186,115 @@ static bool reply_open(struct call *c, struct reply *p, size_t size)
 	return true;
 }
 
-static void reply_close(struct call *c, struct reply *p)
+bool reply_close(struct call *c, struct reply *p, grpc_slice *out)
 {
-	if (p->w.bad)
-		call_refuse(c, FAULT_TOO_MANY, "", "the reply is too large; ask for less");
+	bool good = !p->w.bad;
+
+	if (good)
+		*out = slice_copied(&p->w);
 	else
-		call_reply(c, slice_copied(&p->w));
+		call_refuse(c, FAULT_TOO_MANY, "", "the reply is too large; ask for less");
 	free(p->buf);
+	return good;
+}
+
+void reply_end(struct call *c, struct reply *p, enum status st)
+{
+	grpc_slice message;
+
+	if (st != ST_OK) {
+		free(p->buf);
+		read_refuse(c, st);
+	} else if (reply_close(c, p, &message)) {
+		call_reply(c, message);
+	}
 }
 
 void get_work(struct call *c, struct read_thread *r)
 {
-	const Trien__V1__GetResultRequest *q =
-		read_request(c, r, &trien__v1__get_result_request__descriptor);
+	const Trien__V1__GetResultRequest *q;
 	struct result_view v;
+	struct noting *n;
 	struct reply p;
+	struct sight s;
 	enum status st;
 
-	if (q == NULL || !reuse_noted(c, r, q->purpose, &q->result_id, 1))
+	if (noting_done(c))
 		return;
-	st = read_result(c, r, q->result_id, &v);
+	q = read_request(c, r, &trien__v1__get_result_request__descriptor);
+	if (q == NULL || !sight_of(c, q->as_holder, &s))
+		return;
+	st = read_result(c, r, &s, q->result_id, &v);
 	if (st != ST_OK) {
 		read_refuse(c, st);
 		return;
 	}
-	if (!reply_open(c, &p, RESULT_BYTES_MAX(&v)))
+	n = noting_new(c, READ_GET, q->purpose, 1);
+	if (n == NULL)
 		return;
-	st = answer_result(&p.w, &v, whole_allowed(c, &v), &r->scratch);
-	if (st == ST_OK) {
-		reply_close(c, &p);
+	noting_add(n, &s, &v);
+	if (!reply_open(c, &p, RESULT_BYTES_MAX(&v))) {
+		noting_free(n);
 		return;
 	}
-	free(p.buf);
-	read_refuse(c, st);
+	st = answer_result(&p.w, &v, whole_allowed(c, &v), &r->scratch);
+	noting_end(c, n, &p, st);
 }
 
-void batch_get_work(struct call *c, struct read_thread *r)
+/* Whatever is there of q; the rest is named. */
+static enum status batch_put(struct call *c, struct read_thread *r, const struct sight *s,
+			     const Trien__V1__BatchGetResultsRequest *q, struct noting *n,
+			     struct writer *w)
 {
-	const Trien__V1__BatchGetResultsRequest *q =
-		read_request(c, r, &trien__v1__batch_get_results_request__descriptor);
-	struct reply p;
 	enum status st = ST_OK;
 
-	if (q == NULL)
-		return;
-	if (q->n_result_ids == 0 || q->n_result_ids > BATCH_GET_MAX) {
-		call_refuse(c, FAULT_TOO_MANY, "result_ids", "1 to %d", BATCH_GET_MAX);
-		return;
-	}
-	if (!reuse_noted(c, r, q->purpose, q->result_ids, q->n_result_ids))
-		return;
-	if (!reply_open(c, &p, REPLY_BYTES_MAX))
-		return;
 	for (size_t i = 0; st == ST_OK && i < q->n_result_ids; i++) {
 		struct result_view v;
 		size_t mark = r->scratch.used;
 		uint8_t *at;
 
-		st = read_result(c, r, q->result_ids[i], &v);
+		st = read_result(c, r, s, q->result_ids[i], &v);
 		if (st == ST_NOT_FOUND) {
-			put_text(&p.w, 2, strlen(q->result_ids[i]) == ID_TEXT_BYTES ?
+			put_text(w, 2, strlen(q->result_ids[i]) == ID_TEXT_BYTES ?
 				 q->result_ids[i] : "?");
 			st = ST_OK;
 			continue;
 		}
 		if (st != ST_OK)
 			break;
-		at = put_begin(&p.w, 1);
-		st = answer_result(&p.w, &v, false, &r->scratch);
-		put_end(&p.w, at);
+		at = put_begin(w, 1);
+		st = answer_result(w, &v, false, &r->scratch);
+		put_end(w, at);
+		noting_add(n, s, &v);
 		r->scratch.used = mark;
 	}
-	if (st == ST_OK) {
-		reply_close(c, &p);
+	return st;
+}
+
+void batch_get_work(struct call *c, struct read_thread *r)
+{
+	const Trien__V1__BatchGetResultsRequest *q;
+	struct noting *n;
+	struct reply p;
+	struct sight s;
+
+	if (noting_done(c))
+		return;
+	q = read_request(c, r, &trien__v1__batch_get_results_request__descriptor);
+	if (q == NULL || !sight_of(c, q->as_holder, &s))
+		return;
+	if (q->n_result_ids == 0 || q->n_result_ids > BATCH_GET_MAX) {
+		call_refuse(c, FAULT_TOO_MANY, "result_ids", "1 to %d", BATCH_GET_MAX);
 		return;
 	}
-	free(p.buf);
-	read_refuse(c, st);
+	n = noting_new(c, READ_BATCH_GET, q->purpose, (uint32_t)q->n_result_ids);
+	if (n == NULL)
+		return;
+	if (!reply_open(c, &p, REPLY_BYTES_MAX)) {
+		noting_free(n);
+		return;
+	}
+	noting_end(c, n, &p, batch_put(c, r, &s, q, n, &p.w));
 }
 
 /* ---- pages ---- */
@@ -229,71 +335,103 @@ static uint32_t list_mark(const uint8_t key[16], bool hidden)
 	return crc32c(hidden, key, 16);
 }
 
-static void put_holding(struct writer *w, const struct holding_view *h, struct arena *scratch,
-			enum status *st)
+enum status put_holding(struct writer *w, const struct holding_view *h, struct arena *scratch)
 {
 	uint8_t *at = put_begin(w, 1), *inner = put_begin(w, 1);
+	enum status st = answer_result(w, &h->result, false, scratch);
 
-	*st = answer_result(w, &h->result, false, scratch);
 	put_end(w, inner);
 	put_number(w, 2, h->role);
 	answer_day(w, 3, h->from);
 	answer_day(w, 4, h->to);
 	put_number(w, 5, h->visibility);
 	put_end(w, at);
+	return st;
 }
 
-static void list_page(struct call *c, struct read_thread *r, const uint8_t key[16], uint64_t before,
+/* Newest first is by issue; stores list by sequence, which is by acceptance. */
+static int by_issue(const void *a, const void *b)
+{
+	const struct result_view *x = &((const struct holding_view *)a)->result;
+	const struct result_view *y = &((const struct holding_view *)b)->result;
+
+	if (x->issued_ms != y->issued_ms)
+		return x->issued_ms < y->issued_ms ? 1 : -1;
+	return x->sequence < y->sequence ? 1 : x->sequence > y->sequence ? -1 : 0;
+}
+
+/* What the caller may see of the page. */
+static enum status list_put(struct call *c, struct read_thread *r, const struct sight *s,
+			    const struct holding_view *rows, uint32_t rows_n, bool hidden,
+			    struct noting *n, struct writer *w)
+{
+	enum status st = ST_OK;
+
+	for (uint32_t i = 0; st == ST_OK && i < rows_n; i++) {
+		if (!read_allowed(c, rows[i].result.unit) ||
+		    read_restricted(c, &rows[i].result) ||
+		    (rows[i].visibility == TRIEN__V1__HOLDER__VISIBILITY__HIDDEN && !hidden))
+			continue;
+		noting_add(n, s, &rows[i].result);
+		st = put_holding(w, &rows[i], &r->scratch);
+	}
+	return st;
+}
+
+static void list_page(struct call *c, struct read_thread *r, const struct sight *s,
+		      const uint8_t key[16], uint64_t before,
 		      const Trien__V1__ListResultsRequest *q)
 {
-	uint32_t max = page_size(q->page_size), n = 0;
+	uint32_t max = page_size(q->page_size), rows_n = 0;
 	struct holding_view *rows = arena_take(&r->scratch, max * sizeof(*rows));
+	struct noting *n = noting_new(c, READ_LIST, q->purpose, max);
 	char token[PAGE_TOKEN_BYTES + 1];
 	struct reply p;
 	enum status st;
 
-	if (rows == NULL || !reply_open(c, &p, REPLY_BYTES_MAX))
+	if (n == NULL)
 		return;
-	st = c->in->ops.list(r->store, key, before, max, rows, &n);
-	for (uint32_t i = 0; st == ST_OK && i < n; i++)
-		if (read_allowed(c, rows[i].result.unit) &&
-		    (rows[i].visibility != TRIEN__V1__HOLDER__VISIBILITY__HIDDEN || q->show_hidden))
-			put_holding(&p.w, &rows[i], &r->scratch, &st);
-	if (st != ST_OK) {
-		free(p.buf);
-		read_refuse(c, st);
+	if (!reply_open(c, &p, REPLY_BYTES_MAX)) {
+		noting_free(n);
 		return;
 	}
-	if (n == max) {
-		page_write(token, list_mark(key, q->show_hidden), rows[n - 1].result.sequence);
+	if (!s->holder)
+		noting_holder(n, key);
+	st = rows == NULL ? ST_NOMEM : c->in->ops.list(r->store, key, before, max, rows, &rows_n);
+	if (st == ST_OK && rows_n == max)
+		page_write(token, list_mark(key, q->show_hidden),
+			   rows[rows_n - 1].result.sequence);
+	if (st == ST_OK) {
+		qsort(rows, rows_n, sizeof(*rows), by_issue);
+		st = list_put(c, r, s, rows, rows_n, q->show_hidden, n, &p.w);
+	}
+	if (st == ST_OK && rows_n == max)
 		put_text(&p.w, 2, token);
-	}
-	reply_close(c, &p);
+	noting_end(c, n, &p, st);
 }
 
 void list_work(struct call *c, struct read_thread *r)
 {
-	const Trien__V1__ListResultsRequest *q =
-		read_request(c, r, &trien__v1__list_results_request__descriptor);
-	const char *country;
+	const Trien__V1__ListResultsRequest *q;
+	Trien__V1__Person who = TRIEN__V1__PERSON__INIT;
+	struct sight s;
 	uint8_t key[16];
 	uint64_t before;
 
+	if (noting_done(c))
+		return;
+	q = read_request(c, r, &trien__v1__list_results_request__descriptor);
 	if (q == NULL)
 		return;
-	if (q->number[0] == '\0' || strlen(q->number) > CODE_BYTES_MAX) {
-		call_refuse(c, FAULT_ARGUMENT_MISSING, "number", "1 to 40 bytes");
+	who.id_kind = q->id_kind;
+	who.country = q->country;
+	who.number = q->number;
+	if (!person_key(c, &who, "", key) ||
+	    !sight_of(c, q->as_holder ? &who : NULL, &s))
 		return;
-	}
-	country = q->country[0] == '\0' ? "VN" : q->country;
-	if ((int)q->id_kind < ID_CITIZEN || (int)q->id_kind > ID_OTHER || strlen(country) != 2) {
-		call_refuse(c, FAULT_ARGUMENT_INVALID, "id_kind", "id kind or country");
-		return;
-	}
-	holder_key_of_id(key, (uint8_t)q->id_kind, slice_str(country), slice_str(q->number));
 	if (!page_read(q->page_token, list_mark(key, q->show_hidden), &before)) {
 		call_refuse(c, FAULT_PAGE_TOKEN_INVALID, "page_token", "%s", "");
 		return;
 	}
-	list_page(c, r, key, before, q);
+	list_page(c, r, &s, key, before, q);
 }

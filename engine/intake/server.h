@@ -25,6 +25,7 @@
 #define CALLS_LIVE_MAX 4096		/* beyond: refused at once */
 #define INTAKE_THREADS_MAX 8
 #define INTAKE_READERS_MAX 32
+#define INTAKE_COPIERS 4
 #define LISTEN_MAX 8
 #define STREAMS_MAX 128			/* of one connection */
 #define DOOR_FDS_MAX 4096		/* connections of unix sockets */
@@ -57,12 +58,18 @@ struct method {
 	void (*run)(struct call *c);
 	/* Reader thread: after the request, and after each call_queue(). */
 	void (*work)(struct call *c, struct read_thread *r);
+	/* gRPC thread: the spine has decided a submission of the call. */
+	void (*answer)(struct submission *s);
 	/* gRPC thread: the message of call_send() is out (or never will be). */
 	void (*sent)(struct call *c, bool ok);
 	/* gRPC thread: the call is over for the client; c->cancelled: before its end. */
 	void (*closed)(struct call *c);
 	/* Any thread: the engine stops; end by yourself soon. */
 	void (*stop)(struct call *c);
+	/* A copier, every second. */
+	void (*tick)(struct call *c);
+	/* Has free() work on the disk? Then a copier calls it. NULL: it never has. */
+	bool (*on_disk)(const struct call *c);
 	/* Last reference gone. */
 	void (*free)(struct call *c);
 };
@@ -81,25 +88,33 @@ struct call {
 	int cancelled_out;
 	atomic_bool cancelled;
 	struct turn turn;		/* of the readers */
+	bool slow;			/* its next turn is the copiers'; its owner's */
 	atomic_uint refs;
 	bool headers_sent;
+	bool entered;			/* in the principal's share; its owner's */
 	struct principals *principals;
 	struct principal *principal;
 	bool listed;
 	/* The method's. Where it has closed() or stop(), its gRPC thread sets it, once; they may
 	 * come earlier and find NULL. */
 	void *_Atomic state;
-	struct noting *noting;		/* reuse.c: the purpose of this read, noted; else NULL */
-	struct call *prev, *next;	/* live calls, under intake.lock */
+	struct noting *noting;		/* noted.c: what this read tells its holder; else NULL */
+	uint64_t number;		/* of live calls, rising; under intake.lock, as the list */
+	struct call *prev, *next;
 };
 
-/* A reader thread, with its reader of the store. */
+/*
+ * A reader thread, with its reader of the store. Copiers are such threads, too: theirs are the
+ * turns that may wait long, for the disk or for the process that reads originals.
+ */
 struct read_thread {
 	struct intake *in;
+	struct queue *jobs;
 	pthread_t thread;
 	bool started;
 	void *store;			/* for engine_ops */
 	struct arena scratch;
+	struct arena gather;		/* copiers: a request that came in pieces */
 };
 
 struct bell;
@@ -113,8 +128,10 @@ struct intake {
 	grpc_server *server;
 	struct worker workers[INTAKE_THREADS_MAX];
 	struct read_thread readers[INTAKE_READERS_MAX];
+	struct read_thread copiers[INTAKE_COPIERS];
 	uint32_t workers_n, readers_n;
 	struct queue *jobs;		/* calls for the readers */
+	struct queue *slow_jobs;	/* and for the copiers */
 	struct slots *slots;
 	void **registered;		/* one per method */
 	struct door *door;		/* unix sockets */
@@ -129,15 +146,18 @@ struct intake {
 	pthread_mutex_t lock;		/* below */
 	pthread_cond_t idle;		/* no call is left */
 	struct principals *principals;
-	struct call *live;
+	struct call *live;		/* the newest first */
+	uint64_t numbered;		/* calls that stood there so far */
 	uint32_t live_n;
 	bool shut;			/* the server's shutdown tag came */
-	atomic_bool serving, stopping;
+	atomic_bool serving, stopping, closing;	/* closing: no call is left to work for */
 	struct tag on_shutdown;
 
 	atomic_uint_fast64_t calls, calls_refused, cases, cases_rejected, bytes_in, downloads,
 		download_bytes;
-	atomic_uint watches;
+	atomic_uint_fast64_t copies, copy_bytes;	/* asked for, and their originals */
+	atomic_uint watches, uploads, copy_calls;
+	atomic_uint_fast64_t ticked_ms;
 	atomic_uint_fast64_t signatures_wrong;	/* given by bridges */
 	atomic_uint previews;		/* drafts held for their readers */
 };
@@ -168,27 +188,50 @@ void call_ref(struct call *c);
 /* For calls found on the live list: false, it is being freed. Under intake.lock. */
 bool call_try_ref(struct call *c);
 void call_unref(struct call *c);
-/* Gives the call to the readers; m->work follows. Many times, runs at least once after the last,
- * never on two readers at the same time. */
+/* Frees a call without references, which stands in the copiers' queue for its end. A copier. */
+void call_end(struct call *c);
+/* Gives the call to the readers, or (c->slow) to the copiers; m->work follows. Many times, runs at
+ * least once after the last, never on two of them at the same time. */
 void call_queue(struct call *c);
 /* Has the client's deadline passed? */
 bool call_late(const struct call *c);
-/* What a submission needs: a slot, within the principal's share. False: *f says why. */
-bool call_admit(struct call *c, bool large, struct slot **slot, struct fault *f);
+/* One more of the principal's share, until the call is answered. False: *f says why. */
+bool call_enter(struct call *c, struct fault *f);
+/* As its answer goes out, before it: so who waits for each answer is in only once. */
+void call_leave(struct call *c);
+/* What a submission needs, until call_return(). False: *f says why. */
+bool call_slot(struct call *c, bool large, struct slot **slot, struct fault *f);
 /* The slot and what hangs on it. */
+void call_return(struct call *c, struct slot *slot);
+/* Streams, a message: a slot, and one of the principal's share, until call_dismiss(). */
+bool call_admit(struct call *c, bool large, struct slot **slot, struct fault *f);
 void call_dismiss(struct call *c, struct slot *slot);
 /* Ends a call that is refused (counted as such). */
 void call_refuse(struct call *c, enum fault_kind kind, const char *field, const char *fmt, ...)
 	printf_like(4, 5);
 uint64_t intake_clock_ms(void);
 
-/* ---- reuse.c ---- */
+/* ---- copier.c: threads for the turns that may wait long ---- */
+enum status copiers_start(struct intake *in, struct error *e) must_use;
+void copiers_stop(struct intake *in);
+/* In reader and copier threads: one turn of a call. */
+void read_turn(struct read_thread *r, struct call *c);
+/* Of each call that is live now and wanted, once, one after another, with a reference to it. */
+void calls_each(struct intake *in, bool (*wanted)(const struct call *c),
+		void (*one)(struct call *c));
+
+/* ---- noted.c ---- */
 void noting_free(struct noting *n);
 
 /* ---- access.c ---- */
 
 /* Finds the principal and checks the method's roles. False: the call is answered. */
 bool access_check(struct call *c);
+/* The call is refused: the caller has none of these roles (enum may), or not this agency. */
+void access_role(struct call *c, uint32_t any_of, const char *field);
+void access_unit(struct call *c, const char *field, struct slice unit);
+/* Is there any version of this agency, or kind? False: the call is refused. */
+bool access_known(struct call *c, const char *field, struct slice code, bool kind);
 
 /* ---- door.c: unix sockets ---- */
 enum status door_open(struct door **out, struct intake *in, struct error *e) must_use;

@@ -18,8 +18,13 @@ struct session *session_mine(struct call *c, const char *session_id)
 
 	if (id_read(id, slice_str(session_id)))
 		s = desk_lock(c->in->desk, id, principal_name(c->principal));
-	if (s == NULL)
+	if (s == NULL) {
 		call_refuse(c, FAULT_SESSION_NOT_FOUND, "session_id", "%s", "");
+	} else if (!principal_signer(c->principal, slice_str(s->signer))) {
+		desk_unlock(c->in->desk);
+		call_refuse(c, FAULT_SIGNER_DENIED, "", "%s", "");
+		s = NULL;
+	}
 	return s;
 }
 
@@ -42,15 +47,20 @@ static void put_session(struct writer *w, const struct session *s)
 	put_time(w, 11, session_forget_ms(s));
 }
 
-/* Locked before, unlocked after. */
-static void reply_session(struct call *c, const struct session *s)
+/* Locked before, unlocked after. What is not durable is not told. */
+static void reply_session(struct call *c, struct session *s)
 {
 	uint8_t buf[SESSION_BYTES_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
+	enum status st = desk_kept(c->in->desk, s);
 
-	put_session(&w, s);
+	if (st == ST_OK)
+		put_session(&w, s);
 	desk_unlock(c->in->desk);
-	call_reply(c, slice_copied(&w));
+	if (st == ST_OK)
+		call_reply(c, slice_copied(&w));
+	else
+		call_refuse(c, FAULT_STORE_AWAY, "", "%s", status_name(st));
 }
 
 /* ---- OpenSession ---- */
@@ -292,29 +302,26 @@ void session_manifest_work(struct call *c, struct read_thread *r)
 		read_request(c, r, &trien__v1__get_manifest_request__descriptor);
 	struct session *s = q != NULL ? manifest_copy(c, q->session_id) : NULL;
 	char text[ID_TEXT_BYTES];
-	struct writer w;
-	uint8_t *buf, *at;
-	size_t size;
+	struct reply p;
+	uint8_t *at;
 
 	if (s == NULL)
 		return;
-	size = 256 + MANIFEST_BYTES_MAX(s->items_n) + s->items_n * (WAITING_BYTES_MAX + 256u);
-	buf = malloc(size);
-	w = writer_of(buf, buf != NULL ? size : 0);
+	if (!reply_open(c, &p, 256 + MANIFEST_BYTES_MAX(s->items_n) +
+			s->items_n * (WAITING_BYTES_MAX + 256u))) {
+		session_free(s);
+		return;
+	}
 	id_text(text, s->id);
-	put_slice(&w, 1, slice_of(text, sizeof(text)));
+	put_slice(&p.w, 1, slice_of(text, sizeof(text)));
 	for (uint32_t i = 0; i < s->items_n; i++)
-		put_item(c, r, &w, &s->items[i]);
-	at = put_begin(&w, 3);
-	session_manifest(s, &w);
-	put_end(&w, at);
-	put_slice(&w, 4, slice_of(s->manifest, SHA256_BYTES));
+		put_item(c, r, &p.w, &s->items[i]);
+	at = put_begin(&p.w, 3);
+	session_manifest(s, &p.w);
+	put_end(&p.w, at);
+	put_slice(&p.w, 4, slice_of(s->manifest, SHA256_BYTES));
 	session_free(s);
-	if (w.bad)
-		call_refuse(c, FAULT_BUSY, "", "no memory for the reply");
-	else
-		call_reply(c, slice_copied(&w));
-	free(buf);
+	reply_end(c, &p, ST_OK);
 }
 
 /* ---- ConfirmSession ---- */
@@ -329,7 +336,7 @@ void session_confirm_free(struct call *c)
 	free(c->state);
 }
 
-/* On the desk's thread. */
+/* On the desk's thread, or from within desk_confirm(). */
 static void decided(struct confirmation *n)
 {
 	struct call *c = n->owner;
@@ -346,20 +353,16 @@ static void confirm_begin(struct call *c, struct read_thread *r)
 		read_request(c, r, &trien__v1__confirm_session_request__descriptor);
 	struct session *s = q != NULL ? session_mine(c, q->session_id) : NULL;
 	struct confirm_call *k;
-	bool mine;
 
 	if (s == NULL)
 		return;
 	k = calloc(1, sizeof(*k));
 	if (k != NULL)
 		memcpy(k->confirmation.session, s->id, sizeof(s->id));
-	mine = principal_signer(c->principal, slice_str(s->signer));
 	desk_unlock(c->in->desk);
 	c->state = k;
 	if (k == NULL) {
 		call_refuse(c, FAULT_BUSY, "", "no memory");
-	} else if (!mine) {
-		call_refuse(c, FAULT_SIGNER_DENIED, "", "%s", "");
 	} else if (q->manifest_sha256.len != SHA256_BYTES) {
 		call_refuse(c, FAULT_ARGUMENT_INVALID, "manifest_sha256", "%d bytes",
 			    SHA256_BYTES);

@@ -9,7 +9,8 @@
 
 /*
  * The caller's session of this name, locked (desk_unlock()). NULL: the call is answered, nothing is
- * locked; another's session is SESSION_NOT_FOUND, like one that does not exist.
+ * locked; another's session is SESSION_NOT_FOUND, like one that does not exist, and one's own for a
+ * signer as whom one may not act any more is SIGNER_DENIED.
  */
 struct session *session_mine(struct call *c, const char *session_id);
 

@@ -69,26 +69,22 @@ static void decided(struct act *a)
 
 static void reply(struct call *c, const struct giving *g)
 {
-	size_t size = (size_t)g->n * ANSWER_BYTES_MAX;
-	uint8_t *buf = malloc(size);
-	struct writer w = writer_of(buf, buf != NULL ? size : 0);
+	struct reply p;
 
+	if (!reply_open(c, &p, (size_t)g->n * ANSWER_BYTES_MAX))
+		return;
 	for (uint32_t i = 0; i < g->n; i++) {
 		const struct given *one = &g->given[i];
-		uint8_t *at = put_begin(&w, 1);
+		uint8_t *at = put_begin(&p.w, 1);
 
-		put_text(&w, 1, one->id);
-		put_number(&w, 2, one->slot);
-		put_number(&w, 3, one->outcome);
-		put_text(&w, 4, messages[one->outcome].vi);
-		put_text(&w, 5, messages[one->outcome].en);
-		put_end(&w, at);
+		put_text(&p.w, 1, one->id);
+		put_number(&p.w, 2, one->slot);
+		put_number(&p.w, 3, one->outcome);
+		put_text(&p.w, 4, messages[one->outcome].vi);
+		put_text(&p.w, 5, messages[one->outcome].en);
+		put_end(&p.w, at);
 	}
-	if (buf == NULL || w.bad)
-		call_refuse(c, FAULT_BUSY, "", "no memory for the reply");
-	else
-		call_reply(c, slice_copied(&w));
-	free(buf);
+	reply_end(c, &p, ST_OK);
 }
 
 /*

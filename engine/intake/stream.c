@@ -229,7 +229,7 @@ static bool take(struct call *c, struct stream *s, struct entry *e, uint32_t *le
 		fault_set(f, FAULT_MALFORMED, "", "%s", "");
 		return false;
 	}
-	if (!submit_list(request, 2, gather, &list, f))
+	if (!submit_list(request, 2, BATCH_CASES_MAX, "cases", gather, &list, f))
 		return false;
 	parse_head(request, &head);
 	if (s->started && head.seq != s->last_seq + 1) {
@@ -245,7 +245,8 @@ static bool take(struct call *c, struct stream *s, struct entry *e, uint32_t *le
 	e->want_receipts = head.want_receipts;
 	e->bytes = request.n;
 	e->slot->submission.call = c;
-	return submit_fill(c, &e->slot->submission, &list, false, left, f);
+	return submit_quota(c, list.n, f) &&
+	       submit_fill(c, &e->slot->submission, &list, &c->worker->scratch, false, left, f);
 }
 
 /* The entry stands in the ring before the spine has it: the answer may be quicker than we are. */

@@ -5,10 +5,11 @@
 
 #include "base/calendar.h"
 #include "intake/answer.h"
+#include "intake/check.h"
 #include "intake/validate.h"
 
-bool submit_list(struct slice request, uint32_t number, struct arena *a, struct case_list *out,
-		 struct fault *f)
+bool submit_list(struct slice request, uint32_t number, uint32_t max, const char *name,
+		 struct arena *a, struct case_list *out, struct fault *f)
 {
 	struct wire w = wire_of(request);
 	struct wire_field field;
@@ -26,9 +27,9 @@ bool submit_list(struct slice request, uint32_t number, struct arena *a, struct 
 		fault_set(f, FAULT_MALFORMED, "", "not a valid encoding");
 		return false;
 	}
-	if (n == 0 || n > BATCH_CASES_MAX) {
-		fault_set(f, n == 0 ? FAULT_ARGUMENT_MISSING : FAULT_TOO_MANY, "cases",
-			  "1 to %d, got %u", BATCH_CASES_MAX, n);
+	if (n == 0 || n > max) {
+		fault_set(f, n == 0 ? FAULT_ARGUMENT_MISSING : FAULT_TOO_MANY, name,
+			  "1 to %u, got %u", max, n);
 		return false;
 	}
 	list = arena_take(a, n * sizeof(*list));
@@ -39,20 +40,22 @@ bool submit_list(struct slice request, uint32_t number, struct arena *a, struct 
 	for (w = wire_of(request); wire_next(&w, &field);)
 		if (field.number == number)
 			list[i++] = field.bytes;
-	*out = (struct case_list){ n, list };
+	*out = (struct case_list){ .n = n, .wire = list };
 	return true;
 }
 
 /* Before anything is looked up: for whom may the caller issue? */
 static bool units_allowed(const struct call *c, const struct raw_case *raw, struct refusal *why)
 {
-	char field[48];
+	char field[48], code[FIELD_NAME_BYTES_MAX + 1];
 
 	for (uint32_t i = 0; i < raw->results_n; i++) {
 		if (principal_unit(c->principal, raw->results[i].unit))
 			continue;
 		snprintf(field, sizeof(field), "results[%u].unit", i);
-		refuse(why, REASON_UNIT_DENIED, field, "%s", "");
+		check_name(code, raw->results[i].unit);
+		refuse(why, REASON_UNIT_DENIED, field, "%s has not unit %s",
+		       principal_name(c->principal), code);
 		return false;
 	}
 	return true;
@@ -85,19 +88,24 @@ static bool read_case(struct call *c, struct submitted_case *out, struct slice w
 	return false;
 }
 
-bool submit_fill(struct call *c, struct submission *s, const struct case_list *list,
-		 bool validate_only, uint32_t *left, struct fault *f)
+bool submit_quota(struct call *c, uint32_t cases, struct fault *f)
 {
-	const struct engine_ops *ops = &c->in->ops;
-	struct validate_env env = { .scratch = &c->worker->scratch };
 	uint32_t wait_ms;
 
+	if (principal_cases(c->principal, cases, intake_clock_ms(), &wait_ms))
+		return true;
+	fault_set(f, FAULT_QUOTA_EXCEEDED, "", "cases per second");
+	f->retry_ms = wait_ms;
+	return false;
+}
+
+bool submit_fill(struct call *c, struct submission *s, const struct case_list *list,
+		 struct arena *scratch, bool validate_only, uint32_t *left, struct fault *f)
+{
+	const struct engine_ops *ops = &c->in->ops;
+	struct validate_env env = { .scratch = scratch };
+
 	*left = 0;
-	if (!principal_cases(c->principal, list->n, intake_clock_ms(), &wait_ms)) {
-		fault_set(f, FAULT_QUOTA_EXCEEDED, "", "cases per second");
-		f->retry_ms = wait_ms;
-		return false;
-	}
 	s->cases = arena_take(&s->arena, list->n * sizeof(*s->cases));
 	if (s->cases == NULL) {
 		fault_set(f, FAULT_INTERNAL, "", "no room for %u cases", list->n);
@@ -114,6 +122,8 @@ bool submit_fill(struct call *c, struct submission *s, const struct case_list *l
 		/* Not the results, most of which no case uses. */
 		memset(&s->cases[i], 0, offsetof(struct submitted_case, results));
 		s->cases[i].index = i;
+		s->cases[i].original = list->originals != NULL ? list->originals[i] : NULL;
+		env.original = s->cases[i].original;
 		*left += read_case(c, &s->cases[i], list->wire[i], &env, &s->arena) ||
 			 s->cases[i].wire.n > 0;
 	}
@@ -134,11 +144,6 @@ bool submit_push(struct call *c, struct submission *s, struct fault *f)
 
 /* ---- SubmitCase and SubmitBatch: one message, one submission, one reply ---- */
 
-struct unary {
-	struct slot *slot;
-	bool single;
-};
-
 bool submit_for_readers(const struct submission *s)
 {
 	for (uint32_t i = 0; i < s->cases_n; i++)
@@ -148,14 +153,14 @@ bool submit_for_readers(const struct submission *s)
 	return false;
 }
 
-static void refuse_call(struct call *c, const struct fault *f)
+void submit_refuse(struct call *c, const struct fault *f)
 {
 	atomic_fetch_add_explicit(&c->in->calls_refused, 1, memory_order_relaxed);
 	call_finish(c, f);
 }
 
 /* The reply is built behind the cases, in the submission's own memory. */
-static void reply(struct call *c, struct submission *s)
+void submit_reply(struct call *c, struct submission *s)
 {
 	struct unary *u = c->state;
 	uint8_t *buf = s->arena.base + s->arena.used;
@@ -171,7 +176,7 @@ static void reply(struct call *c, struct submission *s)
 			answer_receipts(&w, 1, &s->cases[i]);
 	}
 	if (u->single && accepted == 0) {
-		fault_refusal(&f, &s->cases[0].refusal, "case");
+		fault_refusal(&f, &s->cases[0].refusal, u->path);
 		call_finish(c, &f);
 		return;
 	}
@@ -196,10 +201,12 @@ static void on_answer(struct tag *t, bool ok)
 	struct slot *slot = (struct slot *)((char *)t - offsetof(struct slot, on_answer));
 
 	(void)ok;
-	if (t->call->m->begin != NULL)
-		stream_answer(&slot->submission);
-	else
-		reply(t->call, &slot->submission);
+	t->call->m->answer(&slot->submission);
+}
+
+void submit_answer(struct submission *s)
+{
+	submit_reply(s->call, s);
 }
 
 /*
@@ -220,11 +227,11 @@ void submit_batch_free(struct call *c)
 	struct unary *u = c->state;
 
 	if (u != NULL && u->slot != NULL)
-		call_dismiss(c, u->slot);
+		call_return(c, u->slot);
 	free(u);
 }
 
-static bool flag_of(struct slice request, uint32_t number)
+bool submit_flag(struct slice request, uint32_t number)
 {
 	struct wire w = wire_of(request);
 	struct wire_field f;
@@ -251,21 +258,24 @@ static bool accept_request(struct call *c, bool single, struct fault *f)
 		return false;
 	}
 	u->single = single;
-	if (!submit_list(request, 1, gather, &list, f))
+	u->path = "case";
+	if (!submit_list(request, 1, BATCH_CASES_MAX, "cases", gather, &list, f))
 		return false;
 	if (single && list.n != 1) {
 		fault_set(f, FAULT_MALFORMED, "case", "exactly one");
 		return false;
 	}
-	if (!call_admit(c, !single, &u->slot, f))
+	if (!call_enter(c, f) || !call_slot(c, !single, &u->slot, f))
 		return false;
 	u->slot->submission.call = c;
-	if (!submit_fill(c, &u->slot->submission, &list, flag_of(request, 2), &left, f))
+	if (!submit_quota(c, list.n, f) ||
+	    !submit_fill(c, &u->slot->submission, &list, &c->worker->scratch,
+			 submit_flag(request, 2), &left, f))
 		return false;
 	grpc_byte_buffer_destroy(c->request);
 	c->request = NULL;
 	if (left == 0)
-		reply(c, &u->slot->submission);
+		submit_reply(c, &u->slot->submission);
 	else if (submit_for_readers(&u->slot->submission))
 		call_queue(c);
 	else
@@ -285,9 +295,9 @@ void submit_work(struct call *c, struct read_thread *r)
 	struct fault f;
 
 	if (submit_look(c, r, s) == 0)
-		reply(c, s);
+		submit_reply(c, s);
 	else if (!submit_push(c, s, &f))
-		refuse_call(c, &f);
+		submit_refuse(c, &f);
 }
 
 void submit_case_run(struct call *c)
@@ -295,7 +305,7 @@ void submit_case_run(struct call *c)
 	struct fault f;
 
 	if (!accept_request(c, true, &f))
-		refuse_call(c, &f);
+		submit_refuse(c, &f);
 }
 
 void submit_batch_run(struct call *c)
@@ -303,5 +313,5 @@ void submit_batch_run(struct call *c)
 	struct fault f;
 
 	if (!accept_request(c, false, &f))
-		refuse_call(c, &f);
+		submit_refuse(c, &f);
 }

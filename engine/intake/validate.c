@@ -41,6 +41,32 @@ static enum status find_parts(struct check *x, struct submitted_result *out,
 	return ST_OK;
 }
 
+/* Copies come by calls of their own, which bring the original. */
+static enum status check_copies(struct check *x, const struct kind *k)
+{
+	const struct original *o = x->original;
+	enum copies wanted = o == NULL ? COPIES_NOTHING :
+			     o->wrapped == ORIGINAL_OWN ? COPIES_RESULT : COPIES_ORIGINAL;
+
+	x->at.member = "kind";
+	if (k->copies == wanted || (wanted == COPIES_NOTHING && x->draft))
+		return ST_OK;
+	return check_fail(x, wanted == COPIES_NOTHING ? REASON_ORIGINAL_MISSING :
+			  REASON_KIND_COPIES_OTHER, "%s", k->code);
+}
+
+/* What a paper that corrected the original is called stands on the copy's page. */
+static enum status check_source(struct check *x)
+{
+	const struct original *o = x->original;
+	struct slice as_shown;
+
+	if (o == NULL || o->source == NULL)
+		return ST_OK;
+	x->at.member = "kind";
+	return check_text(x, &as_shown, o->source->corrected, DECISION_NUMBER_BYTES_MAX, false);
+}
+
 static enum status take_given(struct check *x, struct submitted_result *out,
 			      const struct raw_result *raw, struct arena *a)
 {
@@ -107,7 +133,12 @@ static enum status take_result(struct check *x, struct submitted_result *out,
 		return check_fail(x, REASON_FIELD_VALUE, "at most %d", UINT16_MAX);
 	out->ordinal = r->ordinal = (uint16_t)raw->ordinal;
 	r->revision = (uint16_t)raw->revision;
-	st = take_replaces(x, r, raw);
+	r->original = x->original;
+	st = check_copies(x, out->kind);
+	if (st == ST_OK)
+		st = check_source(x);
+	if (st == ST_OK)
+		st = take_replaces(x, r, raw);
 	if (st == ST_OK)
 		st = take_given(x, out, raw, a);
 	r->given_number = out->given_number;
@@ -123,6 +154,8 @@ static enum status take_results(struct check *x, struct submitted_case *out, str
 	x->at = (struct place){ .member = "results" };
 	if (raw->results_n == 0)
 		return check_fail(x, REASON_RESULT_MISSING, "%s", "");
+	if (raw->results_n > 1 && x->original != NULL)
+		return check_fail(x, REASON_COPY_NOT_ALONE, "%s", "");
 	c->results = arena_take(x->scratch, raw->results_n * sizeof(*c->results));
 	if (c->results == NULL)
 		return check_spent(x);
@@ -192,16 +225,29 @@ static enum status take_side(struct check *x, struct case_view *c, const struct 
 	return ST_OK;
 }
 
+size_t validate_more(const struct case_view *c)
+{
+	size_t more = 0;
+
+	for (uint8_t i = 0; i < c->results_n; i++)
+		more += c->results[i].replaces.n > 0 ? CASE_REPLACED_BYTES : 0;
+	return more;
+}
+
 /* Straight into the arena: its free end is the writer's room. */
 static enum status encode(struct check *x, struct submitted_case *out, const struct case_view *c,
 			  struct arena *a)
 {
 	uint8_t *start = arena_take(a, 0);
-	size_t room = a->size - a->used;
-	struct writer w = writer_of(start, room < CASE_BYTES_MAX ? room : CASE_BYTES_MAX);
+	size_t room = a->size - a->used, more = validate_more(c);
+	struct writer w;
 
 	x->at = (struct place){ .member = "" };
-	if (start == NULL || case_encode(c, &w) != ST_OK || arena_take(a, writer_size(&w)) != start)
+	if (room > CASE_BYTES_MAX)
+		room = CASE_BYTES_MAX;
+	w = writer_of(start, room > more ? room - more : 0);
+	if (start == NULL || case_encode(c, &w) != ST_OK ||
+	    arena_take(a, writer_size(&w) + more) != start)
 		return check_spent(x);
 	out->bytes = writer_slice(&w);
 	out->code = slice_of(out->bytes.p + CASE_CODE_AT, c->code.n);
@@ -213,7 +259,7 @@ enum status validate_case(struct submitted_case *out, const struct raw_case *raw
 			  const struct validate_env *env, struct arena *a)
 {
 	struct check x = { env->catalogue, env->coverage, env->day, env->scratch, &out->refusal,
-			   { .member = "code" } };
+			   { .member = "code" }, env->original, env->draft };
 	struct case_view c = { .code = raw->code };
 	size_t mark = a->used;
 	enum status st = ST_OK;

@@ -15,7 +15,9 @@ struct validate_env {
 	const struct catalogue *catalogue;	/* what is in force */
 	const struct codeset *coverage;		/* what the fonts can show */
 	uint32_t day;				/* of issue, yyyymmdd in Vietnam time */
+	const struct original *original;	/* that the case copies; NULL: none */
 	struct arena *scratch;			/* room to check one case; the caller resets */
+	bool draft;				/* only looked at: a copy may do without one */
 };
 
 /*
@@ -26,6 +28,9 @@ struct validate_env {
  */
 enum status validate_case(struct submitted_case *out, const struct raw_case *raw,
 			  const struct validate_env *env, struct arena *a) must_use;
+
+/* Bytes of room behind the encoded case, for what its results replace (case_add_replaced). */
+size_t validate_more(const struct case_view *c);
 
 /* A holder by itself (LinkHolder): into *out, texts taken from a. It must have a number. */
 enum status validate_holder(struct holder *out, const struct raw_holder *raw,

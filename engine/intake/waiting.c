@@ -25,15 +25,20 @@ bool waiting_mine(struct call *c, struct read_thread *r, const char *result_id, 
 		  struct waiting_row *row)
 {
 	enum status st = ST_NOT_FOUND;
+	bool mine = false, here = false;
 	struct result_view v;
 
 	if (id_read(id, slice_str(result_id)))
 		st = c->in->ops.waiting_find(r->store, id, row);
-	if (st == ST_OK && row->state == STATE_AWAITING_APPROVAL &&
-	    principal_signer(c->principal, slice_str(row->signer)))
+	if (st == ST_OK) {
+		mine = principal_signer(c->principal, slice_str(row->signer));
+		here = row->state == STATE_AWAITING_APPROVAL;
+	}
+	if (mine && here)
 		return true;
-	/* Who may see the result anyway is told that it has gone on. */
-	if (st == ST_NOT_FOUND && read_result(c, r, result_id, &v) == ST_OK)
+	/* It has gone on, or waits for another thing: told to whom it is no secret. */
+	if (mine || (!here && (st == ST_OK || st == ST_NOT_FOUND) &&
+		     read_result(c, r, NULL, result_id, &v) == ST_OK))
 		call_refuse(c, FAULT_RESULT_NOT_WAITING, "result_id", "%s", "");
 	else
 		read_refuse(c, st == ST_OK ? ST_NOT_FOUND : st);
@@ -135,31 +140,30 @@ static bool filter_of(struct call *c, const Trien__V1__ListWaitingRequest *q,
 				      .unit = or_any(q->unit), .kind = or_any(q->kind) };
 	if (q->due_before == NULL)
 		return true;
+	if (q->due_before->seconds <= 0 || q->due_before->seconds >= INT64_MAX / 1000 ||
+	    q->due_before->nanos < 0 || q->due_before->nanos >= 1000000000) {
+		call_refuse(c, FAULT_ARGUMENT_INVALID, "due_before", "a time after 1970");
+		return false;
+	}
 	f->due_before_ms = q->due_before->seconds * 1000 + q->due_before->nanos / 1000000;
-	if (q->due_before->seconds > 0 && q->due_before->seconds < INT64_MAX / 1000 - 1)
-		return true;
-	call_refuse(c, FAULT_ARGUMENT_INVALID, "due_before", "a time after 1970");
-	return false;
+	return true;
 }
 
 static void reply_page(struct call *c, struct read_thread *r, const struct waiting_row *rows,
 		       uint32_t n, bool more, uint32_t list)
 {
-	size_t size = (size_t)n * WAITING_BYTES_MAX + 256;
-	uint8_t *buf = malloc(size), id[16];
-	struct writer w = writer_of(buf, buf != NULL ? size : 0);
+	uint8_t id[16];
+	struct reply p;
 
+	if (!reply_open(c, &p, (size_t)n * WAITING_BYTES_MAX + 256))
+		return;
 	for (uint32_t i = 0; i < n; i++) {
 		c->in->ops.result_id(r->store, rows[i].lane, rows[i].sequence, id);
-		put_waiting(&w, 1, &rows[i], id);
+		put_waiting(&p.w, 1, &rows[i], id);
 	}
 	if (more)
-		put_token(&w, 2, list, &rows[n - 1]);
-	if (w.bad)
-		call_refuse(c, FAULT_BUSY, "", "no memory for the reply");
-	else
-		call_reply(c, slice_copied(&w));
-	free(buf);
+		put_token(&p.w, 2, list, &rows[n - 1]);
+	reply_end(c, &p, ST_OK);
 }
 
 void waiting_list_work(struct call *c, struct read_thread *r)

@@ -9,7 +9,9 @@
 
 /*
  * The row of a result that waits for a signer as whom the caller may act; id gets its bytes. False:
- * the call is answered; another's result is RESULT_NOT_FOUND, like one that does not exist.
+ * the call is answered; another's result is RESULT_NOT_FOUND, like one that does not exist, and one
+ * that does not wait for approval (any more) is RESULT_NOT_WAITING for its signer, as long as it
+ * waits at all, and for whoever may read it.
  */
 bool waiting_mine(struct call *c, struct read_thread *r, const char *result_id, uint8_t id[16],
 		  struct waiting_row *row);

@@ -84,7 +84,7 @@ static bool collect(struct call *c, struct read_thread *r, struct watching *w,
 			return false;
 		}
 		if (!read_allowed(c, slice_str(q->cases[i]->unit))) {
-			call_refuse(c, FAULT_UNIT_DENIED, "cases", "entry %zu", i);
+			access_unit(c, "cases", slice_str(q->cases[i]->unit));
 			return false;
 		}
 		e->is_case = true;
@@ -94,7 +94,7 @@ static bool collect(struct call *c, struct read_thread *r, struct watching *w,
 	for (size_t i = 0; i < q->n_result_ids; i++) {
 		struct watched *e = &w->entries[w->entries_n++];
 		struct result_view v;
-		enum status st = read_result(c, r, q->result_ids[i], &v);
+		enum status st = read_result(c, r, NULL, q->result_ids[i], &v);
 
 		if (st != ST_OK) {
 			read_refuse(c, st);

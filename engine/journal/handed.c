@@ -102,12 +102,11 @@ enum status record_handed_decode(struct record_handed *r, struct slice payload)
 enum status record_hand(const struct record_handed *h, struct slice payload, struct writer *w)
 {
 	struct record_numbered rec;
-	uint8_t i = 0;
+	uint8_t i;
 
 	if (record_numbered_decode(&rec, payload) != ST_OK)
 		return ST_CORRUPT;
-	while (i < rec.results_n && rec.results[i].sequence != h->sequence)
-		i++;
+	i = record_result_index(&rec, h->sequence);
 	if (i == rec.results_n)
 		return ST_NOT_FOUND;
 	for (uint8_t k = 0; k < rec.handed_n; k++)

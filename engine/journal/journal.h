@@ -87,6 +87,11 @@ enum status journal_open(struct journal **j, struct io *io, const struct journal
 			 uint64_t from, journal_replay_fn replay, void *ctx,
 			 struct error *e) must_use;
 /*
+ * Before a start, and beside a running engine: would journal_open() find another size of segments?
+ * ST_PRECONDITION, with what to set. Nothing there: ST_OK. Any thread.
+ */
+enum status journal_fits(const char *dir, uint32_t segment_bytes, struct error *e) must_use;
+/*
  * Writes what was appended, testifies a clean stop, frees. Runs io until its writes are back, and
  * with it the callbacks of other operations: closed before what those touch.
  */

@@ -9,8 +9,8 @@
 
 #include "io/file.h"
 #include "journal/keyrun.h"
+#include "journal/livekeys.h"
 
-#define LIVE_MIN 4096u			/* a power of 2 */
 #define MERGE_RUNS_MIN 4u
 #define MERGE_RUNS_MAX 16u
 /*
@@ -19,19 +19,13 @@
  */
 #define RUN_ENTRIES_MAX (1u << 23)
 
-/* One version of a key. `older` is the one before it in its bucket, gone if below `first`. */
-struct live {
-	struct keyentry entry;
-	uint64_t pos, older;
-};
-
 struct keyindex_job {
 	bool taken;			/* given out, not yet committed */
 	bool merge;
 	enum status status;		/* known before it ran */
 	const char *dir;
 	uint64_t from, upto;
-	struct live *entries;		/* seal: a copy */
+	struct live_span span;		/* seal: versions in the index */
 	size_t entries_n;
 	uint32_t first_run, runs_n;	/* merge: which of the index's */
 	struct keyrun *inputs[MERGE_RUNS_MAX];
@@ -45,28 +39,13 @@ struct keyindex {
 	struct keyrun **runs;		/* oldest first; the newest that knows a key is right */
 	uint32_t runs_n, runs_room;
 
-	/*
-	 * Live versions in the order of their positions: a ring of running numbers first … end.
-	 * A bucket holds the newest running number + 1. What falls below `first` is gone from all
-	 * chains at once, because chains lead from new to old.
-	 */
-	struct live *ring;
-	uint64_t *buckets;
-	uint64_t first, end, mask;
+	struct livekeys *live;
 	uint64_t last_pos;
 
 	struct keyindex_job seal, merging;
 	struct keyrun **retired;	/* replaced; to unmap a large one takes too long here */
 	uint32_t retired_n;
 };
-
-static uint64_t bucket_of(const struct keyindex *k, const uint8_t key[16])
-{
-	uint64_t h;
-
-	memcpy(&h, key, sizeof(h));
-	return h & k->mask;
-}
 
 /* ---- the folder ---- */
 
@@ -174,33 +153,6 @@ static enum status runs_open(struct keyindex *k, struct error *e)
 	return ST_OK;
 }
 
-static enum status ring_size(struct keyindex *k, uint64_t size)
-{
-	struct live *ring = malloc(size * sizeof(*ring));
-	uint64_t *buckets = calloc(size, sizeof(*buckets));
-
-	if (ring == NULL || buckets == NULL) {
-		free(ring);
-		free(buckets);
-		return ST_NOMEM;
-	}
-	for (uint64_t n = k->first; n < k->end; n++)
-		ring[n & (size - 1)] = k->ring[n & k->mask];
-	free(k->ring);
-	free(k->buckets);
-	k->ring = ring;
-	k->buckets = buckets;
-	k->mask = size - 1;
-	for (uint64_t n = k->first; n < k->end; n++) {
-		struct live *l = &ring[n & k->mask];
-		uint64_t *bucket = &buckets[bucket_of(k, l->entry.key)];
-
-		l->older = *bucket;
-		*bucket = n + 1;
-	}
-	return ST_OK;
-}
-
 enum status keyindex_open(struct keyindex **out, const char *dir, struct error *e)
 {
 	struct keyindex *k = calloc(1, sizeof(*k));
@@ -209,7 +161,8 @@ enum status keyindex_open(struct keyindex **out, const char *dir, struct error *
 	if (k == NULL)
 		return error_set(e, ST_NOMEM, "key index: no memory");
 	k->dir = strdup(dir);
-	st = k->dir == NULL ? ST_NOMEM : ring_size(k, LIVE_MIN);
+	k->live = livekeys_new();
+	st = k->dir == NULL || k->live == NULL ? ST_NOMEM : ST_OK;
 	if (st == ST_OK)
 		st = runs_open(k, e);
 	else
@@ -233,7 +186,7 @@ static void retired_close(struct keyrun **retired, uint32_t n)
 static void job_end(struct keyindex_job *j)
 {
 	retired_close(j->retired, j->retired_n);
-	free(j->entries);
+	live_span_end(&j->span);
 	*j = (struct keyindex_job){ 0 };
 }
 
@@ -249,8 +202,7 @@ void keyindex_close(struct keyindex *k)
 	for (uint32_t i = 0; i < k->runs_n; i++)
 		keyrun_close(k->runs[i]);
 	free(k->runs);
-	free(k->ring);
-	free(k->buckets);
+	livekeys_free(k->live);
 	free(k->dir);
 	free(k);
 }
@@ -264,17 +216,8 @@ uint64_t keyindex_covered(const struct keyindex *k)
 
 enum status keyindex_get(struct keyindex *k, const uint8_t key[16], struct keyentry *out)
 {
-	uint64_t n = k->buckets[bucket_of(k, key)];
-
-	while (n > k->first) {
-		const struct live *l = &k->ring[(n - 1) & k->mask];
-
-		if (memcmp(l->entry.key, key, 16) == 0) {
-			*out = l->entry;
-			return ST_OK;
-		}
-		n = l->older;
-	}
+	if (livekeys_get(k->live, key, out))
+		return ST_OK;
 	/* The misses of all filters at once instead of one after the other. */
 	for (uint32_t i = 0; i < k->runs_n; i++)
 		__builtin_prefetch(keyrun_line(k->runs[i], key));
@@ -292,18 +235,30 @@ enum status keyindex_get(struct keyindex *k, const uint8_t key[16], struct keyen
 
 enum status keyindex_put(struct keyindex *k, const struct keyentry *entry, uint64_t pos)
 {
-	struct live *l;
-	uint64_t *bucket;
+	enum status st;
 
 	assert(pos >= k->last_pos);
-	if (k->end - k->first > k->mask && ring_size(k, 2 * (k->mask + 1)) != ST_OK)
-		return ST_NOMEM;
-	bucket = &k->buckets[bucket_of(k, entry->key)];
-	l = &k->ring[k->end & k->mask];
-	*l = (struct live){ .entry = *entry, .pos = pos, .older = *bucket };
-	*bucket = ++k->end;
-	k->last_pos = pos;
-	return ST_OK;
+	st = livekeys_put(k->live, entry, pos);
+	if (st == ST_OK)
+		k->last_pos = pos;
+	return st;
+}
+
+enum status keyindex_numbered(const struct keyindex *k, uint64_t number,
+			      void (*one)(void *ctx, const struct keyentry *e), void *ctx)
+{
+	struct live_span all;
+	enum status st = livekeys_span(k->live, UINT64_MAX, &all);
+
+	for (size_t i = 0; st == ST_OK && i < all.n; i++) {
+		const struct keyentry *e = live_span_at(&all, i);
+
+		if (e->number == number)
+			one(ctx, e);
+	}
+	if (st == ST_OK)
+		live_span_end(&all);
+	return st;
 }
 
 /* ---- jobs: begun and ended on the spine ---- */
@@ -322,23 +277,15 @@ static struct keyindex_job *job_take(struct keyindex *k, struct keyindex_job *j)
 struct keyindex_job *keyindex_seal(struct keyindex *k, uint64_t upto)
 {
 	struct keyindex_job *j = &k->seal;
-	uint64_t n = k->first;
 
 	assert(!j->taken);
-	while (n < k->end && k->ring[n & k->mask].pos < upto)
-		n++;
-	if (n == k->first)
+	/* A span of none would say that nothing has to be kept: without memory the job fails. */
+	j->status = livekeys_span(k->live, upto, &j->span);
+	if (j->span.n == 0)
 		return NULL;
 	j->from = keyindex_covered(k);
 	j->upto = upto;
-	j->entries_n = n - k->first;
-	j->entries = malloc(j->entries_n * sizeof(*j->entries));
-	/* NULL would say that nothing has to be kept: the job has to fail. */
-	j->status = j->entries != NULL ? ST_OK : ST_NOMEM;
-	for (uint64_t i = k->first; i < n && j->entries != NULL; i++) {
-		j->entries[i - k->first] = k->ring[i & k->mask];
-		j->entries[i - k->first].older = i;
-	}
+	j->entries_n = j->span.n;
 	return job_take(k, j);
 }
 
@@ -412,7 +359,7 @@ enum status keyindex_commit(struct keyindex *k, struct keyindex_job *j, struct e
 		assert(j->from == keyindex_covered(k));
 		st = runs_add(k, j->result);
 		if (st == ST_OK)
-			k->first += j->entries_n;
+			livekeys_drop(k->live, &j->span);
 		else
 			error_set(e, st, "key index: no memory to take a run into use");
 	}
@@ -424,23 +371,31 @@ enum status keyindex_commit(struct keyindex *k, struct keyindex_job *j, struct e
 
 /* ---- jobs: run in the background, on nothing but what they carry ---- */
 
+struct version { const struct keyentry *entry; size_t age; };
+
 /* The newest version of a key first. */
 static int by_key(const void *a, const void *b)
 {
-	const struct live *x = a, *y = b;
-	int order = memcmp(x->entry.key, y->entry.key, 16);
+	const struct version *x = a, *y = b;
+	int order = memcmp(x->entry->key, y->entry->key, 16);
 
-	return order != 0 ? order : x->older > y->older ? -1 : x->older < y->older;
+	return order != 0 ? order : x->age > y->age ? -1 : x->age < y->age;
 }
 
 static enum status seal_write(struct keyindex_job *j, struct keyrun_writer *w, struct error *e)
 {
+	struct version *v = malloc(j->span.n * sizeof(*v));
 	enum status st = ST_OK;
 
-	qsort(j->entries, j->entries_n, sizeof(j->entries[0]), by_key);
-	for (size_t i = 0; i < j->entries_n && st == ST_OK; i++)
-		if (i == 0 || memcmp(j->entries[i - 1].entry.key, j->entries[i].entry.key, 16) != 0)
-			st = keyrun_add(w, &j->entries[i].entry, e);
+	if (v == NULL)
+		return error_set(e, ST_NOMEM, "key index: no memory to write a run");
+	for (size_t i = 0; i < j->span.n; i++)
+		v[i] = (struct version){ live_span_at(&j->span, i), i };
+	qsort(v, j->span.n, sizeof(*v), by_key);
+	for (size_t i = 0; i < j->span.n && st == ST_OK; i++)
+		if (i == 0 || memcmp(v[i - 1].entry->key, v[i].entry->key, 16) != 0)
+			st = keyrun_add(w, v[i].entry, e);
+	free(v);
 	return st;
 }
 

@@ -44,6 +44,20 @@ enum status keyindex_get(struct keyindex *k, const uint8_t key[16], struct keyen
 enum status keyindex_put(struct keyindex *k, const struct keyentry *entry, uint64_t pos) must_use;
 
 /*
+ * Each entry with this number, of any register: what the index looks like from the other side, for
+ * an audit. Spine: those in memory. ST_NOMEM.
+ */
+enum status keyindex_numbered(const struct keyindex *k, uint64_t number,
+			      void (*one)(void *ctx, const struct keyentry *e), void *ctx) must_use;
+/*
+ * Any thread: those in the runs of the index's folder, also while runs are written and merged; one
+ * may be told twice. Reads them all. What is in memory when this begins may be missing.
+ */
+enum status keyruns_numbered(const char *dir, uint64_t number,
+			     void (*one)(void *ctx, const struct keyentry *e), void *ctx,
+			     struct error *e) must_use;
+
+/*
  * Spine: entries with pos < upto become a job (NULL: nothing to do). They stay findable. The next
  * seal comes after this one's commit.
  */

@@ -8,6 +8,8 @@
 /* First byte of every payload; a record of another form gets another version or type. */
 #define VERSION 1
 #define NUMBERED_VERSION 3		/* 1 and 2 are read, and written where they say all */
+#define LIVING_VERSION 2		/* of STATE_EVENT; version 1 is a LinkHolder */
+#define REGISTER_VERSION 2		/* with a total; 1 is read, and written without one */
 #define RESULT_VERSION 3		/* of struct record_result; 1 and 2 are read, too */
 
 static bool code_fits(struct slice s)
@@ -138,6 +140,15 @@ enum status record_numbered_decode(struct record_numbered *r, struct slice paylo
 	if (version > 2 && !handovers_read(r, &in))
 		return ST_CORRUPT;
 	return ended(&in, numbered_valid(r));
+}
+
+uint8_t record_result_index(const struct record_numbered *r, uint64_t sequence)
+{
+	uint8_t i = 0;
+
+	while (i < r->results_n && r->results[i].sequence != sequence)
+		i++;
+	return i;
 }
 
 /* ---- APPROVED ---- */
@@ -360,7 +371,7 @@ enum status record_register_encode(const struct record_register *r, struct write
 {
 	if (!register_valid(r))
 		return ST_TOO_LARGE;
-	write_u8(w, VERSION);
+	write_u8(w, r->totalled ? REGISTER_VERSION : VERSION);
 	write_blob(w, r->unit);
 	write_blob(w, r->code);
 	write_u32(w, r->year);
@@ -368,13 +379,19 @@ enum status record_register_encode(const struct record_register *r, struct write
 	write_u64(w, (uint64_t)r->at_ms);
 	write_blob(w, r->reason);
 	write_blob(w, r->actor);
+	if (r->totalled) {
+		write_u64(w, r->issued);
+		write_u64(w, r->voided);
+		write_u64(w, r->outside);
+	}
 	return written(w);
 }
 
 enum status record_register_decode(struct record_register *r, struct slice payload)
 {
 	struct reader in = reader_of(payload);
-	enum status st = begun(&in);
+	uint8_t version;
+	enum status st = begun_in(&in, REGISTER_VERSION, &version);
 
 	*r = (struct record_register){ 0 };
 	if (st != ST_OK)
@@ -386,7 +403,59 @@ enum status record_register_decode(struct record_register *r, struct slice paylo
 	r->at_ms = (int64_t)read_u64(&in);
 	r->reason = read_blob(&in);
 	r->actor = read_blob(&in);
+	r->totalled = version > 1;
+	if (r->totalled) {
+		r->issued = read_u64(&in);
+		r->voided = read_u64(&in);
+		r->outside = read_u64(&in);
+	}
 	return ended(&in, register_valid(r));
+}
+
+/* ---- NUMBERS ---- */
+
+static bool numbers_valid(const struct record_numbers *r)
+{
+	return code_fits(r->unit) && code_fits(r->code) && r->count > 0 &&
+	       r->count <= NUMBERS_TOGETHER_MAX && r->first > 0 &&
+	       r->first < UINT64_MAX - r->count;
+}
+
+enum status record_numbers_encode(const struct record_numbers *r, struct writer *w)
+{
+	if (!numbers_valid(r))
+		return ST_TOO_LARGE;
+	write_u8(w, VERSION);
+	write_blob(w, r->unit);
+	write_blob(w, r->code);
+	write_u32(w, r->year);
+	write_u64(w, r->first);
+	write_u32(w, r->count);
+	write_u8(w, r->outside);
+	write_u64(w, (uint64_t)r->at_ms);
+	write_blob(w, r->reason);
+	write_blob(w, r->actor);
+	return written(w);
+}
+
+enum status record_numbers_decode(struct record_numbers *r, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+	enum status st = begun(&in);
+
+	*r = (struct record_numbers){ 0 };
+	if (st != ST_OK)
+		return st;
+	r->unit = read_blob(&in);
+	r->code = read_blob(&in);
+	r->year = read_u32(&in);
+	r->first = read_u64(&in);
+	r->count = read_u32(&in);
+	r->outside = read_u8(&in) != 0;
+	r->at_ms = (int64_t)read_u64(&in);
+	r->reason = read_blob(&in);
+	r->actor = read_blob(&in);
+	return ended(&in, numbers_valid(r));
 }
 
 /* ---- STATE_EVENT: LinkHolder ---- */
@@ -445,4 +514,53 @@ enum status record_link_decode(struct record_link *r, struct slice payload)
 	r->actor = read_blob(&in);
 	r->reason = read_blob(&in);
 	return ended(&in, link_valid(r));
+}
+
+/* ---- STATE_EVENT: an act upon a stored result ---- */
+
+bool record_is_living(struct slice payload)
+{
+	return payload.n > 0 && payload.p[0] >= LIVING_VERSION;
+}
+
+static bool living_valid(const struct record_living *r)
+{
+	return r->lane < LANES && event_is_act(r->kind) && r->actor.n <= PRINCIPAL_BYTES_MAX &&
+	       r->detail.n <= DECISION_BYTES_MAX;
+}
+
+enum status record_living_encode(const struct record_living *r, struct writer *w)
+{
+	if (!living_valid(r))
+		return ST_TOO_LARGE;
+	write_u8(w, LIVING_VERSION);
+	write_u64(w, r->sequence);
+	write_u8(w, r->lane);
+	write_u8(w, r->kind);
+	write_u32(w, r->acts);
+	write_u64(w, (uint64_t)r->at_ms);
+	write_blob(w, r->actor);
+	write_blob(w, r->detail);
+	return written(w);
+}
+
+enum status record_living_decode(struct record_living *r, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+	uint8_t version;
+	enum status st = begun_in(&in, LIVING_VERSION, &version);
+
+	*r = (struct record_living){ 0 };
+	if (st != ST_OK)
+		return st;
+	if (version != LIVING_VERSION)
+		return ST_CORRUPT;
+	r->sequence = read_u64(&in);
+	r->lane = read_u8(&in);
+	r->kind = read_u8(&in);
+	r->acts = read_u32(&in);
+	r->at_ms = (int64_t)read_u64(&in);
+	r->actor = read_blob(&in);
+	r->detail = read_blob(&in);
+	return ended(&in, living_valid(r));
 }

@@ -6,6 +6,7 @@
 #define TRIEN_JOURNAL_RECORD_H
 
 #include "case.h"
+#include "living.h"
 #include "catalogue/catalogue.h"
 
 enum record_type {
@@ -24,6 +25,7 @@ enum record_type {
 	RECORD_WITHDRAWN,		/* the case system took one back before its approval */
 	RECORD_TIMED_OUT,		/* nobody approved it in time */
 	RECORD_HANDED,			/* a held result got another signer */
+	RECORD_NUMBERS,			/* numbers that never had a result: how they ended */
 	RECORD_TYPE_COUNT
 };
 
@@ -64,6 +66,8 @@ struct record_numbered {
 };
 enum status record_numbered_encode(const struct record_numbered *r, struct writer *w) must_use;
 enum status record_numbered_decode(struct record_numbered *r, struct slice payload) must_use;
+/* Which of the case's results it is; results_n: none. */
+uint8_t record_result_index(const struct record_numbered *r, uint64_t sequence);
 /* Who signs results[i], whom the case names as `named`. */
 struct slice record_signer(const struct record_numbered *r, uint8_t i, struct slice named);
 
@@ -162,14 +166,33 @@ enum status record_handed_decode(struct record_handed *r, struct slice payload) 
 enum status record_hand(const struct record_handed *h, struct slice payload,
 			struct writer *w) must_use;
 
+/* Version 2: CLOSED with the year's total. One that has none is written in version 1. */
 struct record_register {
 	struct slice unit, code, reason, actor;
 	uint32_t year;
 	uint64_t first;			/* OPENED: first number to give; CLOSED: last given */
 	int64_t at_ms;
+	bool totalled;
+	uint64_t issued, voided, outside;
 };
 enum status record_register_encode(const struct record_register *r, struct writer *w) must_use;
 enum status record_register_decode(struct record_register *r, struct slice payload) must_use;
+
+/*
+ * NUMBERS: of a register, from `first` on. outside: they were the next ones, and are given by this
+ * record, to papers that were made without the engine. Else they had been given, and stood nowhere:
+ * they are void.
+ */
+struct record_numbers {
+	struct slice unit, code, reason, actor;
+	uint32_t year;
+	uint64_t first;
+	uint32_t count;			/* 1 … NUMBERS_TOGETHER_MAX */
+	bool outside;
+	int64_t at_ms;
+};
+enum status record_numbers_encode(const struct record_numbers *r, struct writer *w) must_use;
+enum status record_numbers_decode(struct record_numbers *r, struct slice payload) must_use;
 
 /* LinkHolder: one more holding of a result. */
 struct record_link {
@@ -182,5 +205,20 @@ struct record_link {
 };
 enum status record_link_encode(const struct record_link *r, struct writer *w) must_use;
 enum status record_link_decode(struct record_link *r, struct slice payload) must_use;
+
+/*
+ * An act upon a stored result (living.h): STATE_EVENT, too, told apart by its version, 2 and above.
+ * acts: so many there are with this one, as far as the engine knows.
+ */
+struct record_living {
+	uint64_t sequence;
+	uint8_t lane, kind;
+	uint32_t acts;
+	int64_t at_ms;
+	struct slice actor, detail;
+};
+bool record_is_living(struct slice payload);
+enum status record_living_encode(const struct record_living *r, struct writer *w) must_use;
+enum status record_living_decode(struct record_living *r, struct slice payload) must_use;
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "io/file.h"
+#include "journal/journal.h"
 
 #define SLOTS_MAX 10000u	/* four digits */
 #define HEAD_BYTES (2 * FRAME_BLOCK_BYTES)	/* header block and the place of the first frame */
@@ -48,10 +49,30 @@ static int file_open(struct segments *s, const char *path, int flags)
 	return open(path, flags, 0600);
 }
 
-static enum status wrong_size(const struct segments *s, uint32_t bytes, struct error *e)
+static enum status wrong_size(const char *dir, uint32_t was, uint32_t bytes, struct error *e)
 {
 	return error_set(e, ST_PRECONDITION, "%s was made with segments of %u bytes, not %u: set "
-			 "journal_segment_mb back to %u", s->dir, bytes, s->bytes, bytes >> 20);
+			 "journal_segment_mb back to %u", dir, was, bytes, was >> 20);
+}
+
+enum status journal_fits(const char *dir, uint32_t segment_bytes, struct error *e)
+{
+	uint8_t head[FRAME_BLOCK_BYTES];
+	struct segment_header h;
+	char path[PATH_MAX];
+	bool there;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/slot-0000", dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT ? ST_OK :
+			error_set(e, ST_IO, "%s: %s", path, strerrordesc_np(errno));
+	there = pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
+		segment_header_read(&h, head, FRAME_JOURNAL) == ST_OK;
+	close(fd);
+	return there && h.segment_bytes != segment_bytes ?
+		wrong_size(dir, h.segment_bytes, segment_bytes, e) : ST_OK;
 }
 
 static enum status header_load(struct segments *s, struct slot *slot, struct error *e)
@@ -67,7 +88,7 @@ static enum status header_load(struct segments *s, struct slot *slot, struct err
 		return error_set(e, st, "%s/slot-%04u was written by a later version: start that "
 				 "one", s->dir, slot->index);
 	if (st == ST_OK && h.segment_bytes != s->bytes)
-		return wrong_size(s, h.segment_bytes, e);
+		return wrong_size(s->dir, h.segment_bytes, s->bytes, e);
 	if (st == ST_OK) {
 		slot->segno = h.segno;
 		slot->prev = h.prev;
@@ -89,7 +110,7 @@ static enum status size_judge(struct segments *s, struct slot *slot, off_t size,
 		    segment_header_read(&h, p, FRAME_JOURNAL) == ST_OK;
 
 	if (head && h.segment_bytes != s->bytes)
-		return wrong_size(s, h.segment_bytes, e);
+		return wrong_size(s->dir, h.segment_bytes, s->bytes, e);
 	return error_set(e, ST_DAMAGED, "%s/slot-%04u is %lld bytes long instead of %u: copy the "
 			 "folder away and restore a backup", s->dir, slot->index, (long long)size,
 			 s->bytes);

@@ -9,7 +9,7 @@
 #include "journal/waitrow.h"
 #include "waiting_schema.h"
 
-#define FORMAT 2			/* 1 had no order over all signers */
+#define FORMAT 3			/* 1 had no order over all signers, 2 none by number */
 #define TEXT_OF(n) #n
 #define SQL_OF(n) TEXT_OF(n)
 
@@ -32,7 +32,7 @@ static enum status statements(struct waitindex *x, struct error *e)
 {
 	const struct { sqlite3_stmt **out; const char *sql; } list[] = {
 		{ &x->put, "INSERT INTO waiting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-			   "?9, ?10, ?11, ?12)" },
+			   "?9, ?10, ?11, ?12, ?13, ?14, ?15)" },
 		{ &x->drop, "DELETE FROM waiting WHERE sequence = ?1" },
 		{ &x->spot, "SELECT sequence, position, size, state FROM waiting "
 			    "WHERE sequence = ?1" },
@@ -85,7 +85,8 @@ static enum status totals_load(struct waitindex *x, struct error *e)
 			st = error_set(e, ST_CORRUPT, "%s: a state of no name", x->path);
 			break;
 		}
-		atomic_store(&x->rows[state], (uint64_t)sqlite3_column_int64(s, 1));
+		x->rows_now[state] = (uint64_t)sqlite3_column_int64(s, 1);
+		atomic_store(&x->rows[state], x->rows_now[state]);
 		x->bytes[state] = (uint64_t)sqlite3_column_int64(s, 2);
 	}
 	if (st == ST_OK && rc != SQLITE_DONE)
@@ -185,19 +186,22 @@ enum status waitindex_commit(struct waitindex *x, struct waitlog_place place, st
 	st = done(x, x->place_set, e);
 	if (st == ST_OK)
 		st = db_run(x->db, x->path, "COMMIT", e);
-	if (st == ST_OK)
-		x->place = place;
-	return st;
+	if (st != ST_OK)
+		return st;
+	x->place = place;
+	for (int i = 0; i < WAITINDEX_STATES; i++)
+		atomic_store(&x->rows[i], x->rows_now[i]);
+	return ST_OK;
 }
 
 static enum status count(struct waitindex *x, uint8_t state, int64_t rows, int64_t bytes,
 			 struct error *e)
 {
 	assert(state > 0 && state < WAITINDEX_STATES);
-	atomic_fetch_add(&x->rows[state], (uint64_t)rows);
+	x->rows_now[state] += (uint64_t)rows;
 	x->bytes[state] += (uint64_t)bytes;
 	sqlite3_bind_int(x->count, 1, state);
-	sqlite3_bind_int64(x->count, 2, (int64_t)atomic_load(&x->rows[state]));
+	sqlite3_bind_int64(x->count, 2, (int64_t)x->rows_now[state]);
 	sqlite3_bind_int64(x->count, 3, (int64_t)x->bytes[state]);
 	return done(x, x->count, e);
 }
@@ -228,7 +232,10 @@ enum status waitindex_put(struct waitindex *x, const struct waiting_row *row,
 	db_bind_text(s, 9, row->unit);
 	db_bind_text(s, 10, row->kind);
 	db_bind_text(s, 11, row->case_code);
-	sqlite3_bind_blob(s, 12, bytes, (int)writer_size(&w), SQLITE_STATIC);
+	db_bind_text(s, 12, row->register_code);
+	sqlite3_bind_int64(s, 13, row->year);
+	sqlite3_bind_int64(s, 14, (int64_t)row->number);
+	sqlite3_bind_blob(s, 15, bytes, (int)writer_size(&w), SQLITE_STATIC);
 	st = done(x, s, e);
 	return st == ST_OK ? count(x, row->state, 1, at->size, e) : st;
 }

@@ -21,8 +21,8 @@ struct waitindex {
 	sqlite3 *db;
 	sqlite3_stmt *put, *drop, *spot, *below, *move, *count, *place_set;
 	struct waitlog_place place;	/* of the last commit */
-	_Atomic uint64_t rows[WAITINDEX_STATES];
-	uint64_t bytes[WAITINDEX_STATES];
+	_Atomic uint64_t rows[WAITINDEX_STATES];	/* as of the last commit: any thread's */
+	uint64_t rows_now[WAITINDEX_STATES], bytes[WAITINDEX_STATES];
 };
 
 /* Where a row's record stands. */

@@ -45,7 +45,7 @@ struct waiting_row {
 	char principal[PRINCIPAL_BYTES_MAX + 1];	/* who submitted it */
 	/* Of the first holder, to tell two people of one name apart. Never logged. */
 	char holder_name[NAME_BYTES_MAX + 1], holder_number[HOLDER_NUMBER_BYTES_MAX + 1];
-	struct partial_date holder_birth;	/* from the field `ngay_sinh`; 0: unknown */
+	struct partial_date holder_birth;	/* from its field `…ngay_sinh`; 0: unknown */
 	char detail[120];		/* of the reason */
 };
 
@@ -78,13 +78,15 @@ enum status waiting_add(struct waiting *w, const struct waiting_row *row, struct
 /* Removes durably (a tombstone; segments whose rows are all gone are deleted). ST_NOT_FOUND. */
 enum status waiting_remove(struct waiting *w, uint64_t sequence, struct error *e) must_use;
 /*
- * What is added and removed between the two becomes durable, and is seen by readers, together: one
- * write instead of one each. The writer itself sees it at once. After a failed commit none of it
- * may be there, or all.
+ * What is added and removed between the two is seen by readers together, and becomes durable with a
+ * write for each frame that it fills (one, mostly) instead of one for each row. The writer sees it
+ * at once: ST_NOT_FOUND may be of a row that is still there if the commit fails. After a failed
+ * commit, and after a crash before it, the next open finds all of it, none, or a beginning of it;
+ * never an end without what came before.
  */
 void waiting_begin(struct waiting *w);
 enum status waiting_commit(struct waiting *w, struct error *e) must_use;
-/* Rows in this state, of all for 0. Any thread, at no cost. */
+/* Rows in this state, of all for 0, as readers see them. Any thread, at no cost. */
 uint64_t waiting_count(const struct waiting *w, enum state state);
 
 /* ---- readers ---- */
@@ -126,6 +128,10 @@ enum status waiting_case(struct waiting_reader *r, struct slice unit, struct sli
 enum status waiting_expired(struct waiting_reader *r, enum state state, int64_t upto_ms,
 			    struct waiting_row *rows, uint32_t max, uint32_t *n,
 			    struct error *e) must_use;
+/* What waits with a number of this register behind `after`, by number. */
+enum status waiting_numbers(struct waiting_reader *r, struct slice unit, struct slice code,
+			    uint32_t year, uint64_t after, struct waiting_row *rows, uint32_t max,
+			    uint32_t *n, struct error *e) must_use;
 /*
  * The record again, into buf, and its type. JOURNAL_RECORD_BYTES_MAX are always enough.
  * ST_NOT_FOUND, ST_TOO_LARGE, ST_CORRUPT.

@@ -7,7 +7,7 @@
 /* A row that moves to another segment while it is read is looked up again. */
 #define READ_ATTEMPTS 100
 
-enum question { FIND, SPOT, AFTER, AFTER_ANY, LIST, LIST_ALL, CASE, EXPIRED, QUESTIONS };
+enum question { FIND, SPOT, AFTER, AFTER_ANY, LIST, LIST_ALL, CASE, EXPIRED, NUMBERS, QUESTIONS };
 
 /* Behind a page's last row; of one signer, or of all. */
 #define LIST_SQL(signer) \
@@ -29,6 +29,8 @@ static const char *const question_sql[QUESTIONS] = {
 		 "LIMIT ?3",
 	[EXPIRED] = "SELECT row FROM waiting WHERE state = ?1 AND expires <= ?2 "
 		    "ORDER BY expires, sequence LIMIT ?3",
+	[NUMBERS] = "SELECT row FROM waiting WHERE unit = ?1 AND register = ?2 AND year = ?3 "
+		    "AND number > ?4 AND number > 0 ORDER BY number LIMIT ?5",
 };
 
 struct waiting_reader {
@@ -166,6 +168,20 @@ enum status waiting_expired(struct waiting_reader *r, enum state state, int64_t 
 	sqlite3_bind_int(s, 1, (int)state);
 	sqlite3_bind_int64(s, 2, upto_ms);
 	sqlite3_bind_int64(s, 3, max);
+	return rows_take(r, s, rows, max, n, e);
+}
+
+enum status waiting_numbers(struct waiting_reader *r, struct slice unit, struct slice code,
+			    uint32_t year, uint64_t after, struct waiting_row *rows, uint32_t max,
+			    uint32_t *n, struct error *e)
+{
+	sqlite3_stmt *s = r->ask[NUMBERS];
+
+	sqlite3_bind_text(s, 1, (const char *)unit.p, (int)unit.n, SQLITE_STATIC);
+	sqlite3_bind_text(s, 2, (const char *)code.p, (int)code.n, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 3, year);
+	sqlite3_bind_int64(s, 4, after > INT64_MAX ? INT64_MAX : (int64_t)after);
+	sqlite3_bind_int64(s, 5, max);
 	return rows_take(r, s, rows, max, n, e);
 }
 

@@ -3,11 +3,11 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "base/wire.h"
+#include "facts.h"
 
-/* In the schemas that ask for it, the holder's date of birth has this name. */
+/* Names of fields, or their ends where a kind has several persons: "chong_ngay_sinh". */
 #define BIRTH_FIELD "ngay_sinh"
-#define FACTS_DUE_TIME 5u		/* of trien.v1.Facts; a Timestamp, its seconds are 1 */
+#define NAME_FIELD "ho_ten"
 
 static_assert(sizeof(struct waiting_row) + 64 < WAITROW_BYTES_MAX, "an encoded row fits");
 
@@ -137,39 +137,51 @@ void waitrow_read(struct reader *r, uint8_t version, struct waiting_row *row)
 
 /* ---- what a record says of a row ---- */
 
-/* The first field with this number and type; zeros if there is none. */
-static struct wire_field field_of(struct slice message, uint32_t number, enum wire_type type)
-{
-	struct wire w = wire_of(message);
-	struct wire_field f;
-
-	while (wire_next(&w, &f))
-		if (f.number == number && f.type == type)
-			return f;
-	return (struct wire_field){ 0 };
-}
-
-static int64_t due_ms(struct slice facts)
-{
-	struct slice due = field_of(facts, FACTS_DUE_TIME, WIRE_BYTES).bytes;
-	uint64_t seconds = field_of(due, 1, WIRE_VARINT).value;
-
-	/* Beyond a time that a calendar has, it is none. */
-	return seconds < 253402300800ull ? (int64_t)seconds * 1000 : 0;
-}
-
 static void put(char *out, size_t size, struct slice s)
 {
 	snprintf(out, size, "%.*s", (int)s.n, s.n > 0 ? (const char *)s.p : "");
 }
 
-static struct partial_date birth_of(const struct case_result *r)
+/* What stands before the end of a field's name. */
+static bool prefix_of(const struct field *f, enum field_type type, const char *end,
+		      struct slice *prefix)
 {
+	size_t n = strlen(end);
+
+	if (f->type != type || f->name.n < n ||
+	    memcmp(f->name.p + f->name.n - n, end, n) != 0)
+		return false;
+	*prefix = slice_of(f->name.p, f->name.n - n);
+	return true;
+}
+
+static bool is_named(const struct case_result *r, struct slice prefix, struct slice name)
+{
+	struct slice p;
+
 	for (uint8_t i = 0; i < r->fields_n; i++)
-		if (r->fields[i].type == FIELD_DATE &&
-		    slice_eq(r->fields[i].name, slice_str(BIRTH_FIELD)))
+		if (prefix_of(&r->fields[i], FIELD_TEXT, NAME_FIELD, &p) && slice_eq(p, prefix) &&
+		    slice_eq(r->fields[i].text, name))
+			return true;
+	return false;
+}
+
+/* Of several persons with a date of birth the one of that name; another's is worse than none. */
+static struct partial_date birth_of(const struct case_result *r, struct slice name)
+{
+	struct partial_date found = { 0, 0, 0 };
+	struct slice prefix;
+	uint32_t n = 0;
+
+	for (uint8_t i = 0; i < r->fields_n; i++) {
+		if (!prefix_of(&r->fields[i], FIELD_DATE, BIRTH_FIELD, &prefix))
+			continue;
+		if (is_named(r, prefix, name))
 			return r->fields[i].date;
-	return (struct partial_date){ 0, 0, 0 };
+		found = r->fields[i].date;
+		n++;
+	}
+	return n == 1 ? found : (struct partial_date){ 0, 0, 0 };
 }
 
 static void row_take(struct waiting_row *row, const struct record_numbered *rec,
@@ -177,6 +189,7 @@ static void row_take(struct waiting_row *row, const struct record_numbered *rec,
 {
 	const struct numbered_result *n = &rec->results[i];
 	const struct case_result *r = &c->results[i];
+	struct facts facts;
 
 	row->priority = c->priority;
 	row->ordinal = r->ordinal;
@@ -185,7 +198,8 @@ static void row_take(struct waiting_row *row, const struct record_numbered *rec,
 	row->number = n->number;
 	row->accepted_ms = rec->accepted_ms;
 	row->issued_ms = n->issued_ms;
-	row->due_ms = due_ms(c->facts);
+	facts_read(&facts, c->facts);
+	row->due_ms = facts.due_ms;
 	put(row->unit, sizeof(row->unit), r->unit);
 	put(row->kind, sizeof(row->kind), r->kind);
 	put(row->signer, sizeof(row->signer), record_signer(rec, i, r->signer));
@@ -197,7 +211,7 @@ static void row_take(struct waiting_row *row, const struct record_numbered *rec,
 		put(row->holder_name, sizeof(row->holder_name), c->holders[0].name);
 		put(row->holder_number, sizeof(row->holder_number), c->holders[0].number);
 	}
-	row->holder_birth = birth_of(r);
+	row->holder_birth = birth_of(r, c->holders_n > 0 ? c->holders[0].name : slice_str(""));
 }
 
 enum status waiting_row_fill(struct waiting_row *row, struct slice payload)
@@ -213,8 +227,8 @@ enum status waiting_row_fill(struct waiting_row *row, struct slice payload)
 	if (st != ST_OK)
 		return st;
 	st = case_decode(&c, rec.case_bytes, &arena);
-	while (st == ST_OK && i < rec.results_n && rec.results[i].sequence != row->sequence)
-		i++;
+	if (st == ST_OK)
+		i = record_result_index(&rec, row->sequence);
 	if (st == ST_OK && (i == rec.results_n || i >= c.results_n))
 		st = ST_CORRUPT;
 	if (st == ST_OK) {

@@ -6,11 +6,13 @@
 #include "base/hash.h"
 
 #define MAGIC 0x47455254u		/* "TREG" */
-#define FORMAT_VERSION 1u
+#define FORMAT_VERSION 2u		/* 1, without acts and totals, is read */
 #define SLOTS_MIN 64u
 /* A row as saved: two blobs, year, four numbers, closed. */
 #define ROW_BYTES_MIN (4u + 4 + 4 + 4 * 8 + 1)
-#define ROW_BYTES_MAX (ROW_BYTES_MIN + 2 * CODE_BYTES_MAX)
+#define ACT_BYTES_MIN (8u + 4 + 4)	/* when, two blobs */
+#define TOTAL_BYTES (1u + 3 * 8)
+#define NO_ACT ((struct register_act){ 0, "", "" })
 #define FIXED_BYTES (4u + 4 + 4 + 4)
 
 struct registers {
@@ -18,6 +20,13 @@ struct registers {
 	uint32_t rows_n, rows_room;
 	uint32_t *slots;		/* open addressing: index + 1, 0 = empty */
 	uint32_t mask;
+	struct text *texts;
+};
+
+/* Who did an act, or why. None is ever dropped: rows that were handed out borrow from them. */
+struct text {
+	struct text *next;
+	char s[];
 };
 
 static uint32_t hash_of(struct slice unit, struct slice code, uint32_t year)
@@ -67,6 +76,12 @@ void registers_free(struct registers *r)
 {
 	if (r == NULL)
 		return;
+	while (r->texts != NULL) {
+		struct text *next = r->texts->next;
+
+		free(r->texts);
+		r->texts = next;
+	}
 	free(r->rows);
 	free(r->slots);
 	free(r);
@@ -124,7 +139,8 @@ static bool code_fits(struct slice s)
 enum status register_open(struct registers *r, struct slice unit, struct slice code, uint32_t year,
 			  uint64_t first)
 {
-	struct register_row row = { .year = year, .first = first, .next = first };
+	struct register_row row = { .year = year, .first = first, .next = first,
+				    .opened = NO_ACT, .last = NO_ACT };
 
 	if (first == 0 || first == UINT64_MAX || !code_fits(unit) || !code_fits(code))
 		return ST_INVALID;
@@ -142,6 +158,56 @@ enum status register_close(struct registers *r, struct slice unit, struct slice 
 	if (row == NULL)
 		return ST_NOT_FOUND;
 	row->closed = true;
+	return ST_OK;
+}
+
+static const char *text_keep(struct registers *r, struct slice s)
+{
+	struct text *t = malloc(sizeof(*t) + s.n + 1);
+
+	if (t == NULL)
+		return NULL;
+	if (s.n > 0)
+		memcpy(t->s, s.p, s.n);
+	t->s[s.n] = '\0';
+	t->next = r->texts;
+	r->texts = t;
+	return t->s;
+}
+
+enum status register_note(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+			  bool closed, int64_t at_ms, struct slice actor, struct slice reason)
+{
+	struct register_row *row = row_find(r, unit, code, year);
+	struct register_act act = { .at_ms = at_ms };
+
+	if (row == NULL)
+		return ST_NOT_FOUND;
+	act.actor = text_keep(r, actor);
+	act.reason = text_keep(r, reason);
+	if (act.actor == NULL || act.reason == NULL)
+		return ST_NOMEM;
+	*(closed ? &row->last : &row->opened) = act;
+	return ST_OK;
+}
+
+static bool adds_up(const struct register_row *row, const struct register_total *t)
+{
+	return t->voided == row->voided && t->issued <= row->given && t->outside <= row->given &&
+	       t->issued + t->voided + t->outside == row->given;
+}
+
+enum status register_total(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+			   const struct register_total *total)
+{
+	struct register_row *row = row_find(r, unit, code, year);
+
+	if (row == NULL)
+		return ST_NOT_FOUND;
+	if (!row->closed || !adds_up(row, total))
+		return ST_PRECONDITION;
+	row->total = *total;
+	row->totalled = true;
 	return ST_OK;
 }
 
@@ -217,29 +283,59 @@ bool register_find(const struct registers *r, struct slice unit, struct slice co
 
 /* ---- snapshot: magic u32, version u32, rows u32, rows, CRC-32C of all before u32 ---- */
 
+static size_t act_bytes(const struct register_act *a)
+{
+	return ACT_BYTES_MIN + strlen(a->actor) + strlen(a->reason);
+}
+
+static void act_write(struct writer *w, const struct register_act *a)
+{
+	write_u64(w, (uint64_t)a->at_ms);
+	write_blob(w, slice_str(a->actor));
+	write_blob(w, slice_str(a->reason));
+}
+
+static size_t row_bytes(const struct register_row *row)
+{
+	return ROW_BYTES_MIN + strlen(row->unit) + strlen(row->code) + act_bytes(&row->opened) +
+	       act_bytes(&row->last) + TOTAL_BYTES;
+}
+
+static void row_write(struct writer *w, const struct register_row *row)
+{
+	write_blob(w, slice_str(row->unit));
+	write_blob(w, slice_str(row->code));
+	write_u32(w, row->year);
+	write_u64(w, row->first);
+	write_u64(w, row->next);
+	write_u64(w, row->given);
+	write_u64(w, row->voided);
+	write_u8(w, row->closed);
+	act_write(w, &row->opened);
+	act_write(w, &row->last);
+	write_u8(w, row->totalled);
+	write_u64(w, row->total.issued);
+	write_u64(w, row->total.voided);
+	write_u64(w, row->total.outside);
+}
+
 enum status registers_save(const struct registers *r, uint8_t **bytes, size_t *n)
 {
-	size_t size = FIXED_BYTES + (size_t)r->rows_n * ROW_BYTES_MAX;
-	uint8_t *buf = malloc(size);
-	struct writer w = writer_of(buf, size);
+	size_t size = FIXED_BYTES;
+	struct writer w;
+	uint8_t *buf;
 
+	for (uint32_t i = 0; i < r->rows_n; i++)
+		size += row_bytes(&r->rows[i]);
+	buf = malloc(size);
 	if (buf == NULL)
 		return ST_NOMEM;
+	w = writer_of(buf, size);
 	write_u32(&w, MAGIC);
 	write_u32(&w, FORMAT_VERSION);
 	write_u32(&w, r->rows_n);
-	for (uint32_t i = 0; i < r->rows_n; i++) {
-		const struct register_row *row = &r->rows[i];
-
-		write_blob(&w, slice_str(row->unit));
-		write_blob(&w, slice_str(row->code));
-		write_u32(&w, row->year);
-		write_u64(&w, row->first);
-		write_u64(&w, row->next);
-		write_u64(&w, row->given);
-		write_u64(&w, row->voided);
-		write_u8(&w, row->closed);
-	}
+	for (uint32_t i = 0; i < r->rows_n; i++)
+		row_write(&w, &r->rows[i]);
 	write_u32(&w, crc32c(0, buf, writer_size(&w)));
 	assert(!w.bad);
 	*bytes = buf;
@@ -247,33 +343,72 @@ enum status registers_save(const struct registers *r, uint8_t **bytes, size_t *n
 	return ST_OK;
 }
 
-static enum status row_read(struct registers *r, struct reader *in)
+struct act_read { int64_t at_ms; struct slice actor, reason; };
+
+static struct act_read act_read(struct reader *in)
+{
+	struct act_read a = { .at_ms = (int64_t)read_u64(in) };
+
+	a.actor = read_blob(in);
+	a.reason = read_blob(in);
+	return a;
+}
+
+static bool flag_read(struct reader *in)
+{
+	uint8_t v = read_u8(in);
+
+	in->bad |= v > 1;
+	return v == 1;
+}
+
+/* What version 2 has behind the row. */
+static void later_read(struct reader *in, struct register_row *row, struct act_read acts[2])
+{
+	acts[0] = act_read(in);
+	acts[1] = act_read(in);
+	row->totalled = flag_read(in);
+	row->total.issued = read_u64(in);
+	row->total.voided = read_u64(in);
+	row->total.outside = read_u64(in);
+}
+
+static enum status row_read(struct registers *r, struct reader *in, uint32_t version)
 {
 	struct slice unit = read_blob(in), code = read_blob(in);
-	struct register_row row = { .year = read_u32(in) };
-	uint8_t closed;
+	struct register_row row = { .year = read_u32(in), .opened = NO_ACT, .last = NO_ACT };
+	struct act_read acts[2] = { 0 };
+	enum status st;
 
 	row.first = read_u64(in);
 	row.next = read_u64(in);
 	row.given = read_u64(in);
 	row.voided = read_u64(in);
-	closed = read_u8(in);
-	row.closed = closed == 1;
-	if (in->bad || closed > 1 || !code_fits(unit) || !code_fits(code) || row.first == 0 ||
+	row.closed = flag_read(in);
+	if (version > 1)
+		later_read(in, &row, acts);
+	if (in->bad || !code_fits(unit) || !code_fits(code) || row.first == 0 ||
 	    row.next < row.first || row.given != row.next - row.first ||
+	    (row.totalled && (!row.closed || !adds_up(&row, &row.total))) ||
 	    row_find(r, unit, code, row.year) != NULL)
 		return ST_DAMAGED;
 	memcpy(row.unit, unit.p, unit.n);
 	memcpy(row.code, code.p, code.n);
-	return row_add(r, &row);
+	st = row_add(r, &row);
+	for (int i = 0; i < 2 && st == ST_OK; i++)
+		if (acts[i].at_ms != 0)
+			st = register_note(r, unit, code, row.year, i == 1, acts[i].at_ms,
+					   acts[i].actor, acts[i].reason);
+	return st;
 }
 
-static enum status rows_read(struct registers *r, struct reader *in, uint32_t rows_n)
+static enum status rows_read(struct registers *r, struct reader *in, uint32_t version,
+			     uint32_t rows_n)
 {
 	enum status st = ST_OK;
 
 	for (uint32_t i = 0; i < rows_n && st == ST_OK; i++)
-		st = row_read(r, in);
+		st = row_read(r, in, version);
 	return st == ST_OK && reader_left(in) != 0 ? ST_DAMAGED : st;
 }
 
@@ -288,14 +423,14 @@ enum status registers_load(struct registers *r, struct slice bytes, struct error
 
 	if (in.bad || magic != MAGIC || read_u32(&tail) != crc32c(0, bytes.p, n))
 		return error_set(e, ST_CORRUPT, "registers: the snapshot fails its checksum");
-	if (version != FORMAT_VERSION)
+	if (version == 0 || version > FORMAT_VERSION)
 		return error_set(e, ST_UNSUPPORTED,
 				 "registers: snapshot version %u is unknown to this "
 				 "version; start the version that wrote it",
 				 version);
 	st = registers_new(&loaded);
 	if (st == ST_OK) {
-		st = rows_read(loaded, &in, rows_n);
+		st = rows_read(loaded, &in, version, rows_n);
 		if (st == ST_OK) {
 			old = *r;
 			*r = *loaded;

@@ -17,12 +17,23 @@
 
 struct registers;
 
+/* Who opened or closed it, when and why. Strings live as long as the registers do. */
+struct register_act {
+	int64_t at_ms;			/* 0: of a time before this was kept; actor, reason "" */
+	const char *actor, *reason;
+};
+
+/* What became of its numbers: added up when the book is closed for good, and true ever after. */
+struct register_total { uint64_t issued, voided, outside; };
+
 struct register_row {
 	char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
 	uint32_t year;
 	uint64_t first, next;
 	uint64_t given, voided;
-	bool closed;
+	bool closed, totalled;
+	struct register_act opened, last;	/* last: that closed it */
+	struct register_total total;		/* totalled */
 };
 
 enum status registers_new(struct registers **r) must_use;
@@ -33,6 +44,13 @@ enum status register_open(struct registers *r, struct slice unit, struct slice c
 			  uint64_t first) must_use;
 enum status register_close(struct registers *r, struct slice unit, struct slice code,
 			   uint32_t year) must_use;
+/* Keeps who did the act with the register that it opened, or closed. ST_NOT_FOUND, ST_NOMEM. */
+enum status register_note(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+			  bool closed, int64_t at_ms, struct slice actor,
+			  struct slice reason) must_use;
+/* Of a closed one. ST_NOT_FOUND; ST_PRECONDITION: it does not add up to the numbers given. */
+enum status register_total(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+			   const struct register_total *total) must_use;
 /*
  * The next number. ST_NOT_FOUND: not open for this year; *year_turn is then true when the year
  * before was open, so that the caller journals an opening at 1 and takes again. ST_PRECONDITION:
@@ -53,7 +71,7 @@ bool register_at(const struct registers *r, uint32_t index, struct register_row 
 bool register_find(const struct registers *r, struct slice unit, struct slice code, uint32_t year,
 		   struct register_row *out);
 
-/* Snapshot: bytes with version and CRC; malloc'd. */
+/* Snapshot: bytes with version and CRC; malloc'd. Those of version 1 know no acts and totals. */
 enum status registers_save(const struct registers *r, uint8_t **bytes, size_t *n) must_use;
 /* Replaces what there is. ST_CORRUPT, ST_UNSUPPORTED, ST_DAMAGED: then nothing has changed. */
 enum status registers_load(struct registers *r, struct slice bytes, struct error *e) must_use;

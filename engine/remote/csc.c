@@ -147,8 +147,8 @@ static void info_read(struct api_answer *out, const struct api_ask *ask, json_t 
 		(uint32_t)multisign;
 	out->verdict = cert != NULL && remote_key_is(ask->key, cert) && out->sign_algo != NULL &&
 		       (status == NULL || strcmp(status, "enabled") == 0) &&
-		       (mode == NULL || strcmp(mode, "explicit") == 0) ? VERDICT_FITS :
-		VERDICT_OTHER;
+		       (mode == NULL || strcmp(mode, "explicit") == 0 ||
+			strcmp(mode, "implicit") == 0) ? VERDICT_FITS : VERDICT_OTHER;
 }
 
 static void pending(struct api_answer *out, const struct api_ask *ask, json_t *id,
@@ -177,17 +177,14 @@ static void authorize_read(struct api_answer *out, const struct api_ask *ask, js
 static void sign_read(struct api_answer *out, const struct api_ask *ask, json_t *body)
 {
 	json_t *list = json_object_get(body, "signatures");
-	size_t at = 0;
 
 	if (!json_is_array(list)) {
 		pending(out, ask, json_object_get(body, "responseID"), STEP_POLL);
 		return;
 	}
-	/* By position among the hashes that were asked for; those of a poll are all there. */
+	/* By position among the hashes that were sent: also who was cancelled since has its own. */
 	for (uint32_t i = 0; i < ask->n; i++)
-		if (ask->step == STEP_POLL || ask->items[i].digest != NULL)
-			api_signature_read(&out->signatures[i], json_array_get(list, at++),
-					   FORM_BASE64);
+		api_signature_read(&out->signatures[i], json_array_get(list, i), FORM_BASE64);
 	out->verdict = VERDICT_SIGNED;
 }
 

@@ -114,14 +114,11 @@ static json_t *entry_of(const struct hash_array *f, json_t *list, const struct a
 static void signatures_read(struct api_answer *out, const struct api_ask *ask, json_t *list)
 {
 	const struct hash_array *f = &ask->service->form;
-	size_t place = 0;
 
+	/* All that were sent have their place, also who was cancelled since. */
 	for (uint32_t i = 0; i < ask->n; i++) {
-		json_t *e;
+		json_t *e = entry_of(f, list, &ask->items[i], i);
 
-		if (ask->step != STEP_POLL && ask->items[i].digest == NULL)
-			continue;
-		e = entry_of(f, list, &ask->items[i], place++);
 		api_signature_read(&out->signatures[i], tree_at(e, f->signature),
 				   f->signature_form);
 	}

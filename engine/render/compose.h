@@ -27,6 +27,9 @@ struct parties {
 	enum draft draft;
 };
 
+/* Of an open render: what a document of another form than a result's is made with. */
+const struct composer *render_composer(const struct render *r);
+
 void template_key(uint8_t key[3 * PIN_BYTES + 1], const struct parties *p);
 /* ST_INVALID: a text has a character that the fonts lack. ST_NOMEM. */
 enum status template_compose(struct template **out, struct composer *c, const struct parties *p,

@@ -164,6 +164,70 @@ static void write_identity(const struct press *p, struct writer *w)
 	write_u8(w, '"');
 }
 
+static void write_day(struct writer *w, uint32_t day)
+{
+	write_date(w, (struct partial_date){ (uint16_t)(day / 10000), (uint8_t)(day / 100 % 100),
+					     (uint8_t)(day % 100) });
+}
+
+static void write_source(const struct original_source *s, struct writer *w)
+{
+	char id[ID_TEXT_BYTES];
+
+	id_text(id, s->id);
+	write_str(w, ",\"id\":\"");
+	write_bytes(w, id, sizeof(id));
+	write_u8(w, '"');
+	if (s->corrected.n == 0)
+		return;
+	write_str(w, ",\"corrected\":{\"number\":");
+	write_json_text(w, s->corrected);
+	write_str(w, ",\"date\":");
+	write_day(w, s->corrected_day);
+	write_u8(w, '}');
+}
+
+/* What was copied, so that anyone can find it again from the file attached beside this one. */
+static void write_original(const struct original *o, struct writer *w)
+{
+	write_str(w, ",\"original\":{\"file\":\"");
+	write_str(w, original_file(o));
+	write_str(w, "\",\"sha256\":\"");
+	write_sha256(w, o->sha256);
+	write_str(w, "\",\"format\":\"");
+	write_str(w, original_code(o));
+	write_str(w, "\",\"size\":");
+	write_number(w, o->size);
+	if (o->pages > 0) {
+		write_str(w, ",\"pages\":");
+		write_number(w, o->pages);
+	}
+	write_str(w, o->wrapped == ORIGINAL_REBUILT ? ",\"shown\":true" : ",\"shown\":false");
+	if (o->source != NULL)
+		write_source(o->source, w);
+	write_u8(w, '}');
+}
+
+/* As much as the page says. */
+static void write_replaced(const struct press *p, struct writer *w)
+{
+	const struct case_result *r = p->item->result;
+
+	write_str(w, ",\"replaces\":{\"id\":");
+	write_json_text(w, r->replaces);
+	if (r->replaced.number.n > 0) {
+		write_str(w, ",\"number\":");
+		write_json_text(w, r->replaced.number);
+		write_str(w, ",\"date\":");
+		write_day(w, r->replaced.day);
+	}
+	if (r->replaced.agency.n > 0) {
+		write_str(w, ",\"agency\":");
+		write_json_text(w, r->replaced.agency);
+	}
+	write_u8(w, '}');
+}
+
 void write_data(const struct press *p, struct writer *w)
 {
 	const struct template *t = p->t;
@@ -172,6 +236,10 @@ void write_data(const struct press *p, struct writer *w)
 	write_bytes(w, t->data_head.p, t->data_head.n);
 	if (!t->draft)
 		write_identity(p, w);
+	if (p->original != NULL)
+		write_original(p->original, w);
+	if (p->item->result->replaces.n > 0)
+		write_replaced(p, w);
 	write_str(w, ",\"fields\":{");
 	for (uint8_t i = 0; i < p->item->kind->fields_n; i++) {
 		if (t->data_keys[i].n == 0 || p->values[i] == NULL)

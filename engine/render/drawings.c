@@ -9,6 +9,7 @@
 #define SIZE_DRAFT 900
 #define RULE_GAP 250
 #define HAND_GAP_MIN 9900		/* 35 mm between title and name */
+#define SEAL_AIR 200			/* above and below a seal that stands there */
 #define CONTENT_MAX 16384
 #define SLACK 2000			/* of a box: strokes and accents beyond it are shown */
 
@@ -131,6 +132,7 @@ enum status draw_signer(struct composer *c, struct sheet *s, const struct unit *
 			const struct signer *signer, struct shared_layer *l)
 {
 	struct frame f = { 0, RIGHT_WIDTH, 0, SIZE_SIGNER, 'c' };
+	int32_t seal = CPT_OF_MM10(u->seal.height_mm10);
 	struct drawing d;
 	char bbox[64];
 
@@ -144,6 +146,9 @@ enum status draw_signer(struct composer *c, struct sheet *s, const struct unit *
 	}
 	l->gap_y = d.y;
 	l->gap_height = l->image_height > HAND_GAP_MIN ? l->image_height : HAND_GAP_MIN;
+	/* Where no hand leads it to the left, the seal stands between title and name. */
+	if (l->image_height == 0 && u->seal.bits != NULL && l->gap_height < seal + 2 * SEAL_AIR)
+		l->gap_height = seal + 2 * SEAL_AIR;
 	d.y += l->gap_height;
 	if (signer != NULL)
 		put(&d, signer->name, FACE_BOLD, false, &f);

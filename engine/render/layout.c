@@ -20,6 +20,7 @@ void press_clear(struct press *p)
 	p->full = false;
 	p->space = 0;
 	p->frags_n = p->lines_n = p->strips_n = p->tables_n = p->pages = 0;
+	p->lead = 0;
 }
 
 struct strip *strip_add(struct press *p, int32_t height, int32_t space)
@@ -153,9 +154,30 @@ static void layout_paragraph(struct press *p, const struct block *b, const struc
 	layout_text(p, &t->text, &f, space);
 }
 
+/* Without an original, in a preview, as if it could be shown; a result of ours never is. */
+static bool wrapped(const struct press *p)
+{
+	if (p->original == NULL)
+		return p->item->kind->copies == COPIES_RESULT;
+	return p->original->wrapped != ORIGINAL_REBUILT;
+}
+
 static bool shown(const struct press *p, int16_t only_if)
 {
-	return only_if < 0 || value_present(p->values[only_if]);
+	switch (only_if) {
+	case SHOWN_ALWAYS:
+		return true;
+	case SHOWN_REBUILT:
+		return !wrapped(p);
+	case SHOWN_WRAPPED:
+		return wrapped(p);
+	case SHOWN_PAGES:
+		return p->original == NULL || p->original->pages > 0;
+	case SHOWN_CORRECTED:
+		return p->original != NULL && original_corrected(p->original);
+	default:
+		return value_present(p->values[only_if]);
+	}
 }
 
 static void field_cell(struct press *p, struct cells *c, const struct line_texts *t,
@@ -381,10 +403,39 @@ static uint8_t layout_block(struct press *p, uint8_t i)
 	return i + 1;
 }
 
+/* A page that stands for those of the original, which a preview does not have. */
+static void layout_lead(struct press *p)
+{
+	struct frame f = { 0, FRAME_WIDTH, 0, SIZE_TITLE, 'c' };
+	uint32_t first = p->lines_n, n;
+	struct strip *s;
+
+	text_begin(p);
+	text_plain(p, slice_str("[Ở đây là các trang của bản chính]"), FACE_ITALIC,
+		   false);
+	n = text_wrap(p, &f);
+	stack(p, first, n, FRAME_HEIGHT / 2);
+	s = strip_add(p, FRAME_HEIGHT, 0);
+	if (s == NULL)
+		return;
+	s->line = first;
+	s->lines_n = n;
+	p->lead = 1;
+}
+
 void layout_document(struct press *p)
 {
 	const struct kind *k = p->item->kind;
+	bool replaces = p->item->result->replaces.n > 0;
+	uint8_t behind = replaced_behind(k);
 
-	for (uint8_t i = 0; i < k->blocks_n && !p->full;)
+	if (p->t->draft == DRAFT_TRY && k->copies == COPIES_ORIGINAL)
+		layout_lead(p);
+	for (uint8_t i = 0; i < k->blocks_n && !p->full;) {
+		uint8_t at = i;
+
 		i = shown(p, k->blocks[i].only_if) ? layout_block(p, i) : i + 1;
+		if (replaces && at <= behind && behind < i)
+			layout_replaced(p);
+	}
 }

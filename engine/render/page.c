@@ -318,8 +318,6 @@ static void page_number(struct pen *pen, uint32_t page)
 {
 	int32_t width = 325 * (page + 1 < 10 ? 2 : page + 1 < 100 ? 4 : 6);
 
-	if (page == 0)
-		return;
 	pen_begin(pen);
 	write_str(pen->w, "/F1 13 Tf ");
 	pen->font = FACE_REGULAR;
@@ -338,7 +336,8 @@ void page_content(const struct press *p, uint32_t page, struct writer *w)
 
 	if (p->t->marked)
 		write_str(w, "/M Do\n");
-	page_number(&pen, page);
+	if (page > p->lead)
+		page_number(&pen, page - p->lead);
 	if (from < to)
 		repeat_heading(&pen, p, &p->strips[from]);
 	for (uint32_t i = from, end; i < to; i = end) {

@@ -93,20 +93,57 @@ static void begin_document(struct document *d, const struct template *t, uint8_t
 		d->parts[i] = (struct part){ t->view.layers[i], 0, t->view.layers[i]->size };
 }
 
-enum status press_item(struct press *p, struct item *item, struct arena *arena)
+/* A copy has an original, and nothing else has; a preview does without. */
+static enum status take_original(struct press *p, const struct item *item)
 {
-	uint8_t *body = arena_take(arena, 0);
+	p->original = p->t->copies ? item->result->original : NULL;
+	p->images_n = p->original != NULL ? p->original->images_n : 0;
+	if (p->t->copies ? p->original == NULL :
+	    item->kind->copies == COPIES_NOTHING && item->result->original != NULL)
+		return ST_INTERNAL;
+	return p->images_n <= ORIGINAL_PAGES_MAX ? ST_OK : ST_TOO_LARGE;
+}
+
+/* What is laid out, into the document. */
+static enum status write_document(struct press *p, struct item *item, struct arena *arena)
+{
+	struct section *section = NULL;
+	uint8_t *body;
 	struct writer w;
 	enum status st;
 
+	if (p->original != NULL) {
+		section = section_take(p, arena);
+		if (section == NULL)
+			return ST_TOO_LARGE;
+	}
+	body = arena_take(arena, 0);
 	if (body == NULL)
 		return ST_TOO_LARGE;
+	w = writer_of(body, arena->base + arena->size - body < DOC_BODY_BYTES_MAX ?
+		      (size_t)(arena->base + arena->size - body) : DOC_BODY_BYTES_MAX);
+	begin_document(&item->doc, p->t, body);
+	if (section != NULL)
+		section_write(p, section, &w);
+	item->doc.section = section;
+	st = tail_write(p, item, &w);
+	if (st == ST_OK && arena_take(arena, item->doc.body_size) != body)
+		st = ST_INTERNAL;
+	return st;
+}
+
+enum status press_item(struct press *p, struct item *item, struct arena *arena)
+{
+	enum status st;
+
 	p->item = item;
 	p->t = item->template;
 	press_clear(p);
 	if (item->kind->fields_n > FIELDS_MAX || !plan_fits(p->t, item))
 		return ST_INTERNAL;
-	st = find_values(p);
+	st = take_original(p, item);
+	if (st == ST_OK)
+		st = find_values(p);
 	if (st == ST_OK)
 		st = make_qr(p);
 	if (st != ST_OK)
@@ -115,15 +152,9 @@ enum status press_item(struct press *p, struct item *item, struct arena *arena)
 	if (p->well.foreign)
 		return ST_INTERNAL;
 	st = p->full ? ST_TOO_LARGE : paginate(p);
-	if (st != ST_OK)
-		return st;
-	w = writer_of(body, arena->base + arena->size - body < DOC_BODY_BYTES_MAX ?
-		      (size_t)(arena->base + arena->size - body) : DOC_BODY_BYTES_MAX);
-	begin_document(&item->doc, p->t, body);
-	st = tail_write(p, item, &w);
-	if (st == ST_OK && arena_take(arena, item->doc.body_size) != body)
-		st = ST_INTERNAL;
-	return st;
+	if (st == ST_OK && p->images_n + p->pages > DOC_PAGES_MAX)
+		st = ST_TOO_LARGE;
+	return st == ST_OK ? write_document(p, item, arena) : st;
 }
 
 enum status render_item(struct press *p, struct item *item, struct arena *arena)

@@ -82,6 +82,10 @@ struct press {
 	const struct template *t;
 	const struct item *item;
 	const struct field *values[FIELDS_MAX];		/* by the kind's field index; NULL: none */
+	const struct original *original;	/* that the item copies; NULL: none */
+	uint32_t images_n;		/* pages of it, before those laid out here */
+	uint32_t original_at, images_at[ORIGINAL_PAGES_MAX];	/* file offsets of their objects */
+	uint32_t lead;			/* pages that stand for an original's, in a preview */
 	bool full;
 	int32_t space;			/* waits for the next strip */
 	uint32_t frags_n, lines_n, strips_n, tables_n, pages;
@@ -115,6 +119,8 @@ static inline int32_t line_base(uint16_t size_dpt) { return size_dpt * 10 * 97 /
 void text_begin(struct press *p);
 void text_runs(struct press *p, const struct text *t);
 void text_plain(struct press *p, struct slice s, enum face face, bool upper);
+/* The first character as a capital. */
+void text_capital(struct press *p, struct slice s, enum face face);
 /* Wraps the text. Returns the number of lines appended; y: baseline in the line's own height. */
 uint32_t text_wrap(struct press *p, const struct frame *f);
 bool value_present(const struct field *f);
@@ -131,6 +137,10 @@ struct cells { uint32_t first, counts[TABLE_COLUMNS_MAX + 1]; uint8_t n; };
 void cell_add(struct press *p, struct cells *c, const struct frame *f);
 void strips_of_cells(struct press *p, const struct cells *c, uint16_t size_dpt, int32_t space);
 void layout_table(struct press *p, const struct block *b, uint16_t size_dpt, int32_t space);
+/* replaced.c: `(Thay thế văn bản số 07/GXN-UBND ngày 24 tháng 11 năm 2026, mã kết quả …)` */
+void layout_replaced(struct press *p);
+/* It stands behind which block: the title, else the number, else the first one. */
+uint8_t replaced_behind(const struct kind *k);
 /* All blocks of the item's kind. */
 void layout_document(struct press *p);
 
@@ -164,6 +174,32 @@ struct places widget_places(const struct press *p);
 #define NUMBER_ROOM 16
 void write_number(struct writer *w, uint32_t v);
 void write_cpt(struct writer *w, int32_t v);		/* 1234: 12.34 */
+
+/* ---- builtins.c ---- */
+
+/* As text, what the item makes of a built-in reference. */
+void write_builtin(const struct press *p, enum run_builtin b, struct writer *w);
+void write_sha256(struct writer *w, const uint8_t sha256[SHA256_BYTES]);
+/* "jpeg", "ban-goc.jpg" and "image#2Fjpeg": in the attached data, as its file, as a PDF name. */
+const char *original_code(const struct original *o);
+const char *original_file(const struct original *o);
+const char *original_mime(const struct original *o);
+
+/* ---- section.c: the original in the file ---- */
+
+/* With room for the runs of p->original; NULL: the arena is spent. */
+struct section *section_take(const struct press *p, struct arena *a);
+/*
+ * Its images as objects and itself as an attached file: text into the body, from its beginning,
+ * and *s; sets p->original_at and p->images_at. The pages must be known.
+ */
+void section_write(struct press *p, struct section *s, struct writer *w);
+/* Object number of its image i. */
+uint32_t section_image(const struct press *p, uint32_t i);
+/* A side of a page, cpt: at least 3 units (ISO 19005-3, 6.1.13). */
+static inline int32_t scan_side(uint32_t cpt) { return cpt < 300 ? 300 : (int32_t)cpt; }
+/* The content stream of its page i. */
+void scan_content(const struct press *p, uint32_t i, struct writer *w);
 
 /* ---- data.c, tail.c ---- */
 void write_json_text(struct writer *w, struct slice s);

@@ -177,6 +177,11 @@ const struct codeset *render_coverage(const struct render *r)
 	return &r->composer.encoding.coverage;
 }
 
+const struct composer *render_composer(const struct render *r)
+{
+	return &r->composer;
+}
+
 enum status press_new(struct press **p, struct render *r)
 {
 	return press_make(p, &r->composer.encoding, r->composer.qr_tables);

@@ -53,7 +53,7 @@ void object_null(struct sheet *s, uint32_t number)
 	object_end(s);
 }
 
-enum status object_stream(struct sheet *s, uint32_t number, const char *dict, struct slice data)
+enum status stream_write(FILE *f, const char *dict, struct slice data)
 {
 	uLongf n = compressBound(data.n);
 	uint8_t *small = malloc(n);
@@ -64,12 +64,20 @@ enum status object_stream(struct sheet *s, uint32_t number, const char *dict, st
 		return ST_NOMEM;
 	}
 	deflated = n + strlen("/Filter/FlateDecode") < data.n;
-	object_begin(s, number);
-	fprintf(s->f, "<<%s%s/Length %zu>>\nstream\n", dict, deflated ? "/Filter/FlateDecode" : "",
+	fprintf(f, "<<%s%s/Length %zu>>\nstream\n", dict, deflated ? "/Filter/FlateDecode" : "",
 		deflated ? (size_t)n : data.n);
-	fwrite(deflated ? small : data.p, 1, deflated ? n : data.n, s->f);
-	fputs("\nendstream", s->f);
-	object_end(s);
+	fwrite(deflated ? small : data.p, 1, deflated ? n : data.n, f);
+	fputs("\nendstream", f);
 	free(small);
 	return ST_OK;
+}
+
+enum status object_stream(struct sheet *s, uint32_t number, const char *dict, struct slice data)
+{
+	enum status st;
+
+	object_begin(s, number);
+	st = stream_write(s->f, dict, data);
+	object_end(s);
+	return st;
 }

@@ -45,7 +45,9 @@ void sheet_drop(struct sheet *s);
 void object_begin(struct sheet *s, uint32_t number);
 void object_end(struct sheet *s);
 void object_null(struct sheet *s, uint32_t number);
-/* dict: entries without << >> and /Length. Deflated where that is shorter. ST_NOMEM. */
+/* dict: entries without << >> and /Length. Deflated where that is shorter. ST_NOMEM: nothing, or
+ * an object of nothing, is written. */
+enum status stream_write(FILE *f, const char *dict, struct slice data) must_use;
 enum status object_stream(struct sheet *s, uint32_t number, const char *dict, struct slice data)
 	must_use;
 

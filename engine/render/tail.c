@@ -1,4 +1,4 @@
-#include "render/press.h"
+#include "render/tail.h"
 
 #include <stdio.h>
 
@@ -6,23 +6,9 @@
 
 #define LENGTH_PLACES 8
 #define RANGE_PLACES 32
-#define FIXED_MAX 8			/* numbers from OBJ_PAGES to the first page */
 
 /* What /ByteRange and the hole must be told at the end of the revision. */
 struct open_signature { uint8_t *range; struct hole *hole; };
-
-struct tail {
-	const struct press *p;
-	const struct template *t;
-	struct item *item;
-	struct document *d;
-	struct writer *w;
-	uint32_t file_at, part_at;	/* where the part being written begins, in file and body */
-	uint32_t at[FIXED_MAX];		/* file offsets */
-	struct places places;
-	uint32_t xref;			/* of the revision before */
-	char id[32];
-};
 
 static uint32_t here(const struct tail *t)
 {
@@ -38,19 +24,19 @@ static void end_part(struct tail *t)
 	t->part_at = at;
 }
 
-static uint32_t *place_of(struct tail *t, uint32_t number)
+uint32_t *tail_place(struct tail *t, uint32_t number)
 {
 	return &t->at[number - OBJ_PAGES];
 }
 
-static uint32_t page_number_of(const struct tail *t, uint32_t page)
+uint32_t tail_page(const struct tail *t, uint32_t page)
 {
 	return t->t->object_page + 2 * page;
 }
 
 /* ---- objects ---- */
 
-static uint32_t begin(struct tail *t, uint32_t number)
+uint32_t tail_begin(struct tail *t, uint32_t number)
 {
 	uint32_t at = here(t);
 
@@ -59,12 +45,12 @@ static uint32_t begin(struct tail *t, uint32_t number)
 	return at;
 }
 
-static void end(struct tail *t)
+void tail_end(struct tail *t)
 {
 	write_str(t->w, "\nendobj\n");
 }
 
-static void reference(struct tail *t, uint32_t number)
+void tail_reference(struct tail *t, uint32_t number)
 {
 	write_number(t->w, number);
 	write_str(t->w, " 0 R");
@@ -80,8 +66,7 @@ static void fill(uint8_t *at, uint32_t v)
 	memcpy(at, b, writer_size(&w));
 }
 
-/* The dictionary is open: leaves places for /Length and begins the data. Returns the places. */
-static uint8_t *stream_begin(struct tail *t)
+uint8_t *tail_stream(struct tail *t)
 {
 	uint8_t *length;
 
@@ -92,56 +77,66 @@ static uint8_t *stream_begin(struct tail *t)
 	return length;
 }
 
-static void stream_end(struct tail *t, uint8_t *length, const uint8_t *data)
+void tail_stream_end(struct tail *t, uint8_t *length, const uint8_t *data)
 {
 	if (!t->w->bad)
 		fill(length, (uint32_t)(t->w->p - data));
 	write_str(t->w, "\nendstream");
-	end(t);
+	tail_end(t);
+}
+
+/* Page i of the document. */
+static void page(struct tail *t, uint32_t i, struct page_place *place)
+{
+	struct writer *w = t->w;
+	const uint8_t *data;
+	uint8_t *length;
+
+	place->content_at = tail_begin(t, tail_page(t, i) + 1);
+	write_str(w, "<<");
+	length = tail_stream(t);
+	data = w->p;
+	page_content(t->p, i - t->p->images_n, w);
+	tail_stream_end(t, length, data);
+	place->page_at = tail_begin(t, tail_page(t, i));
+	write_str(w, "<</Type/Page/Parent ");
+	tail_reference(t, OBJ_PAGES);
+	/* On the page itself: inherited ones do not count (ISO 19005-3, 6.2.2). */
+	write_str(w, "/Resources ");
+	tail_reference(t, OBJ_RESOURCES);
+	write_str(w, "/Contents ");
+	tail_reference(t, tail_page(t, i) + 1);
+	for (uint8_t k = 0; k < t->t->signs_n && i == t->places.page; k++) {
+		write_str(w, k == 0 ? "/Annots[" : " ");
+		tail_reference(t, t->t->object_widget + k);
+		if (k + 1 == t->t->signs_n)
+			write_u8(w, ']');
+	}
+	write_str(w, ">>");
+	tail_end(t);
 }
 
 static void pages(struct tail *t, struct press *p)
 {
 	struct writer *w = t->w;
-	uint8_t *length;
 
-	for (uint32_t i = 0; i < p->pages && !w->bad; i++) {
-		const uint8_t *data;
-
-		p->places[i].content_at = begin(t, page_number_of(t, i) + 1);
-		write_str(w, "<<");
-		length = stream_begin(t);
-		data = w->p;
-		page_content(p, i, w);
-		stream_end(t, length, data);
-		p->places[i].page_at = begin(t, page_number_of(t, i));
-		write_str(w, "<</Type/Page/Parent ");
-		reference(t, OBJ_PAGES);
-		/* On the page itself: inherited ones do not count (ISO 19005-3, 6.2.2). */
-		write_str(w, "/Resources ");
-		reference(t, OBJ_RESOURCES);
-		write_str(w, "/Contents ");
-		reference(t, page_number_of(t, i) + 1);
-		for (uint8_t k = 0; k < t->t->signs_n && i == t->places.page; k++) {
-			write_str(w, k == 0 ? "/Annots[" : " ");
-			reference(t, t->t->object_widget + k);
-			if (k + 1 == t->t->signs_n)
-				write_u8(w, ']');
-		}
-		write_str(w, ">>");
-		end(t);
+	for (uint32_t i = 0; i < t->pages && !w->bad; i++) {
+		if (i < p->images_n)
+			tail_scan(t, i, &p->places[i]);
+		else
+			page(t, i, &p->places[i]);
 	}
-	*place_of(t, OBJ_PAGES) = begin(t, OBJ_PAGES);
+	*tail_place(t, OBJ_PAGES) = tail_begin(t, OBJ_PAGES);
 	write_str(w, "<</Type/Pages/MediaBox[0 0 595.28 841.89]/Count ");
-	write_number(w, p->pages);
+	write_number(w, t->pages);
 	write_str(w, "/Kids[");
-	for (uint32_t i = 0; i < p->pages; i++) {
+	for (uint32_t i = 0; i < t->pages; i++) {
 		if (i > 0)
 			write_u8(w, ' ');
-		reference(t, page_number_of(t, i));
+		tail_reference(t, tail_page(t, i));
 	}
 	write_str(w, "]>>");
-	end(t);
+	tail_end(t);
 }
 
 static void data(struct tail *t)
@@ -149,12 +144,12 @@ static void data(struct tail *t)
 	uint8_t *length;
 	const uint8_t *start;
 
-	*place_of(t, t->t->object_data) = begin(t, t->t->object_data);
+	*tail_place(t, t->t->object_data) = tail_begin(t, t->t->object_data);
 	write_str(t->w, "<</Type/EmbeddedFile/Subtype/application#2Fjson");
-	length = stream_begin(t);
+	length = tail_stream(t);
 	start = t->w->p;
 	write_data(t->p, t->w);
-	stream_end(t, length, start);
+	tail_stream_end(t, length, start);
 }
 
 static void qr(struct tail *t)
@@ -162,7 +157,7 @@ static void qr(struct tail *t)
 	const struct qr *q = &t->p->qr;
 	uint32_t n = (uint32_t)q->row_bytes * q->side;
 
-	*place_of(t, t->t->object_qr) = begin(t, t->t->object_qr);
+	*tail_place(t, t->t->object_qr) = tail_begin(t, t->t->object_qr);
 	write_str(t->w, "<</Type/XObject/Subtype/Image/ImageMask true/BitsPerComponent 1/Width ");
 	write_number(t->w, q->side);
 	write_str(t->w, "/Height ");
@@ -172,7 +167,7 @@ static void qr(struct tail *t)
 	write_str(t->w, ">>\nstream\n");
 	write_bytes(t->w, q->rows, n);
 	write_str(t->w, "\nendstream");
-	end(t);
+	tail_end(t);
 }
 
 /* ---- signature fields ---- */
@@ -191,7 +186,7 @@ static uint32_t appearance(const struct tail *t, enum signer_role role)
 static uint32_t widget(struct tail *t, uint8_t slot, uint32_t signature)
 {
 	enum signer_role role = t->item->slots[slot].plan.role;
-	uint32_t at = begin(t, t->t->object_widget + slot);
+	uint32_t at = tail_begin(t, t->t->object_widget + slot);
 	struct writer *w = t->w;
 
 	write_str(w, "<</Type/Annot/Subtype/Widget/FT/Sig/F 132/T");
@@ -203,20 +198,20 @@ static uint32_t widget(struct tail *t, uint8_t slot, uint32_t signature)
 		write_cpt(w, t->places.rect[role][i]);
 	}
 	write_str(w, "]/P ");
-	reference(t, page_number_of(t, t->places.page));
+	tail_reference(t, tail_page(t, t->places.page));
 	write_str(w, "/AP<</N ");
-	reference(t, signature == 0 ? OBJ_EMPTY : appearance(t, role));
+	tail_reference(t, signature == 0 ? OBJ_EMPTY : appearance(t, role));
 	write_str(w, ">>");
 	if (role == ROLE_AGENCY) {
 		write_str(w, "/Lock ");
-		reference(t, OBJ_LOCK);
+		tail_reference(t, OBJ_LOCK);
 	}
 	if (signature != 0) {
 		write_str(w, "/V ");
-		reference(t, signature);
+		tail_reference(t, signature);
 	}
 	write_str(w, ">>");
-	end(t);
+	tail_end(t);
 	return at;
 }
 
@@ -281,7 +276,7 @@ static struct open_signature signature(struct tail *t, uint8_t slot, uint32_t nu
 	struct open_signature s = { .hole = &d->holes[d->holes_n++] };
 	struct writer *w = t->w;
 
-	begin(t, number);
+	tail_begin(t, number);
 	write_str(w, "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached");
 	write_moment(w, plan->signed_ms);
 	write_str(w, "/Name");
@@ -306,7 +301,7 @@ static struct open_signature signature(struct tail *t, uint8_t slot, uint32_t nu
 	}
 	t->part_at = (uint32_t)writer_size(w);
 	write_str(w, ">>");
-	end(t);
+	tail_end(t);
 	return s;
 }
 
@@ -330,7 +325,7 @@ static void trailer(struct tail *t, uint32_t size, uint32_t xref)
 	write_str(w, "trailer\n<</Size ");
 	write_number(w, size);
 	write_str(w, "/Root ");
-	reference(t, OBJ_CATALOG);
+	tail_reference(t, OBJ_CATALOG);
 	write_str(w, "/ID[<");
 	write_bytes(w, t->id, sizeof(t->id));
 	write_str(w, "><");
@@ -364,7 +359,7 @@ static void close_signature(struct tail *t, const struct open_signature *s)
 
 static void first_xref(struct tail *t)
 {
-	uint32_t size = page_number_of(t, t->p->pages), xref = here(t);
+	uint32_t size = t->next, xref = here(t);
 	const struct layer *layer = &t->t->xref;
 	struct writer *w = t->w;
 
@@ -375,18 +370,20 @@ static void first_xref(struct tail *t)
 	t->d->parts[t->d->parts_n++] = (struct part){ layer, 0, layer->size };
 	t->file_at += layer->size;
 	for (uint32_t i = OBJ_PAGES; i < t->t->object_page; i++)
-		entry(w, *place_of(t, i));
-	for (uint32_t i = 0; i < t->p->pages; i++) {
+		entry(w, *tail_place(t, i));
+	for (uint32_t i = 0; i < t->pages; i++) {
 		entry(w, t->p->places[i].page_at);
 		entry(w, t->p->places[i].content_at);
 	}
+	for (uint32_t i = 0; i < t->p->images_n; i++)
+		entry(w, t->p->images_at[i]);
 	trailer(t, size, xref);
 }
 
 /* A later signature: its field's new value and itself. */
 static void update(struct tail *t, uint8_t slot)
 {
-	uint32_t number = page_number_of(t, t->p->pages) + slot - 1, at, widget_at, xref;
+	uint32_t number = t->next + slot - 1, at, widget_at, xref;
 	struct open_signature s;
 	struct writer *w = t->w;
 
@@ -405,22 +402,40 @@ static void update(struct tail *t, uint8_t slot)
 	close_signature(t, &s);
 }
 
+/* Where the section left off. */
+static struct tail tail_of(struct press *p, struct item *item, struct writer *w)
+{
+	const struct section *section = item->doc.section;
+	struct tail t = { .p = p, .t = p->t, .item = item, .d = &item->doc, .w = w,
+			  .file_at = p->t->view.prefix_size, .part_at = (uint32_t)writer_size(w),
+			  .places = widget_places(p), .pages = p->images_n + p->pages };
+
+	if (section != NULL) {
+		t.file_at += section->size;
+		*tail_place(&t, p->t->object_original) = p->original_at;
+	}
+	t.places.page += p->images_n;
+	t.next = tail_page(&t, t.pages) + p->images_n;
+	hex_upper(t.id, item->result_id, sizeof(item->result_id));
+	return t;
+}
+
 enum status tail_write(struct press *p, struct item *item, struct writer *w)
 {
-	struct tail t = { .p = p, .t = p->t, .item = item, .d = &item->doc, .w = w,
-			  .file_at = p->t->view.prefix_size, .places = widget_places(p) };
+	struct tail t = tail_of(p, item, w);
 	struct open_signature s = { 0 };
 
-	hex_upper(t.id, item->result_id, sizeof(item->result_id));
 	pages(&t, p);
 	if (p->t->has_qr)
 		qr(&t);
 	data(&t);
+	if (p->original != NULL)
+		tail_source(&t);
 	for (uint8_t i = 0; i < p->t->signs_n; i++)
-		*place_of(&t, p->t->object_widget + i) =
+		*tail_place(&t, p->t->object_widget + i) =
 			widget(&t, i, i == 0 ? p->t->object_signature : 0);
 	if (p->t->signs_n > 0) {
-		*place_of(&t, p->t->object_signature) = here(&t);
+		*tail_place(&t, p->t->object_signature) = here(&t);
 		s = signature(&t, 0, p->t->object_signature);
 	}
 	first_xref(&t);
@@ -433,6 +448,6 @@ enum status tail_write(struct press *p, struct item *item, struct writer *w)
 		return ST_TOO_LARGE;
 	item->doc.body_size = (uint32_t)writer_size(w);
 	item->doc.file_size = t.file_at;
-	item->doc.pages = p->pages;
+	item->doc.pages = t.pages;
 	return ST_OK;
 }

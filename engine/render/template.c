@@ -30,6 +30,7 @@ static void number_tail(struct template *t, const struct parties *p)
 	t->draft = (uint8_t)p->draft;
 	t->has_qr = has_qr(p->kind) && !p->draft;
 	t->signs_n = p->draft ? 0 : p->kind->signs_n;
+	t->copies = p->kind->copies != COPIES_NOTHING && p->draft != DRAFT_TRY;
 	for (uint8_t i = 0; i < t->signs_n; i++)
 		t->person |= p->kind->signs[i] == ROLE_PERSON;
 	t->object_data = next++;
@@ -39,6 +40,11 @@ static void number_tail(struct template *t, const struct parties *p)
 	next += t->signs_n;
 	if (t->has_qr)
 		t->object_qr = next++;
+	if (t->copies) {
+		t->object_original = next++;
+		t->object_source = next++;
+		t->object_names = next++;
+	}
 	t->object_page = next;
 }
 
@@ -49,9 +55,14 @@ static void catalog(const struct template *t, const struct kind *k, struct sheet
 		"/ViewerPreferences<</DisplayDocTitle true>>"
 		"/OutputIntents[<</Type/OutputIntent/S/GTS_PDFA1"
 		"/OutputConditionIdentifier(sRGB IEC61966-2.1)/Info(sRGB IEC61966-2.1)"
-		"/DestOutputProfile %d 0 R>>]/AF[%d 0 R]"
-		"/Names<</EmbeddedFiles<</Names[(result.json)%d 0 R]>>>>",
-		OBJ_PAGES, OBJ_METADATA, OBJ_ICC, OBJ_FILESPEC, OBJ_FILESPEC);
+		"/DestOutputProfile %d 0 R>>]",
+		OBJ_PAGES, OBJ_METADATA, OBJ_ICC);
+	if (t->copies)
+		fprintf(s->f, "/AF[%d 0 R %u 0 R]/Names<</EmbeddedFiles %u 0 R>>", OBJ_FILESPEC,
+			t->object_source, t->object_names);
+	else
+		fprintf(s->f, "/AF[%d 0 R]/Names<</EmbeddedFiles<</Names[(result.json)%d 0 R]>>>>",
+			OBJ_FILESPEC, OBJ_FILESPEC);
 	for (uint8_t i = 0; i < t->signs_n; i++)
 		fprintf(s->f, "%s%u 0 R", i == 0 ? "/AcroForm<</Fields[" : " ",
 			t->object_widget + i);

@@ -61,6 +61,7 @@ struct template {
 	bool marked;			/* a line on each page says what it is not */
 	bool has_qr;
 	bool person;			/* a person signs, so the handwriting is painted */
+	bool copies;			/* an original is attached, and shown where it can be */
 	uint8_t signs_n;
 	struct slice url;		/* HTTPS://HOST/V/ */
 	const struct block_texts *blocks;
@@ -69,6 +70,8 @@ struct template {
 	const struct slice *data_keys;	/* `"name":` of each field; n = 0: not public */
 	/* object numbers of the tail */
 	uint32_t object_data, object_signature, object_widget, object_qr, object_page;
+	/* of a copy: the original, its file specification, the names of attached files */
+	uint32_t object_original, object_source, object_names;
 };
 
 #endif

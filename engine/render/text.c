@@ -1,6 +1,5 @@
 #include "render/press.h"
 
-#include "base/calendar.h"
 #include "render/words.h"
 
 void text_begin(struct press *p)
@@ -31,6 +30,25 @@ bool value_present(const struct field *f)
 	}
 }
 
+void text_capital(struct press *p, struct slice s, enum face face)
+{
+	struct slice rest = s;
+
+	if (s.n == 0)
+		return;
+	(void)utf8_next(&rest);
+	text_plain(p, slice_of(s.p, s.n - rest.n), face, true);
+	text_plain(p, rest, face, false);
+}
+
+static void shown_text(struct press *p, const struct source *s, struct slice text)
+{
+	if (s->format == RUN_CAPITAL && !s->upper)
+		text_capital(p, text, (enum face)s->face);
+	else
+		text_plain(p, text, (enum face)s->face, s->upper || s->format == RUN_UPPER);
+}
+
 static void field_text(struct press *p, const struct source *s)
 {
 	const struct field *f = p->values[s->field];
@@ -41,7 +59,7 @@ static void field_text(struct press *p, const struct source *s)
 		return;
 	switch (f->type) {
 	case FIELD_TEXT:
-		text_plain(p, f->text, s->face, s->upper || s->format == RUN_UPPER);
+		shown_text(p, s, f->text);
 		return;
 	case FIELD_NUMBER:
 		words_number(&w, f->number.value, f->number.decimals, s->format);
@@ -62,16 +80,12 @@ static void field_text(struct press *p, const struct source *s)
 /* The others were encoded with the template. */
 static void builtin_text(struct press *p, const struct source *s)
 {
-	uint8_t words[80];
+	uint8_t words[WORD_BYTES_MAX];
 	struct writer w = writer_of(words, sizeof(words));
 
-	if (s->builtin == BUILTIN_NUMBER)
-		write_str(&w, p->t->draft == DRAFT_TRY ? "……" : p->item->number_text);
-	else if (s->builtin == BUILTIN_DATE && p->t->draft == DRAFT_TO_SIGN)
-		write_str(&w, "ngày …… tháng …… năm ……");
-	else if (s->builtin == BUILTIN_DATE)
-		words_day(&w, day_vietnam(p->item->issued_ms));
-	text_plain(p, writer_slice(&w), s->face, s->upper);
+	write_builtin(p, (enum run_builtin)s->builtin, &w);
+	p->well.full |= w.bad;
+	shown_text(p, s, writer_slice(&w));
 }
 
 void text_runs(struct press *p, const struct text *t)

@@ -50,7 +50,8 @@ static void literal(struct compile *k, const char *text, enum face face, bool up
 	add(k, (struct source){ .spans = spans, .spans_n = p->well.n, .field = -1 });
 }
 
-static void builtin(struct compile *k, enum run_builtin b, enum face face, bool upper)
+/* What is known of it with the template; false: it is the item's. */
+static bool static_builtin(struct compile *k, enum run_builtin b, enum face face, bool upper)
 {
 	const struct signer *signer = k->p->signer;
 
@@ -71,13 +72,22 @@ static void builtin(struct compile *k, enum run_builtin b, enum face face, bool 
 		literal(k, signer != NULL ? signer->title : NULL, face, upper);
 		break;
 	case BUILTIN_NONE:
+	case BUILTINS:
 		break;
-	case BUILTIN_NUMBER:
-	case BUILTIN_DATE:
-		add(k, (struct source){ .field = -1, .builtin = (uint8_t)b, .face = (uint8_t)face,
-					.upper = upper });
-		break;
+	default:
+		return false;
 	}
+	return true;
+}
+
+static void builtin(struct compile *k, enum run_builtin b, enum run_format format, enum face face,
+		    bool upper)
+{
+	upper |= format == RUN_UPPER;
+	if (!static_builtin(k, b, face, upper))
+		add(k, (struct source){ .field = -1, .builtin = (uint8_t)b,
+					.format = (uint8_t)format, .face = (uint8_t)face,
+					.upper = upper });
 }
 
 static enum face face_of(bool bold, bool italic)
@@ -94,7 +104,7 @@ static void runs(struct compile *k, const struct runs *r, enum face base, bool u
 		if (run->literal != NULL)
 			literal(k, run->literal, face, upper);
 		else if (run->builtin != BUILTIN_NONE)
-			builtin(k, run->builtin, face, upper || run->format == RUN_UPPER);
+			builtin(k, run->builtin, run->format, face, upper);
 		else
 			add(k, (struct source){ .field = run->field, .format = run->format,
 						.face = (uint8_t)face, .upper = upper });
@@ -122,11 +132,11 @@ static struct text text_of(struct compile *k, const struct runs *r, enum face ba
 static void number_date(struct compile *k, struct block_texts *t)
 {
 	literal(k, "Số: ", FACE_REGULAR, false);
-	builtin(k, BUILTIN_NUMBER, FACE_REGULAR, false);
+	builtin(k, BUILTIN_NUMBER, RUN_PLAIN, FACE_REGULAR, false);
 	t->text = finish(k);
 	literal(k, k->p->unit->place, FACE_ITALIC, false);
 	literal(k, ", ", FACE_ITALIC, false);
-	builtin(k, BUILTIN_DATE, FACE_ITALIC, false);
+	builtin(k, BUILTIN_DATE, RUN_PLAIN, FACE_ITALIC, false);
 	t->subtitle = finish(k);
 }
 

@@ -30,15 +30,9 @@ void session_free(struct session *s)
 	free(s);
 }
 
-static bool at_end(uint8_t state)
-{
-	return state == STATE_STORED || state == STATE_REFUSED || state == STATE_WITHDRAWN ||
-	       state == STATE_TIMED_OUT || state == STATE_VOID;
-}
-
 bool session_pending(const struct session *s, uint32_t i)
 {
-	return s->items[i].approved && !at_end(s->items[i].state);
+	return s->items[i].approved && !state_is_end((enum state)s->items[i].state);
 }
 
 bool session_expire(struct session *s, int64_t now_ms)
@@ -165,7 +159,8 @@ struct session_counts session_count(const struct session *s)
 
 	for (uint32_t i = 0; i < s->items_n; i++) {
 		c.approved += s->items[i].approved;
-		c.settled += s->items[i].approved && at_end(s->items[i].state);
+		c.settled += s->items[i].approved &&
+			state_is_end((enum state)s->items[i].state);
 	}
 	return c;
 }

@@ -56,6 +56,9 @@ struct session {
 	uint64_t cursor;		/* of the last change */
 	/* CONFIRMING stands in its file, so approval may have been asked for. Not in the file. */
 	bool asked;
+	/* What stands here is not in its file: writing it failed. Not in the file. */
+	bool unkept;
+	uint64_t tried;			/* the desk's last try, by its count; not in the file */
 	uint32_t items_n;		/* 1 to SESSION_ITEMS_MAX */
 	struct session_item *items;
 	struct session *next;		/* the table's */

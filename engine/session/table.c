@@ -70,13 +70,25 @@ bool sessions_claimed(struct sessions *t, const struct session *s, const uint8_t
 	return false;
 }
 
+/* What is lost with an ended one: nothing was signed; outcomes, all of them told by their results
+ * as well; outcomes that are still to come. */
+static int loss(const struct session *s)
+{
+	return s->state == SESSION_CONFIRMED ? 2 : s->state == SESSION_DONE;
+}
+
+static bool goes_before(const struct session *a, const struct session *b)
+{
+	return loss(a) != loss(b) ? loss(a) < loss(b) : a->ended_ms < b->ended_ms;
+}
+
 /* One that is confirmed and still on its way may go as well: the results go on without it. */
-static struct session *ended_first(struct sessions *t)
+static struct session *first_to_go(struct sessions *t)
 {
 	struct session *found = NULL;
 
 	for (struct session *s = t->first; s != NULL; s = s->next)
-		if (s->ended_ms != 0 && (found == NULL || s->ended_ms < found->ended_ms))
+		if (s->ended_ms != 0 && (found == NULL || goes_before(s, found)))
 			found = s;
 	return found;
 }
@@ -98,7 +110,7 @@ enum status sessions_add(struct sessions *t, struct session *s,
 	if (s->ended_ms == 0 && open_of(t, s->principal) >= SESSIONS_OPEN_MAX)
 		return ST_FULL;
 	while (t->n >= SESSIONS_KNOWN_MAX || t->items_n + s->items_n > SESSIONS_ITEMS_MAX) {
-		struct session *old = ended_first(t);
+		struct session *old = first_to_go(t);
 		uint8_t id[16];
 
 		if (old == NULL)

@@ -1,7 +1,8 @@
 /*
  * table.h - the sessions that an engine knows, bounded (P7). The owner locks.
  *
- * When it is full the session that ended first is forgotten before its time; open ones never are.
+ * When it is full a session is forgotten before its time: a cancelled or expired one, else a DONE
+ * one, else one that is CONFIRMED; of these the one that ended first. Others never are.
  */
 #ifndef TRIEN_SESSION_TABLE_H
 #define TRIEN_SESSION_TABLE_H

@@ -145,12 +145,27 @@ static void fill_row(struct signing_key *k)
 	sha256_once(k->ders[0].p, k->ders[0].n, k->row.cert_sha256);
 }
 
+/* A development CA's key signs marked pages only. */
+static enum status may_be_believed(const struct signing_key *k, bool development, struct error *e)
+{
+	for (uint8_t i = 0; !development && i < k->chain_n; i++)
+		if (cert_of_development(k->chain[i]))
+			return error_set(e, ST_PRECONDITION,
+					 "key '%s': its certificate is of a throw-away CA (trien "
+					 "keys dev): serve with --development, which marks each "
+					 "page as without legal value, or take the key out",
+					 k->policy->id);
+	return ST_OK;
+}
+
 static enum status load_key(struct signing_key *k, const struct keyring_config *cfg,
 			    const STACK_OF(X509_CRL) *crls, const struct layer *lists,
 			    struct error *e)
 {
 	enum status st = read_chain(k, cfg->certs_dir, e);
 
+	if (st == ST_OK)
+		st = may_be_believed(k, cfg->development, e);
 	k->algorithm = k->policy->algorithm;
 	k->info = algorithm_info(k->algorithm);
 	/* P4: what another's device made is always checked. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/calendar.h"
 #include "sign/keyring.h"
 
 /* The parts that replace a hole's placeholder: head, digest, middle, value, tail. */
@@ -109,6 +110,28 @@ static void plan_slot(struct signed_slot *slot, const struct signing_key *key, i
 	memcpy(slot->plan.cert_sha256, key->row.cert_sha256, sizeof(slot->plan.cert_sha256));
 }
 
+/* Whoever stands in for another signs no longer than that lasts, whenever it was confirmed. */
+static bool stands_in_no_more(const struct signer *s, int64_t signed_ms)
+{
+	return s != NULL && signer_stands_in(s) && s->to != 0 && day_vietnam(signed_ms) > s->to;
+}
+
+/* Which key, or whose is missing; of one that is there, since when or until when it may sign. */
+static void say_held(struct item *item, const struct signing_key *wrong, const char *who,
+		     int64_t signed_ms)
+{
+	const struct key_policy *p = wrong != NULL ? wrong->policy : NULL;
+	bool early = p != NULL && signed_ms < p->from_ms, late = p != NULL && signed_ms >= p->to_ms;
+	uint32_t day;
+
+	snprintf(item->held_detail, sizeof(item->held_detail), "%s", p != NULL ? p->id : who);
+	if (item->held != REASON_KEY_MISSING || (!early && !late))
+		return;
+	day = day_vietnam(early ? p->from_ms : p->to_ms);
+	snprintf(item->held_detail, sizeof(item->held_detail), "%s: not valid %s %04u-%02u-%02u",
+		 p->id, early ? "before" : "from", day / 10000, day / 100 % 100, day % 100);
+}
+
 void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms)
 {
 	item->slots_n = item->kind->signs_n;
@@ -123,14 +146,15 @@ void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms)
 
 		if (signer != NULL && kept != NULL)
 			key = choose_kept(k, item, slice_str(signer), kept, &why, &wrong);
+		else if (person && stands_in_no_more(item->signer, signed_ms))
+			why = REASON_DELEGATION_ENDED;
 		else if (signer != NULL)
 			key = choose(k, item, slice_str(signer), signed_ms, &why, &wrong);
 		if (key == NULL) {
 			item->slots[i].key = NULL;
 			item->held = why;
-			snprintf(item->held_detail, sizeof(item->held_detail), "%s",
-				 wrong != NULL ? wrong->policy->id :
-				 signer == NULL || !person ? item->unit->code : signer);
+			say_held(item, wrong, signer == NULL || !person ? item->unit->code :
+				 signer, signed_ms);
 			return;
 		}
 		plan_slot(&item->slots[i], key, kept != NULL ? kept->sign_ms : signed_ms);
@@ -171,7 +195,7 @@ static enum status check_hole(const struct item *item, uint8_t slot)
 {
 	const struct document *d = &item->doc;
 	const struct hole *hole = &d->holes[slot];
-	uint64_t at = 0;
+	uint64_t at = section_size(d);
 
 	if (slot >= d->holes_n || hole->part >= d->parts_n || hole->part < d->prefix_parts ||
 	    d->parts[hole->part].layer != NULL ||
@@ -260,7 +284,7 @@ static enum status finish(struct item *item, uint8_t slot)
 {
 	struct document *d = &item->doc;
 	const struct hole *hole = &d->holes[slot];
-	uint64_t size = 0;
+	uint64_t size = section_size(d);
 
 	for (uint8_t i = 0; i < d->parts_n; i++)
 		size += d->parts[i].size;

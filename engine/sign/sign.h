@@ -20,13 +20,16 @@ struct keyring_config {
 	uint32_t crl_age_hours_max;
 	/* release check sampling of server-held file keys: 1 = every one (P4) */
 	uint32_t check_one_in;
+	/* pages are marked as without legal value: only then may a development CA's keys sign */
+	bool development;
 };
 
 /*
  * Refuses the whole (a reload keeps the snapshot before): ST_NOT_FOUND, ST_INVALID with file and
  * key when keys.json is malformed, a chain does not lead to its self-signed root, or a certificate
  * is not of the stated algorithm. Expired, revoked or another agency's certificates load: they hold
- * items. ST_TOO_LARGE: a revocation list beyond EVIDENCE_BYTES_MAX, which could not be kept.
+ * items. ST_PRECONDITION: a key of a development CA where pages are not marked. ST_TOO_LARGE: a
+ * revocation list beyond EVIDENCE_BYTES_MAX, which could not be kept.
  */
 enum status keyring_load(struct keyring **k, const struct keyring_config *cfg,
 			 struct error *e) must_use;
@@ -71,8 +74,9 @@ void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms);
 /*
  * Hashes slot's signed range, pokes the messageDigest, leaves the digest to sign in
  * slots[slot].to_sign. After render (slot 0) or after sign_bind(slot - 1). Before slot 0, item->mid
- * must be a fork of the template's prefix state: it then travels from hole to hole, so that no byte
- * before the last hole is hashed twice. ST_INTERNAL: holes and plan disagree.
+ * must be a fork of the template's prefix state, with the document's section added: it then travels
+ * from hole to hole, so that no byte before the last hole is hashed twice. ST_INTERNAL: holes and
+ * plan disagree.
  */
 enum status sign_prepare(struct sign_worker *w, struct item *item, uint8_t slot) must_use;
 

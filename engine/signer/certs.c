@@ -213,6 +213,15 @@ void cert_common_name(const X509 *cert, char *out, size_t n)
 	OPENSSL_free(utf8);
 }
 
+bool cert_of_development(const X509 *cert)
+{
+	char name[sizeof(DEVELOPMENT_CA) + 1];
+	int n = X509_NAME_get_text_by_NID(X509_get_issuer_name(cert), NID_organizationName, name,
+					  sizeof(name));
+
+	return n == (int)strlen(DEVELOPMENT_CA) && strcmp(name, DEVELOPMENT_CA) == 0;
+}
+
 bool cert_unit(X509 *cert, char *out, size_t n)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);

@@ -28,6 +28,12 @@ void cert_common_name(const X509 *cert, char *out, size_t n);
  * (keys/README.md). false: it names none.
  */
 bool cert_unit(X509 *cert, char *out, size_t n);
+/*
+ * O of every authority that `trien keys dev` makes. What is signed below one has no legal value
+ * (DESIGN 6), so it is asked of the certificate, not of who starts the engine.
+ */
+#define DEVELOPMENT_CA "Trien development"
+bool cert_of_development(const X509 *cert);
 /* A context that signs, or checks, SHA-256 digests under the algorithm; NULL: OpenSSL refuses. */
 EVP_PKEY_CTX *algorithm_context(const struct algorithm_info *info, EVP_PKEY *key, bool signing);
 /* Is the public key what the algorithm says (type, size, curve)? */

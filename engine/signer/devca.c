@@ -191,7 +191,7 @@ static enum status make_authority(struct devca *ca, struct authority *a, const s
 				  struct error *e)
 {
 	int64_t now = ca->cfg.now_ms / 1000;
-	struct profile p = { .name = name, .organisation = "Trien development", .basic = basic,
+	struct profile p = { .name = name, .organisation = DEVELOPMENT_CA, .basic = basic,
 		.key_usage = "critical,keyCertSign,cRLSign",
 		.list = by != NULL ? LISTS "root.crl" : NULL,
 		/* A test may place a certificate years back or ahead; its issuers must span it. */

@@ -1,34 +1,23 @@
-#include <errno.h>
-#include <openssl/crypto.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sysexits.h>
-#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
 #include "base/landlock.h"
 #include "base/log.h"
+#include "signer/door.h"
 #include "signer/sandbox.h"
-#include "signer/signer.h"
-#include "signer/vault.h"
+#include "signer/turns.h"
 
 /* Requests taken at once; the engine has as many batches in flight, so none waits in the socket. */
 #define REQUESTS_MAX 8
-/*
- * What a thread takes at once: short enough that the last request of a row is shared by all cores.
- */
-#define CHUNK 4
 #define THREADS_MAX 128			/* of all sources */
 #define FILE_THREADS_MAX 32		/* patient ones; as many help */
-/* Signatures that wait when those help: more than a batch, so another one stands behind it. */
-#define HELP_SIGNATURES 128
 #define STACK_BYTES (512 * 1024)
 /* Modules are others' code, and log in their own way. */
 #define TOKEN_STACK_BYTES (1024 * 1024)
@@ -40,15 +29,6 @@ struct entry {
 	enum sign_answer answer;
 	const uint8_t *digest;
 	uint16_t size;
-};
-
-/* What a group has to sign: entries [next, end) of its request, all by one key. */
-struct run {
-	struct run *later;		/* queue of its source */
-	struct request *request;
-	uint32_t next, end;
-	uint32_t key;
-	uint8_t urgency;
 };
 
 struct request {
@@ -66,112 +46,23 @@ struct request {
 	uint8_t out[SIGNER_REPLY_BYTES_MAX + 4];
 };
 
-/* Keys in files, or a token: a queue and threads that nobody else uses. */
-struct source {
-	struct run *first, *last;
-	pthread_cond_t work, crowded;
-	uint32_t waiting;		/* signatures in runs */
-	uint64_t said_ns;		/* STILL_AT_IT */
-	uint64_t served;		/* share of who was served last */
-};
-
 struct process {
 	struct vault *vault;
-	int socket;
-	pthread_mutex_t lock, sending;
+	struct door door;
+	pthread_mutex_t lock;
 	pthread_cond_t room, ready;
 	struct request *requests, *free;
-	struct source sources[1 + TOKENS_MAX];
-	bool closing;
+	struct turns turns;
+	uint64_t said_ns[1 + TOKENS_MAX];	/* a source: STILL_AT_IT */
 	uint32_t threads_n, ready_n;
 	pthread_t threads[THREADS_MAX];
 	struct vault_hand *hands[THREADS_MAX];
 	_Atomic uint64_t *signed_n, *refused_n;	/* a key */
-	/* Signatures that a key, and all keys of its agency, had; for fairness, under lock. */
-	uint64_t *key_share, *unit_share;
-	uint32_t *unit_of;		/* a key: index of the first key of the same agency */
 };
 
 /* patient: behind others' threads. helps: only while much waits (base/cpu.h). */
 enum manner { MANNER_PLAIN, MANNER_PATIENT, MANNER_HELPS };
 struct worker { struct process *p; uint32_t source; enum manner manner; struct vault_hand *hand; };
-
-/* ---- the socket ---- */
-
-/* The other end may have made the pair non-blocking: the flag is the description's. */
-static bool wait_for(int fd, short what)
-{
-	struct pollfd f = { .fd = fd, .events = what };
-	int rc;
-
-	do
-		rc = poll(&f, 1, -1);
-	while (rc < 0 && errno == EINTR);
-	return rc > 0;
-}
-
-/* ST_NOT_FOUND: the other end closed between messages. */
-static enum status receive(int fd, void *buf, size_t n, bool at_start)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		ssize_t got = recv(fd, (uint8_t *)buf + done, n - done, 0);
-
-		if (got > 0)
-			done += (size_t)got;
-		else if (got == 0)
-			return done == 0 && at_start ? ST_NOT_FOUND : ST_CORRUPT;
-		else if (errno != EINTR && !(errno == EAGAIN && wait_for(fd, POLLIN)))
-			return errno == ECONNRESET && at_start ? ST_NOT_FOUND : ST_IO;
-	}
-	return ST_OK;
-}
-
-static void transmit(struct process *p, const void *buf, size_t n)
-{
-	size_t done = 0;
-
-	pthread_mutex_lock(&p->sending);
-	while (done < n) {
-		ssize_t put = send(p->socket, (const uint8_t *)buf + done, n - done, MSG_NOSIGNAL);
-
-		if (put > 0)
-			done += (size_t)put;
-		else if (errno != EINTR && !(errno == EAGAIN && wait_for(p->socket, POLLOUT)))
-			break;		/* the engine is gone; the reader sees it too */
-	}
-	pthread_mutex_unlock(&p->sending);
-}
-
-static void reply_begin(struct writer *w, void *buf, size_t n, uint64_t tag, uint32_t total)
-{
-	*w = writer_of(buf, n);
-	write_u32(w, 0);
-	write_u64(w, tag);
-	write_u16(w, (uint16_t)total);
-}
-
-static void reply_send(struct process *p, struct writer *w)
-{
-	struct writer length = writer_of(w->start, 4);
-
-	write_u32(&length, (uint32_t)(writer_size(w) - 4));
-	transmit(p, w->start, writer_size(w));
-}
-
-static void say(struct process *p, enum sign_answer answer, const char *text)
-{
-	uint8_t buf[SIGNATURE_BYTES_MAX + 32];
-	struct writer w;
-	size_t n = strlen(text) < SIGNATURE_BYTES_MAX ? strlen(text) : SIGNATURE_BYTES_MAX;
-
-	reply_begin(&w, buf, sizeof(buf), 0, 1);
-	write_u8(&w, (uint8_t)answer);
-	write_u16(&w, (uint16_t)n);
-	write_bytes(&w, text, n);
-	reply_send(p, &w);
-}
 
 /* ---- the threads that sign ---- */
 
@@ -179,13 +70,13 @@ static void answer(struct process *p, struct request *r)
 {
 	struct writer w;
 
-	reply_begin(&w, r->out, sizeof(r->out), r->tag, r->total);
+	door_reply(&w, r->out, sizeof(r->out), r->tag, r->total);
 	for (uint32_t i = 0; i < r->total; i++) {
 		write_u8(&w, (uint8_t)r->entries[i].answer);
 		write_u16(&w, r->entries[i].size);
 		write_bytes(&w, r->signatures[i], r->entries[i].size);
 	}
-	reply_send(p, &w);
+	door_send(&p->door, &w);
 }
 
 /* A text in the place of a signature says why there is none. */
@@ -209,81 +100,6 @@ static void sign_entry(struct process *p, struct vault_hand *hand, struct reques
 				  memory_order_relaxed);
 }
 
-static bool goes_before(const struct process *p, const struct run *a, const struct run *b)
-{
-	uint64_t mine = p->unit_share[p->unit_of[a->key]], his = p->unit_share[p->unit_of[b->key]];
-
-	if (a->urgency != b->urgency)
-		return a->urgency < b->urgency;
-	if (mine != his)
-		return mine < his;
-	return p->key_share[a->key] < p->key_share[b->key];
-}
-
-/* Where the next run stands in the queue: the first for files, else whose turn it is. */
-static struct run **choose(struct process *p, uint32_t source)
-{
-	struct source *s = &p->sources[source];
-	struct run **best = &s->first;
-
-	if (source == VAULT_FILES || s->first == NULL)
-		return best;
-	for (struct run **at = &s->first->later; *at != NULL; at = &(*at)->later)
-		if (goes_before(p, *at, *best))
-			best = at;
-	return best;
-}
-
-static void drop(struct source *s, struct run **at)
-{
-	struct run *gone = *at;
-
-	*at = gone->later;
-	if (s->last == gone) {
-		s->last = NULL;
-		for (struct run *r = s->first; r != NULL; r = r->later)
-			s->last = r;
-	}
-}
-
-static void wait_for_work(struct process *p, struct source *s, enum manner manner)
-{
-	if (manner == MANNER_HELPS)
-		while (s->waiting <= HELP_SIGNATURES && !p->closing)
-			pthread_cond_wait(&s->crowded, &p->lock);
-	else
-		while (s->first == NULL && !p->closing)
-			pthread_cond_wait(&s->work, &p->lock);
-}
-
-/* The next entries of a source; NULL when closing. Called and left with the lock held. */
-static struct request *take(const struct worker *w, uint32_t *first, uint32_t *n)
-{
-	struct process *p = w->p;
-	uint32_t source = w->source;
-	struct source *s = &p->sources[source];
-	struct run **at, *run;
-
-	wait_for_work(p, s, w->manner);
-	at = choose(p, source);
-	run = *at;
-	if (run == NULL)
-		return NULL;
-	*first = run->next;
-	*n = run->end - run->next;
-	/* A token's signature may take long: one at a time, so that what is urgent overtakes. */
-	if (*n > (source == VAULT_FILES ? CHUNK : 1))
-		*n = source == VAULT_FILES ? CHUNK : 1;
-	run->next += *n;
-	s->waiting -= *n;
-	p->key_share[run->key] += *n;
-	s->served = p->unit_share[p->unit_of[run->key]];
-	p->unit_share[p->unit_of[run->key]] += *n;
-	if (run->next == run->end)
-		drop(s, at);
-	return run->request;
-}
-
 /* All that wait for this source, which has just signed. Called without the lock. */
 static void say_still_at_it(struct process *p, uint32_t source)
 {
@@ -296,8 +112,8 @@ static void say_still_at_it(struct process *p, uint32_t source)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 	pthread_mutex_lock(&p->lock);
-	if (now - p->sources[source].said_ns >= STILL_AT_IT_NS) {
-		p->sources[source].said_ns = now;
+	if (now - p->said_ns[source] >= STILL_AT_IT_NS) {
+		p->said_ns[source] = now;
 		for (uint32_t i = 0; i < REQUESTS_MAX; i++)
 			if (p->requests[i].queued && p->requests[i].waits[source])
 				tags[n++] = p->requests[i].tag;
@@ -306,8 +122,8 @@ static void say_still_at_it(struct process *p, uint32_t source)
 	for (uint32_t i = 0; i < n; i++) {
 		struct writer w;
 
-		reply_begin(&w, buf, sizeof(buf), tags[i], 0);
-		reply_send(p, &w);
+		door_reply(&w, buf, sizeof(buf), tags[i], 0);
+		door_send(&p->door, &w);
 	}
 }
 
@@ -331,7 +147,8 @@ static void *sign_main(void *arg)
 	pthread_mutex_lock(&p->lock);
 	p->ready_n++;
 	pthread_cond_signal(&p->ready);
-	while ((r = take(&w, &first, &n)) != NULL) {
+	while ((r = turns_take(&p->turns, &p->lock, w.source, w.manner == MANNER_HELPS, &first,
+			       &n)) != NULL) {
 		pthread_mutex_unlock(&p->lock);
 		for (uint32_t i = 0; i < n; i++)
 			sign_entry(p, w.hand, r, first + i);
@@ -424,25 +241,6 @@ static struct request *wait_room(struct process *p)
 	return r;
 }
 
-/* Who had nothing to sign for a while has not saved it up: he begins at the others' share. */
-static void join_queue(struct process *p, struct run *run)
-{
-	struct source *s = &p->sources[vault_source(p->vault, run->key)];
-	uint64_t *share = &p->unit_share[p->unit_of[run->key]];
-
-	if (*share < s->served)
-		*share = s->served;
-	if (s->last != NULL)
-		s->last->later = run;
-	else
-		s->first = run;
-	s->last = run;
-	s->waiting += run->end - run->next;
-	pthread_cond_broadcast(&s->work);
-	if (s->waiting > HELP_SIGNATURES)
-		pthread_cond_broadcast(&s->crowded);
-}
-
 static void enqueue(struct process *p, struct request *r)
 {
 	if (r->left == 0) {
@@ -455,7 +253,7 @@ static void enqueue(struct process *p, struct request *r)
 	pthread_mutex_lock(&p->lock);
 	r->queued = true;
 	for (uint32_t i = 0; i < r->runs_n; i++)
-		join_queue(p, &r->runs[i]);
+		turns_join(&p->turns, &r->runs[i]);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -463,19 +261,11 @@ static int serve(struct process *p)
 {
 	for (;;) {
 		struct request *r = wait_room(p);
-		uint8_t head[4];
-		struct reader length;
-		uint32_t size;
-		enum status st = receive(p->socket, head, sizeof(head), true);
+		size_t size;
+		enum status st = door_receive(&p->door, r->in, sizeof(r->in), &size);
 
 		if (st == ST_NOT_FOUND)
 			return EX_OK;
-		length = reader_of(slice_of(head, sizeof(head)));
-		size = read_u32(&length);
-		if (st == ST_OK && size > sizeof(r->in))
-			st = ST_CORRUPT;
-		if (st == ST_OK)
-			st = receive(p->socket, r->in, size, false);
 		if (st == ST_OK)
 			st = parse(p, r, slice_of(r->in, size));
 		if (st != ST_OK) {
@@ -543,25 +333,6 @@ static enum status start_threads(struct process *p, uint32_t wanted, struct erro
 	return st == ST_OK ? ST_OK : error_set(e, st, "the signer cannot start its threads");
 }
 
-/* Keys of the same agency share one account. */
-static void find_units(struct process *p)
-{
-	for (uint32_t i = 0; i < vault_keys(p->vault); i++) {
-		struct slice unit = slice_str(vault_policy(p->vault, i)->unit);
-		uint32_t k = 0;
-
-		/* Only tokens' queues look at it. */
-		if (vault_source(p->vault, i) == VAULT_FILES) {
-			p->unit_of[i] = i;
-			continue;
-		}
-		while (k < i && (vault_source(p->vault, k) == VAULT_FILES ||
-				 !slice_eq(slice_str(vault_policy(p->vault, k)->unit), unit)))
-			k++;
-		p->unit_of[i] = k;
-	}
-}
-
 static enum status make_room(struct process *p, struct error *e)
 {
 	uint32_t keys = vault_keys(p->vault);
@@ -569,17 +340,13 @@ static enum status make_room(struct process *p, struct error *e)
 	p->requests = calloc(REQUESTS_MAX, sizeof(*p->requests));
 	p->signed_n = calloc(keys, sizeof(*p->signed_n));
 	p->refused_n = calloc(keys, sizeof(*p->refused_n));
-	p->key_share = calloc(keys, sizeof(*p->key_share));
-	p->unit_share = calloc(keys, sizeof(*p->unit_share));
-	p->unit_of = calloc(keys, sizeof(*p->unit_of));
 	if (p->requests == NULL || p->signed_n == NULL || p->refused_n == NULL ||
-	    p->key_share == NULL || p->unit_share == NULL || p->unit_of == NULL)
+	    turns_init(&p->turns, p->vault) != ST_OK)
 		return error_set(e, ST_NOMEM, "the signer has no memory");
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
 		p->requests[i].next = p->free;
 		p->free = &p->requests[i];
 	}
-	find_units(p);
 	return ST_OK;
 }
 
@@ -643,11 +410,7 @@ static void report(const struct process *p)
 static void finish(struct process *p)
 {
 	pthread_mutex_lock(&p->lock);
-	p->closing = true;
-	for (uint32_t i = 0; i < ARRAY_LEN(p->sources); i++) {
-		pthread_cond_broadcast(&p->sources[i].work);
-		pthread_cond_broadcast(&p->sources[i].crowded);
-	}
+	turns_close(&p->turns);
 	pthread_mutex_unlock(&p->lock);
 	for (uint32_t i = 0; i < p->threads_n; i++) {
 		pthread_join(p->threads[i], NULL);
@@ -659,9 +422,8 @@ static void finish(struct process *p)
 	free(p->requests);
 	free(p->signed_n);
 	free(p->refused_n);
-	free(p->key_share);
-	free(p->unit_share);
-	free(p->unit_of);
+	turns_free(&p->turns);
+	door_free(&p->door);
 	free(p);
 }
 
@@ -676,22 +438,17 @@ int signer_run(const struct signer_config *cfg)
 	signal(SIGTERM, SIG_IGN);
 	if (p == NULL)
 		return EX_OSERR;
-	p->socket = cfg->socket;
+	door_init(&p->door, cfg->socket);
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_mutex_init(&p->sending, NULL);
-	for (uint32_t i = 0; i < ARRAY_LEN(p->sources); i++) {
-		pthread_cond_init(&p->sources[i].work, NULL);
-		pthread_cond_init(&p->sources[i].crowded, NULL);
-	}
 	pthread_cond_init(&p->room, NULL);
 	pthread_cond_init(&p->ready, NULL);
 	if (prepare(p, cfg, &e) == ST_OK) {
 		log_info("signer", "keys=%u threads=%u ready", vault_keys(p->vault), p->threads_n);
-		say(p, ANSWER_SIGNED, "ready");
+		door_say(&p->door, ANSWER_SIGNED, "ready");
 		code = serve(p);
 	} else {
 		log_error("signer", "%s", e.text);
-		say(p, ANSWER_FAILED, e.text);
+		door_say(&p->door, ANSWER_FAILED, e.text);
 		code = EX_CONFIG;
 	}
 	finish(p);

@@ -3,8 +3,12 @@
 #include "base/calendar.h"
 #include "base/log.h"
 #include "spine/approval.h"
+#include "spine/elsewhere.h"
 #include "spine/handing.h"
+#include "spine/living.h"
 #include "spine/mirror.h"
+#include "spine/numbers.h"
+#include "spine/replay.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 #include "spine/units.h"
@@ -27,10 +31,39 @@ static struct job *job_for(struct spine *s, struct act *a, enum job_type type)
 	return j;
 }
 
+void refuse_both(struct act *a, enum status st, const char *vi, const char *text)
+{
+	snprintf(a->vi, sizeof(a->vi), "%s", vi);
+	refuse_act(a, st, text);
+}
+
 void refuse_act(struct act *a, enum status st, const char *text)
 {
 	a->status = error_set(&a->error, st, "%s", text);
 	a->done(a);
+}
+
+void act_tell(struct spine *s, struct act *a, enum job_type type, struct slice payload,
+	      uint64_t track)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (j != NULL)
+		j->bytes = malloc(payload.n);
+	if (j == NULL || j->bytes == NULL) {
+		free(j);
+		/* Whoever it was told to would wait for ever, and the store never learn of it. */
+		spine_fail(s, "no memory for an accepted act; it stands in the journal");
+		refuse_act(a, ST_NOMEM, "no memory for this call");
+		return;
+	}
+	memcpy(j->bytes, payload.p, payload.n);
+	j->n = payload.n;
+	j->type = type;
+	j->act = a;
+	j->track = track;
+	j->after = s->appended;
+	job_push(s, j);
 }
 
 static void answer_when_durable(struct spine *s, struct act *a)
@@ -45,6 +78,7 @@ static void answer_when_durable(struct spine *s, struct act *a)
 
 static void register_record(struct spine *s, struct act *a, enum record_type type, uint64_t number)
 {
+	bool closes = type == RECORD_REGISTER_CLOSED;
 	uint8_t bytes[1024];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct record_register r = { .unit = a->unit, .code = a->code, .year = a->year,
@@ -52,24 +86,28 @@ static void register_record(struct spine *s, struct act *a, enum record_type typ
 				     .actor = a->actor };
 	uint64_t pos;
 
+	if (closes && a->total != NULL) {
+		r.totalled = true;
+		r.issued = a->total->issued;
+		r.voided = a->total->voided;
+		r.outside = a->total->outside;
+	}
 	if (record_register_encode(&r, &w) != ST_OK) {
-		refuse_act(a, ST_TOO_LARGE, "the reason is too long");
+		refuse_both(a, ST_TOO_LARGE, "Lý do quá dài", "the reason is too long");
 		return;
 	}
 	if (!append_record(s, type, writer_slice(&w), &pos)) {
-		refuse_act(a, ST_FULL, "the journal is full just now; call again");
+		refuse_both(a, ST_FULL, "Nhật ký đang đầy; hãy gọi lại",
+			    "the journal is full just now; call again");
 		return;
 	}
-	if (type == RECORD_REGISTER_OPENED)
-		a->status = register_open(s->registers, a->unit, a->code, a->year, a->first);
-	else
-		a->status = register_close(s->registers, a->unit, a->code, a->year);
+	a->status = closes ? register_closed(s->registers, &r) : register_opened(s->registers, &r);
 	if (a->registers != NULL)
 		register_find(s->registers, a->unit, a->code, a->year, a->registers);
 	log_info("register", "%.*s %.*s %u %s at %llu by %.*s", (int)a->unit.n,
 		 (const char *)a->unit.p, (int)a->code.n, (const char *)a->code.p, a->year,
-		 type == RECORD_REGISTER_OPENED ? "opened" : "closed",
-		 (unsigned long long)number, (int)a->actor.n, (const char *)a->actor.p);
+		 closes ? "closed" : "opened", (unsigned long long)number, (int)a->actor.n,
+		 (const char *)a->actor.p);
 	answer_when_durable(s, a);
 }
 
@@ -80,7 +118,7 @@ static bool refuse_elsewhere(struct spine *s, struct act *a)
 	if (units_mine(s->units, a->unit, owner))
 		return false;
 	snprintf(text, sizeof(text), "another engine issues for this agency: %s", owner);
-	refuse_act(a, ST_PRECONDITION, text);
+	refuse_both(a, ST_PRECONDITION, "Cơ quan này thuộc một máy chủ ban hành khác", text);
 	return true;
 }
 
@@ -92,6 +130,32 @@ static bool kind_uses(const struct catalogue *c, struct slice code)
 		if (slice_eq(slice_str(k->register_code), code))
 			return true;
 	return false;
+}
+
+/* Who closed it, and when, is kept with it. */
+static void refuse_closed(struct act *a, const struct register_row *row)
+{
+	struct civil on = civil_vietnam(row->last.at_ms);
+	char vi[ACT_VI_BYTES], text[200], who[CODE_BYTES_MAX + 32] = "";
+
+	if (row->last.at_ms != 0)
+		snprintf(who, sizeof(who), " on %04u-%02u-%02u by %.*s", on.year, on.month, on.day,
+			 CODE_BYTES_MAX, row->last.actor);
+	snprintf(vi, sizeof(vi), "Sổ năm %u đã khóa, không mở lại; số đi tiếp ở sổ năm sau",
+		 row->year);
+	snprintf(text, sizeof(text), "the register of %u was closed%s; it is not opened again: "
+		 "numbers go on in the register of %u, once that is open", row->year, who,
+		 row->year + 1);
+	refuse_both(a, ST_PRECONDITION, vi, text);
+}
+
+static void refuse_stands(struct act *a, const struct register_row *row)
+{
+	if (row->closed)
+		refuse_closed(a, row);
+	else
+		refuse_both(a, ST_EXISTS, "Sổ đang mở cho năm này rồi",
+			    "the register is already open for this year");
 }
 
 static void register_act_open(struct spine *s, struct act *a)
@@ -110,17 +174,33 @@ static void register_act_open(struct spine *s, struct act *a)
 	if (a->year == 0)
 		a->year = day / 10000;
 	if (!unit_known)
-		refuse_act(a, ST_NOT_FOUND, "the agency is not in the catalogue today");
+		refuse_both(a, ST_NOT_FOUND, "Hôm nay danh mục không có cơ quan này",
+			    "the agency is not in the catalogue today");
 	else if (!code_known)
-		refuse_act(a, ST_NOT_FOUND, "no document kind uses this register code");
+		refuse_both(a, ST_NOT_FOUND, "Không loại kết quả nào dùng mã sổ này",
+			    "no document kind uses this register code");
+	else if (a->year > day / 10000 + 1)
+		refuse_both(a, ST_INVALID, "Chỉ mở sổ cho năm nay hoặc năm sau",
+			    "a register is opened for this year or the next one");
 	else if (a->first == 0)
-		refuse_act(a, ST_INVALID, "the next number must be at least 1");
+		refuse_both(a, ST_INVALID, "Số tiếp theo phải từ 1 trở lên",
+			    "the next number must be at least 1");
 	else if (a->reason.n == 0)
-		refuse_act(a, ST_INVALID, "a reason is needed: it is kept with the register");
+		refuse_both(a, ST_INVALID, "Phải nêu lý do: lý do được lưu cùng sổ",
+			    "a reason is needed: it is kept with the register");
 	else if (register_find(s->registers, a->unit, a->code, a->year, &row))
-		refuse_act(a, ST_EXISTS, "the register is already open for this year");
+		refuse_stands(a, &row);
 	else
 		register_record(s, a, RECORD_REGISTER_OPENED, a->first);
+}
+
+/* Of all numbers, none given or voided since it was added up. */
+static bool total_fits(const struct register_row *row, const struct act *a)
+{
+	const struct register_total *t = a->total;
+
+	return a->first == row->next && t->voided == row->voided &&
+	       t->issued + t->voided + t->outside == row->given;
 }
 
 static void register_act_close(struct spine *s, struct act *a)
@@ -132,11 +212,16 @@ static void register_act_close(struct spine *s, struct act *a)
 	if (a->year == 0)
 		a->year = civil_vietnam(io_wall_ms()).year;
 	if (!register_find(s->registers, a->unit, a->code, a->year, &row))
-		refuse_act(a, ST_NOT_FOUND, "the register is not open for this year");
-	else if (row.closed)
-		refuse_act(a, ST_EXISTS, "the register is already closed");
-	else if (s->approving_first != NULL)
-		refuse_act(a, ST_AGAIN, "what was confirmed gets its numbers just now; call again");
+		refuse_both(a, ST_NOT_FOUND, "Sổ chưa được mở cho năm này",
+			    "the register is not open for this year");
+	else if (a->total == NULL ? row.closed : row.totalled)
+		refuse_both(a, ST_EXISTS, "Sổ đã khóa rồi", "the register is already closed");
+	else if (a->total != NULL && (!total_fits(&row, a)))
+		refuse_both(a, ST_AGAIN, "Sổ có thêm số trong khi cộng; hãy gọi lại",
+			    "the register went on while it was added up; call again");
+	else if (approving_needs(s, a->unit, a->code))
+		refuse_both(a, ST_AGAIN, "Kết quả đã duyệt đang được cấp số; hãy gọi lại",
+			    "what was confirmed gets its numbers first; call again");
 	else
 		register_record(s, a, RECORD_REGISTER_CLOSED, row.next - 1);
 }
@@ -151,36 +236,17 @@ static void register_act_list(struct spine *s, struct act *a)
 	a->done(a);
 }
 
-static void link_act(struct spine *s, struct act *a)
+/* Once all numbers that it gave are durable: what a list says of them then stands. */
+static void register_act_find(struct spine *s, struct act *a)
 {
-	uint8_t bytes[2048];
-	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct job *j;
-	uint64_t pos;
-
-	if (!clerk_stored(s, a->sequence)) {
-		refuse_act(a, ST_AGAIN, "the result is not stored yet; call again later");
+	if (refuse_elsewhere(s, a))
 		return;
-	}
-	j = job_for(s, a, JOB_LINK);
-	if (j == NULL)
+	if (a->year == 0)
+		a->year = civil_vietnam(io_wall_ms()).year;
+	a->n = register_find(s->registers, a->unit, a->code, a->year, a->registers);
+	if (a->type == ACT_NUMBER_FIND && !numbers_find(s, a))
 		return;
-	j->link = (struct record_link){ .sequence = a->sequence, .lane = a->lane,
-					.holder = a->holder, .at_ms = io_wall_ms(),
-					.actor = a->actor, .reason = a->reason };
-	holder_key_of_id(j->link.key, a->holder.id_kind, a->holder.country, a->holder.number);
-	if (record_link_encode(&j->link, &w) != ST_OK) {
-		refuse_act(a, ST_TOO_LARGE, "the holder is too long");
-		free(j);
-	} else if (!append_record(s, RECORD_STATE_EVENT, writer_slice(&w), &pos)) {
-		refuse_act(a, ST_FULL, "the journal is full just now; call again");
-		free(j);
-	} else {
-		if (track_open(s->track, pos, &j->track) != ST_OK)
-			spine_fail(s, "no memory for an accepted act; it stands in the journal");
-		j->after = s->appended;
-		job_push(s, j);
-	}
+	answer_when_durable(s, a);
 }
 
 static void status_act(struct spine *s, struct act *a)
@@ -200,7 +266,7 @@ static void status_act(struct spine *s, struct act *a)
 	v->batches = atomic_load(&s->counters.batches);
 	v->held = clerk_count(s, STATE_HELD);
 	v->in_flight = inflight_count(s->inflight);
-	v->backlog = s->backlog.cases;
+	v->backlog = s->backlog.cases + s->backlog.later_n;
 	v->journal_slots = s->config->journal_slots;
 	v->journal_slots_free = journal_slots_free(s->journal);
 	v->numbering = s->numbering && !s->stopping && !mirror_refuses(s);
@@ -237,7 +303,8 @@ static void approve_act(struct spine *s, struct act *a)
 	else if (!s->numbering)
 		refuse_act(a, ST_UNAVAILABLE, "the engine does not number just now");
 	else if (journal_slots_free(s->journal) < JOURNAL_SLOTS_FREE_MIN)
-		refuse_act(a, ST_FULL, "the journal is full just now; call again");
+		refuse_both(a, ST_FULL, "Nhật ký đang đầy; hãy gọi lại",
+			    "the journal is full just now; call again");
 	else
 		job_act(s, a, JOB_APPROVE_FIND);
 }
@@ -249,7 +316,8 @@ static void end_act(struct spine *s, struct act *a)
 		refuse_act(a, ST_INVALID, "a reason is needed, of at most 400 bytes: it is kept "
 			   "with the result");
 	else if (journal_slots_free(s->journal) < JOURNAL_SLOTS_FREE_MIN)
-		refuse_act(a, ST_FULL, "the journal is full just now; call again");
+		refuse_both(a, ST_FULL, "Nhật ký đang đầy; hãy gọi lại",
+			    "the journal is full just now; call again");
 	else
 		job_act(s, a, JOB_END_FIND);
 }
@@ -258,7 +326,9 @@ static void end_act(struct spine *s, struct act *a)
 static bool writes(enum act_type type)
 {
 	return type == ACT_REGISTER_OPEN || type == ACT_REGISTER_CLOSE ||
-	       type == ACT_LINK_HOLDER || type == ACT_HELD_RETRY || type == ACT_HELD_VOID ||
+	       type == ACT_NUMBERS_USE || type == ACT_NUMBER_VOID ||
+	       type == ACT_LINK_HOLDER || type == ACT_LIVE || type == ACT_HELD_RETRY ||
+	       type == ACT_HELD_VOID ||
 	       type == ACT_HAND || type == ACT_APPROVE || type == ACT_SEND_BACK ||
 	       type == ACT_WITHDRAW || type == ACT_SIGNATURES_GIVE;
 }
@@ -282,11 +352,23 @@ void act_run(struct spine *s, struct act *a)
 	case ACT_REGISTER_CLOSE:
 		register_act_close(s, a);
 		break;
+	case ACT_NUMBERS_USE:
+	case ACT_NUMBER_VOID:
+		if (!refuse_elsewhere(s, a))
+			numbers_act(s, a);
+		break;
 	case ACT_REGISTER_LIST:
 		register_act_list(s, a);
 		break;
+	case ACT_REGISTER_FIND:
+	case ACT_NUMBER_FIND:
+		register_act_find(s, a);
+		break;
 	case ACT_LINK_HOLDER:
 		link_act(s, a);
+		break;
+	case ACT_LIVE:
+		living_act(s, a);
 		break;
 	case ACT_STATUS:
 		status_act(s, a);
@@ -295,13 +377,12 @@ void act_run(struct spine *s, struct act *a)
 		job_act(s, a, JOB_UNPARK);
 		break;
 	case ACT_HELD_VOID:
+		elsewhere_row_wanted(s, a->sequence);
 		job_act(s, a, JOB_HELD_FIND);
 		break;
 	case ACT_HAND:
+		elsewhere_row_wanted(s, a->sequence);
 		job_act(s, a, JOB_HAND_FIND);
-		break;
-	case ACT_NOTE_READS:
-		job_act(s, a, JOB_NOTE_READS);
 		break;
 	case ACT_APPROVE:
 		approve_act(s, a);
@@ -327,7 +408,7 @@ void act_end(struct spine *s, struct job *j)
 	struct act *a = j->act;
 
 	if (j->type == JOB_VOID)
-		clerk_voided(s, j);
+		void_done(s, j);
 	if (j->track != NO_TRACK && is_final(j->status))
 		track_close(s->track, j->track);
 	if (a != NULL) {
@@ -347,8 +428,12 @@ void act_finished(struct spine *s, struct job *j)
 		j->next = s->retry_first;
 		s->retry_first = j;
 		s->jobs_out++;
-	} else if (j->type == JOB_HELD_FIND && j->status == ST_OK) {
-		clerk_void(s, j);
+	} else if (j->status != ST_OK && (j->type == JOB_HELD_FIND || j->type == JOB_HAND_FIND)) {
+		row_missing(s, j);
+		if (j->status != ST_AGAIN || !row_find_again(s, j))
+			act_end(s, j);
+	} else if (j->type == JOB_HELD_FIND) {
+		void_found(s, j);
 	} else if (j->type == JOB_HAND_FIND) {
 		hand_found(s, j);
 	} else if (j->type == JOB_HAND) {

@@ -3,7 +3,8 @@
  *
  *	accepted ─▶ awaiting.c: into the waiting room
  *	APPROVE ─▶ approving.c: APPROVED record, answer
- *		─▶ approved.c: a NUMBERED record for each result, in order
+ *		─▶ approved.c: a NUMBERED record for each result, in order; one that cannot be
+ *		   printed (its version is damaged) is passed over, and tried again now and then
  *	SEND_BACK, WITHDRAW, expiry ─▶ ending.c: its end in the journal, then in the store
  *
  * Which results wait is nowhere in memory: rows are in the waiting room, and whether one was
@@ -26,6 +27,7 @@ struct approval_row {
 /* Records of results that are numbered next, read by the janitor. */
 #define CHUNK_RESULTS BATCH_ITEMS_MAX
 struct number_chunk {
+	struct approving *of;		/* the confirmation that they are on */
 	uint64_t sequences[CHUNK_RESULTS];
 	struct { uint8_t *bytes; size_t n; enum status status; } records[CHUNK_RESULTS];
 	uint32_t n;
@@ -45,6 +47,20 @@ void approve_found(struct spine *s, struct job *j);
 void approved_flag(struct spine *s, const struct approved_result *r, uint64_t pos);
 /* Janitor. */
 enum status approve_find(struct spine *s, struct job *j);
+/*
+ * What a result is printed with that is confirmed at at_ms: agency and signer of that day; of one
+ * that left the catalogue since, the version in *pins stays. Drafts are drawn with it, too.
+ */
+void approval_versions(const struct catalogue *c, struct pins *pins, const struct case_result *r,
+		       int64_t at_ms);
+/*
+ * That, and `number` in its form of that year in text. Not ST_OK, with the reason in *why: the
+ * archive misses a version, or its number has no room.
+ */
+enum status approval_pin(struct catalogue *c, struct pins *pins, const struct case_result *r,
+			 int64_t at_ms, uint32_t year, uint64_t number,
+			 char text[NUMBER_TEXT_BYTES_MAX + 1], enum reason *why,
+			 struct error *e) must_use;
 
 /* ---- approved.c ---- */
 
@@ -54,6 +70,11 @@ enum status approve_find(struct spine *s, struct job *j);
  */
 enum status approving_add(struct spine *s, uint64_t pos, const struct record_approved *r) must_use;
 void approving_run(struct spine *s);
+/*
+ * Some confirmed result will still take its number from this register: those before their turn may
+ * be of any, those that were passed over are known.
+ */
+bool approving_needs(struct spine *s, struct slice unit, struct slice register_code);
 void approving_free(struct spine *s);
 /* Spine: the janitor is through with NUMBER_READ. Frees j. */
 void number_read(struct spine *s, struct job *j);

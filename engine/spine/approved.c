@@ -5,11 +5,15 @@
 #include "spine/approval.h"
 #include "spine/track.h"
 
-/* A confirmation whose results are not all numbered. */
+/*
+ * A confirmation whose results are not all numbered. Of record.results those before `left` were
+ * passed over, those from `done` on are to be numbered.
+ */
 struct approving {
 	struct approving *next;
 	uint64_t track, pos;
-	uint32_t done;
+	uint32_t left, done;
+	bool passed;			/* its others are numbered */
 	struct record_approved record;	/* its texts lie in `texts` */
 	char texts[CODE_BYTES_MAX + PRINCIPAL_BYTES_MAX + DELEGATION_BYTES_MAX];
 };
@@ -37,7 +41,8 @@ enum status approving_add(struct spine *s, uint64_t pos, const struct record_app
 	at = a->texts;
 	a->next = NULL;
 	a->pos = pos;
-	a->done = 0;
+	a->left = a->done = 0;
+	a->passed = false;
 	a->record = *r;
 	a->record.signer = text_keep(&at, r->signer);
 	a->record.principal = text_keep(&at, r->principal);
@@ -52,6 +57,18 @@ enum status approving_add(struct spine *s, uint64_t pos, const struct record_app
 
 /* ---- a journal that is nearly full ---- */
 
+/* Those that have their number go. */
+static void close_up(struct approving *a)
+{
+	struct record_approved *r = &a->record;
+	uint32_t gap = a->done - a->left;
+
+	memmove(r->results + a->left, r->results + a->done,
+		(r->results_n - a->done) * sizeof(r->results[0]));
+	r->results_n -= gap;
+	a->done = a->left;
+}
+
 /* What is left of it stands at the journal's end, too. */
 static bool carry(struct spine *s, struct approving *a)
 {
@@ -59,9 +76,7 @@ static bool carry(struct spine *s, struct approving *a)
 	struct writer w = writer_of(s->record, JOURNAL_RECORD_BYTES_MAX);
 	uint64_t pos, track;
 
-	r->results_n -= a->done;
-	memmove(r->results, r->results + a->done, r->results_n * sizeof(r->results[0]));
-	a->done = 0;
+	close_up(a);
 	if (record_approved_encode(r, &w) != ST_OK ||
 	    !append_record(s, RECORD_APPROVED, writer_slice(&w), &pos))
 		return false;
@@ -75,22 +90,37 @@ static bool carry(struct spine *s, struct approving *a)
 	return true;
 }
 
+/* What is oldest in the journal is of its segment, and that is not the one being written. */
+static bool stands_in_way(const struct spine *s, const struct approving *a)
+{
+	uint64_t oldest = journal_segment_of(s->journal, track_oldest(s->track, s->appended));
+
+	return journal_segment_of(s->journal, a->pos) == oldest &&
+	       journal_segment_of(s->journal, s->appended) != oldest;
+}
+
 /*
  * Numbers wait for room in the journal, and that for what is oldest in it: where this is a
  * confirmation, it and those behind it move on, in their order.
  */
 static void make_way(struct spine *s)
 {
-	uint64_t oldest = track_oldest(s->track, s->appended);
+	struct approving *a = s->approving_first;
 
-	if (journal_segment_of(s->journal, s->approving_first->pos) !=
-		    journal_segment_of(s->journal, oldest) ||
-	    journal_segment_of(s->journal, s->appended) ==
-		    journal_segment_of(s->journal, oldest))
+	if (!stands_in_way(s, a) || !carry(s, a))
 		return;
-	for (struct approving *a = s->approving_first; a != NULL && carry(s, a);)
-		a = a->next;
 	log_info("approval", "the journal is nearly full: what was confirmed moves on in it");
+	do
+		a = a->next;
+	while (a != NULL && carry(s, a));
+}
+
+/* Nobody waits for what was passed over: it goes early, and one in its turn. */
+static void passed_make_way(struct spine *s)
+{
+	for (struct approving *a = s->passed_first; a != NULL; a = a->next)
+		if (stands_in_way(s, a) && !carry(s, a))
+			return;
 }
 
 /* ---- numbers, in the order of confirmation ---- */
@@ -125,6 +155,7 @@ struct numbering {
 	struct case_view c;
 	struct numbered_result *n;	/* the one to be bound, in rec */
 	const struct case_result *r;
+	int64_t confirmed_ms;		/* it is printed as it was shown then */
 	uint8_t index;
 	char text[NUMBER_TEXT_BYTES_MAX + 1];
 };
@@ -136,9 +167,7 @@ static bool numbering_read(struct numbering *w, struct slice record, uint64_t se
 	    case_decode(&w->c, w->rec.case_bytes, arena) != ST_OK ||
 	    w->c.results_n != w->rec.results_n)
 		return false;
-	w->index = 0;
-	while (w->index < w->rec.results_n && w->rec.results[w->index].sequence != sequence)
-		w->index++;
+	w->index = record_result_index(&w->rec, sequence);
 	if (w->index == w->rec.results_n)
 		return false;
 	/* It says nothing of the case's other results. */
@@ -151,30 +180,26 @@ static bool numbering_read(struct numbering *w, struct slice record, uint64_t se
 	return true;
 }
 
-/* Agency and signer are those of the day of issue; who left the catalogue since stays. */
-static enum status numbering_pin(struct spine *s, struct numbering *w)
+/* ST_PRECONDITION: not with what the archive has now. */
+static enum status numbering_encode(struct spine *s, struct numbering *w, struct writer *out,
+				    struct error *e)
 {
 	struct catalogue *c = spine_catalogue(s);
-	uint32_t day = day_vietnam(w->n->issued_ms);
-	const struct unit *u = catalogue_unit(c, w->r->unit, day), *pinned_unit;
-	const struct signer *g = catalogue_signer(c, w->r->signer, day), *pinned_signer;
-	const struct kind *k;
-	struct error e = { 0 };
-	enum status st;
+	struct error found = { 0 };
+	enum reason why;
+	enum status st = approval_pin(c, &w->n->pins, w->r, w->confirmed_ms, w->n->year,
+				      w->n->number, w->text, &why, &found);
 
-	if (u != NULL)
-		memcpy(w->n->pins.unit, u->pin, PIN_BYTES);
-	if (g != NULL)
-		memcpy(w->n->pins.signer, g->pin, PIN_BYTES);
-	st = catalogue_pinned(c, &w->n->pins, &k, &pinned_unit, &pinned_signer, &e);
-	if (st == ST_OK)
-		st = number_format(w->text, k, pinned_unit, w->n->number, w->n->year);
-	if (st != ST_OK)
-		log_error("approval", "a confirmed result cannot be numbered: %s",
-			  e.text[0] != '\0' ? e.text : status_name(st));
-	w->n->number_text = slice_str(w->text);
 	catalogue_unref(c);
-	return st;
+	w->n->number_text = slice_str(w->text);
+	if (st == ST_OK) {
+		why = REASON_TOO_LARGE;
+		st = record_numbered_encode(&w->rec, out);
+	}
+	if (st == ST_OK || st == ST_NOMEM)
+		return st == ST_OK ? ST_OK : ST_AGAIN;
+	return error_set(e, ST_PRECONDITION, "%.*s: %s %s", (int)w->c.code.n,
+			 (const char *)w->c.code.p, reason_text(why)->name, found.text);
 }
 
 static enum status numbering_start(struct spine *s, const struct numbering *w, uint64_t pos,
@@ -236,8 +261,12 @@ static void numbering_keep(struct spine *s, const struct numbering *w, struct ke
 	job_push(s, j);
 }
 
-/* Appends its NUMBERED record. Not ST_OK: nothing was bound; it is to be tried again. */
-static enum status number_bind(struct spine *s, struct numbering *w, struct keyentry *k)
+/*
+ * Appends its NUMBERED record. Not ST_OK: nothing was bound; it is to be tried again, with
+ * ST_PRECONDITION (*e says why) behind others.
+ */
+static enum status number_bind(struct spine *s, struct numbering *w, struct keyentry *k,
+			       struct error *e)
 {
 	struct writer out = writer_of(s->record, JOURNAL_RECORD_BYTES_MAX);
 	uint64_t ignored, pos;
@@ -258,7 +287,7 @@ static enum status number_bind(struct spine *s, struct numbering *w, struct keye
 		return ST_AGAIN;
 	}
 	w->rec.issued_ms = w->n->issued_ms;
-	st = numbering_pin(s, w) == ST_OK ? record_numbered_encode(&w->rec, &out) : ST_AGAIN;
+	st = numbering_encode(s, w, &out, e);
 	if (st == ST_OK && !append_record(s, RECORD_NUMBERED, writer_slice(&out), &pos))
 		st = ST_FULL;
 	if (st != ST_OK) {
@@ -270,9 +299,10 @@ static enum status number_bind(struct spine *s, struct numbering *w, struct keye
 	return ST_OK;
 }
 
-/* One result of a confirmation. Not ST_OK: later. */
-static enum status number_one(struct spine *s, const struct approved_result *r,
-			      struct slice record, enum status read)
+/* One result of the confirmation a. Not ST_OK: later, with ST_PRECONDITION behind others. */
+static enum status number_one(struct spine *s, const struct record_approved *a,
+			      const struct approved_result *r, struct slice record,
+			      enum status read, struct error *e)
 {
 	struct numbering *w;
 	struct keyentry k;
@@ -288,8 +318,9 @@ static enum status number_one(struct spine *s, const struct approved_result *r,
 	w = calloc(1, sizeof(*w));
 	st = w != NULL ? arena_init(&arena, 4 * CASE_BYTES_MAX) : ST_NOMEM;
 	if (st == ST_OK) {
-		st = numbering_read(w, record, r->sequence, &arena) ? number_bind(s, w, &k) :
-								      ST_CORRUPT;
+		w->confirmed_ms = a->at_ms;
+		st = numbering_read(w, record, r->sequence, &arena) ?
+			number_bind(s, w, &k, e) : ST_CORRUPT;
 		arena_free(&arena);
 	}
 	free(w);
@@ -303,31 +334,87 @@ static void chunk_free(struct number_chunk *c)
 	free(c);
 }
 
+/* A start may find it in the journal twice. */
+static bool is_passed(const struct spine *s, uint64_t sequence)
+{
+	for (const struct approving *a = s->passed_first; a != NULL; a = a->next)
+		for (uint32_t i = 0; i < a->record.results_n; i++)
+			if (a->record.results[i].sequence == sequence)
+				return true;
+	return false;
+}
+
+/* The next of a's results is numbered, passed over, or (not ST_OK) waits. */
+static enum status number_next(struct spine *s, struct approving *a, struct slice record,
+			       enum status read)
+{
+	struct approved_result *results = a->record.results;
+	struct error e = { 0 };
+	enum status st = number_one(s, &a->record, &results[a->done], record, read, &e);
+
+	if (st == ST_PRECONDITION) {
+		st = ST_OK;
+		if (a->passed || !is_passed(s, results[a->done].sequence)) {
+			if (!a->passed)
+				log_error("approval", "ALARM: confirmed, and cannot be numbered; "
+					  "others go before it: %s", e.text);
+			results[a->left++] = results[a->done];
+		}
+	}
+	a->done += st == ST_OK;
+	return st;
+}
+
+static void out_of(struct approving **first, struct approving **last)
+{
+	*first = (*first)->next;
+	if (*first == NULL)
+		*last = NULL;
+}
+
+/* All of it was looked at: it is through, or goes behind what others wait for. */
+static void looked_at(struct spine *s, struct approving *a)
+{
+	if (a->passed)
+		out_of(&s->passed_first, &s->passed_last);
+	else
+		out_of(&s->approving_first, &s->approving_last);
+	close_up(a);
+	if (a->left == 0) {
+		track_close(s->track, a->track);
+		free(a);
+		return;
+	}
+	/* Not at once if the journal is full: it makes way later. */
+	if (!a->passed)
+		(void)carry(s, a);
+	a->passed = true;
+	a->left = a->done = 0;
+	a->next = NULL;
+	if (s->passed_last != NULL)
+		s->passed_last->next = a;
+	else
+		s->passed_first = a;
+	s->passed_last = a;
+}
+
 void number_read(struct spine *s, struct job *j)
 {
 	struct number_chunk *c = j->chunk;
-	struct approving *a = s->approving_first;
+	struct approving *a = c->of;
 	enum status st = j->status;
 
 	s->numbering_approved = false;
-	for (uint32_t i = 0; i < c->n && st == ST_OK && s->failure.status == ST_OK; i++) {
-		st = number_one(s, &a->record.results[a->done],
-				slice_of(c->records[i].bytes, c->records[i].n),
-				c->records[i].status);
-		a->done += st == ST_OK;
-	}
+	for (uint32_t i = 0; i < c->n && st == ST_OK && s->failure.status == ST_OK; i++)
+		st = number_next(s, a, slice_of(c->records[i].bytes, c->records[i].n),
+				 c->records[i].status);
 	/* What was confirmed must get its number: what is gone from the waiting room is damage. */
 	if (st == ST_NOT_FOUND || st == ST_CORRUPT || st == ST_DAMAGED)
 		spine_fail(s, "waiting room: a confirmed result cannot be read: %s",
 			   status_name(st));
 	s->approving_ns = st == ST_OK ? 0 : io_boot_ns();
-	if (a->done == a->record.results_n) {
-		track_close(s->track, a->track);
-		s->approving_first = a->next;
-		if (s->approving_first == NULL)
-			s->approving_last = NULL;
-		free(a);
-	}
+	if (a->done == a->record.results_n)
+		looked_at(s, a);
 	chunk_free(c);
 	free(j);
 }
@@ -347,20 +434,48 @@ void number_told(struct spine *s, const struct job *j)
 
 #define AGAIN_NS (200 * 1000000ull)	/* a full journal, a clock that stepped back */
 
+#define PASSED_NS (5 * 1000000000ull)	/* a catalogue that was mended */
+
+/* Whose turn it is; those passed over only now and then. */
+static struct approving *whose_turn(struct spine *s)
+{
+	struct approving *a = s->passed_first;
+
+	/* One that was begun goes on. */
+	if (a != NULL && (a->done > 0 || io_boot_ns() - s->passed_ns >= PASSED_NS)) {
+		s->passed_ns = io_boot_ns();
+		return a;
+	}
+	return s->approving_first;
+}
+
+/* false: the journal has no room for numbers now. */
+static bool journal_has_room(struct spine *s)
+{
+	uint32_t free_slots = journal_slots_free(s->journal);
+
+	if (free_slots < JOURNAL_SLOTS_FREE_LOW(s->config->journal_slots))
+		passed_make_way(s);
+	if (free_slots >= JOURNAL_SLOTS_FREE_MIN)
+		return true;
+	if (s->approving_first != NULL)
+		make_way(s);
+	return false;
+}
+
 void approving_run(struct spine *s)
 {
-	struct approving *a = s->approving_first;
+	struct approving *a;
 	struct job *j;
 
-	if (a == NULL || s->numbering_approved || s->stopping || !s->numbering ||
-	    s->failure.status != ST_OK)
+	if ((s->approving_first == NULL && s->passed_first == NULL) || s->numbering_approved ||
+	    s->stopping || !s->numbering || s->failure.status != ST_OK || !journal_has_room(s))
 		return;
-	if (journal_slots_free(s->journal) < JOURNAL_SLOTS_FREE_MIN) {
-		make_way(s);
-		return;
-	}
 	if (s->jobs_out >= JOBS_MAX || s->backlog.cases >= RESUMED_MAX ||
 	    (s->approving_ns != 0 && io_boot_ns() - s->approving_ns < AGAIN_NS))
+		return;
+	a = whose_turn(s);
+	if (a == NULL)
 		return;
 	j = calloc(1, sizeof(*j));
 	if (j != NULL)
@@ -371,6 +486,7 @@ void approving_run(struct spine *s)
 	}
 	j->type = JOB_NUMBER_READ;
 	j->track = NO_TRACK;
+	j->chunk->of = a;
 	while (j->chunk->n < CHUNK_RESULTS && a->done + j->chunk->n < a->record.results_n) {
 		j->chunk->sequences[j->chunk->n] =
 			a->record.results[a->done + j->chunk->n].sequence;
@@ -380,12 +496,30 @@ void approving_run(struct spine *s)
 	s->numbering_approved = true;
 }
 
+bool approving_needs(struct spine *s, struct slice unit, struct slice register_code)
+{
+	struct waiting_row row;
+
+	if (s->approving_first != NULL)
+		return true;
+	for (const struct approving *a = s->passed_first; a != NULL; a = a->next)
+		for (uint32_t i = 0; i < a->record.results_n; i++)
+			if (clerk_row(s, a->record.results[i].sequence, &row) &&
+			    slice_eq(slice_str(row.unit), unit) &&
+			    slice_eq(slice_str(row.register_code), register_code))
+				return true;
+	return false;
+}
+
 void approving_free(struct spine *s)
 {
-	while (s->approving_first != NULL) {
-		struct approving *a = s->approving_first;
+	struct approving **lists[] = { &s->approving_first, &s->passed_first };
 
-		s->approving_first = a->next;
-		free(a);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		while (*lists[i] != NULL) {
+			struct approving *a = *lists[i];
+
+			*lists[i] = a->next;
+			free(a);
+		}
 }

@@ -20,10 +20,89 @@ static void item_refuse(struct approval_item *item, enum reason why, const char 
 	snprintf(item->detail, sizeof(item->detail), "%s", detail);
 }
 
-/* What stands against one item, as far as its row tells. */
-static enum status item_find(struct spine *s, const struct act *a, struct approval_item *item,
+void approval_versions(const struct catalogue *c, struct pins *pins, const struct case_result *r,
+		       int64_t at_ms)
+{
+	const struct unit *u = catalogue_unit(c, r->unit, day_vietnam(at_ms));
+	const struct signer *g = catalogue_signer(c, r->signer, day_vietnam(at_ms));
+
+	if (u != NULL)
+		memcpy(pins->unit, u->pin, PIN_BYTES);
+	if (g != NULL)
+		memcpy(pins->signer, g->pin, PIN_BYTES);
+}
+
+enum status approval_pin(struct catalogue *c, struct pins *pins, const struct case_result *r,
+			 int64_t at_ms, uint32_t year, uint64_t number,
+			 char text[NUMBER_TEXT_BYTES_MAX + 1], enum reason *why, struct error *e)
+{
+	const struct signer *pinned_signer;
+	const struct unit *pinned_unit;
+	const struct kind *k;
+	enum status st;
+
+	approval_versions(c, pins, r, at_ms);
+	*why = REASON_RENDER_FAILED;
+	st = catalogue_pinned(c, pins, &k, &pinned_unit, &pinned_signer, e);
+	if (st != ST_OK)
+		return st;
+	*why = REASON_FIELD_TOO_LONG;
+	st = number_format(text, k, pinned_unit, number, year);
+	return st == ST_OK ? ST_OK : error_set(e, st, "number form");
+}
+
+/* ---- the janitor ---- */
+
+/* What it looks with. */
+struct look {
+	struct spine *s;
+	struct catalogue *catalogue;
+	uint8_t *record;
+	struct arena arena;
+};
+
+/* The longest number could be printed today: who is confirmed is sure to get one. */
+static enum status item_read(struct look *l, struct approval_item *item, uint64_t sequence,
+			     struct error *e)
+{
+	char text[NUMBER_TEXT_BYTES_MAX + 1];
+	struct record_numbered rec;
+	struct case_view view;
+	struct error found = { 0 };
+	enum reason why = REASON_RENDER_FAILED;
+	uint8_t type, i;
+	size_t n;
+	enum status st = waiting_read(l->s->rows, sequence, &type, l->record,
+				      JOURNAL_RECORD_BYTES_MAX, &n, &found);
+
+	if (st == ST_OK)
+		st = record_numbered_decode(&rec, slice_of(l->record, n));
+	arena_reset(&l->arena);
+	if (st == ST_OK)
+		st = case_decode(&view, rec.case_bytes, &l->arena);
+	i = st == ST_OK ? record_result_index(&rec, sequence) : 0;
+	if (st == ST_OK && (i == rec.results_n || i >= view.results_n))
+		st = ST_CORRUPT;
+	if (st == ST_OK)
+		st = approval_pin(l->catalogue, &rec.results[i].pins, &view.results[i],
+				  io_wall_ms(), civil_vietnam(io_wall_ms()).year,
+				  NUMBER_LATER_MAX, text, &why, &found);
+	if (st == ST_NOMEM)
+		return error_set(e, st, "no memory for this confirmation");
+	if (st != ST_OK) {
+		log_error("approval", "a result cannot be confirmed: %s %s",
+			  reason_text(why)->name,
+			  found.text[0] != '\0' ? found.text : status_name(st));
+		item_refuse(item, why, "");
+	}
+	return ST_OK;
+}
+
+/* What stands against one item, as far as its row and its record tell. */
+static enum status item_find(struct look *l, const struct act *a, struct approval_item *item,
 			     struct approval_row *out, struct error *e)
 {
+	struct spine *s = l->s;
 	struct waiting_row row;
 	enum status st = waiting_find(s->rows, item->sequence, &row, e);
 
@@ -44,21 +123,32 @@ static enum status item_find(struct spine *s, const struct act *a, struct approv
 		   row.ordinal, row.revision);
 	memcpy(out->unit, row.unit, sizeof(out->unit));
 	memcpy(out->register_code, row.register_code, sizeof(out->register_code));
-	return ST_OK;
+	return item->refused == REASON_NONE ? item_read(l, item, row.sequence, e) : ST_OK;
 }
 
 enum status approve_find(struct spine *s, struct job *j)
 {
 	struct approval *p = j->act->approval;
-	enum status st = ST_OK;
+	struct look l = { .s = s, .record = malloc(JOURNAL_RECORD_BYTES_MAX) };
+	enum status st = l.record != NULL ? arena_init(&l.arena, 4 * CASE_BYTES_MAX) : ST_NOMEM;
 
 	j->approval_rows = calloc(p->items_n, sizeof(*j->approval_rows));
-	if (j->approval_rows == NULL)
+	if (st != ST_OK || j->approval_rows == NULL) {
+		if (st == ST_OK)
+			arena_free(&l.arena);
+		free(l.record);
 		return error_set(&j->error, ST_NOMEM, "no memory for this confirmation");
+	}
+	l.catalogue = spine_catalogue(s);
 	for (uint32_t i = 0; i < p->items_n && st == ST_OK; i++)
-		st = item_find(s, j->act, &p->items[i], &j->approval_rows[i], &j->error);
+		st = item_find(&l, j->act, &p->items[i], &j->approval_rows[i], &j->error);
+	catalogue_unref(l.catalogue);
+	arena_free(&l.arena);
+	free(l.record);
 	return st;
 }
+
+/* ---- the spine ---- */
 
 /* In the catalogue of today, which the paper will show. */
 static enum reason parts_missing(const struct catalogue *c, const struct approval_row *row,

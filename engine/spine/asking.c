@@ -89,22 +89,48 @@ void asking_put(struct asking *a, struct asked *k)
 	list_add(a, k, ASKED_TO_SEND);
 }
 
+static void sequence_forget(struct asking *a, struct asked *k)
+{
+	struct asked **sequence = &a->by_sequence[bucket(k->sequence)];
+
+	while (*sequence != k)
+		sequence = &(*sequence)->of_sequence;
+	*sequence = k->of_sequence;
+}
+
 void asking_drop(struct asking *a, struct asked *k)
 {
 	struct asked **tag = &a->by_tag[bucket(k->tag)];
-	struct asked **sequence = &a->by_sequence[bucket(k->sequence)];
 
 	while (*tag != k)
 		tag = &(*tag)->of_tag;
 	*tag = k->of_tag;
-	while (*sequence != k)
-		sequence = &(*sequence)->of_sequence;
-	*sequence = k->of_sequence;
+	if (!asked_given_up(k))
+		sequence_forget(a, k);
 	list_remove(a, k);
 	service_of(a, k->service)->n--;
 	a->n--;
 	a->bytes -= k->bytes;
 	k->tag = 0;
+}
+
+bool asking_give_up(struct asking *a, struct asked *k)
+{
+	assert(!asked_given_up(k));
+	if (k->state != ASKED_SENT) {
+		asking_drop(a, k);
+		return true;
+	}
+	sequence_forget(a, k);
+	move(a, k, ASKED_TO_CANCEL);
+	return false;
+}
+
+struct asked *asking_given_up(const struct asking *a)
+{
+	struct asked *k = a->lists[ASKED_TO_CANCEL].first;
+
+	return k != NULL ? k : a->lists[ASKED_CANCELLED].first;
 }
 
 struct asked *asking_by_tag(const struct asking *a, uint64_t tag)
@@ -139,13 +165,15 @@ struct asked *asking_next(struct asking *a, int64_t now_ms)
 				a->due_ms = k->due_ms;
 		}
 	}
+	if (a->lists[ASKED_TO_CANCEL].first != NULL)
+		return a->lists[ASKED_TO_CANCEL].first;
 	return a->lists[ASKED_TO_SEND].first;
 }
 
 void asking_sent(struct asking *a, struct asked *k)
 {
-	assert(k->state == ASKED_TO_SEND);
-	move(a, k, ASKED_SENT);
+	assert(k->state == ASKED_TO_SEND || k->state == ASKED_TO_CANCEL);
+	move(a, k, k->state == ASKED_TO_SEND ? ASKED_SENT : ASKED_CANCELLED);
 }
 
 void asking_lost(struct asking *a)
@@ -194,7 +222,9 @@ static enum reason reason_of(enum remote_status s)
 enum asked_verdict asking_answer(struct asking *a, struct asked *k, const struct remote_answer *r,
 				 int64_t now_ms, enum reason *why)
 {
-	assert(k->state == ASKED_SENT);
+	assert(k->state == ASKED_SENT || asked_given_up(k));
+	if (asked_given_up(k))
+		return r->status == REMOTE_LATER ? ASKED_UNWANTED : ASKED_GONE;
 	switch (r->status) {
 	case REMOTE_LATER:
 		/* One that cannot be kept is as good as none. */

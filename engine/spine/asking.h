@@ -3,8 +3,11 @@
  * mean. Pure: times are given, so a test needs no clock; nothing here sends. One thread.
  *
  *	put ─▶ to send ─▶ sent ─▶ answered: over, or once more after a pause
- *	          ▲─────────┴── the remote signer has gone
+ *	          ▲─────────┤── the remote signer has gone
+ *	                    └─▶ to cancel ─▶ cancelled ─▶ answered, in whatever way: gone
  *
+ * What is given up while it is asked for stays until its last answer, so that one that crosses the
+ * cancelling finds whom it is for. Its sequence may be asked for anew meanwhile, by another key.
  * Bounded as a whole and for each service, so that one that never answers leaves the others room.
  */
 #ifndef TRIEN_SPINE_ASKING_H
@@ -29,7 +32,8 @@ struct asked {
 	size_t bytes;			/* what it costs, of ASKED_BYTES_MAX */
 	/* asking.c */
 	uint64_t tag;			/* 0: not here */
-	enum asked_state { ASKED_LATER, ASKED_TO_SEND, ASKED_SENT, ASKED_OVER } state;
+	enum asked_state { ASKED_LATER, ASKED_TO_SEND, ASKED_SENT, ASKED_OVER,
+			   ASKED_TO_CANCEL, ASKED_CANCELLED } state;
 	uint8_t fails;			/* in a row, for the pause */
 	int64_t due_ms;			/* ASKED_LATER */
 	struct asked *next, *prev;	/* of its state's list */
@@ -44,7 +48,7 @@ struct asking {
 	size_t bytes;
 	uint64_t tags;
 	int64_t due_ms;			/* of the first that is asked later, or before */
-	struct asked_list lists[ASKED_OVER + 1];
+	struct asked_list lists[ASKED_CANCELLED + 1];
 	struct asked *by_tag[ASKED_BUCKETS], *by_sequence[ASKED_BUCKETS];
 	struct asked_service { char name[SERVICE_NAME_BYTES_MAX + 1]; uint32_t n; } services[64];
 };
@@ -56,7 +60,23 @@ void asking_put(struct asking *a, struct asked *k);
 void asking_drop(struct asking *a, struct asked *k);
 struct asked *asking_by_tag(const struct asking *a, uint64_t tag);
 struct asked *asking_by_sequence(const struct asking *a, uint64_t sequence);
-/* The next to be sent, or NULL; the same one until asking_sent(). now_ms: of any steady clock. */
+/*
+ * Nobody wants its signature any more. true: its owner has it again. false: the remote signer is
+ * asked for it just now; its owner has it once asking_answer() says ASKED_GONE, or after
+ * asking_lost() by asking_given_up().
+ */
+bool asking_give_up(struct asking *a, struct asked *k) must_use;
+/* Was it? */
+static inline bool asked_given_up(const struct asked *k)
+{
+	return k->state >= ASKED_TO_CANCEL;
+}
+/* One of those given up, or NULL: to be dropped where nobody is there to answer. */
+struct asked *asking_given_up(const struct asking *a);
+/*
+ * The next to be sent, or to be cancelled, or NULL; the same one until asking_sent(). now_ms: of
+ * any steady clock.
+ */
 struct asked *asking_next(struct asking *a, int64_t now_ms);
 void asking_sent(struct asking *a, struct asked *k);
 /* Whatever was sent is sent again, with its ticket. */
@@ -66,7 +86,9 @@ enum asked_verdict {
 	ASKED_SIGNED,			/* over: the signature is there */
 	ASKED_TICKET,			/* k->ticket is new: to be kept durably */
 	ASKED_AGAIN,			/* once more after a pause; the ticket may be gone */
-	ASKED_HOLD			/* over: *why says why */
+	ASKED_HOLD,			/* over: *why says why */
+	ASKED_UNWANTED,			/* it was given up: nothing, another answer follows */
+	ASKED_GONE			/* it was given up, and this was the last: to be dropped */
 };
 /* An answer to one that was sent. */
 enum asked_verdict asking_answer(struct asking *a, struct asked *k, const struct remote_answer *r,

@@ -18,26 +18,6 @@ void awaiting_add(struct spine *s, struct pending *p)
 	s->awaiting_last = p;
 }
 
-/* The record again, malloc'd. */
-static uint8_t *record_copy(struct spine *s, const struct pending *p)
-{
-	uint8_t *bytes = malloc(p->size), type;
-	struct error e = { 0 };
-	size_t n;
-
-	if (bytes == NULL) {
-		spine_fail(s, "no memory to park a case; it stands in the journal");
-	} else if (p->payload != NULL) {
-		memcpy(bytes, p->payload, p->size);
-	} else if (journal_read(s->journal, p->pos, &type, bytes, p->size, &n, &e) != ST_OK) {
-		spine_fail(s, "journal: record at %llu cannot be read again: %s",
-			   (unsigned long long)p->pos, e.text);
-		free(bytes);
-		return NULL;
-	}
-	return bytes;
-}
-
 /* By the version of the kind that the case was accepted with. */
 static int64_t expires_ms(struct spine *s, const struct record_numbered *rec,
 			  const struct numbered_result *n)
@@ -61,14 +41,16 @@ static bool park(struct spine *s, struct pending *p, uint8_t index)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	struct record_numbered rec;
+	struct error e = { 0 };
+	enum status st = j != NULL ? pending_record(s, p, &j->bytes, &e) : ST_NOMEM;
 
-	if (j != NULL)
-		j->bytes = record_copy(s, p);
-	if (j == NULL || j->bytes == NULL ||
-	    record_numbered_decode(&rec, slice_of(j->bytes, p->size)) != ST_OK ||
-	    index >= rec.results_n) {
+	if (st == ST_OK)
+		st = record_numbered_decode(&rec, slice_of(j->bytes, p->size));
+	if (st == ST_OK && index >= rec.results_n)
+		st = ST_CORRUPT;
+	if (st != ST_OK) {
 		spine_fail(s, "a case that awaits approval cannot be parked; it stands in the "
-			   "journal");
+			   "journal: %s", e.text[0] != '\0' ? e.text : status_name(st));
 		if (j != NULL)
 			free(j->bytes);
 		free(j);

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "sign/keyring.h"
 #include "signer/policy.h"
+#include "spine/awaitedkey.h"
 #include "spine/elsewhere.h"
 
 _Static_assert(KEY_NAME_BYTES_MAX >= KEY_ID_BYTES_MAX, "every key's id has room");
@@ -15,60 +15,6 @@ enum form { FORM_PKCS1 = 1, FORM_PSS, FORM_ECDSA };
 static uint8_t form_of(const struct algorithm_info *info)
 {
 	return info->pss ? FORM_PSS : info->rsa ? FORM_PKCS1 : FORM_ECDSA;
-}
-
-static struct keyring *keyring_now(struct spine *s)
-{
-	struct keyring *k;
-
-	pthread_mutex_lock(&s->lock);
-	k = keyring_ref(s->keyring);
-	pthread_mutex_unlock(&s->lock);
-	return k;
-}
-
-static const struct signing_key *key_named(const struct keyring *k, const char *unit,
-					   const char *signer, struct slice id)
-{
-	const struct signing_key *key;
-	uint32_t at = UINT32_MAX;
-
-	while ((key = keyring_next(k, slice_str(unit), slice_str(signer), &at)) != NULL)
-		if (slice_eq(slice_str(key->policy->id), id))
-			return key;
-	return NULL;
-}
-
-/* What a row asks. */
-struct question {
-	const char *unit, *signer, *kind;
-	struct slice key;
-	int64_t sign_ms;
-};
-
-/* NULL: that key does not sign this any more. */
-static const struct signing_key *key_asked(const struct keyring *k, const struct question *q)
-{
-	const struct signing_key *key = key_named(k, q->unit, q->signer, q->key);
-	int64_t now_ms = io_wall_ms();
-	/* A certificate that was renewed under its old name was not valid then. */
-	bool holds = key != NULL && key->policy->source == SOURCE_BRIDGE &&
-		     policy_covers(key->policy, slice_str(q->kind)) &&
-		     trust_at(key, q->sign_ms) == REASON_NONE && now_ms <= key->valid_to_ms &&
-		     now_ms < key->policy->to_ms;
-
-	return holds ? key : NULL;
-}
-
-bool bridging_holds(struct spine *s, const struct errand *e, const struct waiting_row *row)
-{
-	struct question q = { .unit = row->unit, .signer = row->signer, .kind = row->kind,
-			      .key = slice_str(e->asked.key), .sign_ms = e->sign_ms };
-	struct keyring *k = keyring_now(s);
-	bool holds = key_asked(k, &q) != NULL;
-
-	keyring_unref(k);
-	return holds;
 }
 
 /*
@@ -96,10 +42,11 @@ static enum status asked_of(struct spine *s, struct waiting_reader *rows,
 		return st;
 	last = (uint8_t)(r.slots_n - 1);
 	q = (struct question){ .unit = row->unit, .signer = row->signer, .kind = row->kind,
-			       .key = r.slots[last].key, .sign_ms = r.slots[last].sign_ms };
+			       .service = "", .key = r.slots[last].key,
+			       .sign_ms = r.slots[last].sign_ms };
 	if (r.service.n > 0 || (only != NULL && !slice_eq(q.key, slice_str(only))))
 		return ST_NOT_FOUND;
-	key = key_asked(k, &q);
+	key = key_asked(k, &q, io_wall_ms());
 	if (key == NULL) {
 		atomic_store(&s->elsewhere->outdated, true);
 		return ST_NOT_FOUND;
@@ -135,7 +82,7 @@ enum status bridging_list(struct spine *s, struct waiting_reader *rows, uint8_t 
 {
 	struct waiting_filter f = { .state = STATE_AWAITING_SIGNATURE, .signer = signer };
 	struct waiting_row *page = calloc(PAGE_SIZE_MAX, sizeof(*page));
-	struct keyring *k = keyring_now(s);
+	struct keyring *k = spine_keyring(s);
 	struct waiting_place after;
 	enum state state;
 	enum status st = page != NULL ? ST_OK : ST_NOMEM;
@@ -166,7 +113,7 @@ enum status bridging_list(struct spine *s, struct waiting_reader *rows, uint8_t 
 enum status bridging_find(struct spine *s, struct waiting_reader *rows, uint8_t *record,
 			  uint64_t sequence, struct awaited_signature *out)
 {
-	struct keyring *k = keyring_now(s);
+	struct keyring *k = spine_keyring(s);
 	struct waiting_row row;
 	struct error e = { 0 };
 	enum state state;
@@ -174,16 +121,16 @@ enum status bridging_find(struct spine *s, struct waiting_reader *rows, uint8_t 
 
 	if (st == ST_OK)
 		st = asked_of(s, rows, &row, k, NULL, record, out);
-	/* One that was given and is not durable yet: the spine knows. */
+	/* One that was given and is not durable yet, or is not waited for: the spine knows. */
 	if (st == ST_OK && is_in_flight(s, sequence, &state) && state != STATE_AWAITING_SIGNATURE)
-		st = ST_EXISTS;
+		st = state == STATE_VOID || state == STATE_HELD ? ST_NOT_FOUND : ST_EXISTS;
 	keyring_unref(k);
 	return st;
 }
 
 bool bridging_check(struct spine *s, const struct awaited_signature *a, struct slice value)
 {
-	struct keyring *k = keyring_now(s);
+	struct keyring *k = spine_keyring(s);
 	const struct signing_key *key = key_named(k, a->unit, a->signer, slice_str(a->key));
 	/* A certificate that was exchanged meanwhile is not the one that was asked. */
 	bool good = key != NULL && value.n >= key->info->signature_min &&
@@ -198,7 +145,7 @@ bool bridging_check(struct spine *s, const struct awaited_signature *a, struct s
 bool bridging_signer(struct spine *s, const uint8_t cert_sha256[SHA256_BYTES],
 		     char out[CODE_BYTES_MAX + 1])
 {
-	struct keyring *k = keyring_now(s);
+	struct keyring *k = spine_keyring(s);
 	struct key_row row;
 	bool found = false;
 
@@ -272,9 +219,9 @@ static enum status give(struct spine *s, const struct given_row *row,
 	struct errand *e;
 	enum status st = row->status;
 
-	/* Gone since the reader looked: it is signed. */
+	/* Gone since the reader looked: signed, or void. Given again it is told which. */
 	if (st == ST_NOT_FOUND)
-		return ST_EXISTS;
+		return ST_AGAIN;
 	if (st != ST_OK || row->row.state != STATE_AWAITING_SIGNATURE)
 		return st != ST_OK ? st : ST_NOT_FOUND;
 	e = calloc(1, sizeof(*e));

@@ -11,12 +11,6 @@
 #include "spine/spine.h"
 
 /*
- * Spine: is the key that e's row asks for still the one that signs this, and may it now? Else the
- * document is to be drawn again: for the key that is, or to be held with the reason why none is.
- */
-bool bridging_holds(struct spine *s, const struct errand *e, const struct waiting_row *row);
-
-/*
  * Readers: as the companions in engine_ops (submission.h), but for result ids, which stay zero.
  * record: scratch of JOURNAL_RECORD_BYTES_MAX.
  */

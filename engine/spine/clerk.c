@@ -22,7 +22,8 @@ void waiting_change(struct identity *id, struct state_change *out, const struct 
 		    enum state state, int64_t at_ms)
 {
 	*out = (struct state_change){ .state = state, .at_ms = at_ms,
-				      .issued_ms = row->issued_ms, .ordinal = row->ordinal };
+				      .issued_ms = row->issued_ms, .ordinal = row->ordinal,
+				      .register_year = row->year, .number = row->number };
 	if (state == STATE_HELD || state == STATE_VOID)
 		out->held = (enum reason)row->reason;
 	identity_result_id(id, out->result_id, row->lane, row->sequence);
@@ -30,6 +31,7 @@ void waiting_change(struct identity *id, struct state_change *out, const struct 
 	snprintf(out->code, sizeof(out->code), "%s", row->case_code);
 	snprintf(out->kind, sizeof(out->kind), "%s", row->kind);
 	snprintf(out->number_text, sizeof(out->number_text), "%s", row->number_text);
+	snprintf(out->register_code, sizeof(out->register_code), "%s", row->register_code);
 }
 
 bool clerk_row(struct spine *s, uint64_t sequence, struct waiting_row *row)
@@ -72,29 +74,23 @@ bool clerk_stored(struct spine *s, uint64_t sequence)
 void clerk_park(struct spine *s, struct item *it)
 {
 	struct job *j = calloc(1, sizeof(*j));
-	uint8_t *wrapped;
+	enum status st = j != NULL ? elsewhere_wrap(it, j) : ST_NOMEM;
 
-	if (j != NULL)
-		j->bytes = malloc(it->record.n);
-	if (j == NULL || j->bytes == NULL) {
-		spine_fail(s, "no memory to park a result; it stands in the journal");
+	if (st != ST_OK) {
+		spine_fail(s, "a result cannot be parked; it stands in the journal: %s",
+			   status_name(st));
+		if (j != NULL)
+			free(j->bytes);
 		free(j);
 		return;
 	}
 	j->type = JOB_PARK;
 	j->track = NO_TRACK;
 	j->pending = it->pending;
-	j->n = it->record.n;
-	memcpy(j->bytes, it->record.p, it->record.n);
 	j->row = (struct waiting_row){ .sequence = it->sequence, .lane = it->lane,
 				       .state = STATE_HELD, .reason = (uint8_t)it->held,
-				       .record = RECORD_NUMBERED, .parked_ms = io_wall_ms() };
+				       .record = j->row.record, .parked_ms = io_wall_ms() };
 	memcpy(j->row.detail, it->held_detail, sizeof(j->row.detail));
-	if (elsewhere_wrap(it, &wrapped, &j->n)) {
-		free(j->bytes);
-		j->bytes = wrapped;
-		j->row.record = RECORD_SIGNATURE;
-	}
 	job_push(s, j);
 }
 
@@ -134,8 +130,7 @@ static void parked_show(struct spine *s, const struct job *j)
 		notify_publish(s->notify, &change, 1);
 }
 
-/* It stands in the waiting room: the journal may forget it, and so may we. */
-static bool parked_note(struct spine *s, struct job *j)
+bool clerk_note(struct spine *s, struct job *j)
 {
 	uint8_t bytes[1024];
 	struct writer w = writer_of(bytes, sizeof(bytes));
@@ -145,11 +140,18 @@ static bool parked_note(struct spine *s, struct job *j)
 				   .expires_ms = j->row.expires_ms };
 	uint64_t pos;
 
+	if (!j->noted && record_result_encode(&r, &w) == ST_OK)
+		j->noted = append_record(s, RECORD_PARKED, writer_slice(&w), &pos);
 	/* Only a mirror needs it: without one a full journal does not wait for itself. */
-	if (record_result_encode(&r, &w) == ST_OK &&
-	    !append_record(s, RECORD_PARKED, writer_slice(&w), &pos) && s->mirror != NULL)
+	return s->mirror == NULL ||
+	       (j->noted && await_mirrored(s, j->row.record, slice_of(j->bytes, j->n)));
+}
+
+/* It stands in the waiting room: the journal may forget it, and so may we. */
+static bool parked_note(struct spine *s, struct job *j)
+{
+	if (!clerk_note(s, j))
 		return false;
-	await_mirrored(s, j->row.record, slice_of(j->bytes, j->n));
 	parked_show(s, j);
 	pending_settled(s, j->pending);
 	free(j->bytes);
@@ -269,7 +271,7 @@ void clerk_forgotten(struct spine *s, struct job *j)
 
 /* ---- out of the room: once more through the pipeline ---- */
 
-static bool unit_denied(const struct job *j)
+bool clerk_denied(const struct job *j)
 {
 	return j->act != NULL && j->act->unit_allowed != NULL &&
 	       !j->act->unit_allowed(j->act, slice_str(j->row.unit));
@@ -278,9 +280,6 @@ static bool unit_denied(const struct job *j)
 /* Record and signatures move from the row to p. */
 static void pending_take(struct pending *p, struct job *j, struct slice record)
 {
-	/* What a person gave stays, unless another one finds that it is of no use. */
-	if (j->act == NULL || j->row.reason != REASON_SIGNATURE_OUTDATED)
-		p->kept = elsewhere_kept(j->row.record, slice_of(j->bytes, j->n));
 	memmove(j->bytes, record.p, record.n);
 	p->payload = j->bytes;
 	p->size = (uint32_t)record.n;
@@ -289,6 +288,22 @@ static void pending_take(struct pending *p, struct job *j, struct slice record)
 	p->held = j->row.reason;
 	p->left = 1;
 	p->waiting = true;
+}
+
+/* What a person gave stays, unless another one finds that it is of no use. NULL: no memory. */
+static struct pending *pending_of(const struct job *j, uint8_t index)
+{
+	struct pending *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->next_result = index;
+	p->end = (uint8_t)(index + 1);
+	if ((j->act != NULL && j->row.reason == REASON_SIGNATURE_OUTDATED) ||
+	    elsewhere_kept(j->row.record, slice_of(j->bytes, j->n), &p->kept) == ST_OK)
+		return p;
+	free(p);
+	return NULL;
 }
 
 /*
@@ -303,13 +318,13 @@ static bool resume(struct spine *s, struct job *j)
 	int64_t parked_ms = j->row.parked_ms;
 	struct pending *p;
 	struct state_change change;
-	uint8_t bytes[512], index = 0;
+	uint8_t bytes[512], index;
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct slice record;
 	uint64_t pos;
 
 	/* Another's, or on its way again since the janitor looked, or already through. */
-	if (unit_denied(j) || !clerk_waits(s, r.sequence, &j->row) || j->row.state != STATE_HELD)
+	if (clerk_denied(j) || !clerk_waits(s, r.sequence, &j->row) || j->row.state != STATE_HELD)
 		return true;
 	/* Its row is another one by now: it was tried meanwhile, or handed to another signer. */
 	if (j->row.parked_ms != parked_ms)
@@ -320,18 +335,20 @@ static bool resume(struct spine *s, struct job *j)
 	record = record_numbered_in(j->row.record, slice_of(j->bytes, j->n));
 	if (record_numbered_decode(&rec, record) != ST_OK)
 		return true;
-	while (index < rec.results_n && rec.results[index].sequence != r.sequence)
-		index++;
-	/* Whatever the clock says now: nothing is signed before it is issued. */
+	index = record_result_index(&rec, r.sequence);
+	/* Whatever the clock says now: nothing is signed before it is issued, or handed on. */
 	if (r.at_ms < j->row.issued_ms)
 		r.at_ms = j->row.issued_ms;
-	p = calloc(1, sizeof(*p));
-	if (p == NULL || index == rec.results_n || record_result_encode(&r, &w) != ST_OK) {
-		free(p);
+	for (uint8_t i = 0; i < rec.handed_n; i++)
+		if (rec.handed[i].result == index && r.at_ms < rec.handed[i].at_ms)
+			r.at_ms = rec.handed[i].at_ms;
+	if (index == rec.results_n || record_result_encode(&r, &w) != ST_OK)
 		return true;
-	}
+	p = pending_of(j, index);
+	if (p == NULL)
+		return true;
 	if (!append_record(s, RECORD_RESUMED, writer_slice(&w), &pos)) {
-		free(p);
+		pending_free(s, p);
 		return false;
 	}
 	waiting_change(s->identity, &change, &j->row, STATE_NUMBERED, r.at_ms);
@@ -339,12 +356,10 @@ static bool resume(struct spine *s, struct job *j)
 	    inflight_add_over(s->inflight, r.sequence, r.lane, j->row.accepted_ms, &change,
 			      STATE_HELD) != ST_OK) {
 		spine_fail(s, "no memory for a held result; it stands in the waiting room");
-		free(p);
+		pending_free(s, p);
 		return true;
 	}
 	p->sign_ms = r.at_ms;
-	p->next_result = index;
-	p->end = (uint8_t)(index + 1);
 	if (case_digest(rec.case_bytes, p->digest) != ST_OK)
 		log_error("spine", "a held case has no digest");
 	pending_take(p, j, record);
@@ -373,108 +388,5 @@ void retry_run(struct spine *s)
 			job_push(s, j);
 		else
 			act_end(s, j);
-	}
-}
-
-/* ---- out of the room: its number is void ---- */
-
-/* j->voided from row and act. */
-static void void_record(struct job *j, const struct state_change *now)
-{
-	const struct waiting_row *row = &j->row;
-
-	j->voided = (struct record_result){ .sequence = row->sequence, .lane = row->lane,
-					    .reason = row->reason, .at_ms = now->at_ms,
-					    .actor = j->act->actor, .detail = j->act->reason,
-					    .unit = slice_str(row->unit),
-					    .register_code = slice_str(row->register_code),
-					    .year = row->year, .number = row->number,
-					    .kind = slice_str(row->kind),
-					    .case_code = slice_str(row->case_code),
-					    .number_text = slice_str(row->number_text),
-					    .ordinal = row->ordinal, .revision = row->revision,
-					    .accepted_ms = row->accepted_ms,
-					    .issued_ms = row->issued_ms, .state = STATE_VOID };
-	memcpy(j->voided.result_id, now->result_id, sizeof(j->voided.result_id));
-	result_key(j->voided.key, j->voided.unit, j->voided.case_code, j->voided.kind,
-		   row->ordinal, row->revision);
-}
-
-/* The row to be voided is known: its number's end goes through the journal. */
-void clerk_void(struct spine *s, struct job *j)
-{
-	struct act *a = j->act;
-	struct state_change now;
-	struct writer w = writer_of(s->record, JOURNAL_RECORD_BYTES_MAX);
-	uint64_t pos;
-
-	if (unit_denied(j)) {
-		refuse_act(a, ST_NOT_FOUND, "no such result is held");
-		free(j->bytes);
-		free(j);
-		return;
-	}
-	if (a->reason.n == 0 || !clerk_waits(s, j->row.sequence, &j->row) ||
-	    j->row.state != STATE_HELD) {
-		refuse_act(a, a->reason.n == 0 ? ST_INVALID : ST_PRECONDITION, a->reason.n == 0 ?
-			   "a reason is needed: it stands in the register for ever" :
-			   "only a held result can be voided; this one is on its way");
-		free(j->bytes);
-		free(j);
-		return;
-	}
-	waiting_change(s->identity, &now, &j->row, STATE_VOID, io_wall_ms());
-	void_record(j, &now);
-	if (record_result_encode(&j->voided, &w) != ST_OK ||
-	    !append_record(s, RECORD_VOID, writer_slice(&w), &pos)) {
-		refuse_act(a, ST_FULL, "the journal is full just now; call again");
-		free(j->bytes);
-		free(j);
-		return;
-	}
-	register_void(s, &j->voided);
-	void_keys(s, &j->voided, pos);
-	/* From here on nobody retries it or voids it once more. */
-	if (inflight_add_over(s->inflight, j->row.sequence, j->row.lane, j->row.accepted_ms, &now,
-			      STATE_HELD) != ST_OK ||
-	    track_open(s->track, pos, &j->track) != ST_OK)
-		spine_fail(s, "no memory for an accepted act; it stands in the journal");
-	j->type = JOB_VOID;
-	j->after = s->appended;
-	job_push(s, j);
-}
-
-void register_void(struct spine *s, const struct record_result *r)
-{
-	/* In the register the number stays what another's entry says. */
-	if (r->reason != REASON_STORE_CONFLICT)
-		register_voided(s->registers, r->unit, r->register_code, r->year);
-}
-
-void void_keys(struct spine *s, const struct record_result *r, uint64_t pos)
-{
-	struct keyentry k;
-
-	if (!key_known(s, r->key, &k))
-		return;
-	k.flags |= KEYENTRY_VOIDED;
-	if (keyindex_put(s->keys, &k, pos) != ST_OK)
-		spine_fail(s, "no memory for the key index");
-}
-
-void clerk_voided(struct spine *s, struct job *j)
-{
-	struct state_change change;
-
-	if (status_class(j->status) == CLASS_REJECT) {
-		/* The register's book has another entry for this number: it waits as before. */
-		inflight_drop(s->inflight, j->voided.sequence, STATE_HELD, j->row.parked_ms,
-			      &change);
-	} else if (j->status == ST_OK) {
-		if (inflight_drop(s->inflight, j->voided.sequence, (enum state)j->voided.state,
-				  j->voided.at_ms, &change))
-			notify_publish(s->notify, &change, 1);
-		if (j->voided.state == STATE_VOID)
-			atomic_fetch_add(&s->counters.voided, 1);
 	}
 }

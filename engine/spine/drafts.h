@@ -14,13 +14,24 @@
 
 struct drafts;
 
-/* r outlives it. */
-enum status drafts_new(struct drafts **out, struct render *r) must_use;
+/* What it is drawn with, and what outlives it. fetch: as pipeline_config.fetch. */
+struct drafts_config {
+	struct render *render;
+	struct objects *objects;
+	enum status (*fetch)(void *ctx, uint8_t lane, const uint8_t sha256[SHA256_BYTES],
+			     uint64_t size);
+	void *ctx;
+};
+
+enum status drafts_new(struct drafts **out, const struct drafts_config *cfg) must_use;
 /* NULL is allowed. */
 void drafts_free(struct drafts *d);
 /*
  * Fills all of *out but row: record is the result's ACCEPTED record, out->row.sequence says which
- * of its results. Slices borrow from record. Any thread. ST_CORRUPT: no such record.
+ * of its results. Slices borrow from record. Any thread. ST_CORRUPT: no such record;
+ * ST_DAMAGED: the original of a copy is missing or damaged, and nobody else has it;
+ * ST_UNAVAILABLE, ST_TIMEOUT, ST_FULL, ST_AGAIN: it cannot be had now. Who waits for it to come
+ * keeps nobody else waiting.
  */
 enum status drafts_draw(struct drafts *d, struct slice record, struct catalogue *c, bool file,
 			struct waiting_paper *out, struct error *e) must_use;

@@ -1,13 +1,13 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "spine/bridging.h"
+#include "spine/awaitedkey.h"
 #include "spine/elsewhere.h"
-#include "spine/mirror.h"
 #include "spine/track.h"
 
 #define SCAN_PAUSE_MS 1000
 #define SCAN_PAUSE_MS_MAX 60000
+#define JUDGE_PAUSE_MS 100
 
 /* ---- into the waiting room ---- */
 
@@ -15,10 +15,10 @@ static struct job *row_job(struct errand *e, enum state state)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	size_t size = e->record_n + ERRAND_BYTES_MAX;
-	struct item kept = { .sequence = e->asked.sequence, .lane = e->lane, .sign_ms = e->at_ms,
+	struct item held = { .sequence = e->asked.sequence, .lane = e->lane, .sign_ms = e->at_ms,
 			     .record = slice_of(e->record, e->record_n), .kept = &e->kept };
 	struct writer w;
-	enum status st = ST_OK;
+	enum status st;
 
 	if (j == NULL)
 		return NULL;
@@ -28,19 +28,14 @@ static struct job *row_job(struct errand *e, enum state state)
 	if (state == STATE_HELD) {
 		j->row.reason = (uint8_t)e->why;
 		snprintf(j->row.detail, sizeof(j->row.detail), "%s", e->detail);
-		if (elsewhere_wrap(&kept, &j->bytes, &j->n))
-			return j;
-		j->row.record = RECORD_NUMBERED;
-		size = e->record_n;
-	}
-	j->bytes = malloc(size);
-	w = writer_of(j->bytes, j->bytes != NULL ? size : 0);
-	if (state == STATE_HELD)
-		write_bytes(&w, e->record, e->record_n);
-	else
+		st = elsewhere_wrap(&held, j);
+	} else {
+		j->bytes = malloc(size);
+		w = writer_of(j->bytes, j->bytes != NULL ? size : 0);
 		st = errand_encode(e, e->noted && e->value_n > 0, true, &w);
-	j->n = writer_size(&w);
-	if (st == ST_OK && !w.bad)
+		j->n = writer_size(&w);
+	}
+	if (st == ST_OK)
 		return j;
 	free(j->bytes);
 	free(j);
@@ -79,32 +74,27 @@ static void held_told(struct spine *s, const struct job *j)
 /* false: the journal is full just now. */
 static bool parked_told(struct spine *s, struct job *j)
 {
+	struct elsewhere *w = s->elsewhere;
 	struct errand *e = j->errand;
-	uint8_t bytes[1024];
-	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct record_result r = { .sequence = j->row.sequence, .lane = j->row.lane,
-				   .reason = j->row.reason, .at_ms = j->row.parked_ms,
-				   .state = j->row.state, .detail = slice_str(j->row.detail) };
 	struct state_change change;
-	uint64_t pos;
 
-	if (record_result_encode(&r, &w) == ST_OK &&
-	    !append_record(s, RECORD_PARKED, writer_slice(&w), &pos))
+	if (!clerk_note(s, j))
 		return false;
-	/* A mirror makes its row of the NUMBERED record, and needs the rest. */
-	await_mirrored(s, j->row.record, slice_of(j->bytes, j->n));
 	if (e->pending != NULL)
 		pending_settled(s, e->pending);
 	e->pending = NULL;
 	e->in_room = true;
 	e->parking = false;
 	/* Its row says the truth from here on. */
-	inflight_drop(s->inflight, r.sequence, (enum state)r.state, r.at_ms, &change);
+	inflight_drop(s->inflight, j->row.sequence, (enum state)j->row.state, j->row.parked_ms,
+		      &change);
 	if (j->row.state == STATE_HELD)
 		held_told(s, j);
 	else
 		atomic_fetch_add(&s->counters.unsigned_parked, 1);
 	if (j->row.state == STATE_HELD || (e->asked.tag == 0 && !e->listed)) {
+		/* Now its row is all that is known of it. */
+		w->left_behind |= j->row.state != STATE_HELD && e->asked.service[0] != '\0';
 		if (e->track != NO_TRACK)
 			track_close(s->track, e->track);
 		errand_free(s, e);
@@ -143,6 +133,89 @@ static void parked_run(struct spine *s)
 	}
 }
 
+/* ---- keys change while they are asked ---- */
+
+static bool holds(const struct keyring *k, const struct errand *e)
+{
+	struct question q = { .unit = e->asked.unit, .signer = e->signer, .kind = e->asked.kind,
+			      .service = e->asked.service, .key = slice_str(e->asked.key),
+			      .sign_ms = e->sign_ms };
+
+	return key_asked(k, &q, io_wall_ms()) != NULL;
+}
+
+/* Without the pause that follows a look, also one that is under way. */
+static void look_again(struct elsewhere *w)
+{
+	w->left_behind = w->scan_again = true;
+	w->scan_due_ms = 0;
+}
+
+/* true: nobody is asked for it any more; its row is looked at as one that nobody has in hand. */
+static bool errand_judge(struct spine *s, const struct keyring *k, struct errand *e)
+{
+	struct elsewhere *w = s->elsewhere;
+
+	if (holds(k, e))
+		return false;
+	/* What came for it goes first; what has no row gets one. */
+	w->judging |= e->parking || e->listed || !e->in_room;
+	if (e->parking || e->listed)
+		return false;
+	if (!e->in_room) {
+		if (s->jobs_out < JOBS_MAX / 2)
+			errand_park(s, e, STATE_AWAITING_SIGNATURE);
+		return false;
+	}
+	look_again(w);
+	if (asking_give_up(&w->asking, &e->asked))
+		errand_free(s, e);
+	return true;
+}
+
+/* A certificate that expires tells nobody: when does the next key end? */
+static int64_t next_end_ms(const struct keyring *k)
+{
+	int64_t now_ms = io_wall_ms(), next_ms = INT64_MAX;
+	struct key_row row;
+
+	for (uint32_t i = 0; keyring_row(k, i, &row); i++) {
+		int64_t end_ms = row.not_after_ms < row.to_ms ? row.not_after_ms : row.to_ms;
+
+		if (end_ms >= now_ms && end_ms < next_ms)
+			next_ms = end_ms;
+	}
+	return next_ms;
+}
+
+static void judge_run(struct spine *s)
+{
+	static const enum asked_state of[] = { ASKED_LATER, ASKED_TO_SEND, ASKED_SENT };
+	struct elsewhere *w = s->elsewhere;
+	struct keyring *k;
+	uint32_t n = 0;
+
+	if (io_wall_ms() > w->keys_end_ms) {
+		w->keys_end_ms = INT64_MAX;	/* the look says until when */
+		atomic_store(&w->outdated, true);
+	}
+	if (!w->judging || steady_ms() < w->judge_due_ms)
+		return;
+	w->judging = false;
+	w->judge_due_ms = steady_ms() + JUDGE_PAUSE_MS;
+	k = spine_keyring(s);
+	w->keys_end_ms = next_end_ms(k);
+	for (size_t i = 0; i < ARRAY_LEN(of); i++)
+		for (struct asked *a = w->asking.lists[of[i]].first, *next; a != NULL; a = next) {
+			next = a->next;
+			n += errand_judge(s, k, (struct errand *)a);
+		}
+	keyring_unref(k);
+	if (n > 0)
+		log_warn("remote", "%u results are not asked for any more: the key is another one, "
+			 "or may not sign", n);
+}
+
 /* ---- those that only the waiting room knows ---- */
 
 static void scan_begin(struct spine *s)
@@ -150,12 +223,13 @@ static void scan_begin(struct spine *s)
 	struct elsewhere *w = s->elsewhere;
 	struct job *j;
 
-	if (w->scan_after == 0 && !w->scanning && atomic_exchange(&w->outdated, false)) {
-		w->left_behind = true;
-		w->scan_due_ms = 0;
+	if (atomic_exchange(&w->outdated, false)) {
+		w->judging = true;
+		look_again(w);
 	}
-	if (!w->left_behind || w->scanning || s->stopping || w->asking.n >= ASKED_MAX / 4 * 3 ||
-	    steady_ms() < w->scan_due_ms || s->resumed >= RESUMED_MAX)
+	if ((!w->left_behind && w->scan_after == 0) || w->scanning || s->stopping ||
+	    w->asking.n >= ASKED_MAX / 4 * 3 || steady_ms() < w->scan_due_ms ||
+	    s->resumed >= RESUMED_MAX)
 		return;
 	j = calloc(1, sizeof(*j));
 	if (j != NULL)
@@ -167,6 +241,9 @@ static void scan_begin(struct spine *s)
 	j->type = JOB_AWAIT_READ;
 	j->track = NO_TRACK;
 	j->page->after = w->scan_after;
+	/* Whoever is left behind from here on is for the next look. */
+	if (w->scan_after == 0)
+		w->left_behind = w->scan_added = w->scan_again = false;
 	w->scanning = true;
 	job_push(s, j);
 }
@@ -182,7 +259,8 @@ static bool waits(struct spine *s, uint64_t sequence)
 	       !inflight_get(s->inflight, sequence, &now, &lane, &accepted_ms);
 }
 
-static void row_take(struct spine *s, const struct waiting_row *row, struct slice payload)
+static void row_take(struct spine *s, const struct keyring *k, const struct waiting_row *row,
+		     struct slice payload)
 {
 	struct elsewhere *w = s->elsewhere;
 	struct errand *e = calloc(1, sizeof(*e));
@@ -195,7 +273,7 @@ static void row_take(struct spine *s, const struct waiting_row *row, struct slic
 		free(e);
 		return;
 	}
-	if (e->came == CAME_NOTHING && e->asked.service[0] == '\0' && !bridging_holds(s, e, row))
+	if (e->came == CAME_NOTHING && !holds(k, e))
 		e->came = CAME_FRESH;
 	if (e->came != CAME_NOTHING && errand_over_row(s, e)) {
 		e->at_ms = io_wall_ms() > row->issued_ms ? io_wall_ms() : row->issued_ms;
@@ -216,29 +294,59 @@ void elsewhere_scanned(struct spine *s, struct job *j)
 {
 	struct elsewhere *w = s->elsewhere;
 	struct await_page *p = j->page;
+	struct keyring *k = spine_keyring(s);
 
 	w->scanning = false;
 	if (j->status != ST_OK)
 		spine_fail(s, "waiting room: %s", j->error.text);
-	if (w->scan_after == 0)
-		w->left_behind = w->scan_added = false;
 	for (uint32_t i = 0; i < p->n; i++) {
 		w->scan_after = p->rows[i].row.sequence;
 		if (j->status == ST_OK && waits(s, w->scan_after))
-			row_take(s, &p->rows[i].row, slice_of(p->rows[i].bytes, p->rows[i].n));
+			row_take(s, k, &p->rows[i].row, slice_of(p->rows[i].bytes, p->rows[i].n));
 		free(p->rows[i].bytes);
 	}
+	keyring_unref(k);
 	if (p->n < AWAIT_PAGE) {
 		w->scan_after = 0;
 		w->scan_pause_ms = w->scan_added || w->scan_pause_ms == 0 ? SCAN_PAUSE_MS :
 			w->scan_pause_ms < SCAN_PAUSE_MS_MAX / 2 ? 2 * w->scan_pause_ms :
 			SCAN_PAUSE_MS_MAX;
-		w->scan_due_ms = steady_ms() + w->scan_pause_ms;
-	} else {
-		w->left_behind = true;
+		w->scan_due_ms = w->scan_again ? 0 : steady_ms() + w->scan_pause_ms;
 	}
 	free(p);
 	free(j);
+}
+
+/* ---- a person ends the waiting ---- */
+
+void elsewhere_row_wanted(struct spine *s, uint64_t sequence)
+{
+	struct errand *e = (struct errand *)asking_by_sequence(&s->elsewhere->asking, sequence);
+
+	if (e != NULL && !e->in_room && !e->parking && !e->listed)
+		errand_park(s, e, STATE_AWAITING_SIGNATURE);
+}
+
+enum status elsewhere_may_end(struct spine *s, const struct waiting_row *row, struct slice payload)
+{
+	const struct asked *k = asking_by_sequence(&s->elsewhere->asking, row->sequence);
+	const struct errand *e = (const struct errand *)k;
+	struct record_signature r;
+
+	if (e != NULL && (e->parking || e->listed))
+		return ST_AGAIN;
+	/* A signature that came before the last start goes on in a moment. */
+	return row->record == RECORD_SIGNATURE && record_signature_decode(&r, payload) == ST_OK &&
+	       r.slots[r.slots_n - 1].value.n > 0 ? ST_AGAIN : ST_OK;
+}
+
+void elsewhere_end(struct spine *s, uint64_t sequence)
+{
+	struct asking *a = &s->elsewhere->asking;
+	struct errand *e = (struct errand *)asking_by_sequence(a, sequence);
+
+	if (e != NULL && asking_give_up(a, &e->asked))
+		errand_free(s, e);
 }
 
 /* ---- out of the journal in time ---- */
@@ -252,7 +360,8 @@ static void age_run(struct spine *s)
 		   JOURNAL_SLOTS_FREE_LOW(s->config->journal_slots);
 
 	/* One for which something came goes on in a moment. */
-	while (w->oldest != NULL && !w->oldest->listed && s->jobs_out < JOBS_MAX / 2 &&
+	while (s->failure.status == ST_OK && w->oldest != NULL && !w->oldest->listed &&
+	       s->jobs_out < JOBS_MAX / 2 &&
 	       (low || now - w->oldest->since_ms > ASKED_JOURNAL_MS))
 		errand_park(s, w->oldest, STATE_AWAITING_SIGNATURE);
 }
@@ -261,5 +370,6 @@ void elsewhere_room_run(struct spine *s)
 {
 	parked_run(s);
 	age_run(s);
+	judge_run(s);
 	scan_begin(s);
 }

@@ -68,13 +68,12 @@ static void kept_take(struct kept_signatures *k, const struct record_signature *
 static bool record_take(struct errand *e, struct slice record)
 {
 	struct record_numbered rec;
-	uint8_t i = 0;
+	uint8_t i;
 
 	if (record_numbered_decode(&rec, record) != ST_OK ||
 	    case_digest(rec.case_bytes, e->case_digest) != ST_OK)
 		return false;
-	while (i < rec.results_n && rec.results[i].sequence != e->asked.sequence)
-		i++;
+	i = record_result_index(&rec, e->asked.sequence);
 	e->result_index = i;
 	e->record = malloc(record.n);
 	if (i == rec.results_n || e->record == NULL)
@@ -94,6 +93,7 @@ bool errand_decode(struct errand *e, const struct waiting_row *row, struct slice
 	e->priority = row->priority < PRIORITY_COUNT ? row->priority : PRIORITY_NORMAL;
 	e->in_room = true;
 	e->track = NO_TRACK;
+	text_take(e->signer, sizeof(e->signer), slice_str(row->signer));
 	text_take(e->asked.unit, sizeof(e->asked.unit), slice_str(row->unit));
 	text_take(e->asked.kind, sizeof(e->asked.kind), slice_str(row->kind));
 	text_take(e->asked.name, sizeof(e->asked.name), slice_str(row->number_text));
@@ -125,43 +125,50 @@ bool errand_decode(struct errand *e, const struct waiting_row *row, struct slice
 
 /* ---- held results ---- */
 
-bool elsewhere_wrap(const struct item *it, uint8_t **bytes, size_t *n)
+enum status elsewhere_wrap(const struct item *it, struct job *j)
 {
 	struct record_signature r = { .sequence = it->sequence, .lane = it->lane,
 				      .at_ms = it->sign_ms, .numbered = it->record };
+	bool kept = it->kept != NULL && it->kept->n > 0;
+	size_t size = it->record.n + (kept ? ERRAND_BYTES_MAX : 0);
 	struct writer w;
+	enum status st = ST_OK;
 
-	if (it->kept == NULL || it->kept->n == 0)
-		return false;
-	slots_put(&r, it->kept);
-	*bytes = malloc(it->record.n + ERRAND_BYTES_MAX);
-	if (*bytes == NULL)
-		return false;
-	w = writer_of(*bytes, it->record.n + ERRAND_BYTES_MAX);
-	if (record_signature_encode(&r, &w) != ST_OK) {
-		free(*bytes);
-		return false;
+	j->bytes = malloc(size);
+	if (j->bytes == NULL)
+		return ST_NOMEM;
+	w = writer_of(j->bytes, size);
+	if (kept) {
+		slots_put(&r, it->kept);
+		st = record_signature_encode(&r, &w);
+	} else {
+		write_bytes(&w, it->record.p, it->record.n);
 	}
-	*n = writer_size(&w);
-	return true;
+	j->n = writer_size(&w);
+	j->row.record = kept ? RECORD_SIGNATURE : RECORD_NUMBERED;
+	return st;
 }
 
-struct kept_signatures *elsewhere_kept(uint8_t type, struct slice payload)
+enum status elsewhere_kept(uint8_t type, struct slice payload, struct kept_signatures **out)
 {
-	struct kept_signatures *k = NULL;
 	struct record_signature r;
 	uint8_t n;
 
-	if (type != RECORD_SIGNATURE || record_signature_decode(&r, payload) != ST_OK)
-		return NULL;
+	*out = NULL;
+	if (type != RECORD_SIGNATURE)
+		return ST_OK;
+	if (record_signature_decode(&r, payload) != ST_OK)
+		return ST_CORRUPT;
 	n = r.slots_n;
 	if (r.slots[n - 1].value.n == 0)
 		n--;
-	if (n > 0)
-		k = calloc(1, sizeof(*k));
-	if (k != NULL)
-		kept_take(k, &r, n);
-	return k;
+	if (n == 0)
+		return ST_OK;
+	*out = calloc(1, sizeof(**out));
+	if (*out == NULL)
+		return ST_NOMEM;
+	kept_take(*out, &r, n);
+	return ST_OK;
 }
 
 /* ---- rows ---- */
@@ -199,19 +206,18 @@ enum status await_read(struct spine *s, struct job *j)
 	return st == ST_NOMEM ? error_set(&j->error, st, "no memory for what waits") : st;
 }
 
-void await_mirrored(struct spine *s, uint8_t type, struct slice payload)
+bool await_mirrored(struct spine *s, uint8_t type, struct slice payload)
 {
 	uint8_t bytes[ERRAND_BYTES_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct record_signature r;
 	uint64_t pos;
 
-	if (s->mirror == NULL || type != RECORD_SIGNATURE ||
-	    record_signature_decode(&r, payload) != ST_OK)
-		return;
+	if (type != RECORD_SIGNATURE || record_signature_decode(&r, payload) != ST_OK)
+		return true;
 	r.numbered.n = 0;
-	if (record_signature_encode(&r, &w) == ST_OK)
-		(void)append_record(s, RECORD_SIGNATURE, writer_slice(&w), &pos);
+	return record_signature_encode(&r, &w) != ST_OK ||
+	       append_record(s, RECORD_SIGNATURE, writer_slice(&w), &pos);
 }
 
 /* Both are of one question, and the record knows more: a ticket, or the answer. */

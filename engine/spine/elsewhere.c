@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "signer/policy.h"
-#include "spine/mirror.h"
 #include "spine/track.h"
 
 enum status elsewhere_new(struct elsewhere **out)
@@ -16,6 +15,8 @@ enum status elsewhere_new(struct elsewhere **out)
 		return ST_NOMEM;
 	w->came_end = &w->came_first;
 	w->left_behind = true;		/* until a look into the room says otherwise */
+	w->keys_end_ms = INT64_MAX;
+	atomic_store(&w->outdated, true);
 	*out = w;
 	return ST_OK;
 }
@@ -30,19 +31,29 @@ void errand_free(struct spine *s, struct errand *e)
 	free(e);
 }
 
+/* At an end that was not waited for: it stands in the journal, or in the waiting room. */
+static void errand_leave(struct spine *s, struct errand *e)
+{
+	if (e->pending != NULL && --e->pending->left == 0)
+		pending_free(s, e->pending);
+	errand_free(s, e);
+}
+
 void elsewhere_free(struct spine *s)
 {
 	struct elsewhere *w = s->elsewhere;
 
-	for (size_t i = 0; w != NULL && i < ARRAY_LEN(w->asking.lists); i++)
-		while (w->asking.lists[i].first != NULL) {
-			struct errand *e = (struct errand *)w->asking.lists[i].first;
-
-			/* It stands in the journal. */
-			if (e->pending != NULL && --e->pending->left == 0)
-				pending_free(s, e->pending);
-			errand_free(s, e);
-		}
+	if (w == NULL)
+		return;
+	/* Those that nobody was asked for: a device gave it, or a row is begun anew. */
+	for (struct errand *e = w->came_first, *next; e != NULL; e = next) {
+		next = e->next_came;
+		if (e->asked.tag == 0)
+			errand_leave(s, e);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(w->asking.lists); i++)
+		while (w->asking.lists[i].first != NULL)
+			errand_leave(s, (struct errand *)w->asking.lists[i].first);
 	free(w);
 }
 
@@ -110,6 +121,7 @@ static void ask_fill(struct errand *e, const struct item *it, uint8_t slot)
 	snprintf(k->service, sizeof(k->service), "%s",
 		 policy->source == SOURCE_REMOTE ? policy->service : "");
 	snprintf(k->key, sizeof(k->key), "%s", key->id);
+	snprintf(e->signer, sizeof(e->signer), "%s", it->signer->code);
 	snprintf(k->unit, sizeof(k->unit), "%s", it->unit->code);
 	snprintf(k->kind, sizeof(k->kind), "%s", it->kind->code);
 	snprintf(k->name, sizeof(k->name), "%s", it->number_text);
@@ -165,8 +177,6 @@ static void leave(struct spine *s, struct item *it, uint8_t slot, uint8_t tries)
 	if (e->asked.service[0] != '\0' &&
 	    asking_has_room(&w->asking, e->asked.service, e->asked.bytes))
 		asking_put(&w->asking, &e->asked);
-	else
-		w->left_behind |= e->asked.service[0] != '\0';
 	/* One that has a row already must not be found there as it was before. */
 	if (e->asked.tag == 0 || e->in_room)
 		errand_park(s, e, STATE_AWAITING_SIGNATURE);
@@ -228,7 +238,7 @@ enum status elsewhere_answer(struct spine *s, const struct remote_answer *a)
 	struct errand *e = (struct errand *)asking_by_tag(&w->asking, a->tag);
 	enum reason why = REASON_NONE;
 
-	if (e == NULL || e->asked.state != ASKED_SENT)
+	if (e == NULL || (e->asked.state != ASKED_SENT && !asked_given_up(&e->asked)))
 		return ST_CORRUPT;
 	switch (asking_answer(&w->asking, &e->asked, a, steady_ms(), &why)) {
 	case ASKED_SIGNED:
@@ -242,6 +252,10 @@ enum status elsewhere_answer(struct spine *s, const struct remote_answer *a)
 		errand_came(w, e, CAME_TICKET);
 		break;
 	case ASKED_AGAIN:
+	case ASKED_UNWANTED:
+		break;
+	case ASKED_GONE:
+		errand_free(s, e);
 		break;
 	case ASKED_HOLD:
 		e->why = why;
@@ -256,6 +270,16 @@ enum status elsewhere_answer(struct spine *s, const struct remote_answer *a)
 		errand_came(w, e, CAME_NO);
 	}
 	return ST_OK;
+}
+
+void elsewhere_lost(struct spine *s)
+{
+	struct asking *a = &s->elsewhere->asking;
+	struct asked *k;
+
+	asking_lost(a);
+	while ((k = asking_given_up(a)) != NULL)
+		errand_free(s, (struct errand *)k);
 }
 
 /* Durable before it counts. false: the journal is full just now. */
@@ -286,6 +310,7 @@ static bool note(struct spine *s, struct errand *e)
 	return true;
 }
 
+/* Signatures before the one that was asked for, and that one if it came. */
 static struct kept_signatures *kept_of(const struct errand *e)
 {
 	struct kept_signatures *k = calloc(1, sizeof(*k));
@@ -294,6 +319,8 @@ static struct kept_signatures *kept_of(const struct errand *e)
 	if (k == NULL)
 		return NULL;
 	*k = e->kept;
+	if (e->came != CAME_SIGNED)
+		return k;
 	last = &k->slots[k->n++];
 	memcpy(last->key, e->asked.key, sizeof(last->key));
 	last->sign_ms = e->sign_ms;
@@ -329,6 +356,9 @@ static enum status not_given(struct spine *s, uint64_t sequence, enum state stat
 	for (const struct errand *e = s->elsewhere->came_first; e != NULL; e = e->next_came)
 		if (e->asked.sequence == sequence)
 			return ST_EXISTS;
+	/* It is void, or another one is to sign it. */
+	if (state == STATE_VOID || state == STATE_HELD)
+		return ST_NOT_FOUND;
 	/* Its row is being written just now. */
 	return state == STATE_AWAITING_SIGNATURE ? ST_AGAIN : ST_EXISTS;
 }
@@ -363,9 +393,11 @@ static void resume(struct spine *s, struct errand *e)
 	struct pending *p = calloc(1, sizeof(*p));
 	struct state_change change;
 
-	if (p != NULL && e->came == CAME_SIGNED)
+	bool keeps = e->came == CAME_SIGNED || e->kept.n > 0;
+
+	if (p != NULL && keeps)
 		p->kept = kept_of(e);
-	if (p == NULL || (e->came == CAME_SIGNED && p->kept == NULL)) {
+	if (p == NULL || (keeps && p->kept == NULL)) {
 		spine_fail(s, "no memory for a signature that came; it stands in the journal");
 		free(p);
 		return;

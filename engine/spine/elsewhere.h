@@ -10,6 +10,10 @@
  * Until it is parked its NUMBERED record in the journal stands for it. What must not be lost is a
  * SIGNATURE record: the ticket of a transaction, and the signature. A start brings both into the
  * waiting room and goes on from there; a row is kept until its result is stored.
+ *
+ * When keys were reloaded, or one has ended, whoever is asked with a key that does not sign this
+ * any more is asked no more: its document is drawn again, for the key of today, or held with the
+ * reason why none is.
  */
 #ifndef TRIEN_SPINE_ELSEWHERE_H
 #define TRIEN_SPINE_ELSEWHERE_H
@@ -25,6 +29,7 @@ struct errand {
 	struct asked asked;		/* first; tag 0: it is not asked for */
 	struct kept_signatures kept;	/* of the slots before the one asked for */
 	int64_t sign_ms;		/* of that slot */
+	char signer[CODE_BYTES_MAX + 1];	/* of the result */
 	uint8_t lane, result_index, priority;
 	uint8_t case_digest[SHA256_BYTES];
 	uint64_t pos;			/* of its NUMBERED record */
@@ -58,11 +63,14 @@ struct elsewhere {
 	struct errand *came_first, **came_end;
 	struct errand *oldest, *newest;	/* that the journal holds */
 	struct job *parked_first;	/* whose PARKED record found the journal full */
-	/* Any thread: some row asks for what cannot be given any more; the next look finds it. */
+	/* Any thread: something is asked for that cannot be given any more; a look finds it. */
 	atomic_bool outdated;
-	bool left_behind, scanning;	/* some are only rows; the janitor reads them */
-	bool scan_added;
-	uint64_t scan_after;
+	bool judging;			/* some that are asked for are to be looked at: */
+	int64_t judge_due_ms;		/* then */
+	int64_t keys_end_ms;		/* Unix: until then no key ends by itself */
+	bool left_behind, scanning;	/* some are only rows; the janitor reads them, */
+	bool scan_added, scan_again;	/* some were taken; the next look follows at once */
+	uint64_t scan_after;		/* behind this one; 0: from the first one on */
 	int64_t scan_due_ms, scan_pause_ms;
 };
 
@@ -75,6 +83,21 @@ void elsewhere_free(struct spine *s);
 void elsewhere_sort(struct spine *s, struct batch *b, int bound);
 /* An answer of the remote signer. ST_CORRUPT: to nothing that was asked. */
 enum status elsewhere_answer(struct spine *s, const struct remote_answer *a) must_use;
+/* The remote signer has gone: it is asked again once there is another one. */
+void elsewhere_lost(struct spine *s);
+/*
+ * A person's act is to end the waiting for this result's signature. One that only the journal holds
+ * gets its row first: a job pushed behind this call finds it.
+ */
+void elsewhere_row_wanted(struct spine *s, uint64_t sequence);
+/*
+ * May the waiting end? payload: of its row, which nobody has in hand. ST_AGAIN: something came for
+ * it just now.
+ */
+enum status elsewhere_may_end(struct spine *s, const struct waiting_row *row,
+			      struct slice payload) must_use;
+/* It ends, if there is any: nobody is asked any more, and what still comes does not count. */
+void elsewhere_end(struct spine *s, uint64_t sequence);
 /*
  * The signature of an officer's device, for what e's row asks for. ST_OK: it stands in the journal,
  * and is durable with what is appended now; e is taken over. ST_EXISTS: one came before; ST_FULL,
@@ -86,12 +109,13 @@ void elsewhere_run(struct spine *s);
 void elsewhere_parked(struct spine *s, struct job *j);
 void elsewhere_scanned(struct spine *s, struct job *j);
 /*
- * What is kept of a result that is held: payload of its row, a SIGNATURE record, malloc'd. false:
- * nothing but its NUMBERED record.
+ * The payload of a held result's row, malloc'd, and its type: a SIGNATURE record with what is kept
+ * of it, or its NUMBERED record. Not ST_OK: its signatures must not be taken for lost; j has it.
  */
-bool elsewhere_wrap(const struct item *it, uint8_t **bytes, size_t *n);
+enum status elsewhere_wrap(const struct item *it, struct job *j) must_use;
 /* The other way: what is kept in a row's payload, malloc'd; NULL: nothing. */
-struct kept_signatures *elsewhere_kept(uint8_t type, struct slice payload);
+enum status elsewhere_kept(uint8_t type, struct slice payload,
+			   struct kept_signatures **out) must_use;
 
 /* ---- between elsewhere.c and elseroom.c ---- */
 
@@ -123,8 +147,11 @@ enum status await_apply(struct spine *s, struct slice record, bool held,
 
 /* A mirror's row, if it is there: state, reason and time as in `now`. */
 enum status await_restate(struct spine *s, const struct waiting_row *now, struct error *e) must_use;
-/* What a mirror's row of such a payload needs; the journal may be full. */
-void await_mirrored(struct spine *s, uint8_t type, struct slice payload);
+/*
+ * What a mirror's row of such a payload needs: it makes its row of the NUMBERED record. false: the
+ * journal is full just now.
+ */
+bool await_mirrored(struct spine *s, uint8_t type, struct slice payload) must_use;
 /* A new row: its NUMBERED record, and a SIGNATURE record of the journal. */
 enum status await_add(struct spine *s, struct slice numbered, struct slice record,
 		      struct error *e) must_use;

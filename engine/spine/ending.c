@@ -111,8 +111,7 @@ static enum status end_write(struct spine *s, struct job *j, enum state state)
 
 static void refuse_end(struct job *j, enum status st, const char *text)
 {
-	j->act->status = error_set(&j->act->error, st, "%s", text);
-	j->act->done(j->act);
+	refuse_act(j->act, st, text);
 	free(j);
 }
 

@@ -89,6 +89,29 @@ void payload_drop(struct spine *s, struct pending *p)
 	p->payload = NULL;
 }
 
+enum status pending_record(struct spine *s, const struct pending *p, uint8_t **out,
+			   struct error *e)
+{
+	uint8_t *bytes = malloc(p->size), type;
+	struct error why = { 0 };
+	enum status st = ST_OK;
+	size_t n;
+
+	if (bytes == NULL)
+		return error_set(e, ST_NOMEM, "no memory for a record of the journal");
+	if (p->payload != NULL)
+		memcpy(bytes, p->payload, p->size);
+	else
+		st = journal_read(s->journal, p->pos, &type, bytes, p->size, &n, &why);
+	if (st != ST_OK) {
+		free(bytes);
+		return error_set(e, st, "journal: record at %llu cannot be read again: %s",
+				 (unsigned long long)p->pos, why.text);
+	}
+	*out = bytes;
+	return ST_OK;
+}
+
 bool pending_batched(const struct pending *p)
 {
 	uint8_t elsewhere = p->settled | p->awaiting;
@@ -270,8 +293,25 @@ static bool due(const struct spine *s)
 	       io_boot_ns() - s->backlog.oldest_ns >= s->config->batch_age_ms * 1000000ull;
 }
 
+/* Their originals could not be had: another try. */
+static void later_run(struct spine *s)
+{
+	struct backlog *b = &s->backlog;
+
+	if (b->later == NULL || io_boot_ns() - b->later_ns < LATER_MS * 1000000ull)
+		return;
+	while (b->later != NULL) {
+		struct pending *p = b->later;
+
+		b->later = p->next;
+		backlog_put_back(s, p);
+	}
+	b->later_n = 0;
+}
+
 void feed_run(struct spine *s)
 {
+	later_run(s);
 	while (due(s)) {
 		struct batch *b = batch_take(s->batches);
 
@@ -295,15 +335,34 @@ void feed_run(struct spine *s)
 	}
 }
 
-/* A result that needs a batch for itself goes back, at the head of its priority's queue. */
-static void seal_alone(struct spine *s, struct item *it)
+static void later_add(struct spine *s, struct pending *p, const char *why)
+{
+	struct backlog *b = &s->backlog;
+	uint64_t now = io_boot_ns();
+
+	if (b->later == NULL)
+		b->later_ns = now;
+	p->next = b->later;
+	b->later = p;
+	b->later_n++;
+	if (b->told_ns != 0 && now - b->told_ns < LATER_TOLD_MS * 1000000ull)
+		return;
+	b->told_ns = now;
+	log_warn("objects", "an original cannot be had now: %s; trying again", why);
+}
+
+/*
+ * A result that needs a batch for itself goes back, at the head of its priority's queue; one whose
+ * original cannot be had now, after a while.
+ */
+static void seal_again(struct spine *s, struct item *it)
 {
 	struct pending *p = calloc(1, sizeof(*p));
 
 	if (p != NULL)
 		p->payload = malloc(it->record.n);
 	if (p == NULL || p->payload == NULL) {
-		spine_fail(s, "no memory for a large case; it stands in the journal");
+		spine_fail(s, "no memory to seal a case again; it stands in the journal");
 		free(p);
 		return;
 	}
@@ -311,7 +370,7 @@ static void seal_alone(struct spine *s, struct item *it)
 	if (it->kept != NULL) {
 		p->kept = malloc(sizeof(*p->kept));
 		if (p->kept == NULL)
-			spine_fail(s, "no memory for a large case; it stands in the journal");
+			spine_fail(s, "no memory to seal a case again; it stands in the journal");
 		else
 			*p->kept = *it->kept;
 	}
@@ -322,10 +381,13 @@ static void seal_alone(struct spine *s, struct item *it)
 	p->priority = it->pending->priority;
 	p->next_result = it->result_index;
 	p->end = (uint8_t)(it->result_index + 1);
-	p->large = true;
+	p->large = it->large;
 	p->waiting = it->from_waiting;
 	memcpy(p->digest, it->case_digest, SHA256_BYTES);
-	backlog_put_back(s, p);
+	if (it->later)
+		later_add(s, p, it->held_detail);
+	else
+		backlog_put_back(s, p);
 }
 
 /* The signer has nothing to do where all signatures of this slot are kept. */
@@ -392,8 +454,8 @@ static uint32_t settle_items(struct spine *s, struct batch *b, struct state_chan
 
 		if (it->left)
 			continue;
-		if (it->large) {
-			seal_alone(s, it);
+		if (it->large || it->later) {
+			seal_again(s, it);
 			continue;
 		}
 		if (it->held == REASON_NONE && it->stored == ST_CONFLICT)

@@ -5,6 +5,7 @@
 #include "base/calendar.h"
 #include "base/log.h"
 #include "intake/judge.h"
+#include "spine/elsewhere.h"
 #include "spine/track.h"
 
 #define TOLD_BYTES (2 * CODE_BYTES_MAX + REASON_TEXT_BYTES_MAX + 3)
@@ -25,6 +26,9 @@ static enum status row_rewrite(struct spine *s, const struct record_handed *h,
 		st = record_hand(h, record_numbered_in(type, slice_of(old, n)), &w);
 	if (st != ST_OK)
 		return st == ST_EXISTS ? ST_OK : st;
+	if (row->state == STATE_AWAITING_SIGNATURE)
+		row->reason = REASON_SIGNATURE_NOT_GIVEN;
+	row->state = STATE_HELD;
 	/* Signatures of the one before go. */
 	row->record = RECORD_NUMBERED;
 	row->parked_ms = row->parked_ms < h->what.at_ms ? h->what.at_ms : row->parked_ms + 1;
@@ -41,7 +45,8 @@ enum status hand_apply(struct spine *s, struct slice handed, struct error *e)
 
 	if (st == ST_OK)
 		st = waiting_find(s->rows, h.sequence, &row, e);
-	if (st == ST_NOT_FOUND || (st == ST_OK && row.state != STATE_HELD))
+	if (st == ST_NOT_FOUND || (st == ST_OK && row.state != STATE_HELD &&
+				   row.state != STATE_AWAITING_SIGNATURE))
 		return ST_OK;
 	if (st != ST_OK)
 		return st;
@@ -72,7 +77,7 @@ enum status hand_tell(struct spine *s, uint64_t sequence, struct slice record, s
 	struct record_numbered rec;
 	enum status st = record_numbered_decode(&rec, record);
 
-	for (uint8_t i = 0; i < rec.handed_n && st == ST_OK; i++) {
+	for (uint8_t i = 0; st == ST_OK && i < rec.handed_n; i++) {
 		const struct numbered_result *n = &rec.results[rec.handed[i].result];
 
 		if (n->sequence == sequence)
@@ -148,15 +153,30 @@ static enum status paper_read(struct hand *h, struct catalogue *c, const struct 
 		    ST_OK ||
 	    case_decode(&view, h->rec.case_bytes, &h->arena) != ST_OK)
 		return error_set(e, ST_CORRUPT, "the record of a held result cannot be read");
-	while (h->index < h->rec.results_n &&
-	       h->rec.results[h->index].sequence != j->row.sequence)
-		h->index++;
+	h->index = record_result_index(&h->rec, j->row.sequence);
 	if (h->index == h->rec.results_n)
 		return error_set(e, ST_CORRUPT, "the record of a held result cannot be read");
 	h->paper.row = j->row;
 	h->paper.approval = view.approval;
 	return catalogue_pinned(c, &h->rec.results[h->index].pins, &h->paper.kind, &h->paper.unit,
 				&h->paper.signer, e);
+}
+
+/*
+ * When it is handed on: behind what came for the signer before, and behind the handover before,
+ * whatever the clock says.
+ */
+static int64_t handed_ms(const struct hand *h, const struct job *j, int64_t now_ms)
+{
+	struct record_signature r;
+
+	if (j->row.record == RECORD_SIGNATURE &&
+	    record_signature_decode(&r, slice_of(j->bytes, j->n)) == ST_OK && now_ms <= r.at_ms)
+		now_ms = r.at_ms + 1;
+	for (uint8_t i = 0; i < h->rec.handed_n; i++)
+		if (now_ms <= h->rec.handed[i].at_ms)
+			now_ms = h->rec.handed[i].at_ms + 1;
+	return now_ms;
 }
 
 /* As a session would judge it, and with a key that can sign now. */
@@ -177,8 +197,8 @@ static enum status successor_judge(struct spine *s, struct hand *h, struct catal
 	if (!person_signs(h->paper.kind))
 		return error_set(&a->error, ST_PRECONDITION, "no person signs this kind");
 	if (slice_eq(slice_str(j->row.signer), a->code))
-		return error_set(&a->error, ST_PRECONDITION,
-				 "it is this signer's already; retry it without one");
+		return error_set(&a->error, ST_PRECONDITION, "it is this signer's already%s",
+				 j->row.state == STATE_HELD ? "; retry it without one" : "");
 	if (h->rec.handed_n == HANDOVERS_MAX)
 		return error_set(&a->error, ST_PRECONDITION, "it was handed on %d times already",
 				 HANDOVERS_MAX);
@@ -186,22 +206,16 @@ static enum status successor_judge(struct spine *s, struct hand *h, struct catal
 	if (why != REASON_NONE)
 		return refuse_signer(a, why);
 	g = catalogue_signer(c, a->code, judged.day);
-	pthread_mutex_lock(&s->lock);
-	keyring = keyring_ref(s->keyring);
-	pthread_mutex_unlock(&s->lock);
+	keyring = spine_keyring(s);
 	why = sign_person(keyring, h->paper.unit, h->paper.kind, a->code, now_ms);
 	keyring_unref(keyring);
 	if (why != REASON_NONE)
 		return refuse_signer(a, why);
 	h->record = (struct record_handed){
 		.sequence = j->row.sequence, .lane = j->row.lane,
-		.what = { .at_ms = now_ms, .from = slice_str(j->row.signer), .to = a->code,
-			  .actor = a->actor, .reason = a->reason } };
+		.what = { .at_ms = handed_ms(h, j, now_ms), .from = slice_str(j->row.signer),
+			  .to = a->code, .actor = a->actor, .reason = a->reason } };
 	memcpy(h->record.pin, g->pin, PIN_BYTES);
-	/* A clock that stepped back does not make two handovers one. */
-	for (uint8_t i = 0; i < h->rec.handed_n; i++)
-		if (h->record.what.at_ms <= h->rec.handed[i].at_ms)
-			h->record.what.at_ms = h->rec.handed[i].at_ms + 1;
 	return ST_OK;
 }
 
@@ -211,6 +225,7 @@ static enum status hand_write(struct spine *s, struct job *j, const struct recor
 	uint8_t bytes[2048];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct error *e = &j->act->error;
+	enum state room = (enum state)j->row.state;
 	struct state_change change;
 	uint64_t pos;
 
@@ -224,10 +239,11 @@ static enum status hand_write(struct spine *s, struct job *j, const struct recor
 	memcpy(j->bytes, bytes, j->n);
 	if (!append_record(s, RECORD_HANDED, writer_slice(&w), &pos))
 		return error_set(e, ST_FULL, "the journal is full just now; call again");
+	elsewhere_end(s, j->row.sequence);
 	/* Until its row is another one nobody else takes it in hand. */
 	waiting_change(s->identity, &change, &j->row, STATE_HELD, j->row.parked_ms);
 	if (inflight_add_over(s->inflight, j->row.sequence, j->row.lane, j->row.accepted_ms,
-			      &change, STATE_HELD) != ST_OK ||
+			      &change, room) != ST_OK ||
 	    track_open(s->track, pos, &j->track) != ST_OK)
 		spine_fail(s, "no memory for an accepted act; it stands in the journal");
 	log_info("held", "%s %s: from %s to %.*s, by %.*s", j->row.unit, j->row.number_text,
@@ -239,18 +255,12 @@ static enum status hand_write(struct spine *s, struct job *j, const struct recor
 static enum status hand(struct spine *s, struct job *j)
 {
 	struct act *a = j->act;
-	int64_t parked_ms = j->row.parked_ms;
 	struct catalogue *c;
 	struct hand *h;
-	enum status st;
+	enum status st = row_may_end(s, j);
 
-	if (a->unit_allowed != NULL && !a->unit_allowed(a, slice_str(j->row.unit)))
-		return error_set(&a->error, ST_NOT_FOUND, "no such result is held");
-	if (!clerk_waits(s, j->row.sequence, &j->row) || j->row.state != STATE_HELD)
-		return error_set(&a->error, ST_PRECONDITION,
-				 "only a held result can be handed on; this one is on its way");
-	if (j->row.parked_ms != parked_ms)
-		return error_set(&a->error, ST_AGAIN, "the result was on its way; call again");
+	if (st != ST_OK)
+		return st;
 	h = calloc(1, sizeof(*h));
 	if (h == NULL || arena_init(&h->arena, 4 * CASE_BYTES_MAX) != ST_OK) {
 		free(h);
@@ -268,10 +278,9 @@ static enum status hand(struct spine *s, struct job *j)
 
 void hand_found(struct spine *s, struct job *j)
 {
-	if (j->status == ST_OK)
-		j->status = hand(s, j);
-	else
-		j->act->error = j->error;
+	j->status = hand(s, j);
+	if (j->status == ST_AGAIN && row_find_again(s, j))
+		return;
 	if (j->status != ST_OK) {
 		j->error = j->act->error;
 		act_end(s, j);

@@ -1,5 +1,6 @@
 /*
- * handing.h - a held result goes to another signer, under its number.
+ * handing.h - a result that is held, or waits for a signature from elsewhere, goes to another
+ * signer, under its number.
  *
  *	HAND ─▶ the janitor finds its row ─▶ judged, HANDED record ─▶ the janitor rewrites the row
  *	     ─▶ as a retry: RESUMED record, batch, store ─▶ the store is told ─▶ the row goes

@@ -14,10 +14,13 @@ struct row {
 	uint64_t sequence, case_hash;
 	int64_t accepted_ms, at_ms, issued_ms;
 	uint8_t result_id[16];
+	uint64_t number;		/* 0: none yet */
+	uint32_t year;			/* of its register */
 	uint8_t lane, state, held, room;
-	uint8_t unit_n, code_n, kind_n, number_n;
+	uint8_t case_at, case_n, case_lanes[CASE_RESULTS_MAX];
+	uint8_t unit_n, code_n, kind_n, number_n, register_n;
 	uint16_t ordinal;
-	char strings[];			/* unit, code, kind, number_text; no NULs */
+	char strings[];			/* unit, code, kind, number_text, register; no NULs */
 };
 
 struct inflight {
@@ -126,12 +129,16 @@ static void row_show(const struct row *r, struct state_change *out)
 	const char *p = r->strings;
 
 	*out = (struct state_change){ .state = r->state, .held = r->held, .at_ms = r->at_ms,
-				      .issued_ms = r->issued_ms, .ordinal = r->ordinal };
+				      .issued_ms = r->issued_ms, .ordinal = r->ordinal,
+				      .register_year = r->year, .number = r->number,
+				      .case_at = r->case_at, .case_n = r->case_n };
+	memcpy(out->case_lanes, r->case_lanes, sizeof(out->case_lanes));
 	memcpy(out->result_id, r->result_id, 16);
 	memcpy(out->unit, p, r->unit_n);
 	memcpy(out->code, p += r->unit_n, r->code_n);
 	memcpy(out->kind, p += r->code_n, r->kind_n);
-	memcpy(out->number_text, p + r->kind_n, r->number_n);
+	memcpy(out->number_text, p += r->kind_n, r->number_n);
+	memcpy(out->register_code, p + r->number_n, r->register_n);
 }
 
 static struct row **find(struct inflight *f, uint64_t sequence)
@@ -161,7 +168,9 @@ enum status inflight_add_over(struct inflight *f, uint64_t sequence, uint8_t lan
 {
 	size_t unit_n = strlen(about->unit), code_n = strlen(about->code);
 	size_t kind_n = strlen(about->kind), number_n = strlen(about->number_text);
-	struct row *r = malloc(sizeof(*r) + unit_n + code_n + kind_n + number_n), **before, *old;
+	size_t register_n = strlen(about->register_code);
+	struct row *r = malloc(sizeof(*r) + unit_n + code_n + kind_n + number_n + register_n);
+	struct row **before, *old;
 	char *p;
 
 	if (r == NULL)
@@ -170,15 +179,19 @@ enum status inflight_add_over(struct inflight *f, uint64_t sequence, uint8_t lan
 			   .at_ms = about->at_ms, .issued_ms = about->issued_ms,
 			   .state = (uint8_t)about->state,
 			   .held = (uint8_t)about->held, .room = (uint8_t)room,
-			   .ordinal = about->ordinal,
+			   .ordinal = about->ordinal, .number = about->number,
+			   .case_at = about->case_at, .case_n = about->case_n,
+			   .year = about->register_year, .register_n = (uint8_t)register_n,
 			   .unit_n = (uint8_t)unit_n, .code_n = (uint8_t)code_n,
 			   .kind_n = (uint8_t)kind_n, .number_n = (uint8_t)number_n };
+	memcpy(r->case_lanes, about->case_lanes, sizeof(r->case_lanes));
 	memcpy(r->result_id, about->result_id, 16);
 	p = r->strings;
 	memcpy(p, about->unit, unit_n);
 	memcpy(p += unit_n, about->code, code_n);
 	memcpy(p += code_n, about->kind, kind_n);
-	memcpy(p + kind_n, about->number_text, number_n);
+	memcpy(p += kind_n, about->number_text, number_n);
+	memcpy(p + number_n, about->register_code, register_n);
 	r->case_hash = case_hash(slice_str(about->unit), slice_str(about->code));
 	pthread_mutex_lock(&f->lock);
 	before = find(f, sequence);
@@ -283,6 +296,46 @@ uint32_t inflight_case(struct inflight *f, struct slice unit, struct slice code,
 	}
 	pthread_mutex_unlock(&f->lock);
 	return n;
+}
+
+static bool in_register(const struct row *r, struct slice unit, struct slice code, uint32_t year)
+{
+	const char *at = r->strings + r->unit_n + r->code_n + r->kind_n + r->number_n;
+
+	return r->number != 0 && r->year == year &&
+	       slice_eq(code, slice_of(at, r->register_n)) &&
+	       slice_eq(unit, slice_of(r->strings, r->unit_n));
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct flying *x = a, *y = b;
+
+	return (x->number > y->number) - (x->number < y->number);
+}
+
+enum status inflight_register(struct inflight *f, struct slice unit, struct slice code,
+			      uint32_t year, struct flying **out, uint32_t *n)
+{
+	uint32_t found = 0;
+
+	*out = NULL;
+	*n = 0;
+	pthread_mutex_lock(&f->lock);
+	for (uint32_t i = 0; i <= f->mask; i++)
+		for (const struct row *r = f->by_sequence[i]; r != NULL; r = r->next)
+			found += in_register(r, unit, code, year);
+	if (found > 0)
+		*out = malloc(found * sizeof(**out));
+	for (uint32_t i = 0; *out != NULL && i <= f->mask; i++)
+		for (const struct row *r = f->by_sequence[i]; r != NULL; r = r->next)
+			if (in_register(r, unit, code, year))
+				(*out)[(*n)++] = (struct flying){ r->number, r->sequence };
+	pthread_mutex_unlock(&f->lock);
+	if (*out == NULL)
+		return found == 0 ? ST_OK : ST_NOMEM;
+	qsort(*out, *n, sizeof(**out), by_number);
+	return ST_OK;
 }
 
 uint32_t inflight_count(struct inflight *f)

@@ -52,6 +52,13 @@ bool inflight_get(struct inflight *f, uint64_t sequence, struct state_change *ou
 		  int64_t *accepted_ms);
 uint32_t inflight_case(struct inflight *f, struct slice unit, struct slice code,
 		       struct state_change *out, uint32_t max);
+/*
+ * The numbers of a register that are on their way, by number: malloc'd, NULL for none. Walks over
+ * all entries under the lock, some milliseconds for 100,000: once a call.
+ */
+struct flying { uint64_t number, sequence; };
+enum status inflight_register(struct inflight *f, struct slice unit, struct slice code,
+			      uint32_t year, struct flying **out, uint32_t *n) must_use;
 uint32_t inflight_count(struct inflight *f);
 /* Spine: its row in the waiting room has gone. */
 void inflight_bare(struct inflight *f, uint64_t sequence);

@@ -11,8 +11,11 @@
 #include "spine/drafts.h"
 #include "spine/elsewhere.h"
 #include "spine/mirror.h"
+#include "spine/noter.h"
+#include "spine/originals.h"
 #include "spine/spine.h"
 #include "spine/track.h"
+#include "spine/trusted.h"
 #include "spine/units.h"
 
 /* Every submission, act, batch and job there can be at once. */
@@ -98,6 +101,7 @@ enum status spine_new(struct spine **out, const struct config *c, int control_fd
 	if (asprintf(&s->counters_dir, "%s/counters", c->data) < 0)
 		s->counters_dir = NULL;
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_rwlock_init(&s->roots_lock, NULL);
 	st = s->archive == NULL || s->counters_dir == NULL ? ST_NOMEM :
 	     io_new(&s->io, io_kind_of(c->io), IO_ENTRIES, e);
 	if (st == ST_OK)
@@ -110,6 +114,8 @@ enum status spine_new(struct spine **out, const struct config *c, int control_fd
 		st = units_new(&s->units, c, e);
 	if (st == ST_OK)
 		st = elsewhere_new(&s->elsewhere);
+	if (st == ST_OK)
+		st = foreign_new(&s->foreign, control_fd, 0, e);
 	if (st == ST_OK)
 		st = notify_new(&s->notify);
 	if (st == ST_OK)
@@ -128,24 +134,28 @@ enum status spine_new(struct spine **out, const struct config *c, int control_fd
 	return ST_OK;
 }
 
+static void pendings_free(struct spine *s, struct pending *p)
+{
+	while (p != NULL) {
+		struct pending *next = p->next;
+
+		pending_free(s, p);
+		p = next;
+	}
+}
+
 static void backlog_free(struct spine *s)
 {
-	for (uint32_t i = 0; i < PRIORITY_COUNT; i++) {
-		struct pending *p = s->backlog.first[i];
-
-		while (p != NULL) {
-			struct pending *next = p->next;
-
-			pending_free(s, p);
-			p = next;
-		}
-	}
+	for (uint32_t i = 0; i < PRIORITY_COUNT; i++)
+		pendings_free(s, s->backlog.first[i]);
+	pendings_free(s, s->backlog.later);
 }
 
 void spine_free(struct spine *s)
 {
 	if (s == NULL)
 		return;
+	noter_stop(s->noter);
 	janitor_stop(s);
 	/* First: these run io until theirs is back; what else completes finds its owner. */
 	mirror_free(s);
@@ -164,19 +174,23 @@ void spine_free(struct spine *s)
 	registers_free(s->registers);
 	if (s->store != NULL)
 		s->store->ops->close(s->store);
+	objects_close(s->objects);
 	drafts_free(s->drafts);
 	render_close(s->render);
 	catalogue_unref(s->catalogue);
 	keyring_unref(s->keyring);
+	roots_free(s->roots);
 	identity_close(s->identity);
 	batch_pool_free(s->batches);
 	inflight_free(s->inflight);
 	track_free(s->track);
 	units_free(s->units);
 	elsewhere_free(s);
+	foreign_free(s->foreign);
 	queue_free(s->inbox);
 	io_free(s->io);
 	pthread_mutex_destroy(&s->lock);
+	pthread_rwlock_destroy(&s->roots_lock);
 	free(s->record);
 	free(s->archive);
 	free(s->counters_dir);
@@ -188,13 +202,17 @@ void spine_free(struct spine *s)
 enum status spine_start(struct spine *s, struct error *e)
 {
 	struct pipeline_config cfg = { .workers = s->config->workers, .render = s->render,
-				       .store = s->store, .done = batch_back, .ctx = s };
+				       .store = s->store, .objects = s->objects,
+				       .fetch = originals_fetch, .done = batch_back, .ctx = s };
+	const struct drafts_config dc = { s->render, s->objects, originals_fetch, s };
 	enum status st = pipeline_new(&s->pipeline, &cfg, e);
 
 	if (st == ST_OK)
-		st = drafts_new(&s->drafts, s->render);
+		st = drafts_new(&s->drafts, &dc);
 	if (st == ST_OK)
 		st = janitor_start(s, e);
+	if (st == ST_OK)
+		st = noter_start(&s->noter, s->store, (uint8_t)s->config->engine, e);
 	if (st == ST_OK)
 		st = signing_start(s);
 	if (st == ST_OK && waiting_count(s->waiting, STATE_HELD) > 0) {
@@ -221,6 +239,22 @@ struct catalogue *spine_catalogue(struct spine *s)
 	return c;
 }
 
+struct keyring *spine_keyring(struct spine *s)
+{
+	struct keyring *k;
+
+	pthread_mutex_lock(&s->lock);
+	k = keyring_ref(s->keyring);
+	pthread_mutex_unlock(&s->lock);
+	return k;
+}
+
+static void changed(void *ctx, const char *line)
+{
+	log_warn("reload", "%s; a version that was in force stays as it is, a new one with its "
+		 "own \"from\" belongs beside it", line);
+}
+
 enum status spine_reload(struct spine *s, struct error *e)
 {
 	struct catalogue_config cc;
@@ -237,12 +271,14 @@ enum status spine_reload(struct spine *s, struct error *e)
 		catalogue_unref(catalogue);
 		return st;
 	}
+	catalogue_changed(s->catalogue, catalogue, changed, NULL);
 	pthread_mutex_lock(&s->lock);
 	catalogue_unref(s->catalogue);
 	keyring_unref(s->keyring);
 	s->catalogue = catalogue;
 	s->keyring = keyring;
 	pthread_mutex_unlock(&s->lock);
+	trusted_read(s);
 	/* What waits for a key that is not there any more finds another, or is told why not. */
 	atomic_store(&s->elsewhere->outdated, true);
 	mirror_files_changed(s);
@@ -285,7 +321,8 @@ static void inbox_ready(struct io_op *op)
 
 static void gauges_set(struct spine *s)
 {
-	atomic_store_explicit(&s->gauges.backlog, s->backlog.cases, memory_order_relaxed);
+	atomic_store_explicit(&s->gauges.backlog, s->backlog.cases + s->backlog.later_n,
+			      memory_order_relaxed);
 	atomic_store_explicit(&s->gauges.batches, batch_in_flight(s->batches),
 			      memory_order_relaxed);
 	atomic_store_explicit(&s->gauges.slots_free, journal_slots_free(s->journal),
@@ -365,7 +402,7 @@ bool spine_settled(const struct spine *s)
 {
 	return s->number_first == NULL && s->answer_first == NULL && s->jobs_out == 0 &&
 	       s->elsewhere->came_first == NULL && s->awaiting_first == NULL &&
-	       s->backlog.cases == 0 &&
+	       s->backlog.cases == 0 && s->backlog.later == NULL &&
 	       batch_in_flight(s->batches) == 0 &&
 	       queue_count(s->inbox) == 0;
 }
@@ -417,6 +454,6 @@ enum status spine_run(struct spine *s, struct error *e)
 		inbox_close(s);
 	else if (s->failure.status == ST_OK)
 		log_warn("spine", "%u cases wait in the journal for the next start",
-			 s->backlog.cases);
+			 s->backlog.cases + s->backlog.later_n);
 	return s->failure.status;
 }

@@ -4,12 +4,11 @@
 #include "base/log.h"
 #include "intake/intake.h"
 #include "spine/mirror.h"
+#include "spine/replacing.h"
+#include "spine/replay.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 #include "spine/units.h"
-
-/* More than any register will give: its text is the longest. */
-#define NUMBER_LATER_MAX 99999999999ull
 
 void number_push(struct spine *s, struct submission *sub)
 {
@@ -64,12 +63,23 @@ void change_fill(struct spine *s, struct state_change *out, const struct numbere
 		 int64_t at_ms)
 {
 	*out = (struct state_change){ .state = state, .at_ms = at_ms, .ordinal = r->ordinal,
-				      .issued_ms = n->issued_ms };
+				      .issued_ms = n->issued_ms, .register_year = n->year,
+				      .number = n->number };
 	identity_result_id(s->identity, out->result_id, n->lane, n->sequence);
 	copy_text(out->unit, sizeof(out->unit), r->unit);
 	copy_text(out->code, sizeof(out->code), case_code);
 	copy_text(out->kind, sizeof(out->kind), r->kind);
 	copy_text(out->number_text, sizeof(out->number_text), n->number_text);
+	copy_text(out->register_code, sizeof(out->register_code), n->register_code);
+}
+
+void change_case(struct state_change *out, const struct numbered_result *results, uint8_t n,
+		 uint8_t at)
+{
+	out->case_n = n;
+	out->case_at = at;
+	for (uint8_t i = 0; i < n; i++)
+		out->case_lanes[i] = results[i].lane;
 }
 
 bool key_known(struct spine *s, const uint8_t key[16], struct keyentry *out)
@@ -266,7 +276,7 @@ static enum status register_turn(struct spine *s, struct slice unit,
 		return ST_INVALID;
 	if (!append_record(s, RECORD_REGISTER_OPENED, writer_slice(&w), &pos))
 		return ST_FULL;
-	return register_open(s->registers, unit, n->register_code, n->year, 1);
+	return register_opened(s->registers, &r);
 }
 
 enum status number_take(struct spine *s, struct slice unit, struct numbered_result *n)
@@ -289,8 +299,9 @@ static bool take_number(struct spine *s, struct submitted_case *c, uint8_t i,
 
 	t->full = st == ST_FULL;
 	if (st != ST_OK && !t->full)
-		refuse(&c->refusal, REASON_REGISTER_NOT_OPEN, field, "%.*s %u",
-		       (int)n->register_code.n, (const char *)n->register_code.p, n->year);
+		refuse(&c->refusal, REASON_REGISTER_NOT_OPEN, field, "%.*s %u%s",
+		       (int)n->register_code.n, (const char *)n->register_code.p, n->year,
+		       st == ST_PRECONDITION ? ": closed" : "");
 	return st == ST_OK;
 }
 
@@ -373,9 +384,12 @@ static void keep_case(struct spine *s, struct submission *sub, struct submitted_
 			given_key(k.key, r->unit_code, n->register_code, n->year, n->number);
 			st = keyindex_put(s->keys, &k, pos);
 		}
+		if (st == ST_OK)
+			st = replacing_remember(s, r->replaces, r->key, n->sequence, n->lane, pos);
 		change_fill(s, &change, n, &about, c->code,
 			    t->awaiting >> i & 1 ? STATE_AWAITING_APPROVAL : STATE_NUMBERED,
 			    t->accepted_ms);
+		change_case(&change, t->results, c->results_n, i);
 		if (st == ST_OK)
 			st = inflight_add(s->inflight, n->sequence, n->lane, t->accepted_ms,
 					  &change);
@@ -413,7 +427,7 @@ static void check_only(struct spine *s, struct submitted_case *c)
 	for (uint8_t i = 0; i < c->results_n; i++) {
 		struct submitted_result *r = &c->results[i];
 		struct slice code = slice_str(r->kind->register_code);
-		struct register_row row;
+		struct register_row row = { .closed = false };
 		uint8_t key[16];
 		struct keyentry other;
 
@@ -428,8 +442,8 @@ static void check_only(struct spine *s, struct submitted_case *c)
 		} else if ((!register_find(s->registers, r->unit_code, code, year, &row) &&
 			    !register_find(s->registers, r->unit_code, code, year - 1, &row)) ||
 			   row.closed) {
-			refuse(&c->refusal, REASON_REGISTER_NOT_OPEN, "results", "%s %u",
-			       r->kind->register_code, year);
+			refuse(&c->refusal, REASON_REGISTER_NOT_OPEN, "results", "%s %u%s",
+			       r->kind->register_code, year, row.closed ? ": closed" : "");
 		}
 	}
 }
@@ -449,7 +463,7 @@ static bool number_case(struct spine *s, struct submission *sub, struct submitte
 		c->refusal = *c->unless_before;
 		return true;
 	}
-	if (elsewhere(s, c) || refused_now(s, c))
+	if (elsewhere(s, c) || refused_now(s, c) || replacing_taken(s, c))
 		return true;
 	if (sub->validate_only) {
 		check_only(s, c);

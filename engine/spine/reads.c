@@ -2,20 +2,13 @@
 
 #include "spine/bridging.h"
 #include "spine/drafts.h"
+#include "spine/etag.h"
+#include "spine/noter.h"
+#include "spine/numbers.h"
+#include "spine/originals.h"
+#include "spine/reads.h"
 #include "spine/sessionfiles.h"
-#include "spine/spine.h"
-
-/* One a reading thread: its own cipher contexts and its own connection. */
-struct reads {
-	struct spine *spine;
-	struct identity *identity;
-	struct store_reader *store;
-	struct waiting_reader *rows;
-	/* what a view of a result in flight or waiting borrows from */
-	struct state_change now;
-	struct waiting_row row;
-	uint8_t *record;		/* of a result that waits; made when needed */
-};
+#include "spine/trusted.h"
 
 static enum status submit(void *ctx, struct submission *sub)
 {
@@ -25,6 +18,11 @@ static enum status submit(void *ctx, struct submission *sub)
 static enum status act(void *ctx, struct act *a)
 {
 	return spine_post(ctx, NOTE_ACT, a);
+}
+
+static enum status note_read(void *ctx, struct read_noting *n)
+{
+	return noter_take(((struct spine *)ctx)->noter, n);
 }
 
 static struct catalogue *catalogue_now(void *ctx)
@@ -84,8 +82,8 @@ static enum status reader_open(void *ctx, void **reader, struct error *e)
 	return ST_OK;
 }
 
-static void view_in_flight(struct reads *r, struct result_view *out, uint8_t lane,
-			   uint64_t sequence, int64_t accepted_ms)
+void reads_in_flight(struct reads *r, struct result_view *out, uint8_t lane, uint64_t sequence,
+		     int64_t accepted_ms)
 {
 	const struct state_change *now = &r->now;
 
@@ -94,24 +92,26 @@ static void view_in_flight(struct reads *r, struct result_view *out, uint8_t lan
 				     .kind = slice_str(now->kind),
 				     .case_code = slice_str(now->code),
 				     .number_text = slice_str(now->number_text),
+				     .register_code = slice_str(now->register_code),
+				     .register_year = now->register_year,
+				     .number = now->number,
 				     .ordinal = now->ordinal, .accepted_ms = accepted_ms,
 				     .issued_ms = now->issued_ms, .life = LIFE_VALID,
 				     .stored_ms = now->state >= STATE_REFUSED ? now->at_ms : 0 };
 	memcpy(out->result_id, now->result_id, sizeof(out->result_id));
 }
 
-static bool anything_waits(const struct reads *r)
+bool reads_anything_waits(const struct reads *r)
 {
 	return waiting_count(r->spine->waiting, 0) > 0;
 }
 
-/* Its row says where it is. Not for one that is on its way: what is in flight was asked before. */
-static void view_waiting(struct reads *r, struct result_view *out)
+void reads_waiting(struct reads *r, struct result_view *out)
 {
 	const struct waiting_row *row = &r->row;
 
 	waiting_change(r->identity, &r->now, row, (enum state)row->state, row->parked_ms);
-	view_in_flight(r, out, row->lane, row->sequence, row->accepted_ms);
+	reads_in_flight(r, out, row->lane, row->sequence, row->accepted_ms);
 }
 
 /* In flight, then waiting, then stored: inflight.h says why this misses none. */
@@ -130,15 +130,42 @@ static enum status get(void *reader, const uint8_t result_id[16], struct result_
 			ST_UNAVAILABLE : ST_NOT_FOUND;
 	flies = inflight_get(r->spine->inflight, sequence, &r->now, &lane, &accepted_ms);
 	if (flies && r->now.state != STATE_STORED) {
-		view_in_flight(r, out, lane, sequence, accepted_ms);
+		reads_in_flight(r, out, lane, sequence, accepted_ms);
 		return ST_OK;
 	}
-	if (!flies && anything_waits(r))
+	if (!flies && reads_anything_waits(r))
 		st = waiting_find(r->rows, sequence, &r->row, NULL);
 	if (st == ST_OK)
-		view_waiting(r, out);
-	return st == ST_NOT_FOUND ?
-	       r->spine->store->ops->get(r->store, lane, sequence, out) : st;
+		reads_waiting(r, out);
+	if (st != ST_NOT_FOUND)
+		return st;
+	st = r->spine->store->ops->get(r->store, lane, sequence, out);
+	if (st == ST_OK && out->state == STATE_STORED)
+		etag_write(r->identity, out);
+	return st;
+}
+
+static bool read_etag(void *reader, const uint8_t result_id[16], struct slice unit,
+		      const char *text, struct etag *out)
+{
+	struct reads *r = reader;
+
+	return identity_read(r->identity, result_id, &out->lane, &out->sequence) &&
+	       etag_read(r->identity, result_id, unit, text, out);
+}
+
+static void after_etag(void *reader, const uint8_t result_id[16], struct slice unit,
+		       const struct etag *e, char out[ETAG_BYTES + 1])
+{
+	etag_after(((struct reads *)reader)->identity, result_id, unit, e, out);
+}
+
+static enum status history(void *reader, uint8_t lane, uint64_t sequence, uint32_t max,
+			   struct result_event *out, uint32_t *n)
+{
+	struct reads *r = reader;
+
+	return r->spine->store->ops->history(r->store, lane, sequence, max, out, n);
 }
 
 static enum status read_bytes_at(void *reader, const uint8_t result_id[16], uint64_t offset,
@@ -160,12 +187,32 @@ static enum status object(void *reader, const uint8_t sha256[SHA256_BYTES], stru
 	return r->spine->store->ops->object(r->store, sha256, out);
 }
 
+static enum status counts(void *reader, const struct counts_question *q, struct tally *out)
+{
+	struct reads *r = reader;
+
+	return r->spine->store->ops->counts(r->store, q, out);
+}
+
 static enum status list(void *reader, const uint8_t holder[16], uint64_t before, uint32_t max,
 			struct holding_view *out, uint32_t *n)
 {
 	struct reads *r = reader;
 
-	return r->spine->store->ops->list(r->store, holder, before, max, out, n);
+	enum status st = r->spine->store->ops->list(r->store, holder, before, max, out, n);
+
+	for (uint32_t i = 0; i < *n && st == ST_OK; i++)
+		etag_write(r->identity, &out[i].result);
+	return st;
+}
+
+static enum status readings(void *reader, const uint8_t holder[16], uint64_t before, uint32_t max,
+			    void (*one)(void *owner, const struct reading_view *v), void *owner,
+			    uint64_t *last)
+{
+	struct reads *r = reader;
+
+	return r->spine->store->ops->readings(r->store, holder, before, max, one, owner, last);
 }
 
 static bool listed(const struct state_change *list, uint32_t n, const uint8_t id[16])
@@ -197,7 +244,7 @@ static enum status case_waiting(struct reads *r, struct slice unit, struct slice
 	uint32_t rows_n = 0;
 	enum status st;
 
-	if (!anything_waits(r))
+	if (!reads_anything_waits(r))
 		return ST_OK;
 	rows = malloc(CASE_RESULTS_MAX * sizeof(*rows));
 	if (rows == NULL)
@@ -214,8 +261,8 @@ static enum status case_waiting(struct reads *r, struct slice unit, struct slice
 	return st;
 }
 
-static enum status find_case(void *reader, struct slice unit, struct slice code, uint32_t max,
-			     struct state_change *out, uint32_t *n)
+enum status reads_case(void *reader, struct slice unit, struct slice code, uint32_t max,
+		       struct state_change *out, uint32_t *n)
 {
 	struct reads *r = reader;
 	uint8_t lanes[CASE_RESULTS_MAX];
@@ -328,7 +375,7 @@ static enum status find_waiting(void *reader, const uint8_t id[16], struct waiti
 	return st == ST_OK && rows_rest(r, out, 1, false) == 0 ? ST_NOT_FOUND : st;
 }
 
-static enum status record_room(struct reads *r)
+enum status reads_record_room(struct reads *r)
 {
 	if (r->record == NULL)
 		r->record = malloc(JOURNAL_RECORD_BYTES_MAX);
@@ -348,7 +395,7 @@ static enum status paper(void *reader, struct catalogue *c, const uint8_t id[16]
 		st = ST_NOT_FOUND;
 	if (st != ST_OK)
 		return error_set(e, st, "it does not wait");
-	if (record_room(r) != ST_OK)
+	if (reads_record_room(r) != ST_OK)
 		return error_set(e, ST_NOMEM, "no memory for a record");
 	st = waiting_read(r->rows, out->row.sequence, &type, r->record, JOURNAL_RECORD_BYTES_MAX,
 			  &n, e);
@@ -362,7 +409,7 @@ static enum status list_awaited(void *reader, const char *signer, const char *ke
 				struct awaited_signature *out, uint32_t max, uint32_t *n)
 {
 	struct reads *r = reader;
-	enum status st = record_room(r);
+	enum status st = reads_record_room(r);
 
 	*n = 0;
 	if (st == ST_OK)
@@ -375,7 +422,7 @@ static enum status list_awaited(void *reader, const char *signer, const char *ke
 static enum status find_awaited(void *reader, const uint8_t id[16], struct awaited_signature *out)
 {
 	struct reads *r = reader;
-	enum status st = record_room(r);
+	enum status st = reads_record_room(r);
 	uint64_t sequence;
 	uint8_t lane;
 
@@ -411,6 +458,30 @@ static void id_of(void *reader, uint8_t lane, uint64_t sequence, uint8_t out[16]
 	identity_result_id(r->identity, out, lane, sequence);
 }
 
+static enum status object_keep(void *reader, uint8_t lane, const uint8_t sha256[SHA256_BYTES],
+			       uint64_t size, struct error *e)
+{
+	struct store *store = ((struct reads *)reader)->spine->store;
+
+	return store->ops->original_keep(store, lane, sha256, size, e);
+}
+
+static enum status inspect(void *ctx, int fd, uint32_t size, const uint8_t sha256[SHA256_BYTES],
+			   bool own, struct arena *a, struct original *out, enum reason *why,
+			   char detail[INSPECT_DETAIL_BYTES])
+{
+	struct foreign_file file = { .fd = fd, .size = size, .own = own };
+	struct foreign_verdict verdict = { .why = REASON_NONE };
+	enum status st;
+
+	memcpy(file.sha256, sha256, SHA256_BYTES);
+	st = foreign_inspect(((struct spine *)ctx)->foreign, &file, a, out, &verdict);
+	*why = st == ST_OK ? verdict.why : REASON_ORIGINAL_READER_AWAY;
+	snprintf(detail, INSPECT_DETAIL_BYTES, "%s", st == ST_OK ? verdict.detail :
+		 status_name(st));
+	return st == ST_OK && verdict.why != REASON_NONE ? reason_text(verdict.why)->status : st;
+}
+
 static enum status keep_session(void *ctx, const uint8_t id[16], struct slice bytes,
 				struct error *e)
 {
@@ -431,17 +502,28 @@ static enum status each_session(void *ctx, void (*one)(void *owner, struct slice
 void reads_ops(struct spine *s, struct engine_ops *ops)
 {
 	*ops = (struct engine_ops){ .ctx = s, .submit = submit, .act = act,
+				    .note_read = note_read,
 				    .catalogue = catalogue_now, .coverage = coverage,
 				    .now_ms = now_ms, .watch = watch, .watch_take = notify_take,
 				    .unwatch = notify_unwatch, .reader_open = reader_open,
 				    .reader_close = reader_close, .get = get,
-				    .read = read_bytes_at, .object = object, .list = list,
-				    .find_case = find_case, .waiting_after = rows_after,
+				    .read = read_bytes_at, .etag_read = read_etag,
+				    .etag_after = after_etag, .history = history,
+				    .object = object, .list = list, .readings = readings,
+				    .counts = counts, .verify = trusted_verify,
+				    .find_case = reads_case, .whole_case = reads_whole_case,
+				    .waiting_after = rows_after,
 				    .waiting_list = list_waiting,
 				    .waiting_find = find_waiting, .waiting_paper = paper,
 				    .awaited_list = list_awaited, .awaited_find = find_awaited,
 				    .awaited_check = check_awaited,
 				    .awaited_signer = signer_awaited, .awaited_news = news_awaited,
+				    .book_open = book_open, .book_next = book_next,
+				    .book_close = book_close, .number_stored = numbers_stored,
+				    .objects = originals_taken(s), .object_keep = object_keep,
+				    .inspect = inspect,
+				    .original_bytes_max =
+					    (uint64_t)s->config->original_mb_max << 20,
 				    .result_id = id_of, .session_keep = keep_session,
 				    .session_forget = forget_session,
 				    .session_each = each_session };

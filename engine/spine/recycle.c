@@ -5,7 +5,9 @@
 #include "spine/bridging.h"
 #include "spine/elsewhere.h"
 #include "spine/handing.h"
+#include "spine/living.h"
 #include "spine/mirror.h"
+#include "spine/numbers.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 #include "spine/units.h"
@@ -31,12 +33,15 @@ static enum status find_run(struct spine *s, struct job *j)
 	bool all = j->act == NULL || j->act->sequence == 0;
 	uint8_t *fitting, type;
 	uint32_t n = 1;
+	bool fits;
 	enum status st = all ? waiting_after(s->rows, STATE_HELD, wanted, &j->row, 1, &n,
 					     &j->error) :
 			       waiting_find(s->rows, wanted, &j->row, &j->error);
 
 	j->more = st == ST_OK && n > 0 && all;
-	if (st == ST_OK && n > 0 && j->row.state != STATE_HELD)
+	fits = j->row.state == STATE_HELD ||
+	       (j->type != JOB_UNPARK && j->row.state == STATE_AWAITING_SIGNATURE);
+	if (st == ST_NOT_FOUND || (st == ST_OK && n > 0 && !fits))
 		st = error_set(&j->error, ST_NOT_FOUND, "no such result is held");
 	if (st != ST_OK || n == 0)
 		return st;
@@ -45,6 +50,8 @@ static enum status find_run(struct spine *s, struct job *j)
 		return error_set(&j->error, ST_NOMEM, "no memory to read a held result");
 	st = waiting_read(s->rows, j->row.sequence, &type, j->bytes,
 			  JOURNAL_RECORD_BYTES_MAX, &j->n, &j->error);
+	if (st == ST_OK)
+		j->row.record = type;
 	if (st == ST_OK && (fitting = realloc(j->bytes, j->n)) != NULL)
 		j->bytes = fitting;
 	return st;
@@ -71,35 +78,6 @@ enum status void_project(struct spine *s, const struct record_result *v, struct 
 	return st == ST_NOT_FOUND ? ST_OK : st;		/* told before */
 }
 
-enum status link_project(struct spine *s, const struct record_link *r, struct error *e)
-{
-	struct holding_link link = { .lane = r->lane, .sequence = r->sequence,
-				     .holder = r->holder, .at_ms = r->at_ms, .actor = r->actor,
-				     .reason = r->reason };
-
-	memcpy(link.key, r->key, sizeof(link.key));
-	return s->store->ops->link(s->store, &link, e);
-}
-
-/* Durable before the reader gets what it asked for: an answer needs no journal. */
-static enum status reads_note(struct spine *s, const struct act *a, struct error *e)
-{
-	struct result_event *v = calloc(a->names_n, sizeof(*v));
-	int64_t now_ms = io_wall_ms();
-	enum status st;
-
-	if (v == NULL)
-		return error_set(e, ST_NOMEM, "no memory to note who reads");
-	for (uint32_t i = 0; i < a->names_n; i++)
-		v[i] = (struct result_event){ .lane = a->names[i].lane,
-					      .sequence = a->names[i].sequence,
-					      .kind = EVENT_READ, .at_ms = now_ms,
-					      .actor = a->actor, .detail = a->reason };
-	st = s->store->ops->events(s->store, v, a->names_n, e);
-	free(v);
-	return st;
-}
-
 static enum status job_run(struct spine *s, struct job *j)
 {
 	switch (j->type) {
@@ -121,10 +99,10 @@ static enum status job_run(struct spine *s, struct job *j)
 		return waiting_remove(s->waiting, j->row.sequence, &j->error);
 	case JOB_VOID:
 		return void_project(s, &j->voided, &j->error);
-	case JOB_LINK:
-		return link_project(s, &j->link, &j->error);
-	case JOB_NOTE_READS:
-		return reads_note(s, j->act, &j->error);
+	case JOB_STATE_EVENT:
+		return state_event_project(s, slice_of(j->bytes, j->n), &j->error);
+	case JOB_NUMBERS:
+		return numbers_project(s, slice_of(j->bytes, j->n), &j->error);
 	case JOB_OWNERS:
 		return owners_load(&j->owners, s->store, &j->error);
 	case JOB_ANSWER:
@@ -164,7 +142,8 @@ struct put_off { struct job *first, **end; uint64_t due_ns; };
 
 static bool is_told(const struct job *j)
 {
-	return j->type == JOB_VOID || j->type == JOB_LINK || j->type == JOB_HAND_TELL;
+	return j->type == JOB_VOID || j->type == JOB_STATE_EVENT || j->type == JOB_NUMBERS ||
+	       j->type == JOB_HAND_TELL;
 }
 
 static bool is_put_off(struct spine *s, const struct job *j)
@@ -173,8 +152,14 @@ static bool is_put_off(struct spine *s, const struct job *j)
 	       status_class(j->status) != CLASS_REJECT && !atomic_load(&s->stop);
 }
 
-static void put_off(struct put_off *p, struct job *j)
+static void put_off(struct spine *s, struct put_off *p, struct job *j)
 {
+	living_pending(j);
+	/* Told again: the one before it is on the list, or stands in the store. */
+	if ((j->type == JOB_STATE_EVENT || j->type == JOB_NUMBERS) && j->track == NO_TRACK) {
+		job_post(s, j);
+		return;
+	}
 	j->next = NULL;
 	*p->end = j;
 	p->end = &j->next;
@@ -200,12 +185,12 @@ static void put_off_run(struct spine *s, struct put_off *p)
 static void job_do(struct spine *s, struct put_off *later, struct job *j)
 {
 	if (later->first != NULL && is_told(j)) {
-		put_off(later, j);
+		put_off(s, later, j);
 		return;
 	}
 	j->status = job_run(s, j);
 	if (is_put_off(s, j)) {
-		put_off(later, j);
+		put_off(s, later, j);
 		later->due_ns = io_boot_ns() + STORE_AWAY_MS * 1000000ull;
 	} else {
 		job_post(s, j);
@@ -217,7 +202,13 @@ static bool is_row_job(const struct job *j)
 	return j->type == JOB_PARK || j->type == JOB_AWAIT || j->type == JOB_FORGET;
 }
 
-/* Rows that come and go, as many as are there: one write for all. What follows them, or NULL. */
+/*
+ * Rows that come and go, as many as are there: one write for all. What follows them, or NULL.
+ *
+ * If it fails, each has failed, whatever it found in what is not durable now. A beginning of them
+ * may be durable all the same, as if the process had ended between two writes of one row each: the
+ * journal keeps what each of them was about until it is told that it is done.
+ */
 static struct job *rows_do(struct spine *s, struct job *j)
 {
 	struct job *done[ROWS_TOGETHER_MAX];
@@ -233,7 +224,7 @@ static struct job *rows_do(struct spine *s, struct job *j)
 	}
 	st = waiting_commit(s->waiting, &e);
 	for (uint32_t i = 0; i < n; i++) {
-		if (st != ST_OK && done[i]->status == ST_OK) {
+		if (st != ST_OK) {
 			done[i]->status = st;
 			done[i]->error = e;
 		}
@@ -295,10 +286,10 @@ void job_push(struct spine *s, struct job *j)
 	s->jobs_out++;
 }
 
-/* It writes nothing that stands in an order with others: nobody's read waits for a mirror. */
+/* It writes nothing: it stands in no order with others. */
 static bool may_overtake(const struct job *j)
 {
-	return j->type == JOB_NOTE_READS || j->type == JOB_OWNERS;
+	return j->type == JOB_OWNERS;
 }
 
 void jobs_flush(struct spine *s)
@@ -352,6 +343,12 @@ static void snapshot_done(struct spine *s, struct job *j)
 {
 	if (j->status != ST_OK) {
 		spine_fail(s, "snapshot: %s", j->error.text);
+		return;
+	}
+	/* One before it failed: it leans on what the journal knows, and a start applies that. */
+	if (s->failure.status != ST_OK) {
+		free(j->bytes);
+		free(j);
 		return;
 	}
 	s->snapshot_pos = j->snapshot.position;

@@ -12,7 +12,7 @@ static void remote_lost(void *owner, const char *why)
 
 	if (why != NULL)
 		log_warn("remote", "%s", why);
-	asking_lost(&s->elsewhere->asking);
+	elsewhere_lost(s);
 }
 
 static void greeting_take(struct spine *s, const struct remote_answer *a)
@@ -40,7 +40,9 @@ static enum status answer_take(void *owner, struct slice bytes)
 
 static bool request_put(struct writer *w, const struct asked *k)
 {
-	struct remote_request r = { .verb = REMOTE_VERB_SIGN, .tag = k->tag,
+	struct remote_request r = { .verb = asked_given_up(k) ? REMOTE_VERB_CANCEL :
+								REMOTE_VERB_SIGN,
+				    .tag = k->tag,
 				    .deadline_ms = k->until_ms == INT64_MAX ? 0 : k->until_ms,
 				    .key = slice_str(k->key), .unit = slice_str(k->unit),
 				    .kind = slice_str(k->kind), .name = slice_str(k->name),

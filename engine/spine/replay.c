@@ -4,178 +4,12 @@
 
 #include "base/log.h"
 #include "spine/approval.h"
-
-static void *grow(void *array, size_t n, size_t *room, size_t size)
-{
-	void *bigger;
-
-	if (n < *room)
-		return array;
-	bigger = realloc(array, (*room == 0 ? 1024 : *room * 2) * size);
-	if (bigger != NULL)
-		*room = *room == 0 ? 1024 : *room * 2;
-	return bigger;
-}
-
-/* ---- what is open, by its sequence ---- */
-
-static size_t slot_of(const struct replay *r, uint64_t sequence)
-{
-	return (size_t)(sequence * 0x9e3779b97f4a7c15u >> 20) & r->slots_mask;
-}
-
-/* NULL: it is not open any more, or never was. */
-static struct open_result *slot_open(const struct replay *r, size_t slot)
-{
-	uint64_t number = r->slots[slot] - 1;
-
-	return number >= r->open_base + r->open_first && number < r->open_base + r->open_n ?
-	       &r->open[number - r->open_base] : NULL;
-}
-
-static struct open_result *open_find(const struct replay *r, uint64_t sequence)
-{
-	if (r->slots == NULL)
-		return NULL;
-	for (size_t at = slot_of(r, sequence); r->slots[at] != 0; at = (at + 1) & r->slots_mask) {
-		struct open_result *o = slot_open(r, at);
-
-		if (o != NULL && o->sequence == sequence)
-			return o;
-	}
-	return NULL;
-}
-
-/* The one at this running number is the last of its sequence. */
-static void slot_put(struct replay *r, uint64_t number)
-{
-	uint64_t sequence = r->open[number - r->open_base].sequence;
-	size_t at = slot_of(r, sequence);
-
-	while (r->slots[at] != 0) {
-		struct open_result *o = slot_open(r, at);
-
-		if (o != NULL && o->sequence == sequence)
-			break;
-		at = (at + 1) & r->slots_mask;
-	}
-	r->slots_used += r->slots[at] == 0;
-	r->slots[at] = number + 1;
-}
-
-/* At most half full; those that are not open any more are left out of the new table. */
-static enum status slots_room(struct replay *r)
-{
-	size_t live = r->open_n - r->open_first, size = 1024;
-
-	if (r->slots != NULL && 2 * (r->slots_used + 1) <= r->slots_mask)
-		return ST_OK;
-	while (size < 4 * (live + 1))
-		size *= 2;
-	free(r->slots);
-	r->slots = calloc(size, sizeof(*r->slots));
-	if (r->slots == NULL)
-		return ST_NOMEM;
-	r->slots_mask = size - 1;
-	r->slots_used = 0;
-	for (size_t i = r->open_first; i < r->open_n; i++)
-		slot_put(r, r->open_base + i);
-	return ST_OK;
-}
-
-static enum status open_add(struct replay *r, const struct open_result *o)
-{
-	if (slots_room(r) != ST_OK)
-		return ST_NOMEM;
-	r->open = grow(r->open, r->open_n, &r->open_room, sizeof(*r->open));
-	if (r->open == NULL)
-		return ST_NOMEM;
-	r->open[r->open_n++] = *o;
-	slot_put(r, r->open_base + r->open_n - 1);
-	return ST_OK;
-}
-
-struct open_result *replay_open(const struct replay *r, uint64_t sequence)
-{
-	return open_find(r, sequence);
-}
-
-static void open_settle(struct open_result *o)
-{
-	if (o != NULL)
-		o->pending->settled |= (uint8_t)(1u << o->index);
-}
-
-/* A mirror's own waiting room: what is parked there is parked here, and what leaves it, leaves. */
-static enum status follow_row(struct replay *r, enum job_type type, const struct record_result *rec)
-{
-	struct open_result *o = open_find(r, rec->sequence);
-	struct job *j;
-
-	/* It was ended meanwhile. */
-	if (type == JOB_PARK && o != NULL && (o->pending->settled >> o->index & 1) != 0)
-		return ST_OK;
-	j = calloc(1, sizeof(*j));
-	if (j == NULL)
-		return ST_NOMEM;
-	/* Parked again: it stands there already, and now waits for something else. */
-	j->type = type == JOB_PARK && (o == NULL || o->handed) ? JOB_AWAIT_APPLY : type;
-	j->track = NO_TRACK;
-	/* A row that goes before that is durable could be missed by who takes over. */
-	j->after = r->s->appended;
-	j->row.sequence = rec->sequence;
-	j->row.lane = rec->lane;
-	j->row.reason = rec->reason;
-	j->row.parked_ms = rec->at_ms;
-	j->row.state = rec->state;
-	j->row.record = rec->state == STATE_AWAITING_APPROVAL ? RECORD_ACCEPTED : RECORD_NUMBERED;
-	j->row.expires_ms = rec->expires_ms;
-	snprintf(j->row.detail, sizeof(j->row.detail), "%.*s", (int)rec->detail.n,
-		 rec->detail.n > 0 ? (const char *)rec->detail.p : "");
-	if (j->type == JOB_PARK) {
-		j->n = o->pending->size;
-		j->record_pos = o->pending->pos;
-		if (o->pending->payload != NULL) {
-			j->bytes = malloc(j->n);
-			if (j->bytes == NULL) {
-				free(j);
-				return ST_NOMEM;
-			}
-			memcpy(j->bytes, o->pending->payload, j->n);
-		}
-	}
-	job_push(r->s, j);
-	return ST_OK;
-}
-
-/* The row there gets the other signer, as it does here. */
-static enum status follow_handed(struct replay *r, struct slice payload)
-{
-	struct record_handed h;
-	struct open_result *o;
-	struct job *j = calloc(1, sizeof(*j));
-	enum status st = j != NULL ? record_handed_decode(&h, payload) : ST_NOMEM;
-
-	if (st == ST_OK) {
-		j->bytes = malloc(payload.n);
-		st = j->bytes != NULL ? ST_OK : ST_NOMEM;
-	}
-	if (st != ST_OK) {
-		free(j);
-		return st;
-	}
-	/* Parked again it keeps this row: the NUMBERED record names the signer before. */
-	o = open_find(r, h.sequence);
-	if (o != NULL)
-		o->handed = true;
-	memcpy(j->bytes, payload.p, payload.n);
-	j->n = payload.n;
-	j->type = JOB_HAND;
-	j->track = NO_TRACK;
-	j->after = r->s->appended;
-	job_push(r->s, j);
-	return ST_OK;
-}
+#include "spine/followrow.h"
+#include "spine/leftopen.h"
+#include "spine/living.h"
+#include "spine/numbers.h"
+#include "spine/originals.h"
+#include "spine/replacing.h"
 
 /* ---- one record after the other ---- */
 
@@ -197,12 +31,16 @@ static enum status keys_put(struct spine *s, uint8_t type, const struct record_n
 		struct keyentry k = { .sequence = n->sequence, .number = n->number,
 				      .issued_ms = n->issued_ms, .lane = n->lane };
 
+		uint8_t old[16];
+
 		if (!speaks_of(type, n))
 			continue;
 		memcpy(k.digest, digest, SHA256_BYTES);
 		memcpy(k.number_text, n->number_text.p, n->number_text.n);
 		result_key(k.key, r->unit, c->code, r->kind, r->ordinal, r->revision);
 		st = keyindex_put(s->keys, &k, pos);
+		if (st == ST_OK && id_read(old, r->replaces))
+			st = replacing_remember(s, old, k.key, n->sequence, n->lane, pos);
 		if (st == ST_OK && r->given_number != 0) {
 			given_key(k.key, r->unit, n->register_code, n->year, n->number);
 			st = keyindex_put(s->keys, &k, pos);
@@ -245,14 +83,10 @@ static enum status row_numbered(struct replay *r, const struct numbered_result *
 {
 	struct record_result gone = { .sequence = n->sequence, .lane = n->lane };
 
-	open_settle(open_find(r, n->sequence));
+	leftopen_settle(r, n->sequence);
 	if (r->follow)
-		return follow_row(r, JOB_FORGET, &gone);
-	r->numbered = grow(r->numbered, r->numbered_n, &r->numbered_room, sizeof(*r->numbered));
-	if (r->numbered == NULL)
-		return ST_NOMEM;
-	r->numbered[r->numbered_n++] = n->sequence;
-	return ST_OK;
+		return followrow_result(r, JOB_FORGET, &gone);
+	return leftopen_numbered(r, n->sequence);
 }
 
 /* Those of its results that the record speaks of. */
@@ -270,12 +104,14 @@ static enum status results_open(struct replay *r, uint8_t type, const struct rec
 		if (is_numbered_later(type, n))
 			st = row_numbered(r, n);
 		p->awaiting |= (uint8_t)(waits << i);
-		if (!r->follow)
+		if (!r->follow) {
 			change_fill(r->s, &o.change, n, &c->results[i], c->code,
 				    waits ? STATE_AWAITING_APPROVAL : STATE_NUMBERED,
 				    rec->accepted_ms);
+			change_case(&o.change, rec->results, rec->results_n, i);
+		}
 		if (st == ST_OK)
-			st = open_add(r, &o);
+			st = leftopen_result(r, &o);
 	}
 	return st;
 }
@@ -365,12 +201,13 @@ static enum status replay_numbered(struct replay *r, uint64_t pos, uint8_t type,
 	}
 	if (st == ST_OK && pos >= r->covered)
 		st = keys_put(s, type, &rec, &c, digest, pos);
+	if (st == ST_OK && !r->follow)
+		st = originals_note(r, &rec, &c);
 	return st == ST_OK ? pending_open(r, type, &rec, &c, digest, pos, payload) : st;
 }
 
 static enum status replay_approved(struct replay *r, uint64_t pos, struct slice payload)
 {
-	struct open_approval *a;
 	enum status st;
 
 	if (r->approved == NULL)
@@ -382,17 +219,33 @@ static enum status replay_approved(struct replay *r, uint64_t pos, struct slice 
 		return st;
 	for (uint32_t i = 0; i < r->approved->results_n && pos >= r->covered; i++)
 		approved_flag(r->s, &r->approved->results[i], pos);
-	r->approvals = grow(r->approvals, r->approvals_n, &r->approvals_room,
-			    sizeof(*r->approvals));
-	if (r->approvals == NULL)
-		return ST_NOMEM;
-	a = &r->approvals[r->approvals_n];
-	*a = (struct open_approval){ .pos = pos, .n = payload.n, .bytes = malloc(payload.n) };
-	if (a->bytes == NULL)
-		return ST_NOMEM;
-	memcpy(a->bytes, payload.p, payload.n);
-	r->approvals_n++;
-	return ST_OK;
+	return leftopen_approval(r, pos, payload);
+}
+
+enum status register_opened(struct registers *registers, const struct record_register *r)
+{
+	enum status st = register_open(registers, r->unit, r->code, r->year, r->first);
+
+	return st != ST_OK ? st : register_note(registers, r->unit, r->code, r->year, false,
+						r->at_ms, r->actor, r->reason);
+}
+
+enum status register_closed(struct registers *registers, const struct record_register *r)
+{
+	const struct register_total total = { r->issued, r->voided, r->outside };
+	enum status st = register_close(registers, r->unit, r->code, r->year);
+
+	if (st == ST_OK)
+		st = register_note(registers, r->unit, r->code, r->year, true, r->at_ms, r->actor,
+				   r->reason);
+	if (st != ST_OK || !r->totalled)
+		return st;
+	st = register_total(registers, r->unit, r->code, r->year, &total);
+	if (st == ST_PRECONDITION)
+		log_warn("register", "%.*s %.*s %u: its total does not add up to its numbers",
+			 (int)r->unit.n, (const char *)r->unit.p, (int)r->code.n,
+			 (const char *)r->code.p, r->year);
+	return st == ST_PRECONDITION ? ST_OK : st;
 }
 
 static enum status replay_register(struct replay *r, uint64_t pos, uint8_t type,
@@ -406,8 +259,8 @@ static enum status replay_register(struct replay *r, uint64_t pos, uint8_t type,
 	if (st != ST_OK || pos < r->snapshot_pos)
 		return st;
 	if (type == RECORD_REGISTER_CLOSED)
-		return register_close(registers, reg.unit, reg.code, reg.year);
-	st = register_open(registers, reg.unit, reg.code, reg.year, reg.first);
+		return register_closed(registers, &reg);
+	st = register_opened(registers, &reg);
 	if (st != ST_EXISTS)
 		return st;
 	/* A person let it go on behind what the store remembers. */
@@ -419,101 +272,16 @@ static enum status replay_register(struct replay *r, uint64_t pos, uint8_t type,
 	return ST_OK;
 }
 
-static void acts_drop(struct open_act *acts, size_t *n, uint64_t upto)
+/* A mirror's row gets it at once; a start brings it into the waiting room once all is replayed. */
+static enum status replay_signature(struct replay *r, uint64_t pos, struct slice payload)
 {
-	size_t kept = 0;
-
-	for (size_t i = 0; i < *n; i++) {
-		if (acts[i].pos < upto)
-			free(acts[i].bytes);
-		else
-			acts[kept++] = acts[i];
-	}
-	*n = kept;
+	return r->follow ? followrow_signature(r, payload) : leftopen_signature(r, pos, payload);
 }
 
 static void replay_stored(struct replay *r, uint64_t upto)
 {
-	struct spine *s = r->s;
-	size_t approvals = 0, kept = 0;
-
-	while (r->open_first < r->open_n && r->open[r->open_first].pending->pos < upto) {
-		struct pending *p = r->open[r->open_first++].pending;
-
-		if (--p->left > 0)
-			continue;
-		if (p->payload != NULL)
-			s->backlog.bytes -= p->size;
-		pending_free(s, p);
-	}
-	if (r->open_first > r->open_n / 2) {
-		memmove(r->open, r->open + r->open_first,
-			(r->open_n - r->open_first) * sizeof(*r->open));
-		r->open_n -= r->open_first;
-		r->open_base += r->open_first;
-		r->open_first = 0;
-	}
-	for (size_t i = 0; i < r->approvals_n; i++) {
-		if (r->approvals[i].pos < upto)
-			free(r->approvals[i].bytes);
-		else
-			r->approvals[approvals++] = r->approvals[i];
-	}
-	r->approvals_n = approvals;
-	acts_drop(r->acts, &r->acts_n, upto);
-	acts_drop(r->signatures, &r->signatures_n, upto);
-	for (size_t i = 0; i < r->resumed_n; i++)
-		if (r->resumed[i].pos >= upto)
-			r->resumed[kept++] = r->resumed[i];
-	r->resumed_n = kept;
-	s->stored_up_to = upto;
-}
-
-static enum status act_add(struct open_act **acts, size_t *n, size_t *room, uint64_t pos,
-			   uint8_t type, struct slice payload)
-{
-	struct open_act *a;
-
-	*acts = grow(*acts, *n, room, sizeof(**acts));
-	if (*acts == NULL)
-		return ST_NOMEM;
-	a = &(*acts)[*n];
-	*a = (struct open_act){ .pos = pos, .type = type, .bytes = malloc(payload.n),
-				.n = payload.n };
-	if (a->bytes == NULL)
-		return ST_NOMEM;
-	memcpy(a->bytes, payload.p, payload.n);
-	(*n)++;
-	return ST_OK;
-}
-
-static enum status replay_act(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
-{
-	return act_add(&r->acts, &r->acts_n, &r->acts_room, pos, type, payload);
-}
-
-/* A mirror's row gets it at once; a start brings it into the waiting room once all is replayed. */
-static enum status replay_signature(struct replay *r, uint64_t pos, struct slice payload)
-{
-	struct job *j;
-
-	if (!r->follow)
-		return act_add(&r->signatures, &r->signatures_n, &r->signatures_room, pos,
-			       RECORD_SIGNATURE, payload);
-	j = calloc(1, sizeof(*j));
-	if (j != NULL)
-		j->bytes = malloc(payload.n);
-	if (j == NULL || j->bytes == NULL) {
-		free(j);
-		return ST_NOMEM;
-	}
-	memcpy(j->bytes, payload.p, payload.n);
-	j->n = payload.n;
-	j->type = JOB_AWAIT_APPLY;
-	j->track = NO_TRACK;
-	j->after = r->s->appended;
-	job_push(r->s, j);
-	return ST_OK;
+	leftopen_stored(r, upto);
+	r->s->stored_up_to = upto;
 }
 
 static bool is_end(uint8_t type)
@@ -524,17 +292,11 @@ static bool is_end(uint8_t type)
 
 static enum status replay_resumed(struct replay *r, uint64_t pos, const struct record_result *rec)
 {
-	struct open_result *o = open_find(r, rec->sequence);
+	struct open_result *o = leftopen_find(r, rec->sequence);
 
 	if (o != NULL)
 		o->pending->sign_ms = rec->at_ms;
-	if (r->follow)
-		return ST_OK;
-	r->resumed = grow(r->resumed, r->resumed_n, &r->resumed_room, sizeof(*r->resumed));
-	if (r->resumed == NULL)
-		return ST_NOMEM;
-	r->resumed[r->resumed_n++] = (struct resumed){ pos, rec->sequence };
-	return ST_OK;
+	return r->follow ? ST_OK : leftopen_resumed(r, pos, rec->sequence);
 }
 
 static enum status replay_result(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
@@ -543,26 +305,40 @@ static enum status replay_result(struct replay *r, uint64_t pos, uint8_t type, s
 	enum status st = record_result_decode(&rec, payload);
 
 	if (st == ST_OK && r->follow && type == RECORD_PARKED)
-		st = follow_row(r, JOB_PARK, &rec);
+		st = followrow_result(r, JOB_PARK, &rec);
 	else if (st == ST_OK && r->follow &&
 		 (is_end(type) || (type == RECORD_RESUMED && rec.at_ms == 0)))
-		st = follow_row(r, JOB_FORGET, &rec);
+		st = followrow_result(r, JOB_FORGET, &rec);
 	if (st != ST_OK)
 		return st;
 	if (type == RECORD_RESUMED)
 		return replay_resumed(r, pos, &rec);
 	if (is_end(type)) {
 		/* Its row in the waiting room goes: nothing else says that it is done with. */
-		open_settle(open_find(r, rec.sequence));
+		leftopen_settle(r, rec.sequence);
 		if (type == RECORD_VOID && pos >= r->snapshot_pos)
 			register_void(r->s, &rec);
 		if (type == RECORD_VOID && pos >= r->covered)
 			void_keys(r->s, &rec, pos);
 		else if (pos >= r->covered)
 			end_keys(r->s, &rec, pos);
-		return replay_act(r, pos, type, payload);
+		return leftopen_act(r, pos, type, payload);
 	}
 	return ST_OK;	/* PARKED: the waiting room itself says what it holds */
+}
+
+/* Whatever is told again, or with an etag of before, is known from the key index. */
+static enum status replay_event(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
+{
+	struct record_living rec;
+	enum status st = ST_OK;
+
+	if (record_is_living(payload) && pos >= r->covered) {
+		st = record_living_decode(&rec, payload);
+		if (st == ST_OK)
+			st = living_remember(r->s, &rec, pos);
+	}
+	return st == ST_OK ? leftopen_act(r, pos, type, payload) : st;
 }
 
 enum status replay_record(void *ctx, uint64_t pos, uint8_t type, struct slice payload,
@@ -591,10 +367,13 @@ enum status replay_record(void *ctx, uint64_t pos, uint8_t type, struct slice pa
 		return replay_result(r, pos, type, payload);
 	case RECORD_SIGNATURE:
 		return replay_signature(r, pos, payload);
+	case RECORD_NUMBERS:
+		return numbers_replay(r, pos, payload);
 	case RECORD_STATE_EVENT:
-		return replay_act(r, pos, type, payload);
+		return replay_event(r, pos, type, payload);
 	case RECORD_HANDED:
-		return r->follow ? follow_handed(r, payload) : replay_act(r, pos, type, payload);
+		return r->follow ? followrow_handed(r, payload) :
+				   leftopen_act(r, pos, type, payload);
 	case RECORD_STORED_UP_TO:
 		replay_stored(r, read_u64(&in));
 		return in.bad ? ST_DAMAGED : ST_OK;
@@ -605,7 +384,6 @@ enum status replay_record(void *ctx, uint64_t pos, uint8_t type, struct slice pa
 				 type, (unsigned long long)pos);
 	}
 }
-
 
 /* ---- begin and end ---- */
 
@@ -645,28 +423,16 @@ enum status replay_begin(struct replay *r, struct error *e)
 	return st;
 }
 
+struct open_result *replay_open(const struct replay *r, uint64_t sequence)
+{
+	return leftopen_find(r, sequence);
+}
+
 void replay_free(struct replay *r)
 {
-	for (size_t i = r->open_first; i < r->open_n; i++) {
-		struct pending *p = r->open[i].pending;
-
-		if (--p->left == 0)
-			pending_free(r->s, p);
-	}
-	for (size_t i = 0; i < r->acts_n; i++)
-		free(r->acts[i].bytes);
-	for (size_t i = 0; i < r->signatures_n; i++)
-		free(r->signatures[i].bytes);
-	free(r->signatures);
-	for (size_t i = 0; i < r->approvals_n; i++)
-		free(r->approvals[i].bytes);
-	free(r->open);
-	free(r->slots);
-	free(r->approvals);
+	leftopen_free(r);
 	free(r->approved);
-	free(r->numbered);
-	free(r->acts);
-	free(r->resumed);
+	free(r->originals);
 	arena_free(&r->arena);
 	*r = (struct replay){ 0 };
 }

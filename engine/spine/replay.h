@@ -38,6 +38,9 @@ struct open_approval {
 /* One that left the waiting room: its row may be there although it is stored. */
 struct resumed { uint64_t pos, sequence; };
 
+/* A result's original (objects/objects.h). */
+struct original_name { uint8_t sha256[SHA256_BYTES]; uint64_t sequence; uint8_t lane; };
+
 struct replay {
 	struct spine *s;
 	uint64_t snapshot_pos, covered, records;
@@ -57,6 +60,8 @@ struct replay {
 	size_t resumed_n, resumed_room;
 	struct open_act *signatures;	/* SIGNATURE records, in order; not in a mirror */
 	size_t signatures_n, signatures_room;
+	struct original_name *originals;	/* not in a mirror */
+	size_t originals_n, originals_room;
 	struct arena arena;		/* one decoded case */
 	bool follow;			/* a mirror: there is no end, and no pipeline */
 };
@@ -71,5 +76,11 @@ struct open_result *replay_open(const struct replay *r, uint64_t sequence);
 /* A journal_replay_fn; ctx is the replay. */
 enum status replay_record(void *ctx, uint64_t pos, uint8_t type, struct slice payload,
 			  struct error *e) must_use;
+
+/* The act of a REGISTER_OPENED, REGISTER_CLOSED record. ST_EXISTS: it is open; ST_NOT_FOUND. */
+enum status register_opened(struct registers *registers,
+			    const struct record_register *r) must_use;
+enum status register_closed(struct registers *registers,
+			    const struct record_register *r) must_use;
 
 #endif

@@ -249,6 +249,8 @@ static void control_ready(struct io_op *op)
 	while ((fd = descriptor_receive(s->control, &what)) >= 0) {
 		if (what == 'E') {
 			remote_linked(s, fd);
+		} else if (what == 'F') {
+			foreign_set(s->foreign, fd);
 		} else {
 			child_link_set(&s->signer.link, fd);
 			s->signer.linked_ns = io_boot_ns();

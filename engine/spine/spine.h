@@ -17,6 +17,7 @@
 
 #include "base/queue.h"
 #include "config.h"
+#include "foreign/foreign.h"
 #include "identity.h"
 #include "io/io.h"
 #include "journal/journal.h"
@@ -24,6 +25,7 @@
 #include "journal/snapshot.h"
 #include "journal/waiting.h"
 #include "notify/notify.h"
+#include "objects/objects.h"
 #include "pipeline.h"
 #include "register/register.h"
 #include "render/render.h"
@@ -41,6 +43,7 @@ struct units;			/* units.h */
 struct mirror;			/* mirror.h */
 struct elsewhere;		/* elsewhere.h */
 struct errand;
+struct noter;			/* noter.h */
 struct await_page;
 struct given_row;		/* bridging.c */
 
@@ -79,11 +82,17 @@ struct backlog {
 	uint32_t cases;
 	size_t bytes;			/* of payloads kept in memory */
 	uint64_t oldest_ns;		/* when the oldest of the present ones came */
+	/* beside them: what is tried again, all together */
+	struct pending *later;
+	uint32_t later_n;
+	uint64_t later_ns;		/* when the first of them came */
+	uint64_t told_ns;		/* when that was logged; 0: never */
 };
 
 /* Work for the janitor: one blocking act at a time, away from the spine. */
-enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_FORGET, JOB_VOID, JOB_LINK,
-		JOB_HELD_FIND, JOB_HAND_FIND, JOB_HAND, JOB_HAND_TELL, JOB_NOTE_READS,
+enum job_type { JOB_KEYINDEX, JOB_SNAPSHOT, JOB_PARK, JOB_UNPARK, JOB_FORGET, JOB_VOID,
+		JOB_STATE_EVENT, JOB_NUMBERS,
+		JOB_HELD_FIND, JOB_HAND_FIND, JOB_HAND, JOB_HAND_TELL,
 		JOB_ANSWER, JOB_OWNERS, JOB_APPROVE_FIND, JOB_NUMBER_READ, JOB_END_FIND,
 		JOB_EXPIRED_FIND, JOB_AWAIT, JOB_AWAIT_READ, JOB_AWAIT_APPLY, JOB_GIVEN_FIND };
 struct job {
@@ -91,11 +100,10 @@ struct job {
 	struct keyindex_job *keys;
 	struct snapshot snapshot;
 	struct waiting_row row;		/* PARK; UNPARK, HELD_FIND: sequence in, row out */
-	/* registers of the snapshot; NUMBERED record to park or unparked */
+	/* registers of the snapshot; NUMBERED record to park or unparked; STATE_EVENT, NUMBERS */
 	uint8_t *bytes;
 	size_t n;
 	struct record_result voided;	/* strings borrow from the act or from `bytes` */
-	struct record_link link;
 	struct owners *owners;		/* OWNERS: as the store has them now */
 	struct act *act;		/* answered when done; NULL: nobody waits */
 	struct pending *pending;	/* PARK: settled when done; NULL: a mirror's */
@@ -105,6 +113,8 @@ struct job {
 	uint64_t upto;			/* KEYINDEX, SNAPSHOT: what becomes releasable */
 	struct job *then;		/* KEYINDEX: once it is committed; NULL: nothing */
 	bool more;			/* UNPARK: there are rows behind this one */
+	bool noted;			/* PARK, AWAIT: the journal has its PARKED record */
+	uint8_t again;			/* HELD_FIND, HAND_FIND: so often something came between */
 	bool numbered;			/* FORGET: its watchers learn of its number then */
 	struct approval_row *approval_rows;	/* APPROVE_FIND: one for each item */
 	struct number_chunk *chunk;	/* NUMBER_READ */
@@ -120,6 +130,9 @@ struct job {
 
 #define PARKED_TOGETHER 64		/* PARKED records that wait for company, and */
 #define PARKED_MS_MAX 20		/* for so long */
+#define LATER_MS 1000			/* until what could not be had is tried again */
+#define LATER_TOLD_MS 60000		/* and logged */
+#define FIND_AGAIN_MAX 16		/* looks for a row that changes meanwhile */
 #define JOBS_MAX 256			/* more acts of the janitor: no new batch is sealed */
 #define RESUMED_MAX (2 * BATCH_ITEMS_MAX)	/* so many at a time leave the waiting room */
 
@@ -166,6 +179,7 @@ struct spine {
 	struct registers *registers;
 	struct numbering_clock clock;
 	struct identity *identity;
+	struct objects *objects;
 	struct store *store;
 	struct notify *notify;
 	struct inflight *inflight;
@@ -177,8 +191,10 @@ struct spine {
 	struct backlog backlog;
 	struct pending *awaiting_first, *awaiting_last;
 	struct approving *approving_first, *approving_last;	/* confirmed, in order */
+	struct approving *passed_first, *passed_last;	/* what of them could not be numbered */
 	bool numbering_approved, expiring;	/* the janitor reads for them */
 	uint64_t approving_ns;		/* when numbering them was put off; 0: it was not */
+	uint64_t passed_ns;		/* when those passed over were last tried */
 	uint64_t expired_ns;		/* when it last looked for what has expired */
 	struct track *track;
 	struct units *units;
@@ -190,6 +206,7 @@ struct spine {
 	bool inbox_polled;
 	struct signer_link signer;
 	struct remote_link remote;
+	struct foreign *foreign;	/* any thread may ask it */
 	/* to the supervisor (supervisor.h); -1: none */
 	int control;
 
@@ -200,6 +217,7 @@ struct spine {
 
 	struct queue *jobs;		/* to the janitor */
 	pthread_t janitor;
+	struct noter *noter;
 	struct job *job_first, *job_last;	/* not pushed yet: queue full, or not durable yet */
 	/* parked; their PARKED records wait for company, or for room in the journal */
 	struct job *parked_first;
@@ -218,6 +236,8 @@ struct spine {
 	pthread_mutex_t lock;
 	struct catalogue *catalogue;
 	struct keyring *keyring;
+	pthread_rwlock_t roots_lock;	/* of the next */
+	struct roots *roots;		/* NULL: there is none to trust */
 
 	bool numbering, stopping;
 	struct error failure;		/* status not ST_OK: the engine stops */
@@ -258,10 +278,14 @@ enum status spine_post(struct spine *s, enum note kind, void *p);
 void spine_fail(struct spine *s, const char *fmt, ...) printf_like(2, 3);
 /* The catalogue in force, referenced. Any thread. */
 struct catalogue *spine_catalogue(struct spine *s);
+/* The keyring, likewise. */
+struct keyring *spine_keyring(struct spine *s);
 /* Catalogue and keyring from their folders again; the old ones serve on if one is broken. */
 enum status spine_reload(struct spine *s, struct error *e) must_use;
 
 /* numbering.c */
+/* More than any register will give: its text is the longest. */
+#define NUMBER_LATER_MAX 99999999999ull
 void number_push(struct spine *s, struct submission *sub);
 void number_run(struct spine *s);	/* as far as the journal has room */
 void answer_run(struct spine *s);	/* those whose records are durable */
@@ -283,6 +307,9 @@ enum status number_take(struct spine *s, struct slice unit, struct numbered_resu
 void change_fill(struct spine *s, struct state_change *out, const struct numbered_result *n,
 		 const struct case_result *r, struct slice case_code, enum state state,
 		 int64_t at_ms);
+/* It is results[at] of its case: where the others are. */
+void change_case(struct state_change *out, const struct numbered_result *results, uint8_t n,
+		 uint8_t at);
 
 /* feeding.c: backlog → batches → stages → done */
 void backlog_add(struct spine *s, struct pending *p);
@@ -291,6 +318,9 @@ void pending_start(struct spine *s, struct pending *p);
 /* Some result of it goes into a batch. */
 bool pending_batched(const struct pending *p);
 void payload_drop(struct spine *s, struct pending *p);
+/* Its record once more, malloc'd: p->size bytes. */
+enum status pending_record(struct spine *s, const struct pending *p, uint8_t **out,
+			   struct error *e) must_use;
 void feed_run(struct spine *s);
 /* No batch is sealed now, however old the backlog is. */
 bool feed_waits(const struct spine *s);
@@ -323,8 +353,16 @@ void act_run(struct spine *s, struct act *a);
 void act_finished(struct spine *s, struct job *j);
 /* Closes its track, answers its act with its status, frees it. */
 void act_end(struct spine *s, struct job *j);
+/*
+ * Of an act whose record is appended: the janitor tells the store of it, once that is durable, and
+ * then its caller. track: closed then; NO_TRACK: the act was told before.
+ */
+void act_tell(struct spine *s, struct act *a, enum job_type type, struct slice payload,
+	      uint64_t track);
 /* Answers it at once. */
 void refuse_act(struct act *a, enum status st, const char *text);
+/* The same, said in Vietnamese, too. */
+void refuse_both(struct act *a, enum status st, const char *vi, const char *text);
 
 /*
  * clerk.c: what the spine does with the waiting room. A look into it from here is one look-up by
@@ -344,17 +382,39 @@ void waiting_change(struct identity *id, struct state_change *out, const struct 
 /* What cannot be signed now goes to the waiting room, with its record. */
 void clerk_park(struct spine *s, struct item *it);
 void clerk_parked(struct spine *s, struct job *j);
+/*
+ * The PARKED record of a row that is there, and what a mirror's row needs besides; called until
+ * it is true. false: the journal is full just now.
+ */
+bool clerk_note(struct spine *s, struct job *j);
 void clerk_run(struct spine *s);	/* PARKED records that waited for company, or for room */
 /* A result of the waiting room is stored: its row goes. */
 void clerk_forget(struct spine *s, const struct item *it);
 void clerk_forgotten(struct spine *s, struct job *j);
 /* Its handovers are told to the store: now its row goes. */
 void clerk_told(struct spine *s, struct job *j);
-/* HELD_FIND: the row to be voided is there. VOID: the janitor is through with it. */
-void clerk_void(struct spine *s, struct job *j);
-void clerk_voided(struct spine *s, struct job *j);
 /* Held results back into the pipeline, as it has room. */
 void retry_run(struct spine *s);
+/* Its act is not allowed for the unit of its row. */
+bool clerk_denied(const struct job *j);
+
+/* voiding.c: a person ends what a row of the waiting room waits for */
+/*
+ * HELD_FIND, HAND_FIND: the row is there. May j's act end what it waits for, a signature or an end
+ * of what holds it? Else why not: in the act. j->row is as it is now, with the reason that it has
+ * been waiting for.
+ */
+enum status row_may_end(struct spine *s, struct job *j) must_use;
+/* Likewise: it is not there. */
+void row_missing(struct spine *s, struct job *j);
+/*
+ * Something came between: j looks for the row again once that is durable. false: as often as that
+ * is sensible; the caller may call again.
+ */
+bool row_find_again(struct spine *s, struct job *j);
+/* HELD_FIND: the row to be voided is there. VOID: the janitor is through with it. */
+void void_found(struct spine *s, struct job *j);
+void void_done(struct spine *s, struct job *j);
 /* A VOID record: counted in its register; and, at pos, what a repeated submission is answered. */
 void register_void(struct spine *s, const struct record_result *r);
 void void_keys(struct spine *s, const struct record_result *r, uint64_t pos);
@@ -372,7 +432,6 @@ void jobs_flush(struct spine *s);
 
 /* recycle.c: into the store, idempotent; janitor, and recovery. */
 enum status void_project(struct spine *s, const struct record_result *v, struct error *e) must_use;
-enum status link_project(struct spine *s, const struct record_link *r, struct error *e) must_use;
 
 /* reads.c: engine_ops for intake */
 void reads_ops(struct spine *s, struct engine_ops *ops);

@@ -77,10 +77,11 @@ enum status embedded_link(struct store *store, const struct holding_link *l, str
 /* Was this very event told before? */
 static enum status event_known(struct embedded *s, const struct result_event *v)
 {
-	struct row_hit hits[64];
+	struct row_hit hits[LIVING_ACTS_MAX + HANDOVERS_MAX];
 	uint32_t n = 0;
-	enum status st = index_find(s->self->index, ROW_EVENT, row_key_event(v->sequence, true), 0,
-				    ARRAY_LEN(hits), hits, &n);
+	struct row_key key = row_key_event(v->sequence, ABOUT_LIFE);
+	enum status st = index_find(s->self->index, ROW_EVENT, key, 0, ARRAY_LEN(hits), hits,
+				    &n);
 
 	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
 		struct frame_record rec;
@@ -115,7 +116,8 @@ static enum status event_add(struct embedded *s, const struct result_event *v, s
 }
 
 static_assert(BATCH_GET_MAX * INDEX_ROWS_RECORD <= INDEX_ROWS_MAX &&
-	      BATCH_GET_MAX <= INDEX_RESULTS_MAX && BATCH_GET_MAX <= INDEX_COUNTERS_MAX &&
+	      BATCH_GET_MAX <= INDEX_RESULTS_MAX &&
+	      BATCH_GET_MAX * INDEX_COUNTERS_RECORD <= INDEX_COUNTERS_MAX &&
 	      BATCH_GET_MAX * 4096 <= STORE_FRAME_BYTES,
 	      "the reads of one call fit the index's memory, and a frame");
 

@@ -10,14 +10,14 @@
 struct check {
 	struct embedded home;		/* its layers, as found; what the reader looks at */
 	struct store_reader reader;
-	struct logbuffer file;
+	struct opened file;
 	struct store_layers known;	/* as the index says */
 	struct marks marks;
 	struct store_index *index;	/* NULL: there is none to compare with */
 	struct index_reader *look;
 	uint64_t watermark;
 	uint64_t rows[ROW_TABLES];	/* expected below the watermark */
-	uint64_t counted;
+	struct tally counted;		/* expected likewise, of all engines together */
 	void (*report)(void *ctx, const char *line);
 	void *ctx;
 	uint64_t results, findings;
@@ -108,12 +108,38 @@ static enum status result_check(struct check *c, const struct frame_record *rec)
 		found(c, "store: case of the result at %llu does not match its digest", at(rec));
 	for (uint8_t i = 0; i < r->view.signatures_n; i++)
 		evidence_check(c, &r->view.signatures[i], rec);
-	st = reader_file(&c->reader, &c->file.p, &c->file.n);
+	st = reader_file(&c->reader, &c->file, true);
 	if (st == ST_NOMEM || st == ST_IO)
 		return st;
 	if (st != ST_OK)
-		found(c, "store: file of the result at %llu does not match its digest", at(rec));
+		found(c, "store: file of the result at %llu does not match its digest%s", at(rec),
+		      r->section.runs_n > 0 ? ", or its original is missing" : "");
 	return ST_OK;
+}
+
+static enum status count_check(struct check *c, struct record_rows *rows,
+			       const struct frame_record *rec)
+{
+	const struct result_event *ev = &rows->event;
+	bool fits = true;
+	enum status st;
+
+	if (ev->kind != 0) {
+		st = reader_result(&c->reader, ev->lane, ev->sequence);
+		if (st == ST_NOT_FOUND || st == ST_CORRUPT)
+			found(c, "store: the event at %llu is about no result that can be read",
+			      at(rec));
+		else if (st != ST_OK)
+			return st;
+		else
+			rows->counted_n = counted_event(rows->counted, ev,
+							&c->reader.result.view);
+	}
+	for (uint32_t i = 0; i < rows->counted_n && fits; i++) {
+		rows->counted[i].engine = 0;
+		fits = counted_add(&c->counted, &rows->counted[i]);
+	}
+	return fits ? ST_OK : ST_NOMEM;
 }
 
 static enum status index_check(struct check *c, const struct frame_record *rec)
@@ -129,7 +155,6 @@ static enum status index_check(struct check *c, const struct frame_record *rec)
 	}
 	if (c->look == NULL || rec->position >= c->watermark)
 		return ST_OK;
-	c->counted += rec->type == STORED_RESULT;
 	for (uint32_t i = 0; i < rows.n; i++) {
 		enum row_table t = rows.of[i].table;
 		struct row_hit hits[64];
@@ -147,7 +172,7 @@ static enum status index_check(struct check *c, const struct frame_record *rec)
 			found(c, "store: the index lacks a row of the record at %llu%s", at(rec),
 			      st == ST_OK ? "" : " or is damaged");
 	}
-	return ST_OK;
+	return count_check(c, &rows, rec);
 }
 
 static enum status frame_records(struct check *c, const struct frame_view *v)
@@ -185,7 +210,7 @@ static enum status frame_records(struct check *c, const struct frame_view *v)
 static void index_totals(struct check *c)
 {
 	static const char *const names[ROW_TABLES] = { "result", "holding", "locator",
-						       "number_register", "event" };
+						       "number_register", "event", "reading" };
 	uint64_t n = 0;
 
 	for (int t = 0; t < ROW_TABLES; t++) {
@@ -195,9 +220,6 @@ static void index_totals(struct check *c)
 			found(c, "store: index table %s has %llu rows, %llu belong there", names[t],
 			      (unsigned long long)n, (unsigned long long)c->rows[t]);
 	}
-	if (index_counted(c->look, &n) != ST_OK || n != c->counted)
-		found(c, "store: the counters say %llu results, %llu are there",
-		      (unsigned long long)n, (unsigned long long)c->counted);
 	for (uint32_t i = 0; i < c->known.n; i++) {
 		struct layer_entry l;
 
@@ -205,6 +227,52 @@ static void index_totals(struct check *c)
 		    l.position != c->known.of[i].position)
 			found(c, "store: the index has another place for layer %u", i + 1);
 	}
+}
+
+static void counts_compare(struct check *c, const struct tally_row *told,
+			   const struct tally_row *there)
+{
+	static const struct tally_row nothing_at_all;
+	const struct tally_row *key = told != NULL ? told : there;
+
+	told = told != NULL ? told : &nothing_at_all;
+	there = there != NULL ? there : &nothing_at_all;
+	for (int i = 0; i < COUNTS; i++)
+		if (told->by.of[i] != there->by.of[i])
+			found(c, "store: the counters say %llu %s of %s %s on %u, %llu are there",
+			      (unsigned long long)told->by.of[i], counts_names[i], key->unit,
+			      key->kind, key->day, (unsigned long long)there->by.of[i]);
+}
+
+/* Both in one order: agency, kind and day by agency, kind and day. */
+static enum status count_totals(struct check *c)
+{
+	const struct counts_question all = { .period = COUNTS_DAY };
+	struct tally told;
+	uint32_t i = 0, k = 0;
+	enum status st = tally_init(&told, 1024, UINT32_MAX);
+
+	if (st != ST_OK)
+		return st;
+	st = index_counts(c->look, &all, &told);
+	if (st != ST_OK) {
+		tally_free(&told);
+		found(c, "store: the counters cannot be read: %s", status_name(st));
+		return ST_OK;
+	}
+	tally_sort(&told);
+	tally_sort(&c->counted);
+	while (i < told.n || k < c->counted.n) {
+		int order = i == told.n ? 1 : k == c->counted.n ? -1 :
+			    tally_order(&told.rows[i], &c->counted.rows[k]);
+
+		counts_compare(c, order <= 0 ? &told.rows[i] : NULL,
+			       order >= 0 ? &c->counted.rows[k] : NULL);
+		i += order <= 0;
+		k += order >= 0;
+	}
+	tally_free(&told);
+	return ST_OK;
 }
 
 static enum status walk_all(struct check *c, struct framewalk *w, struct error *e)
@@ -238,6 +306,7 @@ static enum status index_open(struct check *c, const char *dir, struct error *e)
 	if (st == ST_OK)
 		st = index_reader_open(&c->look, c->index, e);
 	if (st == ST_OK) {
+		c->reader.index = c->look;
 		c->watermark = store_index_place(c->index).watermark;
 		return ST_OK;
 	}
@@ -245,6 +314,17 @@ static enum status index_open(struct check *c, const char *dir, struct error *e)
 	if (st == ST_CORRUPT || st == ST_UNSUPPORTED)
 		found(c, "store: the index cannot be used: %s", e->text);
 	return st == ST_NOMEM || st == ST_IO ? st : ST_OK;
+}
+
+/* Without a depot every copy's original is missing. */
+static enum status objects_find(struct check *c, const char *dir, struct error *e)
+{
+	char path[PATH_MAX + sizeof(OBJECTS_FOLDER) + 1];
+	enum status st;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, OBJECTS_FOLDER);
+	st = objects_look(&c->home.objects, path, e);
+	return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
 static enum status prepare(struct check *c, const char *dir, struct framewalk *w, struct error *e)
@@ -256,10 +336,15 @@ static enum status prepare(struct check *c, const char *dir, struct framewalk *w
 	c->reader.home = &c->home;
 	logreader_init(&c->reader.log, dir, place.segment_bytes);
 	c->reader.hash = sha256_new();
-	if (c->reader.hash == NULL)
+	c->reader.piece = malloc(OBJECT_PIECE_BYTES);
+	if (c->reader.hash == NULL || c->reader.piece == NULL)
 		st = ST_NOMEM;
 	if (st == ST_OK)
+		st = objects_find(c, dir, e);
+	if (st == ST_OK)
 		st = layers_init(&c->known);
+	if (st == ST_OK)
+		st = tally_init(&c->counted, 1024, UINT32_MAX);
 	if (st == ST_OK)
 		st = marks_init(&c->marks);
 	return st == ST_OK ? index_open(c, dir, e) : st;
@@ -271,9 +356,14 @@ static void finish(struct check *c)
 	store_index_close(c->index);
 	logreader_close(&c->reader.log);
 	sha256_free(c->reader.hash);
+	tally_free(&c->counted);
+	free(c->reader.record.p);
 	free(c->reader.other.p);
 	free(c->reader.body.p);
-	free(c->file.p);
+	spliced_free(&c->file.file);
+	object_close(&c->file.object);
+	free(c->reader.piece);
+	objects_close(c->home.objects);
 	layers_free(&c->home.layers);
 	layers_free(&c->known);
 	marks_free(&c->marks);
@@ -292,6 +382,8 @@ enum status store_embedded_check(const char *dir, void (*report)(void *ctx, cons
 	c->report = report;
 	c->ctx = ctx;
 	c->marks.fd = -1;
+	c->file.object.fd = -1;
+	pthread_mutex_init(&c->home.checked.lock, NULL);
 	st = framewalk_open(&w, dir, FRAME_STORE, e);
 	if (st == ST_DAMAGED)
 		found(c, "%s", e->text);
@@ -299,8 +391,10 @@ enum status store_embedded_check(const char *dir, void (*report)(void *ctx, cons
 		st = prepare(c, dir, w, e);
 	if (st == ST_OK)
 		st = walk_all(c, w, e);
-	if (st == ST_OK && c->look != NULL)
+	if (st == ST_OK && c->look != NULL) {
 		index_totals(c);
+		st = count_totals(c);
+	}
 	*results = c->results;
 	if (st == ST_OK && c->findings > 0)
 		st = error_set(e, ST_CORRUPT, "%s: %llu findings", dir,

@@ -114,8 +114,24 @@ static void view_of(struct result_view *v, const struct item *it, int64_t now_ms
 	}
 }
 
+static void section_of(struct stored_section *s, const struct item *it)
+{
+	const struct section *from = it->doc.section;
+
+	*s = (struct stored_section){ 0 };
+	if (from == NULL)
+		return;
+	memcpy(s->sha256, from->sha256, SHA256_BYTES);
+	s->object_size = it->result->original->size;
+	s->size = from->size;
+	s->runs_n = from->runs_n;
+	s->given = from->runs;
+	s->part = it->doc.prefix_parts;
+}
+
 void stored_result_of(struct stored_result *r, const struct item *it, int64_t now_ms)
 {
 	view_of(&r->view, it, now_ms);
 	holdings(r, it);
+	section_of(&r->section, it);
 }

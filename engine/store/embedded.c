@@ -25,6 +25,21 @@ static enum status apply_layer(struct embedded *s, const struct frame_record *re
 	return ST_OK;
 }
 
+/* Whose result it is stands in that result's record, which is there already. */
+static enum status count_event(struct embedded *s, const struct result_event *ev)
+{
+	struct counted c;
+	enum status st;
+
+	if (ev->kind == 0)
+		return ST_OK;
+	st = reader_result(s->self, ev->lane, ev->sequence);
+	if (st == ST_OK && counted_event(&c, ev, &s->self->result.view))
+		store_index_count(s->index, &c);
+	/* One that is about nothing is fsck's to tell. */
+	return st == ST_NOT_FOUND || st == ST_CORRUPT ? ST_OK : st;
+}
+
 static enum status apply_rows(struct embedded *s, const struct frame_record *rec)
 {
 	struct record_rows rows;
@@ -35,11 +50,11 @@ static enum status apply_rows(struct embedded *s, const struct frame_record *rec
 	for (uint32_t i = 0; i < rows.n; i++)
 		store_index_add(s->index, rows.of[i].table, rows.of[i].key, rows.sequence,
 				rec->position);
-	if (rec->type == STORED_RESULT)
-		store_index_count(s->index, rows.unit, rows.kind, rows.day, rows.engine);
+	for (uint32_t i = 0; i < rows.counted_n; i++)
+		store_index_count(s->index, &rows.counted[i]);
 	if ((rec->type == STORED_RESULT || rec->type == STORED_VOID) && rows.sequence > s->newest)
 		s->newest = rows.sequence;
-	return ST_OK;
+	return count_event(s, &rows.event);
 }
 
 static enum status apply(struct embedded *s, const struct frame_view *v, struct error *e)
@@ -49,7 +64,7 @@ static enum status apply(struct embedded *s, const struct frame_view *v, struct 
 	enum status st = ST_OK;
 
 	while (st == ST_OK && v->records > 0 && frame_next(v, &offset, &rec)) {
-		if (rec.type < STORED_LAYER || rec.type > STORED_VOID || rec.version == 0 ||
+		if (rec.type < STORED_LAYER || rec.type >= STORED_TYPES || rec.version == 0 ||
 		    rec.version > stored_version(rec.type))
 			return error_set(e, ST_UNSUPPORTED,
 					 "%s: record of type %u, version %u at %llu is unknown; "
@@ -221,11 +236,21 @@ static enum status log_open(struct embedded *s, uint32_t segment_bytes, struct e
 			st = framewalk_open(&w, s->dir, FRAME_STORE, e);
 	}
 	s->layers_durable = s->layers.n;
+	if (st == ST_OK) {
+		framewalk_at(w, &at);
+		s->log.segment_bytes = at.segment_bytes;
+		st = reader_new(s, &s->self, e);
+	}
 	if (st == ST_OK)
 		st = replay(s, w, e);
 	if (st == ST_OK) {
 		framewalk_at(w, &at);
 		st = storelog_open(&s->log, s->dir, segment_bytes, &at, e);
+	}
+	/* Of an empty log nobody knew the size before. */
+	if (st == ST_OK) {
+		logreader_close(&s->self->log);
+		logreader_init(&s->self->log, s->dir, s->log.segment_bytes);
 	}
 	framewalk_close(w);
 	return st;
@@ -281,6 +306,7 @@ static void embedded_close(struct store *store)
 	layers_free(&s->layers);
 	marks_free(&s->marks);
 	pthread_mutex_destroy(&s->writer);
+	pthread_mutex_destroy(&s->checked.lock);
 	free(s->record);
 	free(s);
 }
@@ -288,13 +314,18 @@ static void embedded_close(struct store *store)
 static const struct store_ops ops = {
 	.name = "embedded",
 	.take = embedded_take, .up = embedded_up,
-	.link = embedded_link, .events = embedded_events, .void_number = embedded_void,
+	.link = embedded_link, .events = embedded_events, .note_reads = embedded_note_reads,
+	.void_number = embedded_void,
 	.marks = embedded_marks, .own = embedded_own, .owners = embedded_owners,
+	.original_keep = embedded_original_keep, .original_fetch = embedded_original_fetch,
+	.original_settle = embedded_original_settle,
 	.close = embedded_close,
 	.reader_open = embedded_reader_open, .reader_close = embedded_reader_close,
 	.get = embedded_get, .read = embedded_read,
-	.object = embedded_object, .list = embedded_list,
+	.object = embedded_object, .list = embedded_list, .readings = embedded_readings,
+	.history = embedded_history,
 	.find_case = embedded_find_case, .find_number = embedded_find_number,
+	.book = embedded_book, .counts = embedded_counts,
 };
 
 enum status store_embedded_open(struct store **out, const struct store_config *cfg, struct error *e)
@@ -308,7 +339,9 @@ enum status store_embedded_open(struct store **out, const struct store_config *c
 	s->log.fd = -1;
 	s->marks.fd = -1;
 	pthread_mutex_init(&s->writer, NULL);
+	pthread_mutex_init(&s->checked.lock, NULL);
 	snprintf(s->dir, sizeof(s->dir), "%s", cfg->dir);
+	s->objects = cfg->objects;
 	s->record = malloc(STORED_RESULT_BYTES_MAX);
 	if (s->record != NULL)
 		st = layers_init(&s->layers);
@@ -324,8 +357,6 @@ enum status store_embedded_open(struct store **out, const struct store_config *c
 		st = newest_load(s, e);
 	if (st == ST_OK && cfg->witness != NULL)
 		st = marks_witness(&s->marks, cfg->witness, e);
-	if (st == ST_OK)
-		st = reader_new(s, &s->self, e);
 	if (st == ST_OK && cfg->sink.done != NULL)
 		st = batchwriter_new(&s->batches, &s->store, embedded_put, &cfg->sink);
 	if (st != ST_OK) {

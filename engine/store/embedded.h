@@ -30,6 +30,8 @@ struct embedded {
 	uint64_t newest;		/* highest sequence stored or voided */
 	uint32_t layers_durable;
 	uint8_t *record;		/* scratch for one encoded RESULT */
+	struct objects *objects;	/* originals; NULL: there are none */
+	struct opened_checked checked;
 };
 
 /* What a reading thread has. */
@@ -46,8 +48,21 @@ struct store_reader {
 	struct row_hit *hits;
 	uint32_t hits_n;
 	struct sha256 *hash;
+	uint8_t *piece;			/* of an object */
 	struct opened_files files;
 };
+
+/* settling.c: originals of what is stored now. Writer locked. */
+enum status embedded_settle_all(struct embedded *s, const struct batch *b,
+				struct error *e) must_use;
+enum status embedded_original_keep(struct store *store, uint8_t lane,
+				   const uint8_t sha256[SHA256_BYTES], uint64_t size,
+				   struct error *e);
+enum status embedded_original_fetch(struct store *store, uint8_t lane,
+				    const uint8_t sha256[SHA256_BYTES], uint64_t size,
+				    struct error *e);
+enum status embedded_original_settle(struct store *store, const uint8_t sha256[SHA256_BYTES],
+				     struct error *e);
 
 /* embedded.c */
 /* Writes the open frame and takes its records into index, layers and marks. Writer locked. */
@@ -72,6 +87,14 @@ enum status embedded_events(struct store *store, const struct result_event *v, u
 			    struct error *e);
 enum status embedded_void(struct store *store, const struct void_entry *v, struct error *e);
 
+/* reads.c */
+enum status embedded_note_reads(struct store *store, const struct read_note *notes, uint32_t n,
+				struct error *e);
+enum status embedded_readings(struct store_reader *r, const uint8_t holder_key[16],
+			      uint64_t before, uint32_t max,
+			      void (*one)(void *ctx, const struct reading_view *v), void *ctx,
+			      uint64_t *last);
+
 /* owners.c: DATA/store/owners, a line a unit: `<unit> <engine> <address>`. */
 enum status embedded_own(struct store *store, const struct unit_owner *units, uint32_t n,
 			 struct error *e);
@@ -89,20 +112,32 @@ void embedded_reader_close(struct store_reader *r);
 enum status reader_known(struct store_reader *r, uint8_t lane, uint64_t sequence) must_use;
 /* The same; ST_NOT_FOUND for a voided one. */
 enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequence) must_use;
-/* The whole file of r->result into *bytes, grown as needed; its digest is checked. ST_CORRUPT. */
-enum status reader_file(struct store_reader *r, uint8_t **bytes, size_t *room) must_use;
+/* r->hits takes n. False: no memory. */
+bool reader_hits_room(struct store_reader *r, uint32_t n);
 enum status embedded_get(struct store_reader *r, uint8_t lane, uint64_t sequence,
 			 struct result_view *out);
-enum status embedded_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
-			  uint8_t *buf, size_t *n);
-enum status embedded_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],
-			    struct slice *out);
+enum status embedded_history(struct store_reader *r, uint8_t lane, uint64_t sequence, uint32_t max,
+			     struct result_event *out, uint32_t *n);
 enum status embedded_list(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
 			  uint32_t max, struct holding_view *out, uint32_t *n);
 enum status embedded_find_case(struct store_reader *r, struct slice unit, struct slice code,
 			       uint32_t max, uint8_t *lanes, uint64_t *sequences, uint32_t *n);
+enum status embedded_book(struct store_reader *r, struct slice unit, struct slice code,
+			  uint32_t year, uint64_t after, uint32_t max,
+			  bool (*cb)(void *ctx, const struct book_entry *row), void *ctx,
+			  uint32_t *n);
 enum status embedded_find_number(struct store_reader *r, struct slice unit,
 				 struct slice register_code, uint32_t year, uint64_t number,
 				 uint8_t *lane, uint64_t *sequence);
+enum status embedded_counts(struct store_reader *r, const struct counts_question *q,
+			    struct tally *out);
+
+/* file.c */
+/* The whole file of r->result, and, if it is to be checked, its digest. ST_CORRUPT. */
+enum status reader_file(struct store_reader *r, struct opened *f, bool check) must_use;
+enum status embedded_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
+			  uint8_t *buf, size_t *n);
+enum status embedded_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],
+			    struct slice *out);
 
 #endif

@@ -6,7 +6,9 @@
 #include "store/index_parts.h"
 #include "store_schema.h"
 
-#define FORMAT 1
+#define FORMAT 6
+#define NUMBER_TEXT_(n) #n
+#define NUMBER_TEXT(n) NUMBER_TEXT_(n)
 
 /* ---- opening ---- */
 
@@ -16,7 +18,13 @@ static const char *const insert_sql[ROW_TABLES] = {
 	[ROW_LOCATOR] = "INSERT OR IGNORE INTO locator VALUES (?3, ?1, ?2)",
 	[ROW_NUMBER] = "INSERT OR IGNORE INTO number_register VALUES (?3, ?4, ?1, ?2)",
 	[ROW_EVENT] = "INSERT OR IGNORE INTO event VALUES (?1, ?3, ?2)",
+	[ROW_READING] = "INSERT OR IGNORE INTO reading VALUES (?3, ?1, ?2)",
 };
+
+#define PARAM3(name, column, sql) ", ?"
+#define PARAM2(name, column) ", ?"
+#define SUM3(name, column, sql) ", sum(" #column ")"
+#define SUM2(name, column) ", sum(" #column ")"
 
 static enum status statements(struct store_index *x, struct error *e)
 {
@@ -32,7 +40,8 @@ static enum status statements(struct store_index *x, struct error *e)
 			     &x->insert_layer, e);
 	if (st == ST_OK)
 		st = db_prepare(x->db, x->path,
-				   "INSERT INTO counter VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+				"INSERT INTO counter VALUES (?1, ?2, ?3, ?4, ?5"
+				COUNTS_OF_RESULTS(PARAM3) COUNTS_OF_ACTS(PARAM2) ")",
 			     &x->insert_counter, e);
 	if (st == ST_OK)
 		st = db_prepare(x->db, x->path, "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
@@ -98,8 +107,9 @@ static enum status layers_load(struct store_index *x, struct error *e)
 /* One act: a crash between taking out and putting in would lose what was counted. */
 static const char fold_sql[] =
 	"BEGIN IMMEDIATE;"
-	"CREATE TEMP TABLE folded AS SELECT unit, kind, day, engine, max(watermark), sum(results) "
-	"FROM counter GROUP BY unit, kind, day, engine HAVING count(*) > 1;"
+	"CREATE TEMP TABLE folded AS SELECT unit, kind, day, engine, max(watermark)"
+	COUNTS_OF_RESULTS(SUM3) COUNTS_OF_ACTS(SUM2)
+	" FROM counter GROUP BY unit, kind, day, engine HAVING count(*) > 1;"
 	"DELETE FROM counter WHERE (unit, kind, day, engine) IN "
 	"(SELECT unit, kind, day, engine FROM folded);"
 	"INSERT INTO counter SELECT * FROM folded;"
@@ -142,7 +152,7 @@ static enum status open_file(struct store_index *x, struct error *e)
 		st = db_one(x->db, x->path, "SELECT count(*) FROM sqlite_master", &tables, e);
 	if (st == ST_OK && tables == 0)
 		st = db_run(x->db, x->path, "BEGIN;" STORE_SCHEMA
-			 "INSERT INTO meta VALUES ('format', 1); COMMIT;", e);
+			 "INSERT INTO meta VALUES ('format', " NUMBER_TEXT(FORMAT) "); COMMIT;", e);
 	if (st == ST_OK)
 		st = place_load(x, e);
 	if (st == ST_OK)
@@ -199,8 +209,8 @@ static enum status new_index(struct store_index **out, const char *dir, struct m
 	x->rows = calloc(INDEX_ROWS_MAX, sizeof(*x->rows));
 	x->order = calloc(INDEX_ROWS_MAX, sizeof(*x->order));
 	x->heads = calloc(INDEX_HEADS, sizeof(*x->heads));
-	x->counters = calloc(INDEX_COUNTERS_MAX, sizeof(*x->counters));
-	if (x->rows == NULL || x->order == NULL || x->heads == NULL || x->counters == NULL) {
+	if (x->rows == NULL || x->order == NULL || x->heads == NULL ||
+	    tally_init(&x->counters, INDEX_COUNTERS_MAX, INDEX_COUNTERS_MAX) != ST_OK) {
 		store_index_close(x);
 		return ST_NOMEM;
 	}
@@ -267,7 +277,7 @@ void store_index_close(struct store_index *x)
 	free(x->rows);
 	free(x->order);
 	free(x->heads);
-	free(x->counters);
+	tally_free(&x->counters);
 	pthread_mutex_destroy(&x->lock);
 	free(x);
 }

@@ -20,12 +20,6 @@ struct row {
 	uint8_t table;
 };
 
-struct counter {
-	char unit[CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
-	uint32_t day, results;
-	uint8_t engine;
-};
-
 struct store_index {
 	char path[PATH_MAX];
 	sqlite3 *db;
@@ -33,22 +27,24 @@ struct store_index {
 	struct marks *marks;
 	struct store_layers *layers;
 	uint32_t registers_n, layers_n;	/* of them are in SQLite */
-	struct index_place place;
-	pthread_mutex_t lock;		/* readers look at rows and heads under it */
+	struct index_place place;	/* changed under the lock */
+	pthread_mutex_t lock;		/* readers look at rows, heads and counters under it */
 	struct row *rows;
-	uint32_t rows_n, results_n, counters_n;
+	uint32_t rows_n, results_n;
 	uint32_t *heads, *order;
-	struct counter *counters;
+	struct tally counters;		/* with room for all there may be */
 };
 
 struct index_reader {
 	struct store_index *home;
 	sqlite3 *db;
-	sqlite3_stmt *find[ROW_TABLES];
+	sqlite3_stmt *find[ROW_TABLES], *numbers, *watermark, *counts;
 };
 
 /* Where a key's chain begins. */
 uint32_t index_head(enum row_table t, const struct row_key *key);
+/* Its keys are bytes as they are. */
+bool index_is_bytes(uint8_t table);
 /* Big-endian, as keys are. */
 uint64_t index_be(const uint8_t *in, size_t width);
 

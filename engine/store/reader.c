@@ -7,7 +7,8 @@
 #include "io/io.h"
 #include "store/embedded.h"
 
-#define EVENTS_MAX 64			/* of one life, from the newest */
+#define EVENTS_MAX (LIVING_ACTS_MAX + HANDOVERS_MAX)	/* of one life */
+#define HISTORY_MAX (EVENTS_MAX + LINKS_TOLD_MAX)
 /* A view's strings: five of at most 255 bytes, and the subjects. */
 #define TEXT_BYTES (5 * 256 + DOC_SIGNATURES_MAX * 512)
 
@@ -20,8 +21,11 @@ enum status reader_new(struct embedded *s, struct store_reader **out, struct err
 		return ST_NOMEM;
 	r->home = s;
 	logreader_init(&r->log, s->dir, s->log.segment_bytes);
+	opened_init(&r->files);
 	r->hash = sha256_new();
-	st = r->hash == NULL ? ST_NOMEM : index_reader_open(&r->index, s->index, e);
+	r->piece = malloc(OBJECT_PIECE_BYTES);
+	st = r->hash == NULL || r->piece == NULL ? ST_NOMEM :
+	     index_reader_open(&r->index, s->index, e);
 	if (st != ST_OK) {
 		embedded_reader_close(r);
 		return st;
@@ -43,6 +47,7 @@ void embedded_reader_close(struct store_reader *r)
 	index_reader_close(r->index);
 	logreader_close(&r->log);
 	sha256_free(r->hash);
+	free(r->piece);
 	free(r->record.p);
 	free(r->other.p);
 	free(r->body.p);
@@ -51,7 +56,7 @@ void embedded_reader_close(struct store_reader *r)
 	free(r);
 }
 
-static bool hits_room(struct store_reader *r, uint32_t n)
+bool reader_hits_room(struct store_reader *r, uint32_t n)
 {
 	struct row_hit *bigger;
 
@@ -63,6 +68,28 @@ static bool hits_room(struct store_reader *r, uint32_t n)
 	r->hits = bigger;
 	r->hits_n = n;
 	return true;
+}
+
+static bool text_room(struct store_reader *r, uint32_t rows)
+{
+	uint8_t *bigger;
+
+	if (rows <= r->text_rows)
+		return true;
+	bigger = realloc(r->text, (size_t)rows * TEXT_BYTES);
+	if (bigger == NULL)
+		return false;
+	r->text = bigger;
+	r->text_rows = rows;
+	return true;
+}
+
+static struct slice text_keep(struct writer *w, struct slice s)
+{
+	struct slice kept = { w->p, s.n };
+
+	write_bytes(w, s.p, s.n);
+	return kept;
 }
 
 /* ---- records ---- */
@@ -112,25 +139,38 @@ enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequenc
 
 /* ---- life ---- */
 
-static enum status events_read(struct store_reader *r, struct result_view *v)
+/* A holding whose visibility its holder may have changed since. NULL: none is asked for. */
+struct shown { const uint8_t *key; bool hidden, said; int64_t at_ms; };
+
+static enum status event_at(struct store_reader *r, const struct row_hit *hit,
+			    struct result_event *ev)
+{
+	struct frame_record rec;
+	enum status st = logreader_get(&r->log, hit->position, 0, &r->other, &rec);
+
+	if (st != ST_OK)
+		return st;
+	if (rec.type == STORED_LINK)
+		return stored_link_event(ev, rec.payload);
+	return rec.type == STORED_EVENT ? stored_event_decode(ev, rec.payload) : ST_CORRUPT;
+}
+
+static enum status events_read(struct store_reader *r, struct result_view *v, struct shown *shown)
 {
 	struct row_hit hits[EVENTS_MAX];
 	uint32_t n = 0;
-	enum status st = index_find(r->index, ROW_EVENT, row_key_event(v->sequence, true), 0,
+	enum status st = index_find(r->index, ROW_EVENT, row_key_event(v->sequence, ABOUT_LIFE), 0,
 				    EVENTS_MAX, hits, &n);
 
 	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
-		struct frame_record rec;
 		struct result_event ev;
 
-		st = logreader_get(&r->log, hits[i].position, 0, &r->other, &rec);
-		if (st != ST_OK || rec.type != STORED_EVENT)
-			continue;
-		st = stored_event_decode(&ev, rec.payload);
-		if (st == ST_OK && ev.sequence != v->sequence)
-			st = ST_CORRUPT;
+		st = event_at(r, &hits[i], &ev);
 		if (st == ST_OK)
-			stored_live(v, ev.kind);
+			st = stored_event_live(v, &ev);
+		if (st == ST_OK && shown != NULL)
+			shown->said |= living_shown(ev.kind, ev.at_ms, ev.detail, shown->key,
+						    &shown->hidden, &shown->at_ms);
 	}
 	return st;
 }
@@ -156,18 +196,19 @@ static enum status replaced_by(struct store_reader *r, struct result_view *v)
 	    memcmp(newer.view.replaces, v->result_id, sizeof(v->result_id)) != 0)
 		return ST_CORRUPT;
 	memcpy(v->replaced_by, newer.view.result_id, sizeof(v->replaced_by));
+	v->replaced_ms = newer.view.stored_ms;
 	stored_live(v, LIFE_REPLACED);
 	return ST_OK;
 }
 
-static enum status life_read(struct store_reader *r, struct result_view *v)
+static enum status life_read(struct store_reader *r, struct result_view *v, struct shown *shown)
 {
 	enum status st;
 
 	if (v->valid_until != 0 && day_vietnam(io_wall_ms()) > v->valid_until)
 		stored_live(v, LIFE_EXPIRED);
 	st = replaced_by(r, v);
-	return st == ST_OK ? events_read(r, v) : st;
+	return st == ST_OK ? events_read(r, v, shown) : st;
 }
 
 enum status embedded_get(struct store_reader *r, uint8_t lane, uint64_t sequence,
@@ -176,140 +217,65 @@ enum status embedded_get(struct store_reader *r, uint8_t lane, uint64_t sequence
 	enum status st = reader_known(r, lane, sequence);
 
 	if (st == ST_OK && r->result.view.state == STATE_STORED)
-		st = life_read(r, &r->result.view);
+		st = life_read(r, &r->result.view, NULL);
 	if (st == ST_OK)
 		*out = r->result.view;
 	return st;
 }
 
-/* ---- the file ---- */
-
-static enum status layer_append(struct store_reader *r, const struct stored_part *p, uint8_t *to,
-				size_t room, size_t *n)
+static int by_position(const void *a, const void *b)
 {
-	struct layer_entry known;
-	struct stored_layer l;
-	struct frame_record rec;
-	enum status st;
+	const struct row_hit *x = a, *y = b;
 
-	if (!layers_get(&r->home->layers, p->layer, &known))
-		return ST_CORRUPT;
-	st = logreader_get(&r->log, known.position, known.size + FRAME_RECORD_BYTES + 36ull,
-			   &r->other, &rec);
-	if (st != ST_OK)
-		return st;
-	if (rec.type != STORED_LAYER || stored_layer_decode(&l, rec.payload) != ST_OK ||
-	    l.id != p->layer)
-		return ST_CORRUPT;
-	*n = p->size != 0 ? p->size : l.bytes.n;
-	if (p->offset > l.bytes.n || *n > l.bytes.n - p->offset || *n > room)
-		return ST_CORRUPT;
-	memcpy(to, l.bytes.p + p->offset, *n);
-	return ST_OK;
+	return x->position < y->position ? -1 : x->position > y->position;
 }
 
-enum status embedded_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],
-			    struct slice *out)
+/* Its life and the holders added to it, oldest first: acts of one result follow each other. */
+static enum status history_find(struct store_reader *r, uint64_t sequence,
+				struct row_hit hits[HISTORY_MAX], uint32_t *n)
 {
-	struct layer_entry known;
-	struct stored_layer l;
-	struct frame_record rec;
-	uint8_t digest[SHA256_BYTES];
-	enum status st;
+	uint32_t links = 0;
+	enum status st = index_find(r->index, ROW_EVENT, row_key_event(sequence, ABOUT_LIFE), 0,
+				    EVENTS_MAX, hits, n);
 
-	if (!layers_get(&r->home->layers, layers_find(&r->home->layers, sha256), &known))
-		return ST_NOT_FOUND;
-	st = logreader_get(&r->log, known.position, known.size + FRAME_RECORD_BYTES + 36ull,
-			   &r->other, &rec);
-	if (st != ST_OK)
-		return st;
-	if (rec.type != STORED_LAYER || stored_layer_decode(&l, rec.payload) != ST_OK)
-		return ST_CORRUPT;
-	sha256_once(l.bytes.p, l.bytes.n, digest);
-	*out = l.bytes;
-	return memcmp(digest, sha256, sizeof(digest)) == 0 ? ST_OK : ST_CORRUPT;
-}
-
-static enum status body_read(struct store_reader *r, struct slice *body)
-{
-	const struct stored_result *s = &r->result;
-	struct frame_record rec;
-	uint64_t sequence;
-	enum status st = logreader_get(&r->log, s->body_position,
-				       s->body_size + FRAME_RECORD_BYTES + 8ull, &r->body, &rec);
-
-	if (st != ST_OK)
-		return st;
-	if (rec.type != STORED_BODY || stored_body_decode(&sequence, body, rec.payload) != ST_OK ||
-	    sequence != s->view.sequence || body->n != s->body_size)
-		return ST_CORRUPT;
-	return ST_OK;
-}
-
-static enum status assemble(struct store_reader *r, uint8_t *to, size_t size)
-{
-	const struct stored_result *s = &r->result;
-	struct slice body;
-	size_t at = 0;
-	enum status st = body_read(r, &body);
-
-	for (uint8_t i = 0; i < s->parts_n && st == ST_OK; i++) {
-		const struct stored_part *p = &s->parts[i];
-		size_t n = p->size;
-
-		if (p->layer != 0)
-			st = layer_append(r, p, to + at, size - at, &n);
-		else
-			st = stored_part_copy(p, body, to + at, size - at);
-		at += n;
-	}
-	return st == ST_OK && at != size ? ST_CORRUPT : st;
-}
-
-enum status reader_file(struct store_reader *r, uint8_t **bytes, size_t *room)
-{
-	const struct result_view *v = &r->result.view;
-	enum status st;
-
-	if (v->file_size > SIZE_MAX / 2)
-		return ST_CORRUPT;
-	if (!opened_room(bytes, room, v->file_size))
-		return ST_NOMEM;
-	st = assemble(r, *bytes, v->file_size);
-	if (st != ST_OK)
-		return st;
-	return file_is(v, *bytes, r->hash) ? ST_OK : ST_CORRUPT;
-}
-
-enum status embedded_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
-			  uint8_t *buf, size_t *n)
-{
-	struct opened *f = opened_find(&r->files, sequence);
-	enum status st = ST_OK;
-
-	if (f == NULL || offset == 0) {
-		st = reader_result(r, lane, sequence);
-		if (st != ST_OK)
-			return st;
-		f = opened_place(&r->files, sequence);
-		st = reader_file(r, &f->bytes, &f->room);
-		if (st == ST_OK)
-			opened_keep(f, &r->result.view);
-	}
 	if (st == ST_OK)
-		opened_read(&r->files, f, offset, buf, n);
+		st = index_find(r->index, ROW_EVENT, row_key_event(sequence, ABOUT_HOLDERS), 0,
+				LINKS_TOLD_MAX, hits + *n, &links);
+	*n += links;
+	qsort(hits, *n, sizeof(*hits), by_position);
+	return st;
+}
+
+enum status embedded_history(struct store_reader *r, uint8_t lane, uint64_t sequence, uint32_t max,
+			     struct result_event *out, uint32_t *n)
+{
+	struct row_hit hits[HISTORY_MAX];
+	uint32_t found = 0;
+	enum status st = reader_result(r, lane, sequence);
+
+	*n = 0;
+	if (st != ST_OK)
+		return st;
+	st = history_find(r, sequence, hits, &found);
+	if (st == ST_OK && !text_room(r, HISTORY_MAX))
+		return ST_NOMEM;
+	while (*n < found && *n < max && st == ST_OK) {
+		struct writer w = writer_of(r->text + (size_t)*n * TEXT_BYTES, TEXT_BYTES);
+		struct result_event *ev = &out[*n];
+
+		st = event_at(r, &hits[*n], ev);
+		if (st != ST_OK)
+			break;
+		ev->actor = text_keep(&w, ev->actor);
+		ev->detail = text_keep(&w, ev->detail);
+		if (w.bad || ev->sequence != sequence)
+			st = ST_CORRUPT;
+		++*n;
+	}
 	return st;
 }
 
 /* ---- lists ---- */
-
-static struct slice text_keep(struct writer *w, struct slice s)
-{
-	struct slice kept = { w->p, s.n };
-
-	write_bytes(w, s.p, s.n);
-	return kept;
-}
 
 /* The record's buffer is used again for the next row: strings move to this row's room. */
 static void view_keep(struct store_reader *r, uint32_t row, struct result_view *out)
@@ -367,6 +333,7 @@ static enum status own_holding(struct store_reader *r, const struct frame_record
 static enum status holding_at(struct store_reader *r, const struct row_hit *hit,
 			      const uint8_t key[16], uint32_t row, struct holding_view *out)
 {
+	struct shown shown = { .key = key };
 	struct frame_record rec;
 	enum status st = logreader_get(&r->log, hit->position, 0, &r->record, &rec);
 
@@ -379,24 +346,12 @@ static enum status holding_at(struct store_reader *r, const struct row_hit *hit,
 	if (st == ST_OK && r->result.view.sequence != hit->sequence)
 		st = ST_CORRUPT;
 	if (st == ST_OK)
-		st = life_read(r, &r->result.view);
+		st = life_read(r, &r->result.view, &shown);
+	if (st == ST_OK && shown.said)
+		out->visibility = shown.hidden ? VISIBILITY_HIDDEN : VISIBILITY_VISIBLE;
 	if (st == ST_OK)
 		view_keep(r, row, &out->result);
 	return st;
-}
-
-static bool text_room(struct store_reader *r, uint32_t rows)
-{
-	uint8_t *bigger;
-
-	if (rows <= r->text_rows)
-		return true;
-	bigger = realloc(r->text, (size_t)rows * TEXT_BYTES);
-	if (bigger == NULL)
-		return false;
-	r->text = bigger;
-	r->text_rows = rows;
-	return true;
 }
 
 enum status embedded_list(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
@@ -405,7 +360,7 @@ enum status embedded_list(struct store_reader *r, const uint8_t holder_key[16], 
 	uint32_t got;
 
 	*n = 0;
-	if (!text_room(r, max) || !hits_room(r, max))
+	if (!text_room(r, max) || !reader_hits_room(r, max))
 		return ST_NOMEM;
 	while (*n < max) {
 		enum status st = index_find(r->index, ROW_HOLDING, row_key_bytes(holder_key),
@@ -443,7 +398,7 @@ enum status embedded_find_case(struct store_reader *r, struct slice unit, struct
 	*n = 0;
 	if (unit.n > CODE_BYTES_MAX || code.n > CASE_CODE_BYTES_MAX)
 		return ST_NOT_FOUND;
-	if (!hits_room(r, max))
+	if (!reader_hits_room(r, max))
 		return ST_NOMEM;
 	locator_case(key, unit, code);
 	st = index_find(r->index, ROW_LOCATOR, row_key_bytes(key), 0, max, r->hits, &got);
@@ -488,4 +443,10 @@ enum status embedded_find_number(struct store_reader *r, struct slice unit,
 	*lane = v->lane;
 	*sequence = v->sequence;
 	return ST_OK;
+}
+
+enum status embedded_counts(struct store_reader *r, const struct counts_question *q,
+			    struct tally *out)
+{
+	return index_counts(r->index, q, out);
 }

@@ -174,6 +174,9 @@ enum status embedded_put(struct store *store, struct batch *b, int64_t now_ms, s
 		st = embedded_commit(s, e);
 	if (st != ST_OK)
 		embedded_drop(s);
+	/* Before anybody hears that they are stored: until then the journal names them. */
+	if (st == ST_OK)
+		st = embedded_settle_all(s, b, e);
 	waited = marks_wait(&s->marks, st == ST_OK ? e : NULL);
 	pthread_mutex_unlock(&s->writer);
 	return st == ST_OK ? waited : st;

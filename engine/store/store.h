@@ -3,15 +3,17 @@
  * PostgreSQL in its own folder).
  *
  * Batches are handed over with take() and come back through the sink, from a thread of the
- * store's own; link, events, void_number, marks, own and owners are called by another one: the
- * maker serialises them; readers are opened per reading thread. Idempotent: the first stored wins;
- * a second result with the same (lane, sequence) is compared by case digest.
+ * store's own; link, events, void_number, marks, own and owners are called by another one,
+ * note_reads by a third: the maker serialises them; readers are opened per reading thread.
+ * Idempotent: the first stored wins; a second result with the same (lane, sequence) is compared by
+ * case digest.
  * Only what came back through done() is ever shown (P4).
  */
 #ifndef TRIEN_STORE_H
 #define TRIEN_STORE_H
 
 #include "io/io.h"
+#include "objects/objects.h"
 #include "result.h"
 
 struct store;
@@ -30,6 +32,11 @@ struct store_sink {
 struct store_config {
 	struct store_sink sink;		/* done NULL: nothing will be taken */
 	const char *dir;		/* embedded: DATA/store */
+	/*
+	 * Originals of certified copies: embedded: those that its results are read from, settled
+	 * once they are stored; PostgreSQL: removed then. NULL: there are none. It outlives us.
+	 */
+	struct objects *objects;
 	uint32_t segment_bytes;		/* embedded: of a new store; 0: the default */
 	const char *witness;		/* a small file outside DATA/store and DATA/journal that
 					 * remembers the highest number per register, so that a
@@ -46,7 +53,7 @@ struct store_config {
 	const char *reader;		/* user of connections that only read; "": the same */
 };
 
-/* A holding, most recent first. result.case_bytes is empty: get() has it. */
+/* A holding. result.case_bytes is empty: get() has it. */
 struct holding_view { struct result_view result; uint8_t role, visibility; uint32_t from, to; };
 
 /* A LinkHolder act: one more holding for a stored result. */
@@ -54,25 +61,53 @@ struct holding_link { uint8_t lane; uint64_t sequence; struct holder holder; uin
 		      int64_t at_ms; struct slice actor, reason; };
 
 /*
- * What a result_event says. READ: another than its unit read it; detail holds purpose, legal
- * basis and case, a line each. HANDED: another than the signer whom its case names signed it;
- * detail holds from whom, to whom and why, a line each. The others change its life. Part of the
- * stored form: never renumbered.
- */
-enum event_kind { EVENT_READ = 1, EVENT_CORRECTED = LIFE_CORRECTED, EVENT_REPLACED = LIFE_REPLACED,
-		  EVENT_REVOKED = LIFE_REVOKED, EVENT_HANDED = 6 };
-
-static inline bool event_is_kind(uint8_t kind)
-{
-	return (kind >= EVENT_READ && kind <= EVENT_REVOKED) || kind == EVENT_HANDED;
-}
-
-/*
- * An event of a stored result, append-only. Told again it is the same one; but every read is one of
- * its own.
+ * An event of a stored result (living.h), append-only. Told again it is the same one; but every
+ * read is one of its own.
  */
 struct result_event { uint8_t lane; uint64_t sequence; uint8_t kind; int64_t at_ms;
 		      struct slice actor, detail; };
+
+struct result_name { uint8_t lane; uint64_t sequence; };
+
+/* Part of the stored form, and numbered as in trien.v1.Read.Call. */
+enum read_call { READ_GET = 1, READ_BATCH_GET, READ_DOWNLOAD, READ_OBJECT, READ_LIST, READ_FIND,
+		 READ_VERIFY, READ_COPY, READ_CALLS };
+
+/*
+ * One call by another than the holder, of what it got. stamp: made as a sequence is, of one's own
+ * engine, no two alike: the reader's time and the row's place. holder: whose list was looked
+ * through, found or not; NULL: the results alone say whom it is about.
+ */
+struct read_note {
+	uint64_t stamp;
+	uint8_t call;			/* enum read_call */
+	bool reuse;			/* by role `reuse`, for a case of another procedure */
+	struct slice actor, purpose, legal_basis, requester, case_code;
+	const uint8_t *holder;
+	const struct result_name *names;
+	uint32_t names_n;		/* at most BATCH_GET_MAX */
+};
+
+/* What one holder sees of it: `names` are that holder's results, by reading_name(). */
+struct reading_view {
+	uint8_t holder[16];
+	uint64_t stamp;
+	uint8_t call;
+	bool reuse;
+	struct slice actor, purpose, legal_basis, requester, case_code;
+	uint16_t names_n;
+	struct slice names;
+};
+#define READING_NAME_BYTES 9
+static inline struct result_name reading_name(const struct reading_view *v, uint32_t i)
+{
+	struct reader in = reader_of(slice_of(v->names.p + (size_t)i * READING_NAME_BYTES,
+					      READING_NAME_BYTES));
+	struct result_name name = { .sequence = read_u64(&in) };
+
+	name.lane = read_u8(&in);
+	return name;
+}
 
 /*
  * A number that will never be issued here. sequence 0: it never had a result (used outside);
@@ -88,6 +123,22 @@ struct void_entry { struct slice unit, register_code; uint32_t year; uint64_t nu
 		    uint8_t lane, held, state, result_id[16]; uint16_t ordinal, revision;
 		    struct slice kind, case_code, number_text; int64_t accepted_ms, issued_ms; };
 
+/*
+ * What the official book says of a number. From the store: ISSUED, VOID, OUTSIDE, as the column
+ * `state` of 001.sql has them. Slices as those of a result_view.
+ */
+enum book_state { BOOK_PENDING, BOOK_ISSUED, BOOK_VOID, BOOK_OUTSIDE };
+struct book_entry {
+	uint64_t number, sequence;	/* sequence 0: it never had a result */
+	enum book_state state;
+	bool damaged;			/* what the entry leads to is missing or says otherwise;
+					 * result and actor are not to be read then */
+	/* VOID, OUTSIDE: what is known; void_reason, stored_ms: why, when. life is not read. */
+	struct result_view result;
+	struct slice actor;		/* VOID, OUTSIDE: by whom */
+	struct slice signer;		/* PENDING: code, where it is known; else see the pins */
+};
+
 /* What the store remembers of a register, for the comparison at start. */
 struct register_mark { char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
 		       uint32_t year; uint64_t highest; };
@@ -97,6 +148,9 @@ struct register_mark { char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
 #define OWNER_ADDRESS_BYTES_MAX 80
 struct unit_owner { char unit[CODE_BYTES_MAX + 1], address[OWNER_ADDRESS_BYTES_MAX + 1];
 		    uint32_t engine; };
+
+struct tally;			/* counts.h */
+struct counts_question;
 
 struct store_ops {
 	const char *name;
@@ -116,6 +170,13 @@ struct store_ops {
 	 */
 	enum status (*events)(struct store *s, const struct result_event *v, uint32_t n,
 			      struct error *e);
+	/*
+	 * Who read what, for every holder of each of the results and with one write for all n
+	 * calls: durable on return, or not known of. Together at most BATCH_GET_MAX names, or one
+	 * note. What is not stored is passed over. A thread of its own, one call at a time.
+	 */
+	enum status (*note_reads)(struct store *s, const struct read_note *notes, uint32_t n,
+				  struct error *e);
 	enum status (*void_number)(struct store *s, const struct void_entry *v, struct error *e);
 	/* Highest number per register ever stored; walks with cb. Any time after open. */
 	enum status (*marks)(struct store *s, void (*cb)(void *ctx, const struct register_mark *m),
@@ -129,6 +190,25 @@ struct store_ops {
 	/* All units of all engines; walks with cb. */
 	enum status (*owners)(struct store *s, void (*cb)(void *ctx, const struct unit_owner *o),
 			      void *ctx, struct error *e);
+	/*
+	 * An original that the depot has (objects/objects.h), before a record names it: durable in
+	 * the store, too, if that is elsewhere. Again is fine. ST_UNAVAILABLE, ST_TIMEOUT: ask
+	 * again. ST_CORRUPT: it stands there, damaged. Any thread.
+	 */
+	enum status (*original_keep)(struct store *s, uint8_t lane,
+				     const uint8_t sha256[SHA256_BYTES], uint64_t size,
+				     struct error *e);
+	/*
+	 * Into the depot, where it is missing or damaged, and kept there until objects_release().
+	 * ST_NOT_FOUND: the store has none; ST_CORRUPT: what it has is damaged. Whatever else: not
+	 * now.
+	 */
+	enum status (*original_fetch)(struct store *s, uint8_t lane,
+				      const uint8_t sha256[SHA256_BYTES], uint64_t size,
+				      struct error *e);
+	/* A stored result's, from now on; take() does that of its items. Before any is taken. */
+	enum status (*original_settle)(struct store *s, const uint8_t sha256[SHA256_BYTES],
+				       struct error *e);
 	/* Nothing may be out that somebody still waits for. */
 	void (*close)(struct store *s);
 
@@ -153,9 +233,23 @@ struct store_ops {
 	 */
 	enum status (*object)(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],
 			      struct slice *out);
-	/* Newest first, at most max, with sequence < before (0: from the newest). */
+	/*
+	 * Events of a result that is stored and the holders that were added to it (LINKED), oldest
+	 * first, but who read it: at most max. Borrowed until the reader's next call. ST_NOT_FOUND.
+	 */
+	enum status (*history)(struct store_reader *r, uint8_t lane, uint64_t sequence,
+			       uint32_t max, struct result_event *out, uint32_t *n);
+	/* Highest sequence first, at most max, with sequence < before (0: from the highest). */
 	enum status (*list)(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
 			    uint32_t max, struct holding_view *out, uint32_t *n);
+	/*
+	 * Who read about a holder, newest first: those with stamp < before (0: from the newest),
+	 * at most max, one by one; *last is the oldest looked at, 0: there are no more.
+	 */
+	enum status (*readings)(struct store_reader *r, const uint8_t holder_key[16],
+				uint64_t before, uint32_t max,
+				void (*one)(void *ctx, const struct reading_view *v), void *ctx,
+				uint64_t *last);
 	/*
 	 * By case code: sequences and lanes of its results, voided ones too (for WatchResults after
 	 * the fact).
@@ -166,6 +260,21 @@ struct store_ops {
 	enum status (*find_number)(struct store_reader *r, struct slice unit,
 				   struct slice register_code, uint32_t year, uint64_t number,
 				   uint8_t *lane, uint64_t *sequence);
+	/*
+	 * The book's entries with number > after, by number, at most max: each to cb, until it
+	 * gives false. One that is damaged is told so and hides no other. *n: how many were told.
+	 */
+	enum status (*book)(struct store_reader *r, struct slice unit, struct slice register_code,
+			    uint32_t year, uint64_t after, uint32_t max,
+			    bool (*cb)(void *ctx, const struct book_entry *row), void *ctx,
+			    uint32_t *n);
+	/*
+	 * What the counters say, of all engines together, into `out` in place of what was there;
+	 * its days are the question's periods. Exact against what is stored, also while batches
+	 * are being stored: each is counted whole or not at all. ST_TOO_LARGE: more than out takes.
+	 */
+	enum status (*counts)(struct store_reader *r, const struct counts_question *q,
+			      struct tally *out);
 };
 
 struct store { const struct store_ops *ops; };	/* first member of each maker's struct */

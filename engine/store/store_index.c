@@ -29,11 +29,11 @@ struct row_key row_key_sequence(uint64_t sequence)
 	return k;
 }
 
-struct row_key row_key_event(uint64_t sequence, bool life)
+struct row_key row_key_event(uint64_t sequence, enum event_about about)
 {
 	struct row_key k = row_key_sequence(sequence);
 
-	k.of[8] = life;
+	k.of[8] = (uint8_t)about;
 	return k;
 }
 
@@ -59,12 +59,17 @@ uint32_t index_head(enum row_table t, const struct row_key *key)
 	return crc32c((uint32_t)t, key->of, sizeof(key->of)) & (INDEX_HEADS - 1);
 }
 
+bool index_is_bytes(uint8_t table)
+{
+	return table == ROW_HOLDING || table == ROW_LOCATOR || table == ROW_READING;
+}
+
 /* ---- rows in memory ---- */
 
 bool store_index_room(const struct store_index *x, uint32_t records)
 {
 	return x->rows_n + records * INDEX_ROWS_RECORD <= INDEX_ROWS_MAX &&
-	       x->counters_n + records <= INDEX_COUNTERS_MAX &&
+	       x->counters.n + records * INDEX_COUNTERS_RECORD <= INDEX_COUNTERS_MAX &&
 	       x->results_n + records <= INDEX_RESULTS_MAX;
 }
 
@@ -84,24 +89,14 @@ void store_index_add(struct store_index *x, enum row_table t, struct row_key key
 	x->results_n += t == ROW_RESULT;
 }
 
-void store_index_count(struct store_index *x, struct slice unit, struct slice kind, uint32_t day,
-		       uint8_t engine)
+void store_index_count(struct store_index *x, const struct counted *c)
 {
-	struct counter *c = x->counters, *end = c + x->counters_n;
+	bool there;
 
-	while (c < end && !(c->day == day && c->engine == engine &&
-			    slice_eq(slice_str(c->unit), unit) && slice_eq(slice_str(c->kind),
-									   kind)))
-		c++;
-	if (c == end) {
-		assert(x->counters_n < INDEX_COUNTERS_MAX && unit.n <= CODE_BYTES_MAX &&
-		       kind.n <= CODE_BYTES_MAX);
-		x->counters_n++;
-		*c = (struct counter){ .day = day, .engine = engine };
-		memcpy(c->unit, unit.p, unit.n);
-		memcpy(c->kind, kind.p, kind.n);
-	}
-	c->results++;
+	pthread_mutex_lock(&x->lock);
+	there = counted_add(&x->counters, c);
+	pthread_mutex_unlock(&x->lock);
+	assert(there);
 }
 
 /* ---- to SQLite ---- */
@@ -133,7 +128,7 @@ static int insert_row(struct store_index *x, const struct row *r)
 
 	sqlite3_bind_int64(s, 1, (int64_t)r->sequence);
 	sqlite3_bind_int64(s, 2, (int64_t)r->position);
-	if (r->table == ROW_HOLDING || r->table == ROW_LOCATOR) {
+	if (index_is_bytes(r->table)) {
 		sqlite3_bind_blob(s, 3, r->key.of, sizeof(r->key.of), SQLITE_STATIC);
 	} else if (r->table == ROW_NUMBER) {
 		sqlite3_bind_int64(s, 3, (int64_t)index_be(r->key.of, 4));
@@ -180,15 +175,16 @@ static int insert_counters(struct store_index *x, uint64_t watermark)
 {
 	int rc = SQLITE_OK;
 
-	for (uint32_t i = 0; i < x->counters_n && rc == SQLITE_OK; i++) {
-		const struct counter *c = &x->counters[i];
+	for (uint32_t i = 0; i < x->counters.n && rc == SQLITE_OK; i++) {
+		const struct tally_row *c = &x->counters.rows[i];
 
 		db_bind_text(x->insert_counter, 1, c->unit);
 		db_bind_text(x->insert_counter, 2, c->kind);
 		sqlite3_bind_int64(x->insert_counter, 3, c->day);
 		sqlite3_bind_int64(x->insert_counter, 4, c->engine);
 		sqlite3_bind_int64(x->insert_counter, 5, (int64_t)watermark);
-		sqlite3_bind_int64(x->insert_counter, 6, c->results);
+		for (int k = 0; k < COUNTS; k++)
+			sqlite3_bind_int64(x->insert_counter, 6 + k, (int64_t)c->by.of[k]);
 		rc = step(x->insert_counter);
 	}
 	return rc;
@@ -235,13 +231,14 @@ enum status store_index_flush(struct store_index *x, const struct index_place *a
 		sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL);
 		return st;
 	}
-	x->place = *at;
 	x->registers_n = x->marks->n;
 	x->layers_n = x->layers->n;
 	pthread_mutex_lock(&x->lock);
+	x->place = *at;
 	memset(x->heads, 0, INDEX_HEADS * sizeof(*x->heads));
 	x->rows_n = 0;
+	tally_clear(&x->counters);
 	pthread_mutex_unlock(&x->lock);
-	x->results_n = x->counters_n = 0;
+	x->results_n = 0;
 	return ST_OK;
 }

@@ -13,14 +13,17 @@
 
 #include <sqlite3.h>
 
+#include "store/counted.h"
 #include "store/layers.h"
 #include "store/marks.h"
 
-enum row_table { ROW_RESULT, ROW_HOLDING, ROW_LOCATOR, ROW_NUMBER, ROW_EVENT, ROW_TABLES };
+enum row_table { ROW_RESULT, ROW_HOLDING, ROW_LOCATOR, ROW_NUMBER, ROW_EVENT, ROW_READING,
+		 ROW_TABLES };
 
 #define INDEX_ROWS_MAX 32768u		/* in memory */
 #define INDEX_RESULTS_MAX 4096u		/* of them; then they go to SQLite */
 #define INDEX_COUNTERS_MAX 4096u
+#define INDEX_COUNTERS_RECORD 3		/* that one record can add */
 /* What one record can add: result, case, what it replaces, number, holders. */
 #define INDEX_ROWS_RECORD (4 + CASE_HOLDERS_MAX)
 
@@ -30,11 +33,13 @@ struct row_key { uint8_t of[16]; };
 struct row_hit { uint64_t sequence, position; };
 
 /*
- * Keys: a sequence (RESULT), a sequence and whether it is about life (EVENT), holder or locator
- * as they are, register id and number.
+ * Keys: a sequence (RESULT), a sequence and what it is about (EVENT), holder or locator
+ * as they are (a READING's sequence is its stamp), register id and number.
  */
 struct row_key row_key_sequence(uint64_t sequence);
-struct row_key row_key_event(uint64_t sequence, bool life);
+/* Part of the index's form. Reads are many: what is rare is found beside them. */
+enum event_about { ABOUT_READS, ABOUT_LIFE, ABOUT_HOLDERS };
+struct row_key row_key_event(uint64_t sequence, enum event_about about);
 struct row_key row_key_bytes(const uint8_t key[16]);
 struct row_key row_key_number(uint32_t register_id, uint64_t number);
 
@@ -65,9 +70,8 @@ enum status store_index_newest(struct store_index *x, uint64_t *sequence, struct
 /* Writer. There must be room. */
 void store_index_add(struct store_index *x, enum row_table t, struct row_key key, uint64_t sequence,
 		     uint64_t position);
-/* Writer: one more result issued. */
-void store_index_count(struct store_index *x, struct slice unit, struct slice kind, uint32_t day,
-		       uint8_t engine);
+/* Writer: more is counted. There must be room. */
+void store_index_count(struct store_index *x, const struct counted *c);
 /* Is there room for one more record (or, for put(), a whole batch)? */
 bool store_index_room(const struct store_index *x, uint32_t records);
 /* Writer: all rows to SQLite, in one transaction, and then out of memory. */
@@ -83,8 +87,17 @@ void index_reader_close(struct index_reader *r);
  */
 enum status index_find(struct index_reader *r, enum row_table t, struct row_key key,
 		       uint64_t before, uint32_t max, struct row_hit *hits, uint32_t *n) must_use;
-/* Rows of a table in SQLite, and the sum of the counters; for fsck. */
+/* A register's numbers behind `after`, by number, at most max. */
+struct number_hit { uint64_t number, sequence, position; };
+enum status index_numbers(struct index_reader *r, uint32_t register_id, uint64_t after,
+			  uint32_t max, struct number_hit *hits, uint32_t *n) must_use;
+/* Rows of a table in SQLite; for fsck. */
 enum status index_rows(struct index_reader *r, enum row_table t, uint64_t *n) must_use;
-enum status index_counted(struct index_reader *r, uint64_t *results) must_use;
+/*
+ * What the counters say, of all engines together, in SQLite and in memory as of one moment, in
+ * place of what was in `out`. ST_TOO_LARGE: more than it takes.
+ */
+enum status index_counts(struct index_reader *r, const struct counts_question *q,
+			 struct tally *out) must_use;
 
 #endif

@@ -1,6 +1,9 @@
 #include "store/stored.h"
 
 #define WHOLE_LAYER 0x80000000u
+#define SECTION_PART 0x40000000u
+#define OBJECT_RUN 0x80000000u
+#define RUN_BYTES 8
 
 static void put_str(struct writer *w, struct slice s)
 {
@@ -148,11 +151,73 @@ static void put_part(struct writer *w, const struct stored_part *p)
 	write_u32(w, p->size);
 }
 
-static void get_part(struct reader *r, struct stored_part *p)
+static void put_section(struct writer *w, const struct stored_section *s)
 {
+	write_u32(w, SECTION_PART);
+	write_bytes(w, s->sha256, SHA256_BYTES);
+	write_u32(w, s->object_size);
+	write_u32(w, s->size);
+	write_u32(w, s->runs_n);
+	w->bad |= s->runs_n > SECTION_RUNS_MAX;
+	for (uint32_t i = 0; i < s->runs_n && !w->bad; i++) {
+		write_u32(w, s->given[i].offset | (s->given[i].original ? OBJECT_RUN : 0));
+		write_u32(w, s->given[i].size);
+	}
+}
+
+struct section_run stored_run(const struct stored_section *s, uint32_t i)
+{
+	struct reader r = reader_of(slice_of(s->runs.p + (size_t)i * RUN_BYTES, RUN_BYTES));
+	uint32_t offset = read_u32(&r);
+
+	return (struct section_run){ (offset & OBJECT_RUN) != 0, offset & ~OBJECT_RUN,
+				     read_u32(&r) };
+}
+
+static bool runs_fit(const struct stored_section *s, uint32_t body_size)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < s->runs_n; i++) {
+		struct section_run run = stored_run(s, i);
+		uint32_t within = run.original ? s->object_size : body_size;
+
+		if (run.offset > within || run.size > within - run.offset)
+			return false;
+		sum += run.size;
+	}
+	return sum == s->size;
+}
+
+static void get_section(struct reader *r, struct stored_section *s, uint32_t body_size)
+{
+	r->bad |= s->runs_n != 0;
+	get_copy(r, s->sha256, SHA256_BYTES);
+	s->object_size = read_u32(r);
+	s->size = read_u32(r);
+	s->runs_n = read_u32(r);
+	r->bad |= s->runs_n == 0 || s->runs_n > SECTION_RUNS_MAX;
+	if (!r->bad)
+		s->runs = read_bytes(r, (size_t)s->runs_n * RUN_BYTES);
+	r->bad |= r->bad || !runs_fit(s, body_size);
+}
+
+static void get_part(struct reader *r, struct stored_result *out)
+{
+	struct stored_part *p = &out->parts[out->parts_n];
 	uint32_t layer = read_u32(r);
 
+	if (layer == SECTION_PART) {
+		out->section.part = out->parts_n;
+		get_section(r, &out->section, out->body_size);
+		return;
+	}
+	if (out->parts_n == DOC_PARTS_MAX) {
+		r->bad = true;
+		return;
+	}
 	*p = (struct stored_part){ .layer = layer & ~WHOLE_LAYER };
+	out->parts_n++;
 	if ((layer & WHOLE_LAYER) != 0)
 		return;
 	p->offset = read_u32(r);
@@ -167,9 +232,13 @@ enum status stored_result_encode(const struct stored_result *r, struct writer *w
 		put_holding(w, &r->holdings[i]);
 	write_u64(w, r->body_position);
 	write_u32(w, r->body_size);
-	write_u8(w, r->parts_n);
-	for (uint8_t i = 0; i < r->parts_n; i++)
-		put_part(w, &r->parts[i]);
+	write_u8(w, (uint8_t)(r->parts_n + (r->section.runs_n > 0)));
+	for (uint8_t i = 0; i <= r->parts_n; i++) {
+		if (r->section.runs_n > 0 && i == r->section.part)
+			put_section(w, &r->section);
+		if (i < r->parts_n)
+			put_part(w, &r->parts[i]);
+	}
 	write_bytes(w, r->view.case_bytes.p, r->view.case_bytes.n);
 	return w->bad ? ST_TOO_LARGE : ST_OK;
 }
@@ -186,11 +255,10 @@ enum status stored_result_decode(struct stored_result *r, uint8_t version, struc
 		get_holding(&in, &r->holdings[i]);
 	r->body_position = read_u64(&in);
 	r->body_size = read_u32(&in);
-	r->parts_n = read_u8(&in);
-	if (in.bad || r->parts_n > DOC_PARTS_MAX)
-		return ST_CORRUPT;
-	for (uint8_t i = 0; i < r->parts_n; i++)
-		get_part(&in, &r->parts[i]);
+	r->parts_n = 0;
+	r->section = (struct stored_section){ 0 };
+	for (uint8_t n = read_u8(&in); n > 0 && !in.bad; n--)
+		get_part(&in, r);
 	r->view.case_bytes = read_bytes(&in, reader_left(&in));
 	return end(&in);
 }
@@ -246,6 +314,18 @@ enum status stored_link_decode(struct holding_link *l, struct slice payload)
 	return end(&in);
 }
 
+enum status stored_link_event(struct result_event *v, struct slice payload)
+{
+	struct holding_link l;
+	enum status st = stored_link_decode(&l, payload);
+
+	if (st == ST_OK)
+		*v = (struct result_event){ .lane = l.lane, .sequence = l.sequence,
+					    .kind = EVENT_LINKED, .at_ms = l.at_ms,
+					    .actor = l.actor, .detail = l.reason };
+	return st;
+}
+
 enum status stored_event_encode(const struct result_event *v, struct writer *w)
 {
 	write_u64(w, v->sequence);
@@ -268,6 +348,46 @@ enum status stored_event_decode(struct result_event *v, struct slice payload)
 	v->actor = get_long(&in);
 	v->detail = get_long(&in);
 	return end(&in);
+}
+
+enum status stored_reading_encode(const uint8_t holder[16], const struct read_note *note,
+				  const uint32_t *which, uint32_t n, struct writer *w)
+{
+	write_bytes(w, holder, 16);
+	write_u64(w, note->stamp);
+	write_u8(w, note->call);
+	write_u8(w, note->reuse);
+	put_long(w, note->actor);
+	put_long(w, note->purpose);
+	put_long(w, note->legal_basis);
+	put_long(w, note->requester);
+	put_long(w, note->case_code);
+	w->bad |= n > UINT16_MAX;
+	write_u16(w, (uint16_t)n);
+	for (uint32_t i = 0; i < n; i++) {
+		write_u64(w, note->names[which[i]].sequence);
+		write_u8(w, note->names[which[i]].lane);
+	}
+	return w->bad ? ST_TOO_LARGE : ST_OK;
+}
+
+enum status stored_reading_decode(struct reading_view *v, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+
+	*v = (struct reading_view){ 0 };
+	get_copy(&in, v->holder, sizeof(v->holder));
+	v->stamp = read_u64(&in);
+	v->call = read_u8(&in);
+	v->reuse = read_u8(&in) != 0;
+	v->actor = get_long(&in);
+	v->purpose = get_long(&in);
+	v->legal_basis = get_long(&in);
+	v->requester = get_long(&in);
+	v->case_code = get_long(&in);
+	v->names_n = read_u16(&in);
+	v->names = read_bytes(&in, (size_t)v->names_n * READING_NAME_BYTES);
+	return v->call >= READ_GET && v->call < READ_CALLS ? end(&in) : ST_CORRUPT;
 }
 
 enum status stored_void_encode(const struct void_entry *v, struct writer *w)
@@ -366,6 +486,14 @@ void stored_live(struct result_view *v, uint8_t life)
 {
 	if (weight(life) > weight((uint8_t)v->life))
 		v->life = (enum life)life;
+}
+
+enum status stored_event_live(struct result_view *v, const struct result_event *ev)
+{
+	if (ev->sequence != v->sequence)
+		return ST_CORRUPT;
+	stored_live(v, ev->kind);
+	return living_take(&v->living, ev->kind, ev->at_ms, ev->detail);
 }
 
 /* ---- bytes ---- */

@@ -88,6 +88,20 @@ static void merge(struct finding *all, const struct finding *one)
 		*all = *one;
 }
 
+/* As the trailers have it: /ID[<32 hex digits>… */
+static void find_id(struct slice file, struct report *out)
+{
+	static const char head[] = "/ID[<";
+	const size_t n = sizeof(head) - 1, hex = 2 * sizeof(out->id);
+
+	for (size_t at = file.n; at >= n + hex + 1 && !out->named; at--) {
+		const uint8_t *p = file.p + at - (n + hex + 1);
+
+		out->named = p[n + hex] == '>' && memcmp(p, head, n) == 0 &&
+			     hex_read(out->id, sizeof(out->id), slice_of(p + n, hex));
+	}
+}
+
 enum status verify_document(const struct roots *roots, struct slice file, struct report *out)
 {
 	struct found_signature found[REVISIONS_MAX];
@@ -99,6 +113,7 @@ enum status verify_document(const struct roots *roots, struct slice file, struct
 	if (h == NULL)
 		return ST_NOMEM;
 	sha256_once(file.p, file.n, out->file_sha256);
+	find_id(file, out);
 	st = pdf_open(&pdf, file, &out->finding);
 	if (st == ST_OK)
 		st = signatures_find(&pdf, found, &out->finding);
@@ -111,4 +126,13 @@ enum status verify_document(const struct roots *roots, struct slice file, struct
 	pdf_close(&pdf);
 	sha256_free(h);
 	return st == ST_NOMEM ? ST_NOMEM : ST_OK;
+}
+
+void verify_without_roots(struct slice file, struct report *out)
+{
+	*out = (struct report){ .file_bytes = file.n };
+	sha256_once(file.p, file.n, out->file_sha256);
+	find_id(file, out);
+	find_fault(&out->finding, VERDICT_INDETERMINATE, IND_NO_CERTIFICATE_CHAIN_FOUND,
+		   "there is no root certificate to trust");
 }

@@ -24,8 +24,10 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "limits.h"
 
-#define VERIFY_FILE_BYTES_MAX (64u * 1024 * 1024)
+/* A copy holds its original twice: as pages and attached. */
+#define VERIFY_FILE_BYTES_MAX (2 * ORIGINAL_BYTES_MAX + 16u * 1024 * 1024)
 #define VERIFY_SIGNATURES_MAX 8
 
 enum verdict { VERDICT_PASSED, VERDICT_FAILED, VERDICT_INDETERMINATE };
@@ -65,6 +67,12 @@ struct report {
 	struct signature_report signatures[VERIFY_SIGNATURES_MAX];
 	uint64_t file_bytes;
 	uint8_t file_sha256[SHA256_BYTES];
+	/*
+	 * What the file's /ID says to be, if it has one of our form: looked for from its end, so
+	 * that it is found in a broken file, too. No verdict rests on it.
+	 */
+	bool named;
+	uint8_t id[16];
 };
 
 /* trusted roots, known intermediates, revocation lists; immutable */
@@ -82,5 +90,7 @@ void roots_free(struct roots *r);
 /* Fills *out for any bytes whatever; ST_NOMEM only. */
 enum status verify_document(const struct roots *roots, struct slice file,
 			    struct report *out) must_use;
+/* What can be said where there is nothing to trust: its digest and its /ID, INDETERMINATE. */
+void verify_without_roots(struct slice file, struct report *out);
 
 #endif

@@ -133,17 +133,20 @@ void drive_turn(struct drive *d, uint32_t wait_us)
 		d->tick(d->tick_owner, d, now_us);
 }
 
-static uint8_t pick_call(const struct workload *w, uint32_t place)
+static uint8_t pick_call(const struct drive *d, uint32_t place)
 {
+	const struct workload *w = d->w;
 	/* Shares in every stretch of cases, without chance: the golden ratio's steps. */
 	double x = fmod((place + 1) * 0.6180339887498949, 1);
 
-	for (uint8_t k = 0; k + 1 < CALL_KINDS; k++) {
+	if (submit_copies(d, place))
+		return CALL_COPY;
+	for (uint8_t k = 0; k < CALL_CASE; k++) {
 		if (x < w->calls[k])
 			return k;
 		x -= w->calls[k];
 	}
-	return w->calls[CALL_KINDS - 1] > 0 ? CALL_KINDS - 1 : CALL_BATCH;
+	return w->calls[CALL_CASE] > 0 ? CALL_CASE : CALL_BATCH;
 }
 
 static void become_due(struct drive *d, int64_t due_us)
@@ -153,7 +156,7 @@ static void become_due(struct drive *d, int64_t due_us)
 	uint32_t serial = again ? place - (uint32_t)d->reissue_from : place;
 
 	place = ledger_add(&d->ledger, due_us, stencil_results(d->stencils, serial),
-			   pick_call(d->w, place));
+			   pick_call(d, place));
 	submit_due(d, place);
 	reads_due(d, due_us);
 }
@@ -191,7 +194,7 @@ static int64_t due_wakes(struct drive *d, struct phase *p, int64_t soonest_us)
 	int64_t due_us = 0;
 
 	for (uint32_t k = 0; k < DRIVE_AHEAD_MAX; k++) {
-		uint8_t call = pick_call(d->w, (uint32_t)d->ledger.cases_n + k);
+		uint8_t call = pick_call(d, (uint32_t)d->ledger.cases_n + k);
 
 		if (!look_ahead(d, p, k, &due_us) || due_us >= soonest_us)
 			return soonest_us;

@@ -128,7 +128,7 @@ bool drive_phase(struct drive *d, const char *name, const struct schedule_option
 /* One turn of the loop while something else goes on. */
 void drive_turn(struct drive *d, uint32_t wait_us);
 
-/* ---- submit.c ---- */
+/* ---- submit.c, answers.c ---- */
 
 bool submit_init(struct drive *d) must_use;
 /* A case is due. */
@@ -145,9 +145,22 @@ bool submit_idle(const struct drive *d);
 void submit_finish(struct drive *d);
 /* After rpc_close(). */
 void submit_free(struct drive *d);
-/* Bytes of a case as it is sent, with what it replaces. */
+
+/* ---- encode.c ---- */
+
+/* Is it a certified copy, to be sent with its original? */
+bool submit_copies(const struct drive *d, uint32_t place);
+/* Of the case in the schedule's first part: what the stencils know it by. */
+uint32_t submit_serial(const struct drive *d, uint32_t place);
+/*
+ * Bytes of a case as it is sent, with what it replaces: a trien.v1.Case, or of a copy a
+ * trien.v1.OriginalToCopy.
+ */
 size_t submit_size(const struct drive *d, uint32_t place);
 void submit_write(const struct drive *d, uint32_t place, uint8_t *to);
+/* A request's bytes without what stands around the cases, and its cases, at most. */
+size_t submit_room(enum call_kind kind);
+uint32_t submit_cases_max(enum call_kind kind);
 
 /* ---- reads.c ---- */
 

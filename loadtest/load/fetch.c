@@ -15,16 +15,8 @@
 #define CALL_TIMEOUT_MS 60000
 #define GET_AT_ONCE 500
 #define AGAIN_AT_ONCE 50
-#define FILES_MIN 20
 
 /* ---- one call that is waited for ---- */
-
-struct ask {
-	void (*take)(void *owner, struct slice bytes);
-	void *owner;
-	bool over, failed;
-	struct failure f;
-};
 
 static void ask_message(void *owner, struct slice bytes)
 {
@@ -45,10 +37,9 @@ static void ask_ended(void *owner, const struct failure *f)
 
 static const struct rpc_owner ask_owner = { ask_message, ask_ended };
 
-/* restart (may be NULL) is called before each try: what a broken one brought does not count. */
-static enum status call(struct fetch *x, enum rpc_form form, const char *method,
-			struct slice request, struct ask *a, void (*restart)(void *owner),
-			struct error *e)
+enum status fetch_call(struct fetch *x, enum rpc_form form, const char *method,
+		       struct slice request, struct ask *a, void (*restart)(void *owner),
+		       struct error *e)
 {
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
 		struct rpc_buffer b = rpc_buffer(request.n);
@@ -81,14 +72,6 @@ static int64_t time_ms(struct slice bytes)
 	while (wire_next(&w, &f))
 		ms += f.number == 1 ? (int64_t)f.value * 1000 : (int64_t)f.value / 1000000;
 	return ms;
-}
-
-static int64_t cpu_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * 1000000ll + t.tv_nsec / 1000;
 }
 
 /* ---- registers ---- */
@@ -154,7 +137,8 @@ enum status fetch_registers(struct fetch *x, bool after, struct error *e)
 
 		put_number(&w, 2, 200);
 		put_text(&w, 3, r.token);
-		st = call(x, RPC_UNARY, OPERATIONS "ListRegisters", writer_slice(&w), &a, NULL, e);
+		st = fetch_call(x, RPC_UNARY, OPERATIONS "ListRegisters", writer_slice(&w), &a,
+				NULL, e);
 	} while (st == ST_OK && r.token[0] != '\0');
 	return st;
 }
@@ -257,7 +241,7 @@ static enum status get_some(struct fetch *x, struct got *g, struct error *e)
 	for (uint32_t i = 0; i < g->n; i++)
 		put_slice(&w, 1, slice_of(x->d->ledger.results[g->places[i]].id,
 					  STENCIL_ID_BYTES));
-	st = call(x, RPC_UNARY, REPOSITORY "BatchGetResults", writer_slice(&w), &a,
+	st = fetch_call(x, RPC_UNARY, REPOSITORY "BatchGetResults", writer_slice(&w), &a,
 		  restart_results, e);
 	g->n = 0;
 	return st;
@@ -326,7 +310,7 @@ static enum status list_one(struct fetch *x, uint32_t place, const char *citizen
 	do {
 		struct rpc_buffer b = reads_list_request(citizen, g.token);
 
-		st = call(x, RPC_UNARY, REPOSITORY "ListResults",
+		st = fetch_call(x, RPC_UNARY, REPOSITORY "ListResults",
 			  slice_of(b.p, GRPC_SLICE_LENGTH(b.slice)), &a, NULL, e);
 		grpc_slice_unref(b.slice);
 	} while (st == ST_OK && g.token[0] != '\0');
@@ -351,101 +335,24 @@ enum status fetch_lists(struct fetch *x, uint32_t citizens_max, struct error *e)
 
 	for (uint64_t i = step / 2; i < l->cases_n && st == ST_OK; i += step) {
 		char citizen[STENCIL_CITIZEN_BYTES + 1];
-		uint64_t serial = x->d->reissue_from > 0 && i >= x->d->reissue_from ?
-			i - x->d->reissue_from : i;
+		uint32_t serial = submit_serial(x->d, (uint32_t)i);
 
 		if (l->cases[i].state == CASE_ACCEPTED &&
-		    stencil_citizen(x->d->stencils, (uint32_t)serial, citizen))
+		    stencil_citizen(x->d->stencils, serial, citizen))
 			st = list_one(x, (uint32_t)i, citizen, e);
 	}
 	return st;
 }
 
-/* ---- files ---- */
-
-struct file { uint8_t *p; size_t n, max; };
-
-static void take_chunk(void *owner, struct slice bytes)
-{
-	struct file *file = owner;
-	struct wire w = wire_of(bytes);
-	struct wire_field f;
-
-	while (wire_next(&w, &f)) {
-		if (f.number != 4 || file->n + f.bytes.n > VERIFY_FILE_BYTES_MAX)
-			continue;
-		while (file->n + f.bytes.n > file->max) {
-			file->max = file->max > 0 ? 2 * file->max : 1 << 20;
-			file->p = realloc(file->p, file->max);
-			if (file->p == NULL)
-				abort();
-		}
-		memcpy(file->p + file->n, f.bytes.p, f.bytes.n);
-		file->n += f.bytes.n;
-	}
-}
-
-static void restart_file(void *owner)
-{
-	((struct file *)owner)->n = 0;
-}
-
-static enum status check_file(struct fetch *x, const struct load_result *r,
-			      const struct file *file)
-{
-	int64_t before_us = cpu_us();
-	struct report report = { .finding.verdict = VERDICT_PASSED };
-	enum status st = ST_OK;
-	uint8_t sha256[32];
-
-	sha256_once(file->p, file->n, sha256);
-	if (x->roots != NULL)
-		st = verify_document(x->roots, slice_of(file->p, file->n), &report);
-	x->check_us += (uint64_t)(cpu_us() - before_us);
-	x->proof->files++;
-	x->proof->file_bytes += file->n;
-	if (memcmp(sha256, r->found.sha256, sizeof(sha256)) != 0) {
-		x->proof->files_bad++;
-		prove_example(x->proof, "file: %.26s is not the one that was stored", r->id);
-	} else if (report.finding.verdict != VERDICT_PASSED) {
-		x->proof->files_bad++;
-		prove_example(x->proof, "file: %.26s: %s %.90s", r->id,
-			      verdict_name(report.finding.verdict), report.finding.why);
-	}
-	return st;
-}
-
-enum status fetch_files(struct fetch *x, double share, struct error *e)
-{
-	struct ledger *l = &x->d->ledger;
-	double step = share * (double)l->results_n < FILES_MIN ?
-		(double)l->results_n / FILES_MIN : 1 / share;
-	struct file file = { 0 };
-	struct ask a = { .take = take_chunk, .owner = &file };
-	enum status st = ST_OK;
-
-	if (step < 1)
-		step = 1;
-	for (double i = 0; i < (double)l->results_n && st == ST_OK && share > 0; i += step) {
-		const struct load_result *r = &l->results[(uint64_t)i];
-		uint8_t buf[STENCIL_ID_BYTES + 2];
-		struct writer w = writer_of(buf, sizeof(buf));
-
-		if (r->times_found == 0 || r->found.state != TRIEN__V1__STATE__STORED)
-			continue;
-		put_slice(&w, 1, slice_of(r->id, STENCIL_ID_BYTES));
-		st = call(x, RPC_SERVER_STREAM, REPOSITORY "DownloadResult", writer_slice(&w), &a,
-			  restart_file, e);
-		if (st == ST_OK)
-			st = check_file(x, r, &file);
-	}
-	free(file.p);
-	return st;
-}
-
 /* ---- the same once more ---- */
 
-struct resent { struct fetch *x; uint32_t places[AGAIN_AT_ONCE], n, at; uint8_t k; };
+struct resent {
+	struct fetch *x;
+	enum call_kind kind;		/* CALL_BATCH, CALL_COPY */
+	size_t bytes;
+	uint32_t places[AGAIN_AT_ONCE], n, at;
+	uint8_t k;
+};
 
 static void take_again(void *owner, struct slice bytes)
 {
@@ -487,20 +394,20 @@ static void restart_again(void *owner)
 	g->k = 0;
 }
 
-static enum status send_again(struct fetch *x, struct resent *g, struct error *e)
+static enum status send_again(struct resent *g, struct error *e)
 {
+	struct fetch *x = g->x;
 	struct ask a = { .take = take_again, .owner = g };
-	size_t room = 16;
 	struct writer w;
 	enum status st;
 	void *buf;
 
-	for (uint32_t i = 0; i < g->n; i++)
-		room += submit_size(x->d, g->places[i]) + 5;
-	buf = malloc(room);
+	if (g->n == 0)
+		return ST_OK;
+	buf = malloc(g->bytes);
 	if (buf == NULL)
 		return error_set(e, ST_NOMEM, "out of memory");
-	w = writer_of(buf, room);
+	w = writer_of(buf, g->bytes);
 	for (uint32_t i = 0; i < g->n; i++) {
 		size_t n = submit_size(x->d, g->places[i]);
 
@@ -509,11 +416,26 @@ static enum status send_again(struct fetch *x, struct resent *g, struct error *e
 		submit_write(x->d, g->places[i], w.p);
 		w.p += n;
 	}
-	st = call(x, RPC_UNARY, ISSUANCE "SubmitBatch", writer_slice(&w), &a, restart_again, e);
+	st = fetch_call(x, RPC_UNARY, g->kind == CALL_COPY ? ISSUANCE "CertifyCopies" :
+			ISSUANCE "SubmitBatch", writer_slice(&w), &a, restart_again, e);
 	/* One that was refused has no receipt: the engine knows it no longer. */
 	x->proof->resent_differ += g->n - g->at;
 	g->n = 0;
+	g->bytes = 0;
 	free(buf);
+	return st;
+}
+
+static enum status add_again(struct resent *g, uint32_t place, struct error *e)
+{
+	size_t n = submit_size(g->x->d, place) + 5;
+	enum status st = ST_OK;
+
+	if (g->n == AGAIN_AT_ONCE || g->n == submit_cases_max(g->kind) ||
+	    g->bytes + n > submit_room(g->kind))
+		st = send_again(g, e);
+	g->places[g->n++] = place;
+	g->bytes += n;
 	return st;
 }
 
@@ -521,14 +443,15 @@ enum status fetch_again(struct fetch *x, uint32_t cases_max, struct error *e)
 {
 	struct ledger *l = &x->d->ledger;
 	uint64_t step = l->cases_n / cases_max + 1;
-	struct resent g = { .x = x };
+	struct resent cases = { .x = x, .kind = CALL_BATCH };
+	struct resent copies = { .x = x, .kind = CALL_COPY };
 	enum status st = ST_OK;
 
-	for (uint64_t i = 0; i < l->cases_n && st == ST_OK; i += step) {
+	for (uint64_t i = 0; i < l->cases_n && st == ST_OK; i += step)
 		if (l->cases[i].state == CASE_ACCEPTED)
-			g.places[g.n++] = (uint32_t)i;
-		if (g.n == AGAIN_AT_ONCE)
-			st = send_again(x, &g, e);
-	}
-	return st == ST_OK && g.n > 0 ? send_again(x, &g, e) : st;
+			st = add_again(l->cases[i].call == CALL_COPY ? &copies : &cases,
+				       (uint32_t)i, e);
+	if (st == ST_OK)
+		st = send_again(&cases, e);
+	return st == ST_OK ? send_again(&copies, e) : st;
 }

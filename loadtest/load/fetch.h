@@ -30,9 +30,24 @@ enum status fetch_registers(struct fetch *x, bool after, struct error *e) must_u
 enum status fetch_results(struct fetch *x, struct error *e) must_use;
 /* What citizens see: at most so many, evenly over the run. */
 enum status fetch_lists(struct fetch *x, uint32_t citizens_max, struct error *e) must_use;
-/* That share of the files, evenly over the run; each byte and each signature. */
+/* That share of the files, evenly over the run; each byte, each signature, a copy's original. */
 enum status fetch_files(struct fetch *x, double share, struct error *e) must_use;
 /* So many cases once more: the answer has to be the first one's. */
 enum status fetch_again(struct fetch *x, uint32_t cases_max, struct error *e) must_use;
+
+/* ---- of fetch.c, for files.c ---- */
+
+/* A call that is waited for: what it brings goes to take(). */
+struct ask {
+	void (*take)(void *owner, struct slice bytes);
+	void *owner;
+	bool over, failed;
+	struct failure f;
+};
+
+/* restart (may be NULL) is called before each try: what a broken one brought does not count. */
+enum status fetch_call(struct fetch *x, enum rpc_form form, const char *method,
+		       struct slice request, struct ask *a, void (*restart)(void *owner),
+		       struct error *e) must_use;
 
 #endif

@@ -44,6 +44,22 @@ uint32_t ledger_add(struct ledger *l, int64_t due_us, uint8_t results, uint8_t c
 	return (uint32_t)l->cases_n++;
 }
 
+uint32_t ledger_case_of(const struct ledger *l, uint32_t result)
+{
+	uint32_t low = 0, high = (uint32_t)l->cases_n;
+
+	/* The last one whose first result is not behind it. */
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (l->cases[middle].first <= result)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 void ledger_receipt(struct ledger *l, uint32_t place, uint8_t k, struct slice id, uint64_t number)
 {
 	const struct load_case *c = &l->cases[place];

@@ -67,6 +67,8 @@ enum status ledger_init(struct ledger *l) must_use;
 void ledger_free(struct ledger *l);
 /* Its place. Ends the process when memory is spent. */
 uint32_t ledger_add(struct ledger *l, int64_t due_us, uint8_t results, uint8_t call);
+/* The place of the case whose result that is. */
+uint32_t ledger_case_of(const struct ledger *l, uint32_t result);
 /* The k-th receipt of a case; a second one has to say the same. */
 void ledger_receipt(struct ledger *l, uint32_t place, uint8_t k, struct slice id, uint64_t number);
 /* The register's place; LEDGER_REGISTERS_MAX where there is no room. */

@@ -28,6 +28,7 @@ struct load {
 	struct workload w;
 	struct server server;
 	struct process_watch watch;
+	struct stalls *stalls;
 	struct chaos chaos;
 	struct drive drive;
 	struct rpc *rpc;
@@ -47,13 +48,14 @@ static void on_signal(int signal_number)
 	stop_now = 1;
 }
 
-static double own_cpu_s(void)
+/* Without what watching the cores takes. */
+static double own_cpu_s(const struct load *x)
 {
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
 	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6 - stalls_cpu_s(x->stalls);
 }
 
 /* ---- while it runs ---- */
@@ -223,6 +225,7 @@ static int conclude(struct load *x, struct host *host)
 	const struct phase *last = &d->phases[d->phases_n - 1];
 	struct run_report r = { .w = &x->w, .d = d, .proof = &x->proof, .watch = &x->watch,
 				.chaos = &x->chaos, .fetch = &x->fetch, .host = *host,
+				.stalls = x->stalls,
 				.command = x->set.command, .door = x->set.door, .seed = x->set.seed,
 				.run = (uint32_t)x->set.run, .complete = x->complete };
 	double check_s = (double)d->tally.check_us / 1e6, cpu_s;
@@ -231,7 +234,7 @@ static int conclude(struct load *x, struct host *host)
 
 	x->fetch.mark_s = fmax(0.25, (double)drive_now(d) / 1e6 / (STORED_MARKS - 1));
 	process_look(&x->watch, (double)drive_now(d) / 1e6, true);
-	cpu_s = own_cpu_s();
+	cpu_s = own_cpu_s(x);
 	r.generator_s = cpu_s - x->cpu_begin_s - check_s;
 	r.engine_s = engine_cpu_s(&x->watch);
 	r.memory = memory_of(&x->watch, 0, (double)drive_now(d) / 1e6 + 1);
@@ -239,7 +242,7 @@ static int conclude(struct load *x, struct host *host)
 	r.written = process_written(&x->watch);
 	if (host->flush_before_ms > 0)
 		r.host.flush_after_ms = host_flush_ms(x->set.engine.data);
-	cpu_s = own_cpu_s();
+	cpu_s = own_cpu_s(x);
 	r.load_s = (double)((last->stored_us > 0 ? last->stored_us : last->answered_us) -
 			    d->phases[0].begin_us) / 1e6;
 	if (d->fatal.code != 0) {
@@ -248,7 +251,7 @@ static int conclude(struct load *x, struct host *host)
 	}
 	st = prove_all(x, &e);
 	r.check_s = check_s + (double)x->fetch.check_us / 1e6;
-	r.proof_s = own_cpu_s() - cpu_s - (double)x->fetch.check_us / 1e6;
+	r.proof_s = own_cpu_s(x) - cpu_s - (double)x->fetch.check_us / 1e6;
 	r.good = st == ST_OK && x->complete && prove_holds(&x->proof) && d->ledger.rejected == 0 &&
 		 d->tally.downloads_bad == 0 && x->chaos.failed == 0 && !report_too_big(&r);
 	if (st != ST_OK)
@@ -292,6 +295,7 @@ static void end(struct load *x)
 {
 	rpc_close(x->rpc);
 	server_stop(&x->server);
+	stalls_stop(x->stalls);
 	drive_free(&x->drive);
 	stencil_free(x->stencils);
 	roots_free(x->roots);
@@ -375,10 +379,13 @@ int main(int argc, char **argv)
 		st = begin(&x, &e);
 	if (st == ST_OK)
 		st = take_roots(&x, &e);
+	/* Who has no right to it gets a report that says so. */
+	if (st == ST_OK && stalls_start(&x.stalls, &e) != ST_OK)
+		e = (struct error){ 0 };
 	if (st == ST_OK) {
 		host_look(&host, access(x.set.engine.data, W_OK) == 0 ? x.set.engine.data : NULL);
 		/* The look at the disk is no part of the load. */
-		x.cpu_begin_s = own_cpu_s();
+		x.cpu_begin_s = own_cpu_s(&x);
 		play_all(&x);
 		code = conclude(&x, &host);
 	} else {

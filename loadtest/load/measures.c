@@ -43,6 +43,7 @@ static void put_phase(struct measures *m, const struct run_report *r, const stru
 	int64_t end_us = p->stored_us > 0 ? p->stored_us : p->answered_us;
 	double long_s = (double)(end_us - p->begin_us) / 1e6;
 	double flush_ms = measure_of(m, "host.flush_ms");
+	struct stall_sum stalls;
 	struct memory memory;
 
 	put(m, (double)p->cases, "%scases", prefix);
@@ -59,6 +60,9 @@ static void put_phase(struct measures *m, const struct run_report *r, const stru
 		put(m, (double)histogram_at(p->raw, 0.99) / 1e3 / flush_ms,
 		    "%sreceipt.raw.p99_flushes", prefix);
 	}
+	stalls = stalls_between(r->stalls, r->d->begin_us + p->begin_us, r->d->begin_us + end_us);
+	put(m, stalls.share, "%sstalled.share", prefix);
+	put(m, stalls.longest_ms, "%sstalled.longest_ms", prefix);
 	memory = memory_of(r->watch, (double)p->begin_us / 1e6, (double)end_us / 1e6);
 	put(m, memory.peak_mb, "%smemory.engine_mb", prefix);
 	put(m, memory.growth, "%smemory.engine_growth", prefix);
@@ -68,7 +72,7 @@ static void put_phase(struct measures *m, const struct run_report *r, const stru
 
 static void put_tally(struct measures *m, const struct run_report *r)
 {
-	static const char *const calls[CALL_KINDS] = { "batch", "stream", "case" };
+	static const char *const calls[CALL_KINDS] = { "batch", "stream", "case", "copy" };
 	const struct tally *t = &r->d->tally;
 
 	for (int k = 0; k < CALL_KINDS; k++) {
@@ -115,6 +119,7 @@ static void put_proof(struct measures *m, const struct proof *p, const struct le
 	put(m, (double)p->files, "proof.files");
 	put(m, (double)p->files_bad, "proof.files_bad");
 	put(m, (double)p->file_bytes, "proof.file_bytes");
+	put(m, (double)p->attached, "proof.attached");
 	put(m, (double)p->resent, "proof.resent");
 	put(m, (double)p->resent_differ, "proof.resent_differ");
 }

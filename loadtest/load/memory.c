@@ -10,7 +10,7 @@
 
 bool memory_is_engine(const char *row)
 {
-	static const char *const names[] = { "trien", "engine", "signer" };
+	static const char *const names[] = { "trien", "engine", "signer", "foreign", "remote" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (strcmp(row, names[i]) == 0)

@@ -1,8 +1,9 @@
 /*
  * memory.h - how much memory the engine took over a stretch of a run, and whether that grew.
  *
- * Memory is the PSS of all of the engine's processes together: supervisor, engine and signer.
- * Others that are watched, such as a database, are not in it.
+ * Memory is the PSS of all of the engine's processes together: supervisor, engine, signer, and
+ * those that ask services and look into originals. Others that are watched, such as a database, are
+ * not in it.
  */
 #ifndef LOAD_MEMORY_H
 #define LOAD_MEMORY_H

@@ -32,19 +32,32 @@ static uint64_t number_after(const char *text, const char *key)
 	return at != NULL ? strtoull(at + strlen(key), NULL, 10) : 0;
 }
 
-/* CPU and birth from /proc/PID/stat; the command's name may hold anything but ends with ')'. */
-static bool read_stat(pid_t pid, double *cpu_s, uint64_t *born)
+/* One that starts another for each file: those end too soon to be looked at one by one. */
+static bool has_brood(const char *row)
+{
+	return strcmp(row, "foreign") == 0;
+}
+
+/*
+ * CPU, that of its children that have ended, and birth from /proc/PID/stat; the command's name may
+ * hold anything but ends with ')'.
+ */
+static bool read_stat(pid_t pid, double *cpu_s, double *ended_s, uint64_t *born)
 {
 	char buf[1024], *at;
 	unsigned long long user, system, start;
+	long long ended_user, ended_system;
+	double tick_s = 1 / (double)sysconf(_SC_CLK_TCK);
 	char state;
 
 	if (!read_proc(buf, sizeof(buf), pid, "stat") || (at = strrchr(buf, ')')) == NULL)
 		return false;
-	if (sscanf(at + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d "
-		   "%*d %*d %*d %llu", &state, &user, &system, &start) != 4 || state == 'Z')
+	if (sscanf(at + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld "
+		   "%*d %*d %*d %*d %llu", &state, &user, &system, &ended_user, &ended_system,
+		   &start) != 6 || state == 'Z')
 		return false;
-	*cpu_s = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	*cpu_s = (double)(user + system) * tick_s;
+	*ended_s = (double)(ended_user + ended_system) * tick_s;
 	*born = start;
 	return true;
 }
@@ -87,18 +100,20 @@ static void look_below(struct process_watch *w, pid_t pid, const char *name, boo
 	struct process_known *k;
 	char buf[4096], path[64], *at = buf, *end;
 	uint64_t born;
-	double cpu_s;
+	double cpu_s, ended_s;
+	bool brood;
 
-	if (!read_stat(pid, &cpu_s, &born) || (k = known(w, pid, born, name)) == NULL)
+	if (!read_stat(pid, &cpu_s, &ended_s, &born) || (k = known(w, pid, born, name)) == NULL)
 		return;
+	brood = has_brood(w->rows[k->row].name);
 	k->alive = true;
-	k->cpu_s = cpu_s - k->cpu_before_s;
+	k->cpu_s = cpu_s + (brood ? ended_s : 0) - k->cpu_before_s;
 	if (read_proc(buf, sizeof(buf), pid, "io"))
 		k->written = number_after(buf, "\nwrite_bytes: ") - k->written_before;
 	if (memory && read_proc(buf, sizeof(buf), pid, "smaps_rollup"))
 		k->pss_kb = number_after(buf, "\nPss:");
 	snprintf(path, sizeof(path), "task/%d/children", (int)pid);
-	if (alone || !read_proc(buf, sizeof(buf), pid, path))
+	if (alone || brood || !read_proc(buf, sizeof(buf), pid, path))
 		return;
 	for (long child; (child = strtol(at, &end, 10)) > 0 && end != at; at = end)
 		look_below(w, (pid_t)child, name, false, memory);

@@ -3,6 +3,8 @@
  *
  * Roots are pids; what they start is found again at each look, so that a process that was killed
  * keeps what it had used and its successor adds to it. Processes that go by one name are one row.
+ * What "foreign" starts for each file ends too soon for that: its CPU is in that row when it has
+ * ended, its memory in none.
  */
 #ifndef LOAD_PROCESS_H
 #define LOAD_PROCESS_H

@@ -5,7 +5,8 @@
  *	duplicate	one result under two ids, two results under one id, a number used twice,
  *			a result that its holder's list shows twice
  *	gap		a number that the register gave during the run and no result of ours has:
- *			nobody else may number meanwhile
+ *			nobody else may number meanwhile. What is not stored is found without its
+ *			register: its number is missing here, too
  *	difference	found with another number than its receipt says, or another file
  */
 #ifndef LOAD_PROVE_H
@@ -24,6 +25,7 @@ struct proof {
 	/* What fetching found. */
 	uint64_t listed, list_missing, list_twice;
 	uint64_t files, file_bytes, files_bad;
+	uint64_t attached;		/* of the files: copies with the original that was sent */
 	uint64_t resent, resent_differ;
 	uint32_t examples_n;
 	char examples[PROVE_EXAMPLES_MAX][160];	/* of what is wrong; no personal data */

@@ -116,9 +116,7 @@ static struct read *read_new(struct drive *d, int64_t due_us)
 /* The first holder's number; a merger's second part has the people of its first. */
 static bool citizen_of(const struct drive *d, uint32_t place, char out[STENCIL_CITIZEN_BYTES + 1])
 {
-	if (d->reissue_from > 0 && place >= d->reissue_from)
-		place -= (uint32_t)d->reissue_from;
-	return stencil_citizen(d->stencils, place, out);
+	return stencil_citizen(d->stencils, submit_serial(d, place), out);
 }
 
 /* ---- with the cases ---- */

@@ -51,6 +51,20 @@ static void flushes_text(const struct measures *m, FILE *f, const struct phase *
 			"times\n", measure_of(m, key), measure_of(m, raw));
 }
 
+static void stalls_text(const struct measures *m, FILE *f, const char *prefix)
+{
+	char share[80], longest[80];
+
+	snprintf(share, sizeof(share), "%sstalled.share", prefix);
+	snprintf(longest, sizeof(longest), "%sstalled.longest_ms", prefix);
+	if (isnan(measure_of(m, share)))
+		fprintf(f, "  whether the machine stood still is not known: that needs the right "
+			"to real-time priority\n");
+	else
+		fprintf(f, "  the host took the cores away for %.1f %% of the time or more, "
+			"%.0f ms at most\n", 100 * measure_of(m, share), measure_of(m, longest));
+}
+
 static void phase_text(const struct measures *m, FILE *f, const struct phase *p, const char *prefix)
 {
 	char key[80];
@@ -72,6 +86,7 @@ static void phase_text(const struct measures *m, FILE *f, const struct phase *p,
 	snprintf(key, sizeof(key), "%sreceipt.p99_flushes", prefix);
 	if (!isnan(measure_of(m, key)))
 		flushes_text(m, f, p, prefix);
+	stalls_text(m, f, prefix);
 	snprintf(key, sizeof(key), "%smemory.engine_mb", prefix);
 	if (isnan(measure_of(m, key)))
 		return;
@@ -100,9 +115,10 @@ static void reads_text(const struct run_report *r, const struct measures *m, FIL
 	latency_row(m, f, "durable to numbered", "stage.numbered");
 	latency_row(m, f, "numbered to signed and stored", "stage.stored");
 	fprintf(f, "\ncalls: SubmitBatch %" PRIu64 ", SubmitStream messages %" PRIu64
-		", SubmitCase %" PRIu64 ", lists %" PRIu64 ", downloads %" PRIu64 "\n",
+		", SubmitCase %" PRIu64 ", CertifyCopies %" PRIu64 ", lists %" PRIu64
+		", downloads %" PRIu64 "\n",
 		t->requests[CALL_BATCH], t->requests[CALL_STREAM], t->requests[CALL_CASE],
-		t->lists, t->downloads);
+		t->requests[CALL_COPY], t->lists, t->downloads);
 	fprintf(f, "refused and sent again: %" PRIu64 " calls, %" PRIu64 " cases, after %" PRIu64
 		" ms as asked; broken off: %" PRIu64 "; reads that failed: %" PRIu64
 		", too early: %" PRIu64 "\n", t->refused_calls, t->refused_cases, t->honoured_ms,
@@ -143,6 +159,10 @@ static void proof_text(const struct run_report *r, FILE *f)
 		" bad; %" PRIu64 " sent again, %" PRIu64 " answered otherwise\n", p->numbers,
 		p->registers, p->listed, p->list_missing + p->list_twice, p->files,
 		(double)p->file_bytes / 1e6, p->files_bad, p->resent, p->resent_differ);
+	if (r->d->tally.cases[CALL_COPY] > 0)
+		fprintf(f, "  %" PRIu64 " certified copies; %" PRIu64 " of the files are such, and "
+			"have the original attached that was sent\n",
+			r->d->tally.cases[CALL_COPY], p->attached);
 	for (uint32_t i = 0; i < p->examples_n; i++)
 		fprintf(f, "  %s\n", p->examples[i]);
 	if (report_too_big(r))

@@ -13,6 +13,7 @@
 #include "load/fetch.h"
 #include "load/host.h"
 #include "load/memory.h"
+#include "load/stalls.h"
 
 #define MEASURES_MAX 256
 
@@ -24,6 +25,7 @@ struct run_report {
 	const struct process_watch *watch;
 	const struct chaos *chaos;
 	const struct fetch *fetch;
+	const struct stalls *stalls;	/* NULL: the cores were not watched */
 	struct host host;
 	const char *command;
 	const char *door;
@@ -31,7 +33,7 @@ struct run_report {
 	uint32_t run;
 	double load_s;			/* from the first due case to the last stored result */
 	double generator_s, check_s, proof_s;	/* the generator; checking files; reading back */
-	double engine_s;		/* supervisor, engine and signer while the load lasted */
+	double engine_s;		/* all of its processes while the load lasted */
 	struct memory memory;		/* of the whole load */
 	uint64_t memory_max_mb;		/* more fails the run; 0: any */
 	uint64_t written;		/* bytes, meanwhile, by all that was watched */

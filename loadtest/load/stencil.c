@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/caselines.h"
+#include "load/scans.h"
 #include "sample/sample.h"
 
 #define SAMPLES 600
@@ -26,6 +27,7 @@ struct stencil {
 	struct form first, again;	/* again: with replaces, where the workload re-issues */
 	char unit[CODE_BYTES_MAX + 1], citizen[STENCIL_CITIZEN_BYTES + 1];
 	uint8_t results;
+	bool copies;
 };
 
 /* Words of the samples' names: any of them stands for any other of its place and length. */
@@ -38,6 +40,7 @@ struct stencils {
 	struct stencil all[SAMPLES];
 	struct word words[WORDS_MAX];
 	uint32_t words_n;
+	struct scans *scans;		/* NULL: nothing is copied */
 };
 
 static uint64_t mixed(uint64_t z)
@@ -47,9 +50,14 @@ static uint64_t mixed(uint64_t z)
 	return z ^ z >> 31;
 }
 
+static uint64_t chance(const struct stencils *s, uint32_t serial)
+{
+	return mixed(s->seed * 0x9e3779b97f4a7c15u + serial);
+}
+
 static const struct stencil *of(const struct stencils *s, uint32_t serial)
 {
-	return &s->all[mixed(s->seed * 0x9e3779b97f4a7c15u + serial) % s->n];
+	return &s->all[chance(s, serial) % s->n];
 }
 
 /* ---- making ---- */
@@ -196,6 +204,9 @@ static void add_case(struct stencils *s, Trien__V1__Case *c)
 		c->results[i]->replaces = own_replaces[i];
 	c->code = own_code;
 	t->results = (uint8_t)c->n_results;
+	t->copies = strcmp(c->results[0]->kind, SAMPLE_COPY_KIND) == 0;
+	if (t->copies && s->scans == NULL)
+		s->scans = scans_make(s->seed);
 	snprintf(t->unit, sizeof(t->unit), "%s", c->results[0]->unit);
 	if (is_person(c->holders[0]))
 		snprintf(t->citizen, sizeof(t->citizen), "%s", c->holders[0]->number);
@@ -263,6 +274,7 @@ void stencil_free(struct stencils *s)
 		free(s->all[i].again.bytes);
 		free(s->all[i].again.holes);
 	}
+	scans_free(s->scans);
 	free(s);
 }
 
@@ -351,6 +363,30 @@ void stencil_write(const struct stencils *s, uint32_t serial, const char *replac
 		else
 			memcpy(to + h->at, replaces, STENCIL_ID_BYTES);
 	}
+}
+
+bool stencil_copies(const struct stencils *s, uint32_t serial)
+{
+	return of(s, serial)->copies;
+}
+
+/* Which of the scans; high bits, as the low ones chose the case. */
+static uint32_t scan_of(const struct stencils *s, uint32_t serial)
+{
+	return (uint32_t)(chance(s, serial) >> 40);
+}
+
+size_t stencil_original_size(const struct stencils *s, uint32_t serial)
+{
+	return scans_size(s->scans, scan_of(s, serial));
+}
+
+void stencil_original(const struct stencils *s, uint32_t serial, uint8_t *to)
+{
+	char code[STENCIL_CODE_BYTES + 1];
+
+	stencil_code(s, serial, code);
+	scans_write(s->scans, scan_of(s, serial), code, to);
 }
 
 const char *stencil_unit(const struct stencils *s, uint32_t serial)

@@ -5,7 +5,8 @@
  * of them with its own code, own personal numbers, own names, own given number and, where it takes
  * another's place, the id of that one: holes that keep their length, so that nothing around them
  * changes. The same serial of the same run is always the same bytes, so a case is never kept to be
- * sent again. Read-only after stencil_make(); any thread.
+ * sent again. A case of a certified copy comes with an original (scans.h). Read-only after
+ * stencil_make(); any thread.
  */
 #ifndef LOAD_STENCIL_H
 #define LOAD_STENCIL_H
@@ -36,6 +37,12 @@ uint8_t stencil_results(const struct stencils *s, uint32_t serial);
 void stencil_write(const struct stencils *s, uint32_t serial, const char *replaces, uint8_t *to);
 /* Its code and a NUL. */
 void stencil_code(const struct stencils *s, uint32_t serial, char out[STENCIL_CODE_BYTES + 1]);
+/* Does an original come with it, of which it is a certified copy? */
+bool stencil_copies(const struct stencils *s, uint32_t serial);
+/* Of such a case: bytes of its original, never those of another. */
+size_t stencil_original_size(const struct stencils *s, uint32_t serial);
+/* Writes stencil_original_size() bytes. */
+void stencil_original(const struct stencils *s, uint32_t serial, uint8_t *to);
 /* The agency that issues it. */
 const char *stencil_unit(const struct stencils *s, uint32_t serial);
 /* The first holder's personal number and a NUL; false: has none. */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sample/sample.h"
+
 static const char *const shapes[] = {
 	[SHAPE_CONSTANT] = "constant", [SHAPE_RAMP] = "ramp", [SHAPE_DAYS] = "days",
 	[SHAPE_AT_ONCE] = "at-once",
@@ -143,7 +145,7 @@ static enum status take_calls(struct workload *w, json_t *object, struct error *
 	sum = c[CALL_BATCH] + c[CALL_STREAM] + c[CALL_CASE];
 	if (st == ST_OK && !(sum > 0))
 		return error_set(e, ST_INVALID, "calls: one share above 0 at least");
-	for (int i = 0; i < CALL_KINDS; i++)
+	for (int i = 0; i < CALL_COPY; i++)
 		c[i] /= sum;
 	return st;
 }
@@ -162,10 +164,11 @@ static void count_cases(struct workload *w, const struct dossiers *d)
 	w->downloads = w->lists * d->opened;
 	if (copies <= 0 || w->mixes_n == WORKLOAD_MIXES_MAX)
 		return;
-	/* Weights of the mix are shares of the results; a copy is an extract of the register. */
+	/* Weights of the mix are shares of the results. */
 	for (uint32_t i = 0; i < w->mixes_n; i++)
 		w->mixes[i].weight *= results;
-	snprintf(w->mixes[w->mixes_n].name, sizeof(w->mixes[0].name), "trich-luc-khai-sinh");
+	snprintf(w->mixes[w->mixes_n].name, sizeof(w->mixes[0].name), "%s",
+		 SAMPLE_COPY_KIND);
 	w->mixes[w->mixes_n++].weight = copies;
 }
 

@@ -12,7 +12,8 @@
 #define WORKLOAD_MIXES_MAX 8
 #define WORKLOAD_TEXT_MAX 200
 
-enum call_kind { CALL_BATCH, CALL_STREAM, CALL_CASE, CALL_KINDS };
+/* CALL_COPY: of certified copies with their originals, always and nothing else. */
+enum call_kind { CALL_BATCH, CALL_STREAM, CALL_CASE, CALL_COPY, CALL_KINDS };
 
 struct workload_mix {
 	char name[48];			/* as trien-cases has it: "one-stop", a kind's code */
@@ -26,7 +27,7 @@ struct workload {
 	uint64_t cases_of_file;		/* 0: RAMP; schedule.cases may be fewer */
 	struct workload_mix mixes[WORKLOAD_MIXES_MAX];
 	uint32_t mixes_n;
-	double calls[CALL_KINDS];	/* shares, together 1 */
+	double calls[CALL_COPY];	/* shares of the other cases, together 1 */
 	double lists, downloads;	/* of these, so many a case */
 	uint32_t connections, batch_cases, batch_wait_ms;
 	uint32_t window;		/* requests on the way, a connection */

@@ -23,34 +23,46 @@ static void set_parent(struct build *b, struct case_result *r, const char *const
 	set_text(b, r, names[4], p->home);
 }
 
+/* Nothing is registered before it happened: in the month after, or still in the year's last. */
+static void not_before(struct partial_date *day, struct partial_date happened)
+{
+	if (day->year > happened.year || day->month > happened.month ||
+	    (day->month == happened.month && day->day >= happened.day))
+		return;
+	if (happened.month < 11) {
+		day->month = happened.month + 1;
+	} else {
+		day->month = happened.month;
+		day->day = day->day > happened.day ? day->day : happened.day;
+	}
+}
+
 /* Where, under which number and when a register took it: "87/2019, quyển số 01/2019". */
 static void set_registration(struct build *b, struct case_result *r, uint32_t year_from,
-			     uint32_t year_to)
+			     uint32_t year_to, struct partial_date happened)
 {
 	char registry[PLACE_BYTES_MAX];
 	uint32_t year = random_between(&b->random, year_from, year_to);
-	uint8_t month = (uint8_t)random_between(&b->random, 1, year == SAMPLE_YEAR ? 11 : 12);
+	struct partial_date day = { .year = (uint16_t)year };
 
+	day.month = (uint8_t)random_between(&b->random, 1, year == SAMPLE_YEAR ? 11 : 12);
 	place_registry(registry, &b->random, b->office, year);
 	set_text(b, r, "noi_dang_ky", registry);
 	set_text(b, r, "so_dang_ky",
 		 build_text(b, "%02u/%u", random_between(&b->random, 1, 400), year));
-	set_date(b, r, "ngay_dang_ky",
-		 (struct partial_date){ (uint16_t)year, month,
-					(uint8_t)random_between(&b->random, 1, 20) });
+	day.day = (uint8_t)random_between(&b->random, 1, 20);
+	not_before(&day, happened);
+	set_date(b, r, "ngay_dang_ky", day);
 }
 
-void fill_birth(struct build *b)
+/* What a birth's entry says of the child and its parents. */
+static void set_birth(struct build *b, struct case_result *r)
 {
 	static const char *const mother[] = { "me_ho_ten", "me_nam_sinh", "me_dan_toc",
 					      "me_quoc_tich", "me_noi_cu_tru" };
 	static const char *const father[] = { "cha_ho_ten", "cha_nam_sinh", "cha_dan_toc",
 					      "cha_quoc_tich", "cha_noi_cu_tru" };
-	struct case_result *r = build_result(b, "trich-luc-khai-sinh", b->office->signer);
 	char place[PLACE_BYTES_MAX];
-	uint32_t born = b->who.birth.year;
-	/* Of one born this year the register is this year's. */
-	uint32_t latest = born + 1 < SAMPLE_YEAR ? born + 1 : SAMPLE_YEAR;
 
 	subject_holders(b);
 	set_text(b, r, "ho_ten", b->who.name);
@@ -66,11 +78,32 @@ void fill_birth(struct build *b)
 	set_parent(b, r, mother, &b->kin);
 	if (!b->fatherless)
 		set_parent(b, r, father, &b->father);
-	set_registration(b, r, born < SAMPLE_YEAR ? latest : SAMPLE_YEAR, latest);
+}
+
+void fill_birth(struct build *b)
+{
+	struct case_result *r = build_result(b, "trich-luc-khai-sinh", b->office->signer);
+	uint32_t born = b->who.birth.year;
+	/* Of one born this year the register is this year's. */
+	uint32_t latest = born + 1 < SAMPLE_YEAR ? born + 1 : SAMPLE_YEAR;
+
+	set_birth(b, r);
+	set_registration(b, r, born < SAMPLE_YEAR ? latest : SAMPLE_YEAR, latest,
+			 b->who.birth);
 	if (random_chance(&b->random, 30))
 		set_text(b, r, "ghi_chu",
 			 "Cải chính năm sinh của người mẹ theo Trích lục cải chính hộ tịch số "
 			 "12/TLCCHT.");
+}
+
+void fill_birth_certificate(struct build *b)
+{
+	struct case_result *r = build_result(b, "giay-khai-sinh", b->office->signer);
+
+	set_birth(b, r);
+	set_text(b, r, "noi_dang_ky", b->office->agency);
+	set_text(b, r, "nguoi_khai", b->kin.name);
+	set_text(b, r, "nguoi_khai_giay_to", b->kin.paper);
 }
 
 void fill_death(struct build *b)
@@ -138,7 +171,8 @@ void fill_marriage(struct build *b)
 	}
 	set_spouse(b, r, wife, &b->who);
 	set_spouse(b, r, husband, &b->kin);
-	set_registration(b, r, first < SAMPLE_YEAR ? first : SAMPLE_YEAR, SAMPLE_YEAR);
+	set_registration(b, r, first < SAMPLE_YEAR ? first : SAMPLE_YEAR, SAMPLE_YEAR,
+			 (struct partial_date){ 0 });
 }
 
 void fill_marital(struct build *b)

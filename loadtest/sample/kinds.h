@@ -14,11 +14,15 @@ struct sample_kind {
 	void (*subject)(struct build *b);
 	/* Adds one result, and the holders if there are none yet. */
 	void (*fill)(struct build *b);
+	bool lac_xuan;			/* only there */
 };
 
 enum sample_kind_of {
 	KIND_RECEIPT, KIND_BIRTH, KIND_MARITAL, KIND_RESIDENCE, KIND_BUSINESS, KIND_MARRIAGE,
-	KIND_ALLOWANCE, KIND_DEATH, KIND_REFUSAL, KIND_HOUSE, KIND_PAVEMENT, SAMPLE_KINDS
+	KIND_ALLOWANCE, KIND_DEATH, KIND_REFUSAL, KIND_HOUSE, KIND_PAVEMENT,
+	KIND_COPY,
+	/* of a linked birth; no one-stop unit hands these out by itself: their weight is 0 */
+	KIND_BIRTH_CERTIFICATE, KIND_RESIDENCE_NOTICE, KIND_INSURANCE_CARD, SAMPLE_KINDS
 };
 extern const struct sample_kind sample_kinds[SAMPLE_KINDS];
 
@@ -30,11 +34,16 @@ void subject_deceased(struct build *b);
 void subject_needy(struct build *b);
 /* A minor with both parents, or the mother alone. */
 void subject_minor(struct build *b);
+/* Of this year or the last. */
+void subject_newborn(struct build *b);
 /* The holders that follow from the subject: owner, or child with guardians. */
 void subject_holders(struct build *b);
 
-/* ---- civil.c, permits.c, onestop.c ---- */
+/* ---- civil.c, linked.c, permits.c, onestop.c ---- */
 void fill_birth(struct build *b);
+void fill_birth_certificate(struct build *b);
+void fill_residence_notice(struct build *b);
+void fill_insurance_card(struct build *b);
 void fill_death(struct build *b);
 void fill_marriage(struct build *b);
 void fill_marital(struct build *b);
@@ -47,6 +56,7 @@ void fill_allowance(struct build *b);
 void fill_allowance_list(struct build *b, uint16_t rows);
 void fill_receipt(struct build *b);
 void fill_refusal(struct build *b);
+void fill_copy(struct build *b);
 
 /* ---- facts.c ---- */
 /*

@@ -9,6 +9,9 @@
 
 #define NFD_PERMILLE 30
 
+/* Or a kind alone, from 0. */
+enum mix_kind { MIX_ONE_STOP = -1, MIX_EDGE = -2, MIX_LINKED = -3, MIX_UNKNOWN = -4 };
+
 /*
  * What a commune's one-stop unit hands out, certified copies apart: each application has its
  * receipt, the civil register is half of the rest.
@@ -35,6 +38,14 @@ const struct sample_kind sample_kinds[SAMPLE_KINDS] = {
 			 fill_house },
 	[KIND_PAVEMENT] = { "giay-phep-su-dung-tam-thoi-via-he", PROCEDURE_PAVEMENT, 15,
 			    subject_adult, fill_pavement },
+	/* Not of the one-stop mix: it comes with its original. */
+	[KIND_COPY] = { SAMPLE_COPY_KIND, PROCEDURE_COPY, 0, subject_adult, fill_copy },
+	[KIND_BIRTH_CERTIFICATE] = { "giay-khai-sinh", PROCEDURE_LINKED_BIRTH, 0, subject_newborn,
+				     fill_birth_certificate, true },
+	[KIND_RESIDENCE_NOTICE] = { "thong-bao-dang-ky-cu-tru", PROCEDURE_LINKED_BIRTH, 0,
+				    subject_newborn, fill_residence_notice, true },
+	[KIND_INSURANCE_CARD] = { "the-bao-hiem-y-te", PROCEDURE_LINKED_BIRTH, 0, subject_newborn,
+				  fill_insurance_card, true },
 };
 
 static enum sample_kind_of pick_kind(struct random *r)
@@ -91,10 +102,11 @@ static void make_case(struct build *b, enum sample_kind_of kind, bool alone)
 	const struct sample_kind *k = &sample_kinds[kind];
 	struct random *r = &b->random;
 	bool open = kind == KIND_RECEIPT || kind == KIND_REFUSAL;
+	uint32_t asked;
 
 	k->subject(b);
-	facts_fill(b, &procedures[open ? random_below(r, PROCEDURES) : (uint32_t)k->procedure],
-		   kind == KIND_RECEIPT);
+	asked = open ? random_below(r, PROCEDURES_OPEN) : (uint32_t)k->procedure;
+	facts_fill(b, &procedures[asked], kind == KIND_RECEIPT);
 	b->c.priority = (uint8_t)pick_priority(r, b);
 	if (!alone && kind == KIND_ALLOWANCE && random_chance(r, 60)) {
 		fill_allowance_list(b, (uint16_t)random_between(r, 40, 320));
@@ -110,20 +122,26 @@ static void make_numbered(struct build *b, struct arena *a, const struct sample_
 			  int kind, uint64_t serial)
 {
 	struct random r = random_of(o->seed, serial);
-	const struct office *office = &offices[random_chance(&r, 650) ? OFFICE_LAC_XUAN
-								      : OFFICE_SUOI_MAY];
+	bool linked = kind == MIX_LINKED;
+	bool lac_xuan = random_chance(&r, 650) || linked ||
+			(kind >= 0 && sample_kinds[kind].lac_xuan);
+	const struct office *office = &offices[lac_xuan ? OFFICE_LAC_XUAN : OFFICE_SUOI_MAY];
 
 	build_start(b, a, office);
 	b->random = r;
 	b->serial = serial;
+	if (linked)
+		kind = KIND_BIRTH_CERTIFICATE;
 	make_case(b, kind >= 0 ? (enum sample_kind_of)kind : pick_kind(&b->random), kind >= 0);
+	if (linked) {
+		fill_residence_notice(b);
+		fill_insurance_card(b);
+	}
 	b->decompose = random_chance(&b->random, NFD_PERMILLE);
 	b->c.request_id = slice_str(build_text(b, "sample-%llu-%llu%s", (unsigned long long)o->seed,
 					       (unsigned long long)serial,
 					       b->decompose ? "-nfd" : ""));
 }
-
-enum mix_kind { MIX_ONE_STOP = -1, MIX_EDGE = -2, MIX_UNKNOWN = -3 };
 
 static int mix_of(const char *name)
 {
@@ -131,6 +149,8 @@ static int mix_of(const char *name)
 		return MIX_ONE_STOP;
 	if (strcmp(name, "edge") == 0)
 		return MIX_EDGE;
+	if (strcmp(name, "linked") == 0)
+		return MIX_LINKED;
 	for (int i = 0; i < SAMPLE_KINDS; i++)
 		if (strcmp(name, sample_kinds[i].code) == 0)
 			return i;
@@ -183,7 +203,8 @@ enum status sample_write(const struct sample_options *o, FILE *f, struct sample_
 	*counts = (struct sample_counts){ 0 };
 	if (run.mix == MIX_UNKNOWN)
 		return error_set(e, ST_INVALID,
-				 "no mix \"%s\": one-stop, edge, or the code of a kind", o->mix);
+				 "no mix \"%s\": one-stop, edge, linked, or the code of a kind",
+				 o->mix);
 	run.cases = o->cases > 0 ? o->cases : run.mix == MIX_EDGE && o->results == 0 ? EDGES :
 		    UINT64_MAX;
 	if (run.cases == UINT64_MAX && o->results == 0)

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "sample/kinds.h"
+#include "sample/sample.h"
 
 #define STANDARD_ALLOWANCE 500000	/* VND a month; from it the coefficients give the amounts */
 
@@ -163,4 +164,44 @@ void fill_refusal(struct build *b)
 			 "trực tuyến trên "
 			 "Cổng Dịch vụ công quốc gia.");
 	set_text(b, r, "lien_he", b->office->contact);
+}
+
+struct paper { const char *name, *number, *issuer; };	/* number: what stands before it */
+
+static const struct paper papers[] = {
+	{ "Bằng tốt nghiệp trung học phổ thông", "B 02", "Sở Giáo dục và Đào tạo tỉnh Sơn Lạc" },
+	{ "Bằng tốt nghiệp cao đẳng", "CĐ 1", "Trường Cao đẳng Sơn Lạc" },
+	{ "Giấy chứng nhận quyền sử dụng đất, quyền sở hữu tài sản gắn liền với đất", "CS 7",
+	  "Văn phòng Đăng ký đất đai tỉnh Sơn Lạc" },
+	{ "Giấy phép lái xe", "9900000", "Sở Xây dựng tỉnh Sơn Lạc" },
+	{ "Hợp đồng lao động", "HĐLĐ-", NULL },
+	{ "Bảng điểm học tập", NULL, "Trường Trung học phổ thông Lạc Xuân" },
+};
+
+static const char *const purposes[] = {
+	"Làm hồ sơ xin việc", "Làm hồ sơ nhập học", "Vay vốn ngân hàng", "Nộp hồ sơ đấu thầu",
+};
+
+/* Of an original that whoever sends the case has. */
+void fill_copy(struct build *b)
+{
+	struct case_result *r = build_result(b, SAMPLE_COPY_KIND, b->office->signer);
+	struct random *x = &b->random;
+	const struct paper *p = &RANDOM_PICK(x, papers);
+	uint32_t year = random_between(x, 1995, SAMPLE_YEAR - 1);
+
+	subject_holders(b);
+	set_text(b, r, "ten_ban_chinh", p->name);
+	if (p->number != NULL)
+		set_text(b, r, "so_ban_chinh",
+			 build_text(b, "%s%05u", p->number, random_below(x, 100000)));
+	set_date(b, r, "ngay_cap", (struct partial_date){
+		(uint16_t)year, (uint8_t)random_between(x, 1, 12),
+		(uint8_t)random_between(x, 1, 28) });
+	if (p->issuer != NULL)
+		set_text(b, r, "co_quan_cap", p->issuer);
+	set_text(b, r, "nguoi_duoc_cap", b->who.name);
+	set_text(b, r, "nguoi_yeu_cau", b->who.name);
+	if (random_chance(x, 700))
+		set_text(b, r, "muc_dich", RANDOM_PICK(x, purposes));
 }

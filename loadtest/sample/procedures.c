@@ -51,4 +51,17 @@ const struct procedure procedures[PROCEDURES] = {
 		{ "Tờ khai đề nghị trợ giúp xã hội", "Giấy xác nhận khuyết tật",
 		  "Sổ tiết kiệm hoặc số tài khoản nhận trợ cấp" },
 	},
+	[PROCEDURE_COPY] = {
+		"2.000815", "Chứng thực bản sao điện tử từ bản chính", 0, 8000,
+		{ "CSDLQGDC" },
+		{ "Bản chính giấy tờ, văn bản" },
+	},
+	[PROCEDURE_LINKED_BIRTH] = {
+		"2.002621",
+		"Đăng ký khai sinh, đăng ký thường trú, cấp thẻ bảo hiểm y tế cho trẻ em dưới 6 "
+		"tuổi",
+		3, 0,
+		{ "CSDLQGDC", "CSDLHT", "CSDLCT" },
+		{ "Tờ khai điện tử liên thông", "Giấy chứng sinh" },
+	},
 };

@@ -14,12 +14,16 @@
 
 #include "base/status.h"
 
+/* A mix of its own: certified copies. Such a case goes out with an original (CertifyCopies). */
+#define SAMPLE_COPY_KIND "ban-sao-chung-thuc-dien-tu"
+
 struct sample_options {
 	uint64_t seed;
 	uint64_t first;			/* serial of the first case; 0 is 1 */
 	uint64_t cases;			/* how many; 0: until results are reached */
 	uint64_t results;		/* how many in all; the last case is cut to fit. 0: any */
-	const char *mix;		/* "one-stop", "edge", or the code of a kind */
+	const char *mix;		/* "one-stop", "edge", "linked" (births: three results
+					 * of three agencies each), or the code of a kind */
 	int priority;			/* enum priority for every case; -1: as the mix has it */
 };
 

@@ -22,7 +22,7 @@ void subject_adult(struct build *b)
 	}
 }
 
-void subject_minor(struct build *b)
+static void minor(struct build *b, uint32_t age_max)
 {
 	struct random *r = &b->random;
 
@@ -30,11 +30,22 @@ void subject_minor(struct build *b)
 	b->fatherless = random_chance(r, 80);
 	if (!b->fatherless)
 		person_make(&b->father, r, b->office, SEX_MALE, 37, 55);
-	person_child(&b->who, r, b->office, &b->kin, b->fatherless ? NULL : &b->father, 17);
+	person_child(&b->who, r, b->office, &b->kin, b->fatherless ? NULL : &b->father,
+		     age_max);
 	/* Seventeen years ago to the day is certainly before the 18th birthday. */
 	if (SAMPLE_YEAR - b->who.birth.year > 17)
 		b->who.birth.year = SAMPLE_YEAR - 17;
 	b->child = true;
+}
+
+void subject_minor(struct build *b)
+{
+	minor(b, 17);
+}
+
+void subject_newborn(struct build *b)
+{
+	minor(b, 0);
 }
 
 /* The parents of a grown-up, as their register has them: the family's name, the commune of old. */

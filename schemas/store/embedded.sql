@@ -19,7 +19,8 @@ CREATE TABLE holding (
 	PRIMARY KEY (holder, sequence)
 ) WITHOUT ROWID;
 
--- key: SHA-256 of (unit, case code), or of a result id that this result replaces, first 16 bytes.
+-- key: SHA-256 of (unit, case code), of a result id that this result replaces, or of a result with who
+-- reused it in which case; first 16 bytes.
 CREATE TABLE locator (
 	key BLOB NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL,
 	PRIMARY KEY (key, sequence)
@@ -37,16 +38,39 @@ CREATE TABLE number_register (
 ) WITHOUT ROWID;
 
 -- What happened to a result; the position is its order. life = 1: it changed the result's life, which
--- every reader must know, or was handed to another signer; 0: reads by others, holdings added later.
+-- every reader must know, or was handed to another signer; 0: reads by others; 2: holdings added later.
 CREATE TABLE event (
 	sequence INTEGER NOT NULL, life INTEGER NOT NULL, position INTEGER NOT NULL,
 	PRIMARY KEY (sequence, life, position)
 ) WITHOUT ROWID;
 
--- Results issued: deltas, only inserted, summed on read, folded at start.
+-- Who read what, by whom it is about, newest first. holder: as in holding; stamp: when, made as a
+-- sequence is.
+CREATE TABLE reading (
+	holder BLOB NOT NULL, stamp INTEGER NOT NULL, position INTEGER NOT NULL,
+	PRIMARY KEY (holder, stamp, position)
+) WITHOUT ROWID;
+
+-- Statistics: deltas, only inserted, summed on read, folded at start. day: yyyymmdd in Vietnam; what
+-- counts when, and what each is: engine/store/counts.h, and postgres/004.sql column by column.
 CREATE TABLE counter (
 	unit TEXT NOT NULL, kind TEXT NOT NULL, day INTEGER NOT NULL, engine INTEGER NOT NULL,
-	watermark INTEGER NOT NULL, results INTEGER NOT NULL,
+	watermark INTEGER NOT NULL,
+	results INTEGER NOT NULL, cases INTEGER NOT NULL, replacements INTEGER NOT NULL,
+	early INTEGER NOT NULL, on_time INTEGER NOT NULL, late INTEGER NOT NULL,
+	cases_early INTEGER NOT NULL, cases_on_time INTEGER NOT NULL, cases_late INTEGER NOT NULL,
+	online INTEGER NOT NULL, at_counter INTEGER NOT NULL, by_post INTEGER NOT NULL,
+	proactive INTEGER NOT NULL,
+	electronic INTEGER NOT NULL, handed_over INTEGER NOT NULL, posted INTEGER NOT NULL,
+	fee_free INTEGER NOT NULL, paid_online INTEGER NOT NULL, paid_cash INTEGER NOT NULL,
+	fee_exempt INTEGER NOT NULL, fee_due INTEGER NOT NULL,
+	reusing INTEGER NOT NULL, reused INTEGER NOT NULL,
+	sourced INTEGER NOT NULL, sources INTEGER NOT NULL,
+	timed INTEGER NOT NULL, minutes INTEGER NOT NULL,
+	accepted INTEGER NOT NULL, voided INTEGER NOT NULL, refused INTEGER NOT NULL,
+	withdrawn INTEGER NOT NULL, timed_out INTEGER NOT NULL, outside INTEGER NOT NULL,
+	reuses INTEGER NOT NULL, replaced INTEGER NOT NULL, corrected INTEGER NOT NULL,
+	revoked INTEGER NOT NULL,
 	PRIMARY KEY (unit, kind, day, engine, watermark)
 ) WITHOUT ROWID;
 

@@ -170,7 +170,7 @@ static void store_group(struct bench *b, struct target *t, struct cost *sum)
 
 /* ---- COPY BINARY ---- */
 
-#define COPY_COLUMNS 10
+#define COPY_COLUMNS 11
 #define COPY_BYTES 21			/* before and behind the rows */
 #define COPY_ROW_BYTES (2 + COPY_COLUMNS * 4)
 
@@ -218,6 +218,7 @@ static void copy_encode(struct bench *b, uint32_t i)
 		bytes(&p, row->layers);
 		bytes(&p, row->record);
 		bytes(&p, slice_of(it->doc.body, it->doc.body_size));
+		number(&p, (uint64_t)row->facts, 8);
 	}
 	b->work.b = NULL;
 	put(&p, 0xffff, 2);

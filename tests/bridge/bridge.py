@@ -12,10 +12,12 @@ of the officer. --once: ends when nothing waits.
 """
 
 import argparse
+import atexit
 import getpass
 import hashlib
 import importlib
 import pathlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -44,6 +46,7 @@ def protocol():
         from grpc_tools import protoc
 
         out = tempfile.mkdtemp(prefix="bridge-")
+        atexit.register(shutil.rmtree, out, ignore_errors=True)
         known = pathlib.Path(importlib.import_module("grpc_tools").__file__).parent / "_proto"
         files = [f"trien/v1/{name}.proto" for name in ("case", "signing")]
         assert protoc.main(["protoc", f"-I{PROTO}", f"-I{known}", f"--python_out={out}",

@@ -21,7 +21,8 @@ def clone(folder):
     for part in ("engine", "loadtest"):
         (to / "build" / part).symlink_to(harness.BUILD / part)
     (to / "build" / "build.ninja").write_text(
-        "".join(f"build {target}: phony\n" for target in ("trien", "trien-load", "all")))
+        "".join(f"build {target}: phony\n"
+                for target in ("trien", "trien-load", "trien-scan", "all")))
     return to
 
 

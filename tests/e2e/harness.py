@@ -19,6 +19,7 @@ import time
 import urllib.request
 
 import grpc
+import pytest
 
 import postgres
 
@@ -31,6 +32,11 @@ UNITS = ("ubnd-lac-xuan", "ubnd-suoi-may")
 CITUS = os.environ.get("TRIEN_CITUS", "")
 # On how many PostgreSQL servers it has it otherwise; 0: embedded.
 SERVERS = 1 if CITUS else int(os.environ.get("TRIEN_SERVERS", "0"))
+
+
+def sanitized():
+    """Such a build keeps what is freed, and its processes have no bound of address space."""
+    return b"__asan_init" in TRIEN.read_bytes()
 
 
 def load_protos(folder):
@@ -49,7 +55,7 @@ def load_protos(folder):
 
 
 def modules():
-    names = ("case", "issuance", "repository", "operations", "signing")
+    names = ("case", "issuance", "repository", "operations", "signing", "audit")
     out = {}
     for n in names:
         out[n] = importlib.import_module(f"trien.v1.{n}_pb2")
@@ -131,12 +137,15 @@ class Engine:
             self.trien(*keys_dev(self.data, self.algorithm, self.schemas), *keys_args)
         else:
             shutil.copytree(made_keys(self.algorithm, self.schemas), self.data, dirs_exist_ok=True)
+        self.prepare_principals()
+        return self
+
+    def prepare_principals(self):
         self.principals([
             {"name": "tester", "roles": ["submit", "read", "portal", "audit", "registry", "sign"],
              "units": ["*"], "signers": ["*"], "uids": [os.getuid()]},
             {"name": "one-stop", "roles": ["submit", "read"], "units": [UNITS[0]]},
         ])
-        return self
 
     def principals(self, rows):
         (self.data / "principals.json").write_text(json.dumps({"principals": rows}))
@@ -219,7 +228,8 @@ class Engine:
                  self.log().count("stay as they were") > before)
 
     def children(self):
-        """{"engine": pid, "signer": pid, perhaps "remote": pid} of the running supervisor."""
+        """{"engine": pid, "signer": pid, "foreign": pid, perhaps "remote": pid} of the running
+        supervisor."""
         out = {}
         for entry in pathlib.Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError, IndexError):
@@ -233,7 +243,7 @@ class Engine:
         for entry in pathlib.Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError):
                 words = (entry / "cmdline").read_bytes().split(b"\0")
-                if words[0] in (b"engine", b"signer", b"remote") and data in words:
+                if words[0] in (b"engine", b"signer", b"remote", b"foreign") and data in words:
                     if (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
                         return True
         return False
@@ -247,12 +257,17 @@ class Engine:
 
     # ---- its doors ----
 
-    def channel(self, target=None, options=()):
-        c = grpc.insecure_channel(target or f"127.0.0.1:{self.port()}", options=[
+    def new_channel(self, target=None, options=()):
+        """For who closes it: `with`. A thread whose calls may meet the engine's end has one of its
+        own: to close a channel under another thread's call crashes grpcio now and then."""
+        return grpc.insecure_channel(target or f"127.0.0.1:{self.port()}", options=[
             ("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1),
             *options])
-        self.channels.append(c)
-        return c
+
+    def channel(self, target=None, options=()):
+        """Closed with the engine."""
+        self.channels.append(self.new_channel(target, options))
+        return self.channels[-1]
 
     def close_channels(self):
         for c in self.channels:
@@ -265,7 +280,8 @@ class Engine:
         return Stubs(m["issuance_grpc"].IssuanceStub(channel),
                      m["repository_grpc"].RepositoryStub(channel),
                      m["operations_grpc"].OperationsStub(channel),
-                     m["signing_grpc"].SigningStub(channel))
+                     m["signing_grpc"].SigningStub(channel),
+                     m["audit_grpc"].AuditStub(channel))
 
     def open_registers(self, first=1):
         """All registers that the kinds name, for this year; those that are open stay."""
@@ -277,6 +293,18 @@ class Engine:
                 if (unit, code) not in open_now:
                     ops.OpenRegister(m.OpenRegisterRequest(unit=unit, code=code, first=first,
                                                            reason="test"), timeout=20)
+
+    def open_for(self, case):
+        """The registers that a case's results need, where they are not open yet."""
+        ops = self.stubs().operations
+        m = modules()["operations"]
+        open_now = {(r.unit, r.code) for r in self.registers(ops)}
+        for r in case.results:
+            path = self.schemas / "results" / f"{r.kind}.json"
+            number = json.loads(path.read_text())["versions"][-1]["number"]
+            if (r.unit, number["register"]) not in open_now and not number.get("given"):
+                ops.OpenRegister(m.OpenRegisterRequest(unit=r.unit, code=number["register"],
+                                                       first=1, reason="test"), timeout=20)
 
     def registers(self, ops=None):
         ops = ops or self.stubs().operations
@@ -325,19 +353,51 @@ class Engine:
         self.kill()
 
 
+def store_of(which):
+    """(the store, the engine's settings for it); of a fixture played on both. embedded: None, {}"""
+    if which == "embedded":
+        if SERVERS:
+            pytest.skip("all stores are on PostgreSQL here")
+        return None, {}
+    if postgres.missing():
+        pytest.skip(postgres.missing())
+    store = postgres.Store()
+    store.init()
+    return store, store.settings()
+
+
+@contextlib.contextmanager
+def caller(engine, *roles, units=("*",)):
+    """Who calls has these roles only."""
+    before = (engine.data / "principals.json").read_text()
+    engine.principals([{"name": "tester", "roles": list(roles), "units": list(units)}])
+    engine.hup()
+    try:
+        yield
+    finally:
+        (engine.data / "principals.json").write_text(before)
+        engine.hup()
+
+
 class Stubs:
-    def __init__(self, issuance, repository, operations, signing):
+    def __init__(self, issuance, repository, operations, signing, audit):
         self.issuance, self.repository, self.operations = issuance, repository, operations
-        self.signing = signing
+        self.signing, self.audit = signing, audit
+
+
+def all_kind_files(schemas=ROOT / "schemas"):
+    return sorted((pathlib.Path(schemas) / "results").glob("*.json"))
 
 
 def kind_files(schemas=ROOT / "schemas"):
-    return sorted((pathlib.Path(schemas) / "results").glob("*.json"))
+    """Of those that a case is enough for; a copy needs its original."""
+    return [f for f in all_kind_files(schemas)
+            if "copy" not in json.loads(f.read_text())["versions"][-1]]
 
 
 def register_codes(schemas=ROOT / "schemas"):
     """Registers that count here; a kind whose numbers the case brings needs none."""
-    return {v["number"]["register"] for f in kind_files(schemas)
+    return {v["number"]["register"] for f in all_kind_files(schemas)
             for v in json.loads(f.read_text())["versions"] if not v["number"].get("given")}
 
 

@@ -25,14 +25,14 @@ def key_of(unit):
     return f"{SIGNER[unit]}.sign"
 
 
-def to_devices(engine):
-    """Every officer's key leaves the engine for engine.devices, and is reached by a bridge."""
+def to_devices(engine, only=lambda key: True):
+    """Officers' keys, or some, leave the engine for engine.devices, and are reached by bridges."""
     engine.devices = engine.folder / "devices"
     engine.devices.mkdir()
     path = engine.data / "certs" / "keys.json"
     policy = json.loads(path.read_text())
     for key in policy["keys"]:
-        if key["role"] == "person":
+        if key["role"] == "person" and only(key):
             (engine.data / "keys" / key.pop("key")).rename(engine.devices / f"{key['id']}.pem")
             key["source"] = "bridge"
     path.write_text(json.dumps(policy, ensure_ascii=False))
@@ -59,16 +59,16 @@ class Office(harness.Engine):
 class Device:
     """An officer's bridge as a test wants it: it signs with the key in a file, and may lie."""
 
-    def __init__(self, engine, unit, devices=None):
+    def __init__(self, engine, unit, devices=None, signer=None, key=None):
         self.m = harness.modules()["signing"]
-        self.engine, self.unit = engine, unit
+        self.engine, self.signer = engine, signer or SIGNER[unit]
         self.stub = engine.stubs().signing
-        file = (devices or engine.devices) / f"{key_of(unit)}.pem"
+        file = (devices or engine.devices) / f"{key or key_of(unit)}.pem"
         self.key = serialization.load_pem_private_key(file.read_bytes(), None)
         self.signed = 0
 
     def take(self, wait_s=0, timeout=60, **kw):
-        args = {"signer": SIGNER[self.unit], **kw}
+        args = {"signer": self.signer, **kw}
         return list(self.stub.TakeDigests(self.m.TakeDigestsRequest(
             wait_seconds=wait_s, **args), timeout=timeout).awaited)
 

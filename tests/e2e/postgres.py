@@ -26,6 +26,9 @@ SETTINGS = {
 }
 # Nothing that a killed server would need: for tests that do not kill it.
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+# Of the schema, as this program makes it.
+VERSION = len(list((pathlib.Path(__file__).parents[2] / "schemas/store/postgres")
+                   .glob("[0-9]*.sql")))
 _names = itertools.count(1)
 
 

@@ -1,6 +1,7 @@
 """remote_child.py - the remote signer as the engine will see it: a child behind a socket pair, and
 the folders and certificates that it reads."""
 
+import collections
 import datetime
 import hashlib
 import http.client
@@ -114,14 +115,70 @@ class RemoteService:
         c.close()
         return told
 
+    def diary(self):
+        return Diary((self.folder / "diary").read_text())
+
+    def transactions(self):
+        """Names of all that it ever began."""
+        state = self.folder / "state.json"
+        return list(json.loads(state.read_text())["transactions"]) if state.exists() else []
+
     def url(self, path):
         return f"https://localhost:{self.port}{path}"
+
+
+class Diary:
+    """What a service did, over all its restarts. Digests are in hexadecimal."""
+
+    def __init__(self, text):
+        self.asked = collections.Counter()      # digest → how often
+        self.given = collections.Counter()      # and of those, whole answers of it
+        self.made, self.arrays = {}, []
+        self.halves = self.answers = 0          # halves and whole ones that have gone out
+        # What is being written just now has no end yet.
+        for line in map(json.loads, text.splitlines()[:None if text.endswith("\n") else -1]):
+            self.asked.update(line.get("asked", ()))
+            self.given.update(line.get("given", ()))
+            self.made.update({d: bytes.fromhex(s) for d, s in line.get("made", {}).items()})
+            self.halves += "half" in line
+            self.answers += "given" in line
+            if "asked" in line:
+                self.arrays.append(len(line["asked"]))
 
 
 # ---- the child ----
 
 QUICK = {"back_off_ms": 20, "back_off_max_ms": 200, "poll_ms": 50, "poll_max_ms": 100,
          "age_ms": 30, "timeout_ms": 20000}
+
+
+# Rows of remote.json.
+
+def csc_row(name, service, **more):
+    return {"name": name, "api": "csc", "url": service.url("/csc/v2"), "ca": "ca.pem",
+            "oauth": {"url": service.url("/oauth2/token"), "client": remote_service.CLIENT,
+                      "secret": "service.secret", "scope": "service"},
+            "auth_data": [{"id": "PIN", "value": {"$secret": "pin"}}], **QUICK, **more}
+
+
+def array_row(name, service, **more):
+    return {"name": name, "api": "hash_array", "url": service.url("/sign"), "ca": "ca.pem",
+            "headers": {"X-Api-Key": {"secret": "service.secret"}},
+            "body": {"serial": "$serial", "hashes": "$hashes"},
+            "answer": {"signatures": "/signatures"}, "form": "raw", **QUICK, **more}
+
+
+def later_row(name, service, **more):
+    return {"name": name, "api": "hash_array", "url": service.url("/later"), "ca": "ca.pem",
+            "body": {"user": "$credential", "password": {"$secret": "service.secret"},
+                     "files": "$hashes"},
+            "item": {"doc_id": "$id", "hash": "$hash", "title": "$name"}, "hash": "hex",
+            "answer": {"signatures": "/data/files", "signature": "/value", "id": "/doc_id",
+                       "encoding": "hex", "transaction": "/data/transaction",
+                       "status": "/code", "done": [0], "pending": [1], "refused": [4],
+                       "lost": [9]},
+            "poll": {"url": service.url("/status/$transaction")}, "form": "raw",
+            **QUICK, **more}
 
 
 class RemoteSigner:
@@ -145,29 +202,7 @@ class RemoteSigner:
         (self.secrets / name).write_text(text + "\n")
         (self.secrets / name).chmod(0o600)
 
-    def csc(self, name, service, **more):
-        return {"name": name, "api": "csc", "url": service.url("/csc/v2"), "ca": "ca.pem",
-                "oauth": {"url": service.url("/oauth2/token"), "client": remote_service.CLIENT,
-                          "secret": "service.secret", "scope": "service"},
-                "auth_data": [{"id": "PIN", "value": {"$secret": "pin"}}], **QUICK, **more}
-
-    def array(self, name, service, **more):
-        return {"name": name, "api": "hash_array", "url": service.url("/sign"), "ca": "ca.pem",
-                "headers": {"X-Api-Key": {"secret": "service.secret"}},
-                "body": {"serial": "$serial", "hashes": "$hashes"},
-                "answer": {"signatures": "/signatures"}, "form": "raw", **QUICK, **more}
-
-    def later(self, name, service, **more):
-        return {"name": name, "api": "hash_array", "url": service.url("/later"), "ca": "ca.pem",
-                "body": {"user": "$credential", "password": {"$secret": "service.secret"},
-                         "files": "$hashes"},
-                "item": {"doc_id": "$id", "hash": "$hash", "title": "$name"}, "hash": "hex",
-                "answer": {"signatures": "/data/files", "signature": "/value", "id": "/doc_id",
-                           "encoding": "hex", "transaction": "/data/transaction",
-                           "status": "/code", "done": [0], "pending": [1], "refused": [4],
-                           "lost": [9]},
-                "poll": {"url": service.url("/status/$transaction")}, "form": "raw",
-                **QUICK, **more}
+    csc, array, later = (staticmethod(row) for row in (csc_row, array_row, later_row))
 
     def configure(self, services, keys):
         (self.certs / "remote.json").write_text(json.dumps({"version": 1, "services": services}))

@@ -7,10 +7,16 @@ FOLDER holds tls.pem (certificate and key), and NAME.pem/NAME.key a signing key.
 POST /control sets how it behaves, GET /control tells what it was asked; both are the tests' own.
 
 How it behaves (all optional): "always": one fault for every call that signs; "next": faults for
-the next of such calls; "slow_s": seconds before an answer; "pending": transactions wait until it is
-false; "confirm": authorize asks a person first; "tokens": False denies each token.
+the next of such calls; "poll": one for the answers to transactions (torn, halting);
+"slow_s": seconds before an answer; "mute": no answer until it is false; "pending": transactions
+wait until it is false; "confirm": authorize asks a person first; "tokens": False denies each token;
+"auth": the mode of authorization that a CSC credential claims.
 Faults: 401 403 429 500 503 400, hang, close, garbage, cut, wrong, foreign, truncated, reordered,
-partly, twice, refuse, swap (a wrong signature for one digest only: "victim").
+partly, twice, refuse, swap (a wrong signature for one digest only: "victim"), torn (the line breaks
+in the middle of the answer), halting (it pauses there, until "halt" is false).
+
+FOLDER/diary has a line for each thing that it did, and outlives it: digests "asked" for, what it
+"made" of them, and whether that was "given" to the last byte; "half" an answer is out.
 """
 
 import base64
@@ -19,6 +25,7 @@ import http.server
 import json
 import os
 import pathlib
+import socket
 import ssl
 import sys
 import threading
@@ -73,11 +80,21 @@ class Service:
         self.sizes = []
         self.paths = set()
         self.now = self.most = 0
+        self.diary = (folder / "diary").open("a")
+
+    def note(self, **line):
+        with self.lock:
+            self.diary.write(json.dumps(line) + "\n")
+            self.diary.flush()
 
     def save(self):
         part = self.state.with_suffix(".part")
         part.write_text(json.dumps({"transactions": self.transactions, "handles": self.handles}))
         os.replace(part, self.state)
+
+    def pause(self, what):
+        while self.how.get(what):
+            time.sleep(0.01)
 
     def fault(self):
         with self.lock:
@@ -110,6 +127,7 @@ class Service:
             victim = bytes.fromhex(self.how["victim"])
             out = [key.sign(bytes(32), raw) if d == victim else s
                    for d, s in zip(digests, out)]
+        self.note(made={d.hex(): s.hex() for d, s in zip(digests, out) if s})
         return out
 
 
@@ -197,6 +215,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         s = self.service
         if s.how.get("slow_s"):
             time.sleep(s.how["slow_s"])
+        s.pause("mute")
         if fault == "hang":
             time.sleep(3600)
         if fault == "close":
@@ -217,11 +236,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return True
         return False
 
-    def signed(self, body, fault):
+    def signed(self, body, fault, digests=()):
         text = json.dumps(body).encode()
         if fault == "cut":
             text = text[:len(text) // 2]
-        self.say(200, text)
+        if fault not in ("torn", "halting"):
+            self.say(200, text)
+        elif not self.said_by_halves(text, fault):
+            return
+        if fault != "cut":
+            self.service.note(given=[d.hex() for d in digests])
+
+    def said_by_halves(self, text, fault):
+        """False: the line broke behind the first half."""
+        half = len(text) // 2
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text[:half])
+        self.service.note(half=half)
+        if fault == "torn":
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return False
+        self.service.pause("halt")
+        self.wfile.write(text[half:])
+        return True
 
     # ---- Cloud Signature Consortium ----
 
@@ -239,7 +280,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.say(200, {
             "key": {"status": "enabled", "algo": algo, "len": 2048 if key.rsa else 256},
             "cert": {"status": "valid", "certificates": [key.der64()]},
-            "auth": {"mode": "explicit"}, "SCAL": "2",
+            "auth": {"mode": self.service.how.get("auth", "explicit")}, "SCAL": "2",
             "multisign": self.service.how.get("multisign", 1000)})
 
     def csc_authorize(self, data):
@@ -285,7 +326,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         out = [x and base64.b64encode(x).decode()
                for x in s.signatures(key, digests, fault, False)]
         if data["operationMode"] == "S":
-            return self.signed({"signatures": out}, fault)
+            return self.signed({"signatures": out}, fault, digests)
         return self.say(200, {"responseID": self.keep(out)})
 
     def csc_poll(self, data):
@@ -294,14 +335,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.error(400, "invalid_request")
         if s.how.get("pending"):
             return self.error(202, "accepted_request")
-        return self.say(200, {"signatures": s.transactions[data["requestID"]]})
+        return self.signed({"signatures": s.transactions[data["requestID"]]},
+                           s.how.get("poll"))
 
     def begin(self, digests):
         s = self.service
         with s.lock:
             s.asked.update(d.hex() for d in digests)
             s.sizes.append(len(digests))
-        return self.service.fault()
+        s.note(asked=[d.hex() for d in digests])
+        return s.fault()
 
     def keep(self, out):
         s = self.service
@@ -329,7 +372,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         out = [x and base64.b64encode(x).decode()
                for x in s.signatures(key, digests, fault, True)]
-        return self.signed({"signatures": out}, fault)
+        return self.signed({"signatures": out}, fault, digests)
 
     def array_later(self, data):
         """{"user", "password", "files": [{"doc_id", "hash" (hex), "title"}]} → a transaction."""
@@ -355,7 +398,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.say(200, {"code": 4})
         if s.how.get("pending"):
             return self.say(200, {"code": 1, "data": {"transaction": name}})
-        return self.say(200, {"code": 0, "data": {"files": s.transactions[name]}})
+        return self.signed({"code": 0, "data": {"files": s.transactions[name]}},
+                           s.how.get("poll"))
 
 
 class Server(http.server.ThreadingHTTPServer):

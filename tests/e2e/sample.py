@@ -1,7 +1,8 @@
 """Cases made by hand: one marital-status certificate, with whatever a test wants otherwise."""
 import itertools
+import json
 
-from harness import UNITS, modules
+from harness import UNITS, as_case, generated, modules
 
 KIND = "xac-nhan-tinh-trang-hon-nhan"
 SIGNER = {UNITS[0]: "lac-xuan-nguyen-thi-hoai-thu", UNITS[1]: "suoi-may-do-quang-vinh"}
@@ -33,6 +34,26 @@ def case(code=None, unit=UNITS[0], name="Trần Thị Bích Ngọc", number="001
         else:
             f.text = value
     return c
+
+
+def over(number):
+    """A permit of one citizen whose last day was years ago."""
+    c = next(c for c in map(as_case, generated(400, seed=7))
+             if any(f.name == "den_ngay" for r in c.results for f in r.fields))
+    last = next(f for r in c.results for f in r.fields if f.name == "den_ngay")
+    last.date.year -= 3
+    del c.holders[1:], c.results[1:]
+    c.code, c.holders[0].id_kind = f"H99.11-261124-{next(_codes):06d}", 1
+    c.holders[0].country, c.holders[0].number = "VN", number
+    return c
+
+
+def takes_over(schemas, new, old):
+    """One agency succeeds the other."""
+    path = schemas / "agencies" / f"{old}.json"
+    agency = json.loads(path.read_text())
+    agency["versions"][-1]["successor"] = new
+    path.write_text(json.dumps(agency, ensure_ascii=False))
 
 
 def batch(cases, **kw):

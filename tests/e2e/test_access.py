@@ -2,11 +2,13 @@
 import os
 import re
 import ssl
+import threading
 import time
 
 import grpc
 import pytest
 
+import copying
 import harness
 from sample import UNITS, case, send
 
@@ -42,6 +44,7 @@ def test_mutual_tls_names_the_principal(tls):
         stubs.operations.OpenRegister(m.OpenRegisterRequest(unit=UNITS[0], code="XNTTHN", first=1,
                                                             reason="x"), timeout=20)
     assert harness.details(e.value)["reason"] == "ROLE_MISSING"
+    assert "one-stop has not role registry (principals.json)" in e.value.details()
     for nobody in (tls_channel(tls, None, tls.port()), tls.channel()):
         with pytest.raises(grpc.RpcError):
             tls.stubs(nobody).operations.GetStatus(m.GetStatusRequest(), timeout=5)
@@ -100,6 +103,7 @@ def test_another_unit_is_refused_by_name(restricted):
     answer = send(stubs, [case(), case(unit=UNITS[1])])
     assert answer.accepted == 1
     assert (answer.rejects[0].reason, answer.rejects[0].field) == ("UNIT_DENIED", "results[0].unit")
+    assert re.fullmatch(r"\S+ has not unit ubnd-\S+", answer.rejects[0].detail)
     rows = ops.ListRegisters(m.ListRegistersRequest(), timeout=20).registers
     assert [(r.unit, r.next) for r in rows] == [(UNITS[0], 2)]
 
@@ -118,6 +122,17 @@ def test_quota_says_when_to_come_again(restricted):
     assert 500 <= d["retry_ms"] <= 2100
     time.sleep(d["retry_ms"] / 1000 + 0.05)
     assert send(stubs, [case() for _ in range(100)]).accepted == 100
+
+
+def test_who_waits_for_each_answer_has_one_request_at_a_time(restricted):
+    restricted.principals([{"name": "one-stop", "roles": ["submit", "read", "registry"],
+                            "units": ["*"], "requests_max": 1}])
+    restricted.start()
+    stubs = restricted.stubs()
+    for _ in range(100):
+        assert send(stubs, [case()]).accepted == 1
+        # What it brought is cleared away behind its answer.
+        assert copying.certify_all(stubs, [(copying.copy_case(), b"no scan")] * 8).accepted == 0
 
 
 def test_principals_reload(restricted):
@@ -166,6 +181,46 @@ def test_anothers_result_is_read_with_a_purpose_that_is_kept(restricted):
             m.DownloadResultRequest(result_id=r.result_id, purpose=purpose), timeout=20):
         pdf += part.chunk
     assert len(pdf) == got.file_size
+    seen = mine.repository.ListReads(m.ListReadsRequest(result_id=r.result_id), timeout=20).reads
+    assert [(x.reader, x.purpose) for x in seen if x.reuse] == 3 * [("one-stop", purpose)]
     assert restricted.stop() == 0
-    assert restricted.kept().count("Đăng ký kết hôn\nNĐ 123/2015 Đ.10\nH99.12-1".encode()) == 3
     assert "Đăng ký" not in restricted.log()
+
+
+def test_copies_are_for_who_submits_for_the_agency(restricted):
+    stop = {"name": "one-stop", "roles": ["submit", "registry"], "units": [UNITS[0]],
+            "requests_max": 1}
+    restricted.principals([stop])
+    restricted.start(registers=False)
+    stubs, gate = restricted.stubs(), threading.Event()
+    elsewhere = copying.copy_case(unit=UNITS[1])
+
+    def reason(call):
+        with pytest.raises(grpc.RpcError) as e:
+            call()
+        d = harness.details(e.value)
+        return d["reason"], d["fields"]
+
+    def header(c):
+        return stubs.issuance.CertifyCopy(iter([copying.head(c, b"x")]), timeout=20)
+
+    assert reason(lambda: header(elsewhere)) == ("UNIT_DENIED", ["header.case.results[0].unit"])
+    assert copying.certify_all(stubs, [(elsewhere, b"x")]).rejects[0].reason == "UNIT_DENIED"
+
+    def never():
+        yield copying.head(copying.copy_case(), b"xy", sha256=b"")
+        yield from copying.chunks(b"x")
+        gate.wait(60)
+
+    # One upload is one request of so many at the same time.
+    open_call = stubs.issuance.CertifyCopy.future(never(), timeout=60)
+    harness.wait_for(lambda: list((restricted.data / "store/objects").glob("*/*.part")), 20)
+    assert reason(lambda: header(elsewhere))[0] == "QUOTA_EXCEEDED"
+    open_call.cancel()
+    gate.set()
+    harness.wait_for(lambda: reason(lambda: header(elsewhere))[0] == "UNIT_DENIED", 20)
+    restricted.principals([{**stop, "roles": ["read", "audit"]}])
+    restricted.hup()
+    for call in (lambda: header(copying.copy_case()), lambda: copying.certify_all(stubs, []),
+                 lambda: copying.issue_copy(stubs, copying.copy_case(), "0" * 26)):
+        assert reason(call)[0] == "ROLE_MISSING"

@@ -159,6 +159,12 @@ def test_sent_back_or_withdrawn_it_ends_without_a_number_and_says_so_for_ever(of
             for act in (refuse, withdraw):
                 with pytest.raises(grpc.RpcError):
                     act(stubs, r.result_id)
+        for r, why in zip(receipts, ("its signer refused it, it never will be",
+                                     "it was withdrawn, it never will be",
+                                     "it waits for its signer (trien sign list)")):
+            failed = fails(grpc.StatusCode.FAILED_PRECONDITION, stubs.repository.ListEvents,
+                           m["repository"].ListEventsRequest(result_id=r.result_id))
+            assert failed.details() == f"the result is not in the store: {why}"
         if again == 0:
             assert office.stop() == 0
             office.start()
@@ -171,6 +177,26 @@ def test_sent_back_or_withdrawn_it_ends_without_a_number_and_says_so_for_ever(of
     with pytest.raises(grpc.RpcError):
         withdraw(stubs, receipts[2].result_id)
     assert (number(office).given, number(office).voided) == (1, 0)
+
+
+def test_a_list_is_by_time_of_issue(office):
+    """Not by that of acceptance, which is what pages go by."""
+    stubs, m = office.stubs(), harness.modules()["repository"]
+    number = "001099000931"
+    ids = [r.result_id for r in send(stubs, [case(number=number) for _ in range(3)]).receipts]
+    waits(stubs, [result(stubs, i) for i in ids])
+    for i in (1, 2, 0):
+        confirm(stubs, [ids[i]])
+        office.wait_stored(stubs, [ids[i]])
+
+    def listed(size, token=""):
+        page = stubs.repository.ListResults(m.ListResultsRequest(
+            id_kind=1, number=number, page_size=size, page_token=token), timeout=20)
+        return [h.result.result_id for h in page.holdings], page.next_page_token
+
+    assert listed(50) == ([ids[0], ids[2], ids[1]], "")
+    first, token = listed(2)
+    assert (first, listed(2, token)) == ([ids[2], ids[1]], ([ids[0]], ""))
 
 
 def test_a_register_that_is_not_open_leaves_it_waiting_and_leaves_no_gap(tmp_path):

@@ -20,8 +20,6 @@ def led(tmp_path):
                        schemas=awaiting_schemas(tmp_path / "schemas", expires_days=30))
     e.prepare()
     clock = Clock(e)
-    e.environment.update(LD_PRELOAD=LIBRARY[0], FAKETIME_TIMESTAMP_FILE=str(clock.path),
-                         FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
     yield e, clock
     e.kill()
 

@@ -8,10 +8,12 @@ import grpc
 import pytest
 
 import harness
-from office import office_schemas
+from copying import APPROVED, by_each_call, check_copies, schemas_with_approval
+from office import Signer, office_schemas
 from officers import (AWAITING_SIGNATURE, GIVEN_BEFORE, HELD, NOT_WAITED_FOR, OTHER_DIGEST, STORED,
                       TAKEN, WRONG, Device, Office, Token, has_pkcs11, key_of, to_devices)
 from sample import KIND, SIGNER, UNITS, case, send
+from test_approval import waits
 from test_mirror import Pair
 
 needs_softhsm = pytest.mark.skipif(not has_pkcs11(), reason="SoftHSM or python-pkcs11 is missing")
@@ -73,6 +75,35 @@ def test_two_officers_sign_with_their_tokens(tmp_path, algorithm):
         e.trien("verify", "--data", e.data, *some)
         assert tokens[0].once() == "", "nothing is signed twice"
         assert e.stop() == 0, e.log()
+
+
+@needs_softhsm
+def test_copies_are_signed_with_the_officers_token(tmp_path):
+    """Issued by machine, and confirmed in a session first."""
+    schemas = schemas_with_approval(tmp_path / "schemas")
+    with Office(tmp_path / "e", "p256", schemas=schemas) as e:
+        e.prepare().start()
+        stubs, token, signer = e.stubs(), Token(e, UNITS[0]).start(), Signer(e)
+        try:
+            first, = submit(e, 1)
+            e.wait_stored(stubs, [first])
+            source = first, e.download(stubs, first)[0]
+            wanted = by_each_call(stubs, source)
+            check_copies(e, wanted, tmp_path / "pdf")
+            later = by_each_call(stubs, source, kind=APPROVED)
+            *approved, _ = later
+            harness.wait_for(lambda: {w.result_id for w in signer.waiting()} == set(approved))
+            session = signer.open(approved)
+            signer.confirm(session)
+            got = check_copies(e, later, tmp_path / "confirmed")
+            first = e.wait_stored(stubs, wanted)
+            numbers = [x[i].number for x, ids in ((first, wanted), (got, later))
+                       for i in list(ids)[:3]]
+            assert numbers == [1, 2, 3, 4, 5, 6], "one book"
+            n = 1 + len(wanted) + len(later)
+            harness.wait_for(lambda: token.log().count("is signed") == n)
+        finally:
+            token.stop()
 
 
 @needs_softhsm
@@ -285,6 +316,17 @@ def test_without_a_key_it_is_held_and_goes_on_later(office):
     harness.wait_for(lambda: {(r.state, r.held_reason) for r in
                               (state(office, i) for i in ids)} == {(HELD, "KEY_MISSING")})
     assert mine.take() == []
+    # One whose time has not come is named, with its day.
+    path = office.data / "certs" / "keys.json"
+    policy = json.loads(path.read_text())
+    path.write_text(json.dumps({**policy, "keys": policy["keys"] + [
+        {**k, "from": "2126-01-01"} for k in gone]}))
+    office.hup()
+    office.trien("held", "retry", "--connect", f"unix:{office.data}/engine.sock")
+    harness.wait_for(lambda: office.trien(
+        "held", "list", "--connect", f"unix:{office.data}/engine.sock").stdout.count(
+            ": not valid before 2126-01-01") == 3)
+    path.write_text(json.dumps(policy))
     path = office.data / "certs" / "keys.json"
     policy = json.loads(path.read_text())
     policy["keys"] += gone
@@ -357,7 +399,9 @@ def test_the_console_says_that_the_bridge_is_waited_for(tmp_path):
     schemas = office_schemas(tmp_path / "schemas")
     with Office(tmp_path / "e", "p256", schemas=schemas) as e:
         e.prepare().start()
-        ids = submit(e, 3)
+        receipts = send(e.stubs(), [case() for _ in range(3)]).receipts
+        waits(e.stubs(), receipts)
+        ids = [r.result_id for r in receipts]
         signer, mine = SIGNER[UNITS[0]], Device(e, UNITS[0])
         assert mine.take() == [], "what is not confirmed is not signed"
         console = subprocess.Popen(

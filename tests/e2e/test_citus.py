@@ -10,7 +10,8 @@ import postgres
 
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
-LANED = {"result", "holding", "locator", "voided", "event", "number_register", "counter"}
+LANED = {"result", "holding", "locator", "voided", "event", "number_register", "counter",
+         "reading", "object"}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,8 @@ def test_tables_of_the_other_kind_are_refused(store):
         code, why = told(what, "citus")
         assert code == 78 and "not distributed" in why, why
     store.sql("DROP TABLE result, holding, locator, event, voided, number_register, counter, "
-              "layer, unit_owner, trien_schema; DROP FUNCTION trien_months, trien_fold")
+              "reading, object, layer, unit_owner, trien_schema; "
+              "DROP FUNCTION trien_months, trien_fold")
     assert told("init", "citus")[0] == 0
     assert told("check", "citus")[0] == 0
     for what in ("check", "init"):

@@ -140,6 +140,7 @@ def test_mutual_tls(engine):
     assert told["principal"] == "one-stop"
     denied = engine.trien("register", "list", *tls, check=False)
     assert denied.returncode == 77 and "ROLE_MISSING" in denied.stderr
+    assert "one-stop has not role audit or registry (principals.json)" in denied.stderr
     assert engine.stop() == 0
 
 

@@ -7,11 +7,15 @@ import datetime
 import glob
 import json
 import os
+import re
 import shutil
 
 import pytest
 
 import harness
+import originals
+from copying import certify, certify_all, copy_case
+from office import pdf_text
 from sample import SIGNER, UNITS, case, send
 
 LIBRARY = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
@@ -20,10 +24,17 @@ pytestmark = pytest.mark.skipif(not LIBRARY, reason="libfaketime is not installe
 
 
 class Clock:
+    """An engine's, which it follows from its next start."""
+
     def __init__(self, engine):
         # A folder that the engine's sandbox leaves open.
         self.path = engine.data / "counters" / "clock"
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        engine.environment.update(
+            LD_PRELOAD=LIBRARY[0], FAKETIME_TIMESTAMP_FILE=str(self.path), FAKETIME_NO_CACHE="1",
+            FAKETIME_DONT_FAKE_MONOTONIC="1",
+            # A sanitized build's library wants to be the first one.
+            ASAN_OPTIONS="verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""))
 
     def set(self, when):
         """From now on the engine's clock goes on from `when`."""
@@ -40,9 +51,6 @@ def led(tmp_path, monkeypatch):
     e = harness.Engine(tmp_path / "e", schemas=tmp_path / "schemas", crl_hours_max="8760")
     e.prepare()
     clock = Clock(e)
-    for name, value in {"LD_PRELOAD": LIBRARY[0], "FAKETIME_TIMESTAMP_FILE": str(clock.path),
-                        "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}.items():
-        e.environment[name] = value
     yield e, clock
     e.kill()
 
@@ -78,6 +86,79 @@ def test_numbers_begin_again_on_1_january_of_vietnam(led):
     engine.kill()
     engine.start(registers=False)
     assert one(engine.stubs()).number == 2
+
+
+def test_a_certification_book_goes_on_from_volume_to_volume(led, tmp_path):
+    """Its numbers are continuous through the year, over the end of a volume and over a kill; the
+    new year begins the first volume of another book."""
+    engine, clock = led
+    clock.set(in_vietnam(2026, 12, 31, 23, 50))
+    engine.start(registers=False)
+    engine.open_registers(first=998)        # a volume has 1,000
+    receipts = [certify(engine.stubs(), copy_case(), originals.jpeg()) for _ in range(2)]
+    engine.kill()
+    engine.start(registers=False)
+    stubs = engine.stubs()
+    receipts += certify_all(stubs, [
+        (copy_case(), originals.jpeg()), (copy_case(), originals.scanned(2).bytes())]).receipts
+    clock.set(in_vietnam(2027, 1, 1) - datetime.timedelta(seconds=20))
+    receipts.append(certify(stubs, copy_case(), originals.jpeg()))
+    clock.set(in_vietnam(2027, 1, 1, second=1))
+    receipts += [certify(stubs, copy_case(), originals.jpeg()) for _ in range(2)]
+    books = [(998, "01/2026-SCT/BS"), (999, "01/2026-SCT/BS"), (1000, "01/2026-SCT/BS"),
+             (1001, "02/2026-SCT/BS"), (1002, "02/2026-SCT/BS"), (1, "01/2027-SCT/BS"),
+             (2, "01/2027-SCT/BS")]
+    assert [r.number for r in receipts] == [number for number, _ in books]
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    for receipt, (number, book) in zip(receipts, books):
+        pdf, _ = engine.download(stubs, receipt.result_id)
+        assert f"Số chứng thực: {number:02}, quyển số: {book}" in \
+            " ".join(pdf_text(pdf, tmp_path).split())
+    rows = [r for r in engine.registers() if r.code == "SCT/BS" and r.unit == UNITS[0]]
+    assert sorted((r.year, r.first, r.next) for r in rows) == [(2026, 998, 1003), (2027, 1, 3)]
+    connect = ("--connect", f"unix:{engine.data}/engine.sock")
+    engine.trien("register", "check", *connect)
+
+
+def test_a_certification_book_is_printed_month_by_month(led, tmp_path):
+    """A month of Vietnam has its numbers and their total, and says so if it has not ended yet."""
+    engine, clock = led
+    clock.set(in_vietnam(2027, 1, 31, 23, 50))
+    engine.start()
+    stubs = engine.stubs()
+    connect = ("--connect", f"unix:{engine.data}/engine.sock")
+    book = ("--unit", UNITS[0], "--code", "SCT/BS", "--year", 2027)
+    receipts = [certify(stubs, copy_case(), originals.jpeg()) for _ in range(2)]
+    engine.trien("register", "use", *book, "--next", 3, "--reason", "mất điện", *connect)
+    # In UTC it is still January.
+    clock.set(in_vietnam(2027, 2, 1, 0, 0, 1))
+    receipts.append(certify(stubs, copy_case(), originals.jpeg()))
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+
+    def printed(*month):
+        path = tmp_path / "book.pdf"
+        engine.trien("register", "print", *book, *month, "--output", path, *connect,
+                     env={**engine.environment, "TRIEN_SCHEMAS": str(engine.schemas)})
+        text = " ".join(pdf_text(path.read_bytes(), tmp_path).split())
+        return text, sorted(int(n) for n in re.findall(r"(\d+)/2027-SCT/BS \d\d/", text))
+
+    unfinished = "khi tháng chưa kết thúc"
+    text, numbers = printed("--month", 1)
+    assert numbers == [1, 2] and text.count("Cấp ngoài hệ thống: mất điện") == 1
+    assert "Tháng 01 năm 2027. Sổ: SCT/BS" in text and unfinished not in text
+    assert "Cộng trong tháng: từ số 01 đến số 03: 2 số đã ban hành, 0 số bị hủy, " \
+        "1 số cấp ngoài hệ thống, 0 số chưa ban hành." in text
+    text, numbers = printed("--month", 2)
+    assert numbers == [4] and "mất điện" not in text and "Quyển số: 01/2027-SCT/BS" in text
+    assert "Cộng trong tháng: từ số 04 đến số 04: 1 số đã ban hành, 0 số" in text
+    assert f"In ngày 01/02/2027, {unfinished}" in text
+    text, numbers = printed("--month", 3)
+    assert numbers == [] and "Trong tháng không có số nào." in text and "Sổ: SCT/BS" in text
+    text, numbers = printed()
+    assert numbers == [1, 2, 4] and text.count("mất điện") == 1 and unfinished not in text
+    assert "Tổng cộng: từ số 01 đến số 04: 3 số đã ban hành" in text
+    assert engine.trien("register", "print", *book, "--month", 13, "--output", tmp_path / "x",
+                        *connect, check=False).returncode == 2
 
 
 def test_a_clock_that_steps_back_stops_numbering(led):

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -13,9 +14,10 @@ import harness
 from harness import TRIEN, UNITS
 
 NO_ID = "0" * 26
-COMMANDS = ("serve", "keys", "schema", "register", "submit", "get", "list", "held", "withdraw",
-            "sign", "status", "verify", "backup", "restore", "fsck", "store", "mirror", "takeover",
-            "help")
+COMMANDS = ("serve", "keys", "schema", "register", "submit", "certify", "copy", "get", "list",
+            "case", "reuse", "reads", "statistics", "held", "withdraw", "revoke", "correct", "hide",
+            "history", "sign", "status", "verify", "inspect", "backup", "restore", "fsck", "store",
+            "mirror", "takeover", "help")
 WRONG = f"""
 nothing
 help nothing
@@ -31,6 +33,11 @@ register
 register open --unit u
 register list --year 1999
 submit
+certify
+certify scan.jpg
+certify --list x --case y
+copy
+copy {NO_ID}
 submit a b
 submit - --batch 0
 submit - --json --receipts x
@@ -42,6 +49,11 @@ held
 held void {NO_ID}
 withdraw
 withdraw {NO_ID}
+revoke
+revoke {NO_ID}
+correct {NO_ID} --date x
+hide {NO_ID} --holder 1 --id-kind shoe
+history
 sign
 sign steal
 status now
@@ -118,11 +130,29 @@ def test_help_lists_all():
         assert trien(command, "--help").stdout.startswith(f"trien {command}")
 
 
+@pytest.mark.parametrize("command", ("get", "history", "revoke", "hide", "copy", "withdraw"))
+def test_a_word_that_is_no_result_id(command, tmp_path):
+    more = {"revoke": ("--number", "1", "--date", "2026-11-01", "--ground", "x", "--actor", "y"),
+            "hide": ("--holder", "1"), "copy": ("--case", "x"), "withdraw": ("--reason", "x")}
+    done = trien(command, "XX", *more.get(command, ()), code=2, data=tmp_path)
+    assert done.stderr == f"trien {command}: 'XX' is no result id (26 characters)\n"
+
+
 @pytest.mark.parametrize("line", WRONG)
 def test_wrong_usage(line, tmp_path):
     done = trien(*line.split(), code=2, data=tmp_path, cwd=tmp_path)
     assert done.stderr or not line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("line, said", [
+    ("revoke " + NO_ID + " --date 29/11/2026", "--date 29/11/2026: it is written YYYY-MM-DD"),
+    ("revoke " + NO_ID, "--date YYYY-MM-DD is needed"),
+    ("hide " + NO_ID, "--date YYYY-MM-DD is needed, with the rest of a decision; or --holder N"),
+    ("get --no-such-flag", "unknown flag --no-such-flag")])
+def test_wrong_usage_is_told_below_the_help(line, said):
+    told = trien(*line.split(), code=2).stderr.splitlines()
+    assert told[-1] == said and told[0].startswith(f"trien {line.split()[0]} ")
 
 
 # ---- serve's settings ----
@@ -194,8 +224,10 @@ def test_keys(tmp_path):
     dev = ("keys", "dev", "--data", data, "--schemas", schemas, "--algorithm", "p256")
     trien(*dev, "--expired", "nobody.sign", code=65)
     made = answer(*dev, "--client", "one-stop")
+    units = {f.stem for f in (schemas / "agencies").glob("*.json")}
+    assert units > set(UNITS)
     assert {(r["role"], r["unit"]) for r in made} == {(x, u) for x in ("agency", "person")
-                                                      for u in UNITS}
+                                                      for u in units}
     assert all(r["algorithm"] == "p256" and r["until"] > r["from"] for r in made)
     assert answer("keys", "list", "--data", data) == made
     listing = trien("keys", "list", "--data", data).stdout
@@ -249,7 +281,7 @@ def test_keys_list_says_what_stops_on_which_day(tmp_path):
     lines = [line.split() for line in text.split("LAST DAY")[1].splitlines()[1:]]
     assert [x[0] for x in lines] == sorted(x[0] for x in lines)
     assert [day(20), "delegation", "1", "lac-xuan-le-minh-chau.sign"] in lines
-    assert [day(3), "revocation-list", "6"] in [x[:3] for x in lines]
+    assert [day(3), "revocation-list", str(len(rows))] in [x[:3] for x in lines]
     # Without lists nothing signs; where they are not required, their end does not matter.
     for crl in (data / "certs").glob("*.crl"):
         crl.unlink()
@@ -281,18 +313,31 @@ def test_schema(tmp_path):
 # ---- registers, held, status, metrics ----
 
 def test_register(running):
-    of = ("--unit", UNITS[0], "--code", "XNTTHN", "--year", "2031", "--reason", "thử")
+    year = time.gmtime(time.time() + 7 * 3600).tm_year + 1       # the next one may be opened ahead
+    of = ("--unit", UNITS[0], "--code", "XNTTHN", "--year", str(year), "--reason", "thử")
     row = answer("register", "open", *of, "--next", "77", data=running.data)
-    assert (row["unit"], row["year"], row["first"], row["next"]) == (UNITS[0], 2031, "77", "77")
+    assert (row["unit"], row["year"], row["first"], row["next"]) == (UNITS[0], year, "77", "77")
     assert "already open" in trien("register", "open", *of, data=running.data, code=1).stderr
     listing = answer("register", "list", "--unit", UNITS[0], data=running.data)
     assert row in listing and {r["unit"] for r in listing} == {UNITS[0]}
-    closed = re.compile(r"^\S+ +XNTTHN +2031 +77 +- .*closed$", re.M)
+    closed = re.compile(rf"^\S+ +XNTTHN +{year} +77 +- .*closed$", re.M)
     assert not closed.search(trien("register", "list", data=running.data).stdout)
     assert closed.search(trien("register", "close", *of, data=running.data).stdout)
     assert closed.search(trien("register", "list", data=running.data).stdout)
     trien("register", "close", "--unit", UNITS[0], "--code", "KHONG", "--reason", "x",
           data=running.data, code=1)
+
+
+@pytest.mark.parametrize("line, said", [
+    ("statistics khong-co", "there is no agency khong-co"),
+    ("statistics --kind khong-co", "there is no kind khong-co"),
+    ("statistics --from 2026-13-01", "from"),
+    ("register list --unit khong-co", "there is no agency khong-co"),
+    ("register list --unit " + UNITS[0] + " --code KHONG", "REGISTER_NOT_FOUND"),
+    ("held list --unit khong-co", "there is no agency khong-co")])
+def test_a_mistyped_name_is_no_empty_answer(running, line, said):
+    done = trien(*line.split(), data=running.data, code=1)
+    assert said in done.stderr and done.stdout == ""
 
 
 def test_held_with_nothing_held(running):
@@ -314,6 +359,10 @@ def test_held(tmp_path):
         held = answer("held", "list", "--unit", UNITS[0], data=e.data)
         assert {h["numberText"] for h in held} == {r["numberText"] for r in receipts}
         assert {h["reason"] for h in held} == {"CERT_EXPIRED"}
+        ids = {r["resultId"] for r in receipts}
+        assert {h["resultId"] for h in held} == ids
+        listed = trien("held", "list", data=e.data).stdout.splitlines()
+        assert {line.split()[0] for line in listed if line[0] != " "} == ids
         assert answer("held", "list", "--unit", UNITS[1], data=e.data) == []
         one = receipts[0]["resultId"]
         assert "HELD CERT_EXPIRED" in trien("get", one, data=e.data).stdout

@@ -1,11 +1,13 @@
 """Settings that change what an engine works with: encrypted keys, other fonts, its own host."""
 import glob
+import json
 import subprocess
 
 import pytest
 
 import harness
-from sample import case, send
+from authority import DAY, Authority, utc_now
+from sample import SIGNER, case, send
 
 DEJAVU = sorted(glob.glob("/usr/share/fonts/truetype/dejavu/DejaVuSerif*.ttf"))
 
@@ -73,3 +75,44 @@ def test_the_host_of_the_code_is_the_configured_one(tmp_path):
         assert "HTTPS://DVC.EXAMPLE.VN/V/" in text and "TRIEN.EXAMPLE" not in text
     finally:
         engine.kill()
+
+
+def test_keys_of_a_development_ca_sign_marked_pages_only(tmp_path):
+    """At the start, at a reload, and told by --check-config before."""
+    engine = harness.Engine(tmp_path / "e", development="false", algorithm="p256").prepare()
+    engine.start(ready=False)
+    assert engine.wait_end() == 78
+    assert "throw-away CA" in engine.log() and "serve with --development" in engine.log()
+    checked = engine.trien(*engine.command()[1:], "--check-config", check=False)
+    assert checked.returncode == 78 and "serve with --development" in checked.stderr
+
+    path = engine.data / "certs" / "keys.json"
+    rows = path.read_text()
+    Authority(engine).issue(SIGNER[harness.UNITS[0]], utc_now() + DAY, "own")
+    own = json.loads(path.read_text())
+    own["keys"] = [key for key in own["keys"] if key["id"] == "own"]
+    path.write_text(json.dumps(own))
+    try:
+        engine.start(registers=False)
+        path.write_text(rows)
+        engine.hup()
+        assert "certificates stay as they were: key '" in engine.log()
+        assert engine.stop() == 0
+        engine.settings["development"] = "true"
+        engine.start()
+        shown = first_pdf(engine)
+        text = subprocess.run(["pdftotext", shown, "-"], capture_output=True, text=True,
+                              check=True, timeout=60).stdout
+        assert "KHÔNG CÓ GIÁ TRỊ PHÁP LÝ" in text
+    finally:
+        engine.kill()
+
+
+def test_check_config_knows_the_journal_that_is_there(engine):
+    engine.start(registers=False)
+    assert engine.stop() == 0
+    engine.settings["journal_segment_mb"] = "16"
+    checked = engine.trien(*engine.command()[1:], "--check-config", check=False)
+    assert checked.returncode == 78 and "journal_segment_mb back to 4" in checked.stderr
+    engine.settings["journal_segment_mb"] = "4"
+    assert engine.trien(*engine.command()[1:], "--check-config").stderr == ""

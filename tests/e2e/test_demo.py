@@ -40,6 +40,8 @@ def test_demo(copy):
     assert re.search(r"^1,000 files, [\d,]+ bytes each", said, re.M)
     assert "1000 passed, 0 failed, 0 undetermined" in said
     assert "session " in said and "5 of 5 approved, 5 at their end" in said
+    assert re.search(r"^  life +REPLACED$", said, re.M) and re.search(r"  REVOKED$", said, re.M)
+    assert "45/QĐ-UBND" in said
     rows = re.findall(r"^(ubnd-\S+) +(\w+) +\d{4} +(\d+) +(\d+) +\d+ +0  open$", said, re.M)
     assert {r[0] for r in rows} == set(harness.UNITS)
     assert ("ubnd-lac-xuan", "XNTTHN", "4313") in [r[:3] for r in rows]
@@ -50,7 +52,10 @@ def test_demo(copy):
     assert (len(pdfs), len(samples)) == (1000, 10)
     assert len({s.name[:-len("-" + 26 * "X" + ".pdf")] for s in samples} & KINDS) == 10
     assert all(s.read_bytes().startswith(b"%PDF-") for s in samples)
-    for line in ("build/demo/pdf", "build/demo/samples", "build/demo/draft.pdf",
+    assert re.search(r"STORED  01/\d{4}-SCT/BS  build/demo/scan\.png", said)
+    assert "01/BSSG-UBND" in said and len(list((data / "copies").glob("*.pdf"))) == 2
+    for line in ("build/demo/pdf", "build/demo/samples", "build/demo/copies",
+                 "build/demo/draft.pdf", "build/demo/replacement.pdf",
                  "build/demo/engine.log"):
         assert line in said
         assert (copy / line).exists()
@@ -65,7 +70,8 @@ def test_demo_keep_prints_what_works(copy):
     assert lines[0].startswith("export TRIEN_DATA=") and len(lines) >= 8
     assert re.match(r"kill \d+ ", lines[-1] + " ")
     assert stop_left(copy, signal=0) != []
-    for line in lines[1:-1]:
+    assert re.match(r"trien serve --data \S+ ", lines[-2])
+    for line in lines[1:-2]:
         done = subprocess.run(["bash", "-c", f"{lines[0]}\n{line}"], cwd=copy, capture_output=True,
                               text=True, timeout=120)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
@@ -75,6 +81,15 @@ def test_demo_keep_prints_what_works(copy):
     assert refused.returncode == 1 and "still runs" in refused.stderr
     subprocess.run(["bash", "-c", lines[-1]], check=True)
     harness.wait_for(lambda: not stop_left(copy, signal=0), 30)
+    again = subprocess.Popen(["bash", "-c", f"{lines[0]}\nexec {lines[-2]}"], cwd=copy,
+                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        said = subprocess.run(["bash", "-c", f"{lines[0]}\ntrien status --wait 30"], cwd=copy,
+                              capture_output=True, text=True, timeout=60)
+        assert said.returncode == 0, said.stdout + said.stderr
+    finally:
+        again.terminate()
+        assert again.wait(30) == 0
     assert (copy / "paper.pdf").exists() and shlex.split(lines[-1])[0] == "kill"
 
 

@@ -1,13 +1,17 @@
 """What cannot be signed now keeps its number and waits, with its reason."""
 import datetime
+import hashlib
 import json
 import os
+import shutil
 import signal
 
 import grpc
 import pytest
 
 import harness
+import originals
+from copying import Paper, certify, copy_case
 from sample import UNITS, case, send
 
 
@@ -62,6 +66,39 @@ def test_held_then_retried(without_officer):
         assert s.signatures[0].sign_time.ToMilliseconds() > s.issue_time.ToMilliseconds()
 
 
+@pytest.mark.embedded
+def test_an_original_that_is_missing_holds_its_copy_alone(without_officer, tmp_path):
+    """Gone between its number and its press; what stands beside it goes on."""
+    engine, path, good = without_officer
+    stubs = engine.stubs()
+    scans = [originals.jpeg(quality=90 + i) for i in range(3)]
+    receipts = [certify(stubs, copy_case(), scan) for scan in scans]
+    receipts += send(stubs, [case()]).receipts
+    harness.wait_for(lambda: len(held(engine)) == 4)
+    name = hashlib.sha256(scans[1]).hexdigest()
+    file, = (engine.data / "store/objects/waiting").glob(f"{name}*")
+    kept = file.rename(tmp_path / "kept")
+    path.write_text(good)
+    engine.hup()
+    sock = f"unix:{engine.data}/engine.sock"
+    engine.trien("held", "retry", "--connect", sock)
+    engine.wait_stored(stubs, [r.result_id for i, r in enumerate(receipts) if i != 1])
+    row, = harness.wait_for(lambda: [h for h in held(engine) if h.reason == "OBJECT_MISSING"])
+    assert (row.number_text, len(held(engine))) == (receipts[1].number_text, 1)
+    # As long as it is gone it is held again.
+    looked = engine.log().count("an original is missing")
+    assert looked > 0
+    engine.trien("held", "retry", "--connect", sock)
+    harness.wait_for(lambda: engine.log().count("an original is missing") > looked)
+    harness.wait_for(lambda: [h.reason for h in held(engine)] == ["OBJECT_MISSING"])
+    shutil.copy(kept, file)
+    engine.trien("held", "retry", receipts[1].result_id, "--connect", sock)
+    stored = engine.wait_stored(stubs, [receipts[1].result_id])[receipts[1].result_id]
+    assert (stored.number, stored.issue_time) == (receipts[1].number, receipts[1].issue_time)
+    assert Paper(engine.download(stubs, stored.result_id)[0]).original()[1] == scans[1]
+    assert held(engine) == []
+
+
 def test_held_then_void(without_officer):
     engine, path, good = without_officer
     stubs = engine.stubs()
@@ -70,6 +107,11 @@ def test_held_then_void(without_officer):
     reason = harness.wait_for(lambda: [h for h in [held(engine)] if len(h) == 2])[0][0].reason
     sock = f"unix:{engine.data}/engine.sock"
     assert engine.trien("held", "void", r.result_id, "--connect", sock, check=False).returncode == 2
+    # Whoever acts on it, or downloads it, is told where it is.
+    paper = ("--number", "1/QĐ", "--date", "2026-11-01", "--ground", "x", "--actor", "y")
+    for act in (("revoke", r.result_id, *paper), ("history", r.result_id)):
+        done = engine.trien(*act, "--connect", sock, check=False)
+        assert done.returncode and "not in the store: it is held (trien held list)" in done.stderr
     engine.trien("held", "void", r.result_id, "--reason", "Cấp nhầm", "--connect", sock)
     assert [h.number for h in held(engine)] == [2]
     again = send(stubs, [c]).receipts[0]

@@ -1,11 +1,13 @@
 """Keys in a PKCS#11 token (SoftHSM): made there, signed with there; it goes and comes."""
 import json
 import pathlib
+import re
 import subprocess
 
 import pytest
 
 import harness
+from copying import by_each_call, check_copies
 from sample import UNITS, case, send
 
 MODULE = next((p for p in map(pathlib.Path, ("/usr/lib/softhsm/libsofthsm2.so",
@@ -92,6 +94,18 @@ def test_a_token_signs(tmp_path, algorithm):
         engine.kill()
 
 
+def test_a_token_signs_copies(token, tmp_path):
+    engine = token.prepare()
+    engine.start()
+    stubs = engine.stubs()
+    first = send(stubs, [case()]).receipts[0].result_id
+    engine.wait_stored(stubs, [first])
+    check_copies(engine, by_each_call(stubs, (first, engine.download(stubs, first)[0])),
+                 tmp_path / "pdf")
+    assert held(engine) == []
+    assert engine.stop() == 0, engine.log()
+
+
 def test_files_and_token_side_by_side(token):
     seal = f"{UNITS[0]}.seal"
     engine = token.prepare("--in-token", seal, "--sessions", "1")
@@ -104,6 +118,37 @@ def test_files_and_token_side_by_side(token):
     rows = json.loads(engine.trien("keys", "list", "--data", engine.data, "--json").stdout)
     assert [r["id"] for r in rows if r["source"] == "pkcs11"] == [seal]
     assert engine.stop() == 0, engine.log()
+
+
+def test_a_slot_by_its_number(token):
+    """Of two tokens the one in that slot signs, whatever they are called."""
+    seal = f"{UNITS[0]}.seal"
+    engine = token.prepare("--in-token", seal)
+    token.util("--init-token", "--free", "--label", "other", "--pin", PIN, "--so-pin", "999999")
+    slots = {label: int(slot) for slot, label in re.findall(
+        r"^Slot (\d+)$(?:(?!^Slot).)*?Label: +(\w+)", token.util("--show-slots"), re.M | re.S)}
+    path = engine.data / "certs" / "keys.json"
+    doc = json.loads(path.read_text())
+    mine, = doc["tokens"]
+    del mine["token"]
+
+    def in_slot(number):
+        mine["slot"] = number
+        path.write_text(json.dumps(doc))
+
+    in_slot(slots["trien"])
+    engine.start()
+    stubs = engine.stubs()
+    receipts = send(stubs, [case() for _ in range(10)]).receipts
+    engine.wait_stored(stubs, [r.result_id for r in receipts])
+    engine.trien("verify", "--data", engine.data,
+                 *pdfs(engine, [r.result_id for r in receipts[:2]], token.folder / "pdf"))
+    assert engine.stop() == 0, engine.log()
+    # That token has no such key.
+    in_slot(slots["other"])
+    engine.start(ready=False)
+    assert engine.wait_end() != 0
+    assert "has no such private key" in engine.log()
 
 
 def test_a_wrong_pin_is_sent_once(token):

@@ -4,6 +4,7 @@ postgres_distribution = citus a transaction touches one lane; on several servers
 No Citus is needed: these are the rules under which a transaction on it has to do with one worker.
 """
 import collections
+import hashlib
 import os
 import re
 import subprocess
@@ -11,12 +12,15 @@ import subprocess
 import pytest
 
 import harness
+import originals
 import postgres
+from copying import Paper, certify, copy_case, issue_copy, REGISTER
 from sample import UNITS, case, send
 
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
-LANED = ("result", "holding", "locator", "voided", "event", "number_register", "counter")
+LANED = ("result", "holding", "locator", "voided", "event", "number_register", "counter",
+         "reading", "object")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def statements():
 
 
 def work(engine):
-    """Everything that writes or reads: results, a void, a link, a purpose, lists, downloads."""
+    """Everything that writes or reads: results, copies, a link, a purpose, lists, downloads."""
     stubs = engine.stubs()
     m = harness.modules()
     cases = [case(number=f"0010990{i:05d}", unit=UNITS[i % 2]) for i in range(60)]
@@ -54,6 +58,7 @@ def work(engine):
     stubs.issuance.LinkHolder(issuance.LinkHolderRequest(
         result_id=ids[3], reason="test",
         holder=m["case"].Holder(id_kind=1, number="001099900002", name="Ba", role=3)), timeout=20)
+    copies = copied(engine, stubs, ids)
     for i in ids[:5]:
         assert len(engine.download(stubs, i)[0]) == got[i].file_size
     name = issuance.CaseName(unit=cases[1].results[0].unit, code=cases[1].code)
@@ -63,7 +68,26 @@ def work(engine):
         page = stubs.repository.ListResults(repository.ListResultsRequest(
             id_kind=1, number=number, page_size=50), timeout=20)
         assert page.holdings, number
-    return ids
+    assert stubs.audit.GetStatistics(m["audit"].GetStatisticsRequest(),
+                                     timeout=20).total.results == len(ids) + len(copies)
+    return ids + copies
+
+
+def copied(engine, stubs, ids):
+    """Copies of several citizens, so of several lanes: one as pages, one attached, one of ours."""
+    scan, contract = originals.jpeg(), engine.download(stubs, ids[0])[0]
+    cases = [copy_case() for _ in range(8)] + [copy_case(kind=REGISTER)]
+    for i, c in enumerate(cases):
+        c.holders[0].number = f"0010995{i:05d}"
+    copies = [certify(stubs, c, data).result_id
+              for c, data in zip(cases, 4 * [scan, contract])]
+    copies.append(issue_copy(stubs, cases[-1], ids[2]).result_id)
+    got = engine.wait_stored(stubs, copies)
+    for i, data in zip(copies, 4 * [scan, contract] + [engine.download(stubs, ids[2])[0]]):
+        file = engine.download(stubs, i)[0]
+        assert hashlib.sha256(file).digest() == got[i].file_sha256
+        assert Paper(file).original()[1] == data
+    return copies
 
 
 def transactions(log):
@@ -140,7 +164,7 @@ def test_each_server_has_its_lanes_only(tmp_path):
     with harness.Engine(tmp_path, **store.settings()) as engine:
         engine.prepare().start()
         ids = work(engine)
-        assert store.count("result") == len(ids) == 70
+        assert store.count("result") == len(ids) == 79
         for table in LANED:
             for i in range(4):
                 strange = store.sql(f"SELECT count(*) FROM {table} WHERE lane NOT BETWEEN "
@@ -148,4 +172,9 @@ def test_each_server_has_its_lanes_only(tmp_path):
                 assert strange == [["0"]], (table, i)
         # Cases are spread evenly enough that each server has some.
         assert all(int(store.sql("SELECT count(*) FROM result", i)[0][0]) > 0 for i in range(4))
+        # So are originals, each where its copies are.
+        assert sum(int(store.sql("SELECT count(*) FROM object", i)[0][0]) > 0
+                   for i in range(4)) > 1
+        deep = engine.trien("store", "check", "--deep", *engine.settings["postgres"])
+        assert "all as it should be" in deep.stdout
         assert engine.stop() == 0

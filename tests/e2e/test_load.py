@@ -16,7 +16,8 @@ LOAD = harness.BUILD / "loadtest" / "trien-load"
 CASES, SECONDS, KILLS, AWAY = \
     (40000, 100, 20, 20) if os.environ.get("TRIEN_FULL") else (1200, 8, 2, 1)
 SMALL_JOURNAL = ("--", "--journal-slots", "6", "--journal-segment-mb", "4")
-CALLS = ("calls.batch.cases", "calls.stream.cases", "calls.case.cases", "lists", "downloads")
+CALLS = ("calls.batch.cases", "calls.stream.cases", "calls.case.cases", "calls.copy.cases", "lists",
+         "downloads")
 
 
 def load(folder, *args, workload="small", code=0):
@@ -52,6 +53,10 @@ def test_kills_and_an_outage_and_the_proof_holds(tmp_path):
                                       "resent_differ")] == [0] * 9
     assert all(r[k] > 0 for k in (*CALLS, "proof.listed", "proof.resent"))
     assert r["proof.files"] >= 0.09 * r["results"] and r["proof.file_bytes"] > 10_000_000
+    # One case in five is a certified copy; of their files the originals were hashed.
+    assert abs(r["calls.copy.cases"] / CASES - 0.2) < 0.06
+    assert r["proof.attached"] > 0.05 * r["calls.copy.cases"]
+    assert r["process.foreign.cpu_s"] > 0
     assert r["receipt.p50_ms"] >= r["receipt.raw.p50_ms"] > 0
     # Who had to wait for the engine's restart is seen in what is counted from the due time.
     assert r["receipt.max_ms"] > 100

@@ -12,7 +12,9 @@ import grpc
 import pytest
 
 import harness
+import originals
 import postgres
+from copying import REGISTER, certify, certify_all, copy_case, issue_copy
 from sample import UNITS, case, send
 
 
@@ -142,6 +144,19 @@ class Pair:
         return self.engine.trien("takeover", "--data", self.mirror.data, "--journal-segment-mb", 4,
                                  "--journal-slots", 6, check=check)
 
+    def engine_is_lost(self, folder, kept=("certs", "keys")):
+        """Its machine is gone but for these; what goes on, not started."""
+        self.engine.kill()
+        gone = folder / "gone"
+        shutil.move(self.engine.data, gone)
+        for name in kept:
+            shutil.copytree(gone / name, self.mirror.data / name)
+        shutil.copy(gone / "principals.json", self.mirror.data)
+        assert self.mirror.stop() == 0
+        self.take_over()
+        self.engine.data.mkdir()
+        return self.go_on(start=False)
+
     def go_on(self, start=True):
         """An engine on the mirror's folder, with the first one's keys."""
         self.second = harness.Engine(self.folder / "m", witness=self.folder / "w2" / "numbers",
@@ -250,6 +265,23 @@ def test_the_whole_folder_of_the_mirror_goes(pair):
     load.end()
     assert not load.rejects
     again(p.engine, load)
+
+
+@pytest.mark.embedded
+def test_no_copies_where_the_mirror_would_lack_the_originals(pair):
+    """And it is said why, whichever way they are asked for."""
+    p = pair()
+    p.engine.start()
+    stubs, data = p.engine.stubs(), originals.jpeg()
+    receipt, = send(stubs, [case()]).receipts
+    p.engine.wait_stored(stubs, [receipt.result_id])
+    for ask in (lambda: certify(stubs, copy_case(), data),
+                lambda: certify_all(stubs, [(copy_case(), data)]),
+                lambda: issue_copy(stubs, copy_case(kind=REGISTER), receipt.result_id)):
+        with pytest.raises(grpc.RpcError) as e:
+            ask()
+        d = harness.details(e.value)
+        assert (d["code"], d["reason"]) == ("FAILED_PRECONDITION", "COPIES_NOT_MADE")
 
 
 @pytest.mark.parametrize("io", ["uring", "posix"])

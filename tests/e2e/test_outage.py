@@ -262,14 +262,16 @@ def test_what_the_server_says_of_itself(engine, store):
     engine.wait_stored(stubs, [r.result_id for r in receipts])
     for table, state in (("holding", "53100"), ("number_register", "40001"),
                          ("locator", "57014"), ("result", "42501"), ("counter", "58030")):
-        store.sql(f"""CREATE OR REPLACE FUNCTION says() RETURNS trigger LANGUAGE plpgsql AS
+        store.sql(f"""CREATE FUNCTION says_{state}() RETURNS trigger LANGUAGE plpgsql AS
                   $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$;
                   CREATE TRIGGER says BEFORE INSERT ON {table} FOR EACH ROW
-                  EXECUTE FUNCTION says()""")
+                  EXECUTE FUNCTION says_{state}()""")
         receipts += submit(stubs, 60)
         harness.wait_for(lambda: f"SQLSTATE {state} at " in engine.log())
         harness.wait_for(lambda: not status(engine).store_up)
-        store.sql(f"DROP TRIGGER says ON {table}")
+        # To drop the trigger would take locks in another order than the engine's next try does.
+        store.sql(f"""CREATE OR REPLACE FUNCTION says_{state}() RETURNS trigger LANGUAGE plpgsql AS
+                  $$ BEGIN RETURN NEW; END $$""")
         engine.wait_stored(stubs, [r.result_id for r in receipts])
         assert status(engine).store_up and status(engine).held == 0
     whole(store, receipts)
@@ -401,11 +403,14 @@ def test_backlog_drains_in_order_while_more_comes(engine, cluster, store):
     more = submit(stubs, 500, 100)
     engine.wait_stored(stubs, [r.result_id for r in waiting + urgent + more])
     whole(store, waiting + urgent + more)
-    # Batches overtake each other by no more than are on their way at once.
+    # Batches go out in order. While one is on its way over a slow connection the others go on, so
+    # those on their way at once, six, may come late; nobody comes early by more than these.
     rows = store.sql("SELECT sequence FROM result ORDER BY xmin::text::int8")
     written = [int(r[0]) for r in rows]
     place = {s: i for i, s in enumerate(sorted(written))}
-    assert max(abs(place[s] - i) for i, s in enumerate(written)) <= 8 * 128
+    late = [i - place[s] for i, s in enumerate(written)]
+    assert min(late) >= -8 * 128
+    assert sum(n > 8 * 128 for n in late) <= 6 * 128
 
 
 def of_priority(stubs, priority, n):

@@ -2,6 +2,7 @@
 import hashlib
 import ssl
 import subprocess
+import time
 
 import grpc
 import pytest
@@ -158,6 +159,12 @@ def test_a_child_gets_its_number_later(shared, stubs):
     assert listed(stubs, "001125000001")[0][0].result.result_id == r.result_id
     stubs.issuance.LinkHolder(request, timeout=20)
     assert len(listed(stubs, "001125000001")[0]) == 1
+    m = harness.modules()["repository"]
+    told = stubs.repository.ListEvents(m.ListEventsRequest(result_id=r.result_id), timeout=20)
+    event, = told.events
+    assert (event.kind, event.principal, event.ground) == (m.Event.LINKED, "tester", request.reason)
+    assert 0 <= time.time() - event.event_time.ToMilliseconds() / 1000 < 60
+    assert " LINKED" in shared.trien("history", r.result_id, "--data", shared.data).stdout
     with pytest.raises(grpc.RpcError) as e:
         request.reason = ""
         stubs.issuance.LinkHolder(request, timeout=20)

@@ -18,6 +18,7 @@ def test_a_paper_series_goes_on(engine):
     engine.trien(*opening, "--next", "4313", "--reason", "Tiếp sổ giấy")
     again = engine.trien(*opening, "--next", "1", "--reason", "x", check=False)
     assert again.returncode != 0 and "already open" in again.stderr
+    assert "Sổ đang mở cho năm này rồi" in again.stderr
     receipts = send(stubs, [case() for _ in range(3)]).receipts
     assert [r.number for r in receipts] == [4313, 4314, 4315]
     assert receipts[0].number_text == "4313/XNTTHN-UBND"
@@ -43,7 +44,15 @@ def test_a_closed_register_gives_no_more(engine):
     closed = stubs.operations.CloseRegister(m.CloseRegisterRequest(
         unit=UNITS[0], code="XNTTHN", reason="hết sổ"), timeout=20)
     assert closed.closed and closed.next == 3
-    assert send(stubs, [case()]).rejects[0].reason == "REGISTER_NOT_OPEN"
+    reject = send(stubs, [case()]).rejects[0]
+    assert reject.reason == "REGISTER_NOT_OPEN"
+    assert reject.detail == f"XNTTHN {closed.year}: closed"
+    again = engine.trien("register", "open", "--data", engine.data, "--unit", UNITS[0], "--code",
+                         "XNTTHN", "--reason", "x", check=False)
+    assert re.search(rf"the register of {closed.year} was closed on \d{{4}}-\d\d-\d\d by \S+; "
+                     rf"it is not opened again: .* of {closed.year + 1}", again.stderr)
+    assert f"Sổ năm {closed.year} đã khóa, không mở lại" in again.stderr
+    assert "already open" not in again.stderr
     with pytest.raises(grpc.RpcError):
         stubs.operations.OpenRegister(m.OpenRegisterRequest(unit=UNITS[0], code="KHONG", first=1,
                                                             reason="x"), timeout=20)

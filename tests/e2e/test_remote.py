@@ -6,13 +6,9 @@ import time
 
 import pytest
 
+import harness
 import remote_service
-from remote_child import RemoteService, RemoteSigner, digest, make_keys, verifies
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    return make_keys(tmp_path_factory.mktemp("remote") / "keys")
+from remote_child import RemoteService, RemoteSigner, digest, verifies
 
 
 @pytest.fixture
@@ -207,6 +203,24 @@ def test_another_certificate_signs_nothing(child, service):
     assert digest(1).hex() not in service.control()["asked"]
 
 
+@pytest.mark.parametrize("form", ["csc", "csc_async"])
+@pytest.mark.parametrize("mode, status", [("explicit", "SIGNED"), ("implicit", "SIGNED"),
+                                          ("oauth2code", "OTHER_CERTIFICATE")])
+def test_a_credential_that_a_browser_must_authorize_is_none(child, service, form, mode, status):
+    """What the service asks its person for by itself is; a page that he logs in at is not."""
+    service.control(auth=mode)
+    begin(child, service, form)
+    for t in range(1, 6):
+        child.sign(t)
+    assert set(child.finals(range(1, 6)).values()) == {status}, child.summary()
+    told = service.control()
+    if status == "SIGNED":
+        assert child.all_signed(range(1, 6))
+        assert set(told["asked"].values()) == {1} and len(told["asked"]) == 5
+    else:
+        assert told["asked"] == {} and "authorize" not in told["calls"]
+
+
 def test_policy_is_enforced_here_too(child, service):
     begin(child, service, "array")
     child.sign(1, unit="ubnd-khac")
@@ -216,17 +230,20 @@ def test_policy_is_enforced_here_too(child, service):
     assert service.control()["asked"] == {}
 
 
-def test_cancelled_is_answered_once(child, service):
-    begin(child, service, "array")
-    service.control(slow_s=4)
+@pytest.mark.parametrize("form", ["array", "csc"])
+def test_cancelled_is_answered_once(child, service, form):
+    begin(child, service, form)
+    service.control(mute=True)
     for t in range(1, 11):
         child.sign(t)
-    child.until(lambda: child.read(0.05) and service.control()["sizes"])
-    service.control(slow_s=0)
+    harness.wait_for(lambda: service.control()["sizes"])
     child.cancel(4)
     child.cancel(77)
+    child.finals([4])
+    service.control(mute=False)
     states = child.finals(range(1, 11))
     assert states.pop(4) == "CANCELLED" and set(states.values()) == {"SIGNED"}
+    assert set(service.control()["asked"].values()) == {1}, "the others keep their places"
     child.sign(4)
     child.until(lambda: len(child.answers[4]) == 2)
     assert child.answers[4][1][0] == "SIGNED"

@@ -1,133 +1,21 @@
 """Keys elsewhere, from the case to the stored result: the engine, its remote signer, and a service
 that is late, wrong, away, or killed."""
-import collections
-import contextlib
 import datetime
+import itertools
 import json
 import os
 import shutil
 import signal
-import sqlite3
 import time
 
 import pytest
 
 import harness
-import remote_service
-from remote_child import QUICK, RemoteService, make_keys
+from copying import by_each_call, check_copies
+from remote_rig import (HELD, STORED, Askings, Rig, asked_once, check, held, states, stored,
+                        same_receipts, submit, waiting, whole_register)
 from sample import UNITS, case, send
 from test_mirror import Pair
-
-AWAITING_SIGNATURE, HELD, STORED = 4, 5, 6
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    return make_keys(tmp_path_factory.mktemp("remote") / "keys")
-
-
-class Rig:
-    """An engine of which some keys lie at a stand-in service."""
-
-    def __init__(self, folder, keys, engine=None, **settings):
-        self.engine = engine or harness.Engine(folder / "engine", **settings).prepare()
-        self.data = self.engine.data
-        self.certs = self.data / "certs"
-        self.folder = folder
-        self.tls = keys
-        self.service = None
-
-    def policy(self):
-        path = self.certs / "keys.json"
-        return path, json.loads(path.read_text())
-
-    def remote(self, *roles, unit=UNITS[0], form="array", **more):
-        """Keys of these roles of the unit go to a service."""
-        path, doc = self.policy()
-        held = self.folder / "held"
-        held.mkdir()
-        for name in ("tls.pem", "ca.pem", "rsa2.key", "rsa2.pem"):
-            shutil.copy(self.tls / name, held / name)
-        for key in doc["keys"]:
-            if key["role"] in roles and key["unit"] == unit:
-                private = self.data / "keys" / key.pop("key")
-                private.rename(held / f"{key['id']}.key")
-                shutil.copy(self.certs / key["certificate"], held / f"{key['id']}.pem")
-                key.update(source="remote", service="one")
-                if form == "later":
-                    key["credential"] = f"CRED/{key['id']}"
-        path.write_text(json.dumps(doc))
-        secrets = self.data / "remote"
-        secrets.mkdir(mode=0o700)
-        for name, text in (("service.secret", remote_service.SECRET), ("pin", remote_service.PIN)):
-            (secrets / name).write_text(text + "\n")
-            (secrets / name).chmod(0o600)
-        shutil.copy(self.tls / "ca.pem", self.certs / "service-ca.pem")
-        self.service = RemoteService(held, self.folder / "service")
-        self.services([getattr(self, form)(**more)])
-        return self
-
-    def services(self, rows):
-        (self.certs / "remote.json").write_text(json.dumps({"version": 1, "services": rows}))
-
-    def csc(self, **more):
-        s = self.service
-        return {"name": "one", "api": "csc", "url": s.url("/csc/v2"), "ca": "service-ca.pem",
-                "oauth": {"url": s.url("/oauth2/token"), "client": remote_service.CLIENT,
-                          "secret": "service.secret", "scope": "service"},
-                "auth_data": [{"id": "PIN", "value": {"$secret": "pin"}}], **QUICK, **more}
-
-    def csc_later(self, **more):
-        return self.csc(mode="asynchronous", **more)
-
-    def later(self, **more):
-        s = self.service
-        return {"name": "one", "api": "hash_array", "url": s.url("/later"),
-                "ca": "service-ca.pem",
-                "body": {"user": "$credential", "password": {"$secret": "service.secret"},
-                         "files": "$hashes"},
-                "item": {"doc_id": "$id", "hash": "$hash", "title": "$name"}, "hash": "hex",
-                "answer": {"signatures": "/data/files", "signature": "/value", "id": "/doc_id",
-                           "encoding": "hex", "transaction": "/data/transaction",
-                           "status": "/code", "done": [0], "pending": [1], "refused": [4],
-                           "lost": [9]},
-                "poll": {"url": s.url("/status/$transaction")}, "form": "raw", **QUICK, **more}
-
-    def array(self, **more):
-        return {"name": "one", "api": "hash_array", "url": self.service.url("/sign"),
-                "ca": "service-ca.pem", "headers": {"X-Api-Key": {"secret": "service.secret"}},
-                "body": {"serial": "$serial", "hashes": "$hashes"},
-                "answer": {"signatures": "/signatures"}, "form": "raw", **QUICK, **more}
-
-    def start(self, **kw):
-        self.engine.start(**kw)
-        self.up()
-        return self
-
-    def up(self):
-        harness.wait_for(lambda: self.status().remote_signer == "up", 20)
-
-    def status(self):
-        request = harness.modules()["operations"].GetStatusRequest()
-        return self.engine.stubs().operations.GetStatus(request, timeout=20)
-
-    def rows(self):
-        """Results in the waiting room."""
-        with contextlib.closing(sqlite3.connect(
-                f"file:{self.data}/waiting/index.db?mode=ro", uri=True)) as db:
-            return db.execute("SELECT count(*) FROM waiting").fetchone()[0]
-
-    def end(self):
-        self.engine.kill()
-        if self.service:
-            self.service.kill()
-
-
-@pytest.fixture
-def rig(tmp_path, keys):
-    r = Rig(tmp_path, keys)
-    yield r
-    r.end()
 
 
 # ---- the process ----
@@ -161,50 +49,7 @@ def test_what_is_configured_wrongly_stops_the_first_start(rig):
 
 # ---- the way of a result ----
 
-def held(rig):
-    request = harness.modules()["operations"].ListHeldRequest(page_size=200)
-    return list(rig.engine.stubs().operations.ListHeld(request, timeout=20).held)
-
-
-def submit(rig, n, unit=UNITS[0]):
-    stubs = rig.engine.stubs()
-    out = []
-    for first in range(0, n, 200):
-        out += send(stubs, [case(unit=unit) for _ in range(min(200, n - first))]).receipts
-    return [r.result_id for r in out]
-
-
-def states(rig, ids):
-    m = harness.modules()["repository"]
-    got = rig.engine.stubs().repository.BatchGetResults(
-        m.BatchGetResultsRequest(result_ids=ids), timeout=20)
-    assert not got.missing_ids
-    return collections.Counter(r.state for r in got.results)
-
-
-def waiting(rig, ids, seconds=20):
-    harness.wait_for(lambda: states(rig, ids) == {AWAITING_SIGNATURE: len(ids)}, seconds)
-
-
-def stored(rig, ids, seconds=60):
-    return rig.engine.wait_stored(rig.engine.stubs(), ids, seconds)
-
-
-def check(rig, ids, folder="pdf"):
-    """Each verifies, with all its signatures."""
-    folder = rig.folder / folder
-    folder.mkdir(exist_ok=True)
-    for i in ids:
-        (folder / f"{i}.pdf").write_bytes(rig.engine.download(rig.engine.stubs(), i)[0])
-    rig.engine.trien("verify", "--data", rig.data, *sorted(folder.glob("*.pdf")))
-
-
-def asked_once(rig):
-    asked = rig.service.control()["asked"]
-    assert set(asked.values()) == {1}, [n for n in asked.values() if n > 1]
-    return len(asked)
-
-
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", ["array", "csc", "csc_later", "later"])
 @pytest.mark.parametrize("algorithm", ["rsa2048", "p256"])
 def test_an_officers_key_at_a_service(tmp_path, keys, form, algorithm):
@@ -230,21 +75,34 @@ def test_the_seal_at_a_service_too(rig, roles):
     check(rig, ids[:4])
 
 
+@pytest.mark.parametrize("form", ["csc", "csc_later"])
+def test_copies_are_signed_at_a_service(rig, tmp_path, form):
+    rig.remote("person", form=form).start()
+    stubs = rig.engine.stubs()
+    first, = submit(rig, 1)
+    stored(rig, [first])
+    wanted = by_each_call(stubs, (first, rig.engine.download(stubs, first)[0]))
+    check_copies(rig.engine, wanted, tmp_path / "pdf")
+    assert asked_once(rig) == 1 + len(wanted) and held(rig) == []
+
+
 def test_others_go_on_while_a_service_is_late(rig):
     rig.remote("person").start()
-    rig.service.control(slow_s=4)
+    rig.service.control(mute=True)
     late = submit(rig, 30)
+    harness.wait_for(lambda: len(rig.service.diary().asked) == 30)
     others = submit(rig, 60, UNITS[1])
-    begun = time.monotonic()
     stored(rig, others)
-    assert time.monotonic() - begun < 3
+    assert not rig.service.diary().given, "not one of the late ones was signed meanwhile"
     waiting(rig, late)
+    rig.service.control(mute=False)
     stored(rig, late)
     assert asked_once(rig) == 30
 
 
 # ---- answers that are none ----
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("fault", ["500", "close", "cut", "wrong", "foreign", "reordered",
                                    "truncated", "partly", "twice"])
 def test_what_is_spoiled_once_is_asked_again(rig, fault):
@@ -337,6 +195,7 @@ def test_a_certificate_that_ends_meanwhile(rig):
 
 # ---- whatever is killed ----
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", ["csc_later", "later"])
 @pytest.mark.parametrize("whom", ["engine", "remote", "service", "all"])
 @pytest.mark.parametrize("parked", [False, True])
@@ -344,28 +203,91 @@ def test_nobody_is_asked_twice_for_what_he_gave(rig, form, whom, parked):
     rig.remote("person", form=form, poll_ms=300, poll_max_ms=300).start()
     rig.service.control(pending=True)
     ids = submit(rig, 20)
-    harness.wait_for(lambda: len(rig.service.control()["asked"]) == 20)
     waiting(rig, ids)
-    time.sleep(0.5)
+    rig.wait_tickets(20)
     if parked:
         harness.wait_for(lambda: rig.rows() == 20, 40)
     if whom in ("service", "all"):
         rig.service.kill()
         rig.service.start()
-    if whom == "remote":
-        os.kill(rig.engine.children()["remote"], signal.SIGKILL)
-    elif whom == "engine":
-        before = rig.engine.log().count("ready on")
-        os.kill(rig.engine.children()["engine"], signal.SIGKILL)
-        harness.wait_for(lambda: rig.engine.log().count("ready on") > before, 20)
-    elif whom == "all":
-        rig.engine.kill()
-        rig.start(registers=False)
+    if whom != "service":
+        rig.restart(whom)
     rig.service.control(pending=False)
     stored(rig, ids)
-    asked = rig.service.control()["asked"]
-    assert set(asked.values()) <= {1} and len(asked) == (0 if whom in ("service", "all") else 20)
+    assert asked_once(rig) == 20
     check(rig, ids[:2])
+
+
+def seals_awaited(rig, n, parked):
+    """(cases, receipts, ids, digests): each seal was asked for once, and none has come."""
+    cases = [case() for _ in range(n)]
+    receipts = send(rig.engine.stubs(), cases).receipts
+    ids = [r.result_id for r in receipts]
+    waiting(rig, ids)
+    harness.wait_for(lambda: len(rig.service.diary().asked) == n)
+    if parked:
+        harness.wait_for(lambda: rig.rows() == n, 40)
+    return cases, receipts, ids, rig.service.diary().asked
+
+
+def nothing_anew(rig, ids, asked, seconds=3):
+    """All that time: long enough for whoever gives up his waiting to ask for another digest."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert rig.service.diary().asked == asked
+        time.sleep(0.1)
+    waiting(rig, ids)
+
+
+def sealed_as_asked(rig, cases, receipts, asked):
+    """All are stored, sealed with what was asked for at first, and the receipts still hold."""
+    got = stored(rig, [r.result_id for r in receipts])
+    assert rig.service.diary().asked == asked and held(rig) == []
+    for r in receipts:
+        assert (got[r.result_id].number, got[r.result_id].number_text) == \
+            (r.number, r.number_text)
+        assert len(got[r.result_id].signatures) == 2
+    same_receipts(rig.engine, cases, receipts)
+    whole_register(rig.engine, got.values())
+    check(rig, [r.result_id for r in receipts[:2]])
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("whom, parked",
+                         list(itertools.product([None, "engine", "all"], [False, True])))
+def test_a_seal_is_awaited_over_reload_and_restart(rig, whom, parked):
+    rig.remote("agency", form="later", poll_ms=300, poll_max_ms=300).start()
+    rig.service.control(pending=True)
+    cases, receipts, ids, asked = seals_awaited(rig, 6, parked)
+    rig.wait_tickets(6)
+    rig.engine.hup()
+    nothing_anew(rig, ids, asked)
+    if whom:
+        rig.restart(whom)
+        nothing_anew(rig, ids, asked)
+    rig.service.control(pending=False)
+    sealed_as_asked(rig, cases, receipts, asked)
+    assert asked_once(rig) == 6
+    assert rig.engine.stop() == 0, rig.engine.log()
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("parked", [False, True])
+def test_a_seal_that_is_late_is_awaited_over_a_reload(rig, parked):
+    """There is no ticket, and a reload replaces the remote signer: the new one asks for what the
+    old one did, once. Whoever gave up would ask for another digest."""
+    rig.remote("agency").start()
+    rig.service.control(mute=True)
+    cases, receipts, ids, first = seals_awaited(rig, 6, parked)
+    for times in (2, 3):
+        rig.engine.hup()
+        asked = {d: times for d in first}
+        harness.wait_for(lambda: sum(rig.service.diary().asked.values()) >= 6 * times)
+        nothing_anew(rig, ids, asked)
+    assert not rig.service.diary().given
+    rig.service.control(mute=False)
+    sealed_as_asked(rig, cases, receipts, asked)
+    assert rig.engine.stop() == 0, rig.engine.log()
 
 
 def test_a_signature_that_came_is_kept_while_the_seal_is_missing(rig):
@@ -433,11 +355,10 @@ def test_taken_over(tmp_path, keys, parked):
         rig.remote("person", form="later", poll_ms=300, poll_max_ms=300).start()
         rig.service.control(pending=True)
         ids = submit(rig, 15)
-        harness.wait_for(lambda: len(rig.service.control()["asked"]) == 15)
         waiting(rig, ids)
+        rig.wait_tickets(15, p.mirror.data)
         if parked:
             harness.wait_for(lambda: rig.rows() == 15, 40)
-        time.sleep(1)
         p.engine.kill()
         p.mirror.kill()
         p.take_over()
@@ -453,21 +374,23 @@ def test_taken_over(tmp_path, keys, parked):
         rig.end()
 
 
-def test_kill_loop(rig):
+@pytest.mark.sampled
+@pytest.mark.parametrize("form", ["array", "later"])
+def test_kill_loop(rig, form):
     """Engine and remote signer are killed again and again; all is stored once, with one number."""
-    rig.remote("person").start()
+    rig.remote("person", form=form).start()
     rig.service.control(slow_s=0.3)
-    ids = []
+    askings, ids = Askings(rig), []
     for round_no in range(6):
         ids += submit(rig, 50)
         time.sleep(0.2 * round_no)
-        if round_no % 2:
-            os.kill(rig.engine.children()["remote"], signal.SIGKILL)
-        else:
-            rig.engine.kill()
-            rig.start(registers=False)
+        rig.restart("remote" if round_no % 2 else "all")
+        askings.look()
     got = stored(rig, ids)
-    assert sorted(r.number for r in got.values()) == list(range(1, 301))
+    assert [got[i].number for i in ids] == list(range(1, 301))
+    whole_register(rig.engine, got.values())
+    askings.check()
+    assert len(rig.service.diary().asked) == 300, "the same digests over all restarts"
     assert rig.engine.stop() == 0, rig.engine.log()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 
 SERVICES = {"trien.v1.Issuance", "trien.v1.Repository", "trien.v1.Operations", "trien.v1.Signing",
-            "grpc.health.v1.Health"}
+            "trien.v1.Audit", "grpc.health.v1.Health"}
 
 
 def test_health_check(shared):

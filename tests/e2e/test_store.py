@@ -7,14 +7,17 @@ import subprocess
 import pytest
 
 import harness
+import originals
 import postgres
+from copying import Paper, certify, copy_case
+from postgres import VERSION
 from sample import case, send
 
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
 TABLES = {"trien_schema", "result", "holding", "locator", "voided", "event", "number_register",
-          "counter", "layer", "unit_owner"}
-MONTHLY = ("result", "holding", "locator", "voided", "event")
+          "counter", "layer", "unit_owner", "reading", "object"}
+MONTHLY = ("result", "holding", "locator", "voided", "event", "reading")
 
 
 @pytest.fixture
@@ -36,20 +39,21 @@ def tables(store):
 def test_init_makes_everything_once(store):
     assert not tables(store)
     told = store.init().stdout
-    assert "from version 0 to 2" in told
+    assert f"from version 0 to {VERSION}" in told
     have = tables(store)
     assert TABLES <= have - {t for t in have if t[-6:].isdigit()}
     # This month and the next two, of each table that grows.
     for parent in MONTHLY:
         assert sum(t.startswith(parent + "_") for t in have) == 3, parent
     again = store.init()
-    assert "are there, version 2" in again.stdout
+    assert f"are there, version {VERSION}" in again.stdout
     assert tables(store) == have
-    assert store.sql("SELECT version FROM trien_schema ORDER BY 1") == [["1"], ["2"]]
+    assert store.sql("SELECT version FROM trien_schema ORDER BY 1") == \
+        [[str(v + 1)] for v in range(VERSION)]
     checked = run("check", store.conninfos[0], "--json")
     assert checked.returncode == 0
     row = json.loads(checked.stdout)["servers"][0]
-    assert row["version"] == 2 and row["server"] == 1
+    assert row["version"] == VERSION and row["server"] == 1
     # The tests' own server is a fast one, and that is told.
     assert row["risk"] == "fsync = off"
 
@@ -69,11 +73,11 @@ def test_check_says_what_to_do(store):
     missing = run("check", store.conninfos[0])
     assert missing.returncode == 78 and "trien store init" in missing.stderr
     store.init()
-    store.sql("INSERT INTO trien_schema VALUES (3, now())")
+    store.sql(f"INSERT INTO trien_schema VALUES ({VERSION + 1}, now())")
     for words in ("check", "init"):
         newer = run(words, store.conninfos[0])
         assert newer.returncode == 78, newer.stderr
-        assert "version 3, newer than this program knows (2)" in newer.stderr
+        assert f"version {VERSION + 1}, newer than this program knows ({VERSION})" in newer.stderr
     store.sql("DELETE FROM trien_schema")
     older = run("check", store.conninfos[0])
     assert older.returncode == 78 and "trien store init" in older.stderr
@@ -86,11 +90,12 @@ def test_tables_of_version_1_are_brought_up(store):
               "INSERT INTO counter SELECT 5, 'u', 'k', 20260102, 3, w, 2 FROM "
               "generate_series(1, 4) w")
     old = run("check", store.conninfos[0])
-    assert old.returncode == 78 and "version 1, this program needs 2" in old.stderr
-    assert "from version 1 to 2" in store.init().stdout
+    assert old.returncode == 78 and f"version 1, this program needs {VERSION}" in old.stderr
+    assert f"from version 1 to {VERSION}" in store.init().stdout
     assert store.sql("SELECT trien_fold(5::int2, 3::int2), trien_fold(5::int2, 3::int2)") == \
         [["3", "0"]]
-    assert store.sql("SELECT * FROM counter") == [["5", "u", "k", "20260102", "3", "4", "8"]]
+    assert store.sql("SELECT lane, unit, kind, day, engine, watermark, results, cases, reuses "
+                     "FROM counter") == [["5", "u", "k", "20260102", "3", "4", "8", "", ""]]
 
 
 def test_a_server_that_is_away(tmp_path):
@@ -137,11 +142,12 @@ def test_roles_have_what_they_need_and_no_more(store):
     assert as_user(store, "w1", "SELECT trien_fold(1::int2, 1::int2)")
     for denied in ("UPDATE result SET crc = 0", "DELETE FROM result", "TRUNCATE event",
                    "UPDATE number_register SET number = 1", "DROP TABLE layer",
-                   "DELETE FROM counter",
+                   "DELETE FROM counter", "UPDATE event SET kind = 0", "DELETE FROM event",
                    "DELETE FROM number_register", "CREATE TABLE x (a int)"):
         assert not as_user(store, "w1", denied), denied
     assert as_user(store, "r1", "SELECT record, body FROM result")
-    for denied in (row % "02", "SELECT * FROM counter", "SELECT trien_months('2032-05-01', 1)",
+    assert as_user(store, "r1", "SELECT * FROM counter")
+    for denied in (row % "02", "SELECT trien_months('2032-05-01', 1)",
                    "SELECT trien_fold(1::int2, 1::int2)",
                    "DELETE FROM holding"):
         assert not as_user(store, "r1", denied), denied
@@ -194,7 +200,7 @@ def test_lanes_are_copied_to_a_new_server(tmp_path):
     """As the guide says: while the engine runs, and once more when it stands."""
     def copy():
         rows = re.findall(r"^(\w+): (\d+) there, (\d+) here$", commands(old, new, guide()[0]), re.M)
-        assert len(rows) == 7 and all(a == b for _, a, b in rows), rows
+        assert len(rows) == 9 and all(a == b for _, a, b in rows), rows
         assert int(dict((t, a) for t, a, _ in rows)["result"]) > 0
 
     old, new = postgres.Store(), postgres.Store()
@@ -227,21 +233,25 @@ def lanes_move(tmp_path, old, new, while_it_runs, when_it_stands):
         stubs = engine.stubs()
         cases = [case(number=f"0010990{i:05d}") for i in range(40)]
         first = [r.result_id for r in send(stubs, cases[:30]).receipts]
+        copies = [copied(stubs, i) for i in range(6)]
+        first += copies
         got = engine.wait_stored(stubs, first)
+        # Some of them move, some stay.
+        assert old.sql("SELECT DISTINCT lane > 31 FROM object ORDER BY 1") == [["f"], ["t"]]
         files = {i: engine.download(stubs, i)[0] for i in first}
         while_it_runs()
         ids = first + [r.result_id for r in send(stubs, cases[30:]).receipts]
         got.update(engine.wait_stored(stubs, ids))
         assert engine.stop() == 0
         when_it_stands()
-        for table in (*MONTHLY, "number_register", "counter"):
+        for table in (*MONTHLY, "number_register", "counter", "object"):
             rows = f"SELECT md5(t::text) FROM {table} t WHERE lane > 31 ORDER BY 1"
             assert old.sql(rows) == new.sql(rows), table
         engine.settings["postgres"] = ["lanes=0-31 " + old.conninfos[0],
                                        "lanes=32-63 " + new.conninfos[0]]
         engine.start(registers=False)
         for table in ("result", "holding", "locator", "event", "voided", "number_register",
-                      "counter"):
+                      "counter", "reading", "object"):
             old.sql(f"DELETE FROM {table} WHERE lane > 31")
         stubs = engine.stubs()
         after = engine.wait_stored(stubs, ids)
@@ -249,11 +259,40 @@ def lanes_move(tmp_path, old, new, while_it_runs, when_it_stands):
             {i: r.SerializeToString() for i, r in got.items()}
         assert files == {i: engine.download(stubs, i)[0] for i in first}
         again = send(stubs, cases)
-        assert [r.result_id for r in again.receipts] == ids
+        assert [r.result_id for r in again.receipts] == [i for i in ids if i not in copies]
+        assert [copied(stubs, i) for i in range(6)] == copies
+        for i in copies:
+            assert Paper(files[i]).original()[1] == originals.jpeg()
         new_ids = [r.result_id for r in send(stubs, [case() for _ in range(20)]).receipts]
         engine.wait_stored(stubs, new_ids)
-        assert old.count("result") + new.count("result") == 60
+        assert old.count("result") + new.count("result") == 66
         assert engine.stop() == 0
+
+
+def copied(stubs, i):
+    """A certified copy of a citizen's own; the same each time."""
+    c = copy_case(code=f"SAO-DI-{i}")
+    c.holders[0].number = f"0010995{i:05d}"
+    return certify(stubs, c, originals.jpeg()).result_id
+
+
+def test_events_are_only_added(store):
+    """Nobody but their owner can change one, in no month; and no function does it for others."""
+    store.init()
+    months = [t for t in tables(store) if t.startswith("event_")]
+    assert len(months) == 3
+    for table in ["event", *months]:
+        rights = store.sql("SELECT DISTINCT grantee, privilege_type FROM "
+                           "information_schema.role_table_grants WHERE grantee <> 'trien' "
+                           f"AND table_name = '{table}' ORDER BY 1, 2")
+        assert all(may == "SELECT" or (who, may) == ("trien_writer", "INSERT")
+                   for who, may in rights), rights
+    bodies = store.sql("SELECT proname, regexp_replace(prosrc, '\\s+', ' ', 'g') FROM pg_proc "
+                       "WHERE pronamespace = 'public'::regnamespace")
+    assert {name for name, _ in bodies} == {"trien_months", "trien_fold"}
+    for _, body in bodies:
+        changed = re.findall(r"\b(?:DELETE FROM|UPDATE|TRUNCATE|MERGE INTO)\s+(\w+)", body)
+        assert set(changed) <= {"counter", "EXCLUSIVE"}, body
 
 
 def test_the_tables_keep_the_rules(store):

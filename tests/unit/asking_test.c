@@ -209,6 +209,82 @@ static void services_come_and_go(void **state)
 	assert_true(asking_has_room(a, "service3", 0));
 }
 
+/* One that was not sent goes at once; one that was is cancelled, and its sequence is free. */
+static void given_up(void **state)
+{
+	struct asked *sent = put(7, "one"), *later = put(8, "one"), *waits = put(9, "one"), *anew;
+	enum reason why;
+
+	asking_sent(a, asking_next(a, 0));
+	asking_sent(a, asking_next(a, 0));
+	assert_int_equal(answer(later, REMOTE_UNAVAILABLE, "away", 0, &why), ASKED_AGAIN);
+	assert_true(asking_give_up(a, later));
+	assert_true(asking_give_up(a, waits));
+	assert_int_equal(later->tag + waits->tag, 0);
+	assert_null(asking_next(a, INT64_MAX));
+	free(later);
+	free(waits);
+	assert_false(asking_give_up(a, sent));
+	assert_null(asking_by_sequence(a, 7));
+	assert_ptr_equal(asking_by_tag(a, sent->tag), sent);
+	anew = put(7, "two");
+	assert_ptr_equal(asking_by_sequence(a, 7), anew);
+	assert_ptr_equal(asking_next(a, 0), sent);
+	assert_true(asked_given_up(sent));
+	asking_sent(a, sent);
+	assert_ptr_equal(asking_next(a, 0), anew);
+	assert_int_equal(answer(sent, REMOTE_LATER, "t", 0, &why), ASKED_UNWANTED);
+	assert_int_equal(sent->ticket_n, 0);
+	assert_int_equal(answer(sent, REMOTE_CANCELLED, "", 0, &why), ASKED_GONE);
+	asking_drop(a, sent);
+	free(sent);
+	assert_ptr_equal(asking_by_sequence(a, 7), anew);
+}
+
+/* The answer crossed the cancelling, or came before it; a signature is as unwanted as a no. */
+static void answered_all_the_same(void **state)
+{
+	static const enum remote_status last[] = { REMOTE_SIGNED, REMOTE_REFUSED,
+						   REMOTE_WRONG_ANSWER, REMOTE_UNAVAILABLE,
+						   REMOTE_TICKET_LOST };
+	enum reason why;
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(last); i++) {
+		struct asked *k = put(i, "one");
+
+		asking_sent(a, asking_next(a, 0));
+		assert_false(asking_give_up(a, k));
+		if (i % 2 == 0)
+			asking_sent(a, asking_next(a, 0));
+		assert_int_equal(answer(k, last[i / 2], "value", 0, &why), ASKED_GONE);
+		assert_int_equal(why, REASON_NONE);
+		asking_drop(a, k);
+		free(k);
+		assert_null(asking_next(a, 0));
+	}
+}
+
+/* The remote signer has gone: nobody answers, and nobody is asked again. */
+static void given_up_and_lost(void **state)
+{
+	struct asked *one = put(7, "one"), *two = put(8, "one"), *three = put(9, "one"), *k;
+	uint32_t n = 0;
+
+	for (int i = 0; i < 3; i++)
+		asking_sent(a, asking_next(a, 0));
+	assert_false(asking_give_up(a, one));
+	asking_sent(a, asking_next(a, 0));
+	assert_false(asking_give_up(a, two));
+	asking_lost(a);
+	for (; (k = asking_given_up(a)) != NULL; n++) {
+		assert_true(k == one || k == two);
+		asking_drop(a, k);
+		free(k);
+	}
+	assert_int_equal(n, 2);
+	assert_ptr_equal(asking_next(a, 0), three);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -216,6 +292,7 @@ int main(void)
 		TEST(sent_in_order), TEST(lost_is_sent_again), TEST(pauses_grow),
 		TEST(a_lost_ticket_is_forgotten), TEST(each_end_has_its_reason),
 		TEST(bounded_by_service), TEST(services_come_and_go),
+		TEST(given_up), TEST(answered_all_the_same), TEST(given_up_and_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

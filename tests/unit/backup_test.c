@@ -217,6 +217,25 @@ static void test_there_and_back(void **state)
 	assert_int_equal(fsck(f->back), 0);
 }
 
+/* What waits always: a mirror's results go on from it. What is stored goes with the store. */
+static void test_originals(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(shell("cd %s/store && mkdir -p objects/waiting objects/ab && "
+			       "echo 1 > objects/waiting/11 && echo 2 > objects/ab/22 && "
+			       "echo 3 > objects/waiting/7.part", f->data), 0);
+	assert_int_equal(backup(f, "--without-store"), 0);
+	assert_true(has(f->target, "store/objects/waiting/11"));
+	assert_false(has(f->target, "store/objects/ab"));
+	assert_int_equal(shell("rm -rf %s", f->target), 0);
+	assert_int_equal(backup(f, NULL), 0);
+	assert_false(has(f->target, "store/objects/waiting/7.part"));
+	assert_int_equal(restore(f), 0);
+	assert_true(has(f->back, "store/objects/waiting/11"));
+	assert_true(has(f->back, "store/objects/ab/22"));
+}
+
 static void test_keys_only_when_asked(void **state)
 {
 	struct fixture *f = *state;
@@ -344,6 +363,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_there_and_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_originals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_keys_only_when_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_backup, setup, teardown),

@@ -11,6 +11,40 @@
 #define FAR_MS 60000
 #define SOON_MS (20 * BELL_LOOK_MS)	/* generous: others work on the machine, too */
 
+/* What the bell waits by: its condition variable (the last that was made), its clock, and whether
+ * the end was further off by it than a look. */
+static pthread_cond_t *_Atomic made;
+static atomic_int wait_clock;
+static atomic_bool waited_wrong;
+
+int __real_pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *a);
+int __wrap_pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *a);
+int __real_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t);
+
+int __wrap_pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *a)
+{
+	clockid_t clock = CLOCK_REALTIME;
+
+	if (a != NULL)
+		pthread_condattr_getclock(a, &clock);
+	atomic_store(&made, c);
+	atomic_store(&wait_clock, clock);
+	return __real_pthread_cond_init(c, a);
+}
+
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t)
+{
+	struct timespec now;
+	int64_t ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ns = (t->tv_sec - now.tv_sec) * 1000000000LL + t->tv_nsec - now.tv_nsec;
+	if (c == atomic_load(&made) && ns > BELL_LOOK_MS * 1000000LL)
+		atomic_store(&waited_wrong, true);
+	return __real_pthread_cond_timedwait(c, m, t);
+}
+
 struct rig {
 	struct intake in;
 	struct bell *bell;
@@ -29,6 +63,7 @@ static int set_up(void **state)
 
 	assert_non_null(rig);
 	assert_int_equal(queue_new(&rig->in.jobs, 2048), ST_OK);
+	atomic_store(&waited_wrong, false);
 	assert_int_equal(bell_open(&rig->bell, news, rig, &e), ST_OK);
 	*state = rig;
 	return 0;
@@ -108,6 +143,9 @@ static void rings_when_the_time_is_over(void **state)
 	assert_true(bell_wait(rig->bell, &r, &c, 0, until));
 	assert_true(rang(rig, &r, &c, SOON_MS));
 	assert_true(intake_clock_ms() >= until);
+	/* However the time of day is set meanwhile. */
+	assert_int_equal(atomic_load(&wait_clock), CLOCK_MONOTONIC);
+	assert_false(atomic_load(&waited_wrong));
 }
 
 static void who_leaves_hears_nothing(void **state)

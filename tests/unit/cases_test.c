@@ -14,6 +14,7 @@
 
 #define DEMO SOURCE_DIR "/loadtest/cases/demo.jsonl"
 #define EDGE SOURCE_DIR "/loadtest/cases/edge.jsonl"
+#define LINKED SOURCE_DIR "/loadtest/cases/linked.jsonl"
 #define DEMO_BYTES_MAX 2500000
 #define DAY 20261124
 
@@ -22,6 +23,9 @@ static const struct sample_options demo = { .seed = 2026, .results = 1000, .mix 
 					    .priority = -1 };
 static const struct sample_options edge = {
 	.seed = 1, .first = 90001, .mix = "edge", .priority = -1
+};
+static const struct sample_options linked = {
+	.seed = 1, .first = 80001, .cases = 3, .mix = "linked", .priority = -1
 };
 
 static char *made(const struct sample_options *o, size_t *n, struct sample_counts *counts)
@@ -77,6 +81,15 @@ static void edge_is_reproduced(void **state)
 
 	assert_reproduced(EDGE, &edge, &counts);
 	assert_int_equal(counts.cases, EDGES);
+}
+
+static void linked_is_reproduced(void **state)
+{
+	struct sample_counts counts;
+
+	assert_reproduced(LINKED, &linked, &counts);
+	assert_int_equal(counts.cases, 3);
+	assert_int_equal(counts.results, 9);
 }
 
 /* Calls each(line, context) for every line of the file. */
@@ -245,6 +258,23 @@ static void check_field(const struct field_def *d, const json_t *field)
 		assert_true(d->year_only || json_object_get(value, "day") != NULL);
 }
 
+/* yyyymmdd; what is not known is 0. 0: there is no such field. */
+static int64_t date_of(const json_t *fields, const char *name)
+{
+	const json_t *field, *d;
+	int64_t date = 0;
+	size_t i;
+
+	json_array_foreach(fields, i, field) {
+		d = json_object_get(field, "date");
+		if (strcmp(text_of(field, "name"), name) == 0 && d != NULL)
+			date = json_integer_value(json_object_get(d, "year")) * 10000 +
+				json_integer_value(json_object_get(d, "month")) * 100 +
+				json_integer_value(json_object_get(d, "day"));
+	}
+	return date;
+}
+
 static void check_result(const json_t *c, const json_t *r, struct seen *seen)
 {
 	const struct kind *k = catalogue_kind(seen->catalogue, slice_str(text_of(r, "kind")), DAY);
@@ -269,6 +299,9 @@ static void check_result(const json_t *c, const json_t *r, struct seen *seen)
 		present[at] = true;
 		check_field(&k->fields[at], field);
 	}
+	if (date_of(fields, "ngay_dang_ky") != 0 &&
+	    date_of(fields, "ngay_dang_ky") < date_of(fields, "ngay_sinh"))
+		fail_msg("%s: registered before the birth", text_of(c, "code"));
 	for (uint8_t f = 0; f < k->fields_n; f++)
 		if (k->fields[f].required && !present[f])
 			fail_msg("%s: %s is missing", k->code, k->fields[f].name);
@@ -297,7 +330,7 @@ static void check_case(const json_t *c, const char *line, void *context)
 		check_result(c, r, context);
 }
 
-/* Both files may be submitted to one engine, so keys and given numbers are apart over both. */
+/* All may be submitted to one engine, so keys and given numbers are apart over all. */
 static void cases_fit_the_schemas(void **state)
 {
 	struct catalogue_config cfg = { .schemas = SOURCE_DIR "/schemas" };
@@ -310,6 +343,7 @@ static void cases_fit_the_schemas(void **state)
 	seen.catalogue = c;
 	each_line(DEMO, check_case, &seen);
 	each_line(EDGE, check_case, &seen);
+	each_line(LINKED, check_case, &seen);
 	json_decref(seen.keys);
 	json_decref(seen.numbers);
 	catalogue_unref(c);
@@ -320,6 +354,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(demo_is_reproduced),
 		cmocka_unit_test(edge_is_reproduced),
+		cmocka_unit_test(linked_is_reproduced),
 		cmocka_unit_test(text_is_nfc_but_where_said),
 		cmocka_unit_test(a_case_is_the_same_in_any_run),
 		cmocka_unit_test(what_is_unclear_is_refused),

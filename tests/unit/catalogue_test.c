@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "catalogue/catalogue.h"
@@ -496,6 +497,55 @@ static void references_between_files_are_checked(void **state)
 	tmpdir_remove(&w.dir);
 }
 
+/* ---- what another load finds changed ---- */
+
+struct told { uint32_t n; char line[200]; };
+
+static void tell(void *ctx, const char *line)
+{
+	struct told *t = ctx;
+
+	t->n++;
+	snprintf(t->line, sizeof(t->line), "%s", line);
+}
+
+static void expect_changed(const struct world *w, const struct catalogue *before, const char *line)
+{
+	struct catalogue *now = load(w);
+	struct told t = { 0 };
+
+	catalogue_changed(before, now, tell, &t);
+	assert_int_equal(t.n, line != NULL);
+	assert_string_equal(t.line, line != NULL ? line : "");
+	catalogue_unref(now);
+}
+
+static void a_kinds_version_that_is_changed_is_told(void **state)
+{
+	struct world w;
+	struct catalogue *before;
+	char path[600];
+
+	world_make(&w);
+	before = load(&w);
+	expect_changed(&w, before, NULL);
+	schema_put(w.dir.path, "results/k.json", good_kind, "{n}/K-{unit}", "{n}/KK-{unit}");
+	expect_changed(&w, before, "kind k, the version from 2026-01-01: was edited");
+	schema_put(w.dir.path, "results/k.json", good_kind, "\"from\": \"2026-01-01\"",
+		   "\"from\": \"2026-01-01\", \"to\": \"2027-12-31\"");
+	expect_changed(&w, before, NULL);
+	schema_put(w.dir.path, "results/k.json", good_kind, "\"from\": \"2026-01-01\"",
+		   "\"from\": \"2026-01-02\"");
+	expect_changed(&w, before, "kind k, the version from 2026-01-01: is gone");
+	schema_put(w.dir.path, "signers/s.json", good_signer, "\"k\" ]", "\"c\" ]");
+	schema_put(w.dir.path, "results/c.json", good_copy, NULL, NULL);
+	snprintf(path, sizeof(path), "%s/results/k.json", w.dir.path);
+	assert_int_equal(unlink(path), 0);
+	expect_changed(&w, before, "kind k, the version from 2026-01-01: is gone");
+	catalogue_unref(before);
+	tmpdir_remove(&w.dir);
+}
+
 static void one_broken_file_fails_the_load(void **state)
 {
 	struct world w;
@@ -596,6 +646,7 @@ int main(void)
 		cmocka_unit_test(workers_find_pinned_versions_together),
 		cmocka_unit_test(successors_reach_over_any_step),
 		cmocka_unit_test(references_between_files_are_checked),
+		cmocka_unit_test(a_kinds_version_that_is_changed_is_told),
 		cmocka_unit_test(one_broken_file_fails_the_load),
 		cmocka_unit_test(a_kind_is_tried_out_in_place_of_its_old_self),
 		cmocka_unit_test(the_shipped_folder_loads),

@@ -36,7 +36,7 @@ static const struct broken kinds[] = {
 	  ":6: versions[0].procedur: unknown key; did you mean \"procedure\"?" },
 	{ "\"procedure\"", "\"zzzzzzzzz\"",
 	  ":6: versions[0].zzzzzzzzz: unknown key; allowed: from, to, name, procedure, numbered, "
-	  "approval, number, signs, certify, validity, child_birth, fields, layout" },
+	  "approval, number, signs, certify, validity, copy, child_birth, fields, layout" },
 	{ "\"procedure\": \"1.000001\"", "\"from\": \"2026-01-01\"",
 	  ":6: duplicate object key near" },
 	{ "\"procedure\": \"1.000001\",\n", "", ":3: versions[0]: \"procedure\" is missing" },
@@ -52,7 +52,7 @@ static const struct broken kinds[] = {
 	{ "\"Giấy\"", "\"\"", ":5: versions[0].name.vi: 0 bytes; 1 to 300 are allowed" },
 	{ "{n}/K-{unit}", "K-{unit}", ":9: versions[0].number.form: {n} must occur exactly once" },
 	{ "{n}/K-{unit}", "{n}/K-{unti}",
-	  ":9: versions[0].number.form: in braces only {n}, {yyyy} and {unit} are allowed" },
+	  ":9: versions[0].number.form: in braces only {n}, {yyyy}, {unit}, {v} are allowed" },
 	{ "{n}/K-{unit}", "{n}/KKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKK",
 	  ":9: versions[0].number.form: a number of 11 digits would have 45 bytes; "
 	  "44 are allowed" },
@@ -100,7 +100,7 @@ static const struct broken kinds[] = {
 	  "this format does not suit the field's type" },
 	{ "{ten|upper}", "{ten|loud}",
 	  ":27: versions[0].layout[1].text: format \"loud\" is unknown; allowed: "
-	  "date, date_long, date_words, number, money, money_words, upper" },
+	  "date, date_long, date_words, number, money, money_words, upper, capital" },
 	{ "{ten|upper}", "{bang}",
 	  ":27: versions[0].layout[1].text: {bang} is a table: it is shown by a table block" },
 	{ "**{ten", "{ten", ":27: versions[0].layout[1].text: ** is opened and not closed" },
@@ -123,6 +123,59 @@ static const struct broken kinds[] = {
 	  "{ \"type\": \"signature\" }, { \"type\": \"national_header\" }",
 	  ":25: versions[0].layout: at most 1 block each of national_header, number_date and qr" },
 	{ "] }] }", "] }", ":35: ']' expected near end of file" },
+};
+
+static const struct broken copies[] = {
+	{ "\"certified\"", "\"true\"",
+	  ":7: versions[0].copy: must be one of: certified, register" },
+	{ "\"copy\": \"certified\",", "",
+	  ":21: versions[0].layout[3].only_if: \"_wrapped\" is no field of this kind" },
+	{ "[\"person\", \"agency\"]", "[\"agency\"]",
+	  ":12: versions[0].signs: who certifies a copy signs it" },
+	{ "\"volume_numbers\": 200", "\"given\": false",
+	  ":11: versions[0].number.book: needs \"volume_numbers\"" },
+	{ "{v}/{yyyy}", "{yyyy}", ":11: versions[0].number.book: {v} must occur exactly once" },
+	{ "{v}/{yyyy}", "{n}/{v}",
+	  ":11: versions[0].number.book: in braces only {v}, {yyyy} and {unit} are allowed" },
+	{ "\"{n}\"", "\"{n}/{w}\"",
+	  ":10: versions[0].number.form: in braces only {n}, {yyyy}, {unit}, {v} are allowed" },
+	{ "{_serial}", "", ":16: versions[0].layout: a copy must always show its number" },
+	{ "{_book}", "", ":16: versions[0].layout: a copy must always show its book" },
+	{ "{_date|capital}", "x", ":16: versions[0].layout: a copy must always show its date" },
+	{ "{_sha256}", "", ":16: versions[0].layout: a copy must always show the original's SHA" },
+	{ "{_format}", "", ":16: versions[0].layout: a copy must always show the original's for" },
+	{ "{_bytes}", "", ":16: versions[0].layout: a copy must always show the original's len" },
+	{ "{_wrapped}", "x", ":16: versions[0].layout: where no page shows the original, a copy "
+	  "must say why" },
+	{ "\"_wrapped\"", "\"_rebuilt\"", ":16: versions[0].layout: where no page shows" },
+	{ "\"type\": \"qr\"", "\"type\": \"qr\", \"only_if\": \"ten\"",
+	  ":16: versions[0].layout: a copy must always show its QR code" },
+};
+
+/* What is wrong with a copy from the register that only certified copies may be. */
+static const struct broken untold[] = {
+	{ "\"certified\"", "\"register\"", ":16: versions[0].layout: a copy from the register must "
+	  "always show one field with \"original\": \"name\"" },
+	{ "\"type\": \"text\",", "\"type\": \"text\", \"original\": \"name\",",
+	  ":13: versions[0].fields: \"ten\" tells of an \"original\": only with" },
+	{ "\"type\": \"text\",", "\"type\": \"text\", \"original\": \"date\",",
+	  ":14: versions[0].fields[0].original: \"date\" is told by a date" },
+	{ "\"type\": \"text\",", "\"type\": \"text\", \"original\": \"number\", "
+	  "\"required\": false,",
+	  ":14: versions[0].fields[0].required: the engine fills it" },
+};
+
+/* Of a kind that copies nothing. */
+static const struct broken foreign[] = {
+	{ "{ten|upper}", "{_sha256}",
+	  ":25: versions[0].layout: {_sha256} tells of an original" },
+	{ "{ten|upper}", "{_book}", ":25: versions[0].layout: {_book} needs \"book\"" },
+	{ "{ten|upper}", "{_volume}",
+	  ":25: versions[0].layout: {_volume} needs \"volume_numbers\"" },
+	{ "{n}/K-{unit}", "{n}/{v}-{unit}",
+	  ":9: versions[0].number.form: {v} needs \"volume_numbers\"" },
+	{ "\"only_if\": \"co\"", "\"only_if\": \"_pages\"",
+	  ":28: versions[0].layout[2].only_if: \"_pages\" is no field of this kind" },
 };
 
 static const struct broken units[] = {
@@ -183,6 +236,13 @@ static void all_of(const char *name, const char *good, const struct broken *list
 static void broken_kinds_are_told(void **state)
 {
 	all_of("results/k.json", good_kind, kinds, ARRAY_LEN(kinds));
+	all_of("results/k.json", good_kind, foreign, ARRAY_LEN(foreign));
+}
+
+static void broken_copies_are_told(void **state)
+{
+	all_of("results/c.json", good_copy, copies, ARRAY_LEN(copies));
+	all_of("results/c.json", good_copy, untold, ARRAY_LEN(untold));
 }
 
 static void broken_agencies_are_told(void **state)
@@ -197,7 +257,7 @@ static void broken_signers_are_told(void **state)
 
 static void good_files_pass_in_any_folder(void **state)
 {
-	const char *const good[] = { good_kind, good_unit, good_signer };
+	const char *const good[] = { good_kind, good_unit, good_signer, good_copy };
 	struct tmpdir t;
 	struct error e;
 	char path[600];
@@ -268,7 +328,7 @@ static size_t mutate(char *text, size_t n, size_t max, uint64_t *s)
 
 static void mutated_files_never_break_it(void **state)
 {
-	const char *const good[] = { good_kind, good_unit, good_signer };
+	const char *const good[] = { good_kind, good_unit, good_signer, good_copy };
 	uint64_t seed = 20261124;
 	struct tmpdir t;
 	char path[600], text[8192];
@@ -276,7 +336,7 @@ static void mutated_files_never_break_it(void **state)
 	assert_int_equal(tmpdir_make(&t), 0);
 	snprintf(path, sizeof(path), "%s/f.json", t.path);
 	for (int i = 0; i < 6000; i++) {
-		const char *from = good[i % 3];
+		const char *from = good[i % 4];
 		size_t n = strlen(from);
 		struct error e = { 0 };
 		enum status st;
@@ -299,6 +359,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(broken_kinds_are_told),
+		cmocka_unit_test(broken_copies_are_told),
 		cmocka_unit_test(broken_agencies_are_told),
 		cmocka_unit_test(broken_signers_are_told),
 		cmocka_unit_test(good_files_pass_in_any_folder),

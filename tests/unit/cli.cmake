@@ -4,3 +4,4 @@ trien_test(failure_test SOURCES ${CMAKE_SOURCE_DIR}/engine/intake/fault.c
 trien_test(caselines_test LINK trien_cli)
 trien_test(options_test LINK trien_cli)
 trien_test(backup_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c LINK trien_datatools)
+trien_test(bookcheck_test LINK trien_bookcheck)

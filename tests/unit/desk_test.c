@@ -2,288 +2,9 @@
  * The desk of signing sessions: what a confirmation asks for and answers, and what a crash at any
  * of its writes leaves behind. The engine behind it is the test's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include "intake/deskwork.h"
-
-#define NOW 1780000000000LL		/* 2026-05-28 */
-#define PAPERS 8
-#define FILES 16
-
-struct kept { uint8_t id[16]; uint8_t *bytes; size_t n; };
-
-/* An engine that survives its desks. */
-static struct engine {
-	pthread_mutex_t lock;
-	int64_t now_ms;
-	struct kept files[FILES];
-	uint32_t files_n;
-	uint32_t writes_left;		/* then they fail: the disk is full */
-	enum state state[PAPERS];	/* where each result is */
-	uint8_t draft[PAPERS];		/* its drawing's digest */
-	enum status paper_status;	/* not ST_OK: nothing can be read */
-	enum status act_status;		/* of the next approvals */
-	bool lose_answer;		/* approve, and answer ST_UNAVAILABLE */
-	bool slow;			/* what is approved is not numbered yet */
-	bool decided[PAPERS];
-	uint32_t acts, approved[64], approved_n;
-} engine;
-
-static const struct kind kind = { .code = "k", .own_draft = true };
-static const struct unit unit = { .code = "u" };
-static struct signer signer = { .code = "s", .unit = "u", .name = "A", .title = "T",
-				.authority = "", .authority_line = "" };
-
-/* The catalogue has this one signer, unit and kind. */
-const struct signer *__wrap_catalogue_signer(const struct catalogue *c, struct slice code,
-					     uint32_t day);
-const struct signer *__wrap_catalogue_signer(const struct catalogue *c, struct slice code,
-					     uint32_t day)
-{
-	return day < signer.to ? &signer : NULL;
-}
-
-const struct unit *__wrap_catalogue_unit(const struct catalogue *c, struct slice code,
-					 uint32_t day);
-const struct unit *__wrap_catalogue_unit(const struct catalogue *c, struct slice code, uint32_t day)
-{
-	return &unit;
-}
-
-const struct kind *__wrap_catalogue_kind(const struct catalogue *c, struct slice code,
-					 uint32_t day);
-const struct kind *__wrap_catalogue_kind(const struct catalogue *c, struct slice code, uint32_t day)
-{
-	return &kind;
-}
-
-void __wrap_catalogue_unref(struct catalogue *c);
-void __wrap_catalogue_unref(struct catalogue *c)
-{
-}
-
-/* ---- the engine's doors ---- */
-
-static struct catalogue *catalogue_of(void *ctx)
-{
-	return NULL;
-}
-
-static int64_t now_of(void *ctx)
-{
-	return engine.now_ms;
-}
-
-static enum status reader_open(void *ctx, void **reader, struct error *e)
-{
-	*reader = &engine;
-	return ST_OK;
-}
-
-static void reader_close(void *reader)
-{
-}
-
-static enum status get(void *reader, const uint8_t id[16], struct result_view *out)
-{
-	*out = (struct result_view){ .state = engine.state[id[0]] };
-	return engine.state[id[0]] == 0 ? ST_NOT_FOUND : ST_OK;
-}
-
-static enum status paper(void *reader, struct catalogue *c, const uint8_t id[16], bool file,
-			 struct waiting_paper *out, struct error *e)
-{
-	uint8_t k = id[0];
-	enum status st;
-
-	pthread_mutex_lock(&engine.lock);
-	st = engine.state[k] != STATE_AWAITING_APPROVAL ? ST_NOT_FOUND : engine.paper_status;
-	*out = (struct waiting_paper){ .kind = &kind, .unit = &unit, .signer = &signer,
-				       .row = { .sequence = 100u + k } };
-	memset(out->case_sha256, k, SHA256_BYTES);
-	memset(out->preview_sha256, engine.draft[k], SHA256_BYTES);
-	pthread_mutex_unlock(&engine.lock);
-	return st;
-}
-
-static enum status act(void *ctx, struct act *a)
-{
-	pthread_mutex_lock(&engine.lock);
-	assert_int_equal(a->type, ACT_APPROVE);
-	engine.acts++;
-	a->status = engine.act_status;
-	for (uint32_t i = 0; a->status == ST_OK && i < a->approval->items_n; i++) {
-		struct approval_item *item = &a->approval->items[i];
-		uint32_t k = (uint32_t)item->sequence - 100;
-
-		if (engine.state[k] != STATE_AWAITING_APPROVAL || engine.decided[k]) {
-			item->refused = REASON_NOT_WAITING;
-			continue;
-		}
-		engine.decided[k] = true;
-		if (!engine.slow)
-			engine.state[k] = STATE_NUMBERED;
-		engine.approved[engine.approved_n++] = k;
-	}
-	if (engine.lose_answer)
-		a->status = ST_UNAVAILABLE;
-	pthread_mutex_unlock(&engine.lock);
-	a->done(a);
-	return ST_OK;
-}
-
-static enum status session_keep(void *ctx, const uint8_t id[16], struct slice bytes,
-				struct error *e)
-{
-	enum status st = ST_OK;
-	uint32_t i = 0;
-
-	pthread_mutex_lock(&engine.lock);
-	while (i < engine.files_n && memcmp(engine.files[i].id, id, 16) != 0)
-		i++;
-	if (engine.writes_left == 0) {
-		st = error_set(e, ST_NOSPACE, "full");
-	} else {
-		engine.writes_left--;
-		engine.files_n += i == engine.files_n;
-		memcpy(engine.files[i].id, id, 16);
-		free(engine.files[i].bytes);
-		engine.files[i].bytes = malloc(bytes.n);
-		memcpy(engine.files[i].bytes, bytes.p, bytes.n);
-		engine.files[i].n = bytes.n;
-	}
-	pthread_mutex_unlock(&engine.lock);
-	return st;
-}
-
-static enum status session_forget(void *ctx, const uint8_t id[16], struct error *e)
-{
-	pthread_mutex_lock(&engine.lock);
-	for (uint32_t i = 0; i < engine.files_n; i++) {
-		if (memcmp(engine.files[i].id, id, 16) != 0)
-			continue;
-		free(engine.files[i].bytes);
-		engine.files[i] = engine.files[--engine.files_n];
-	}
-	pthread_mutex_unlock(&engine.lock);
-	return ST_OK;
-}
-
-static enum status session_each(void *ctx, void (*one)(void *owner, struct slice bytes),
-				void *owner, struct error *e)
-{
-	for (uint32_t i = 0; i < engine.files_n; i++)
-		one(owner, slice_of(engine.files[i].bytes, engine.files[i].n));
-	return ST_OK;
-}
-
-static struct intake in = { .ops = {
-	.act = act, .catalogue = catalogue_of, .now_ms = now_of, .reader_open = reader_open,
-	.reader_close = reader_close, .get = get, .waiting_paper = paper,
-	.session_keep = session_keep, .session_forget = session_forget,
-	.session_each = session_each } };
-
-/* ---- the tests' own ---- */
-
-static struct desk *open_desk(void)
-{
-	struct desk *d;
-	struct error e;
-
-	assert_int_equal(desk_open(&d, &in, &e), ST_OK);
-	return d;
-}
-
-static int reset(void **state)
-{
-	while (engine.files_n > 0)
-		free(engine.files[--engine.files_n].bytes);
-	engine = (struct engine){ .lock = PTHREAD_MUTEX_INITIALIZER, .now_ms = NOW,
-				  .writes_left = 1000 };
-	for (int i = 0; i < PAPERS; i++) {
-		engine.state[i] = STATE_AWAITING_APPROVAL;
-		engine.draft[i] = (uint8_t)(i + 1);
-	}
-	signer.to = 99999999;
-	return 0;
-}
-
-static void open_session(struct desk *d, uint8_t id[16], uint32_t first, uint32_t n)
-{
-	struct session *s = session_new(n);
-
-	s->state = SESSION_OPEN;
-	s->opened_ms = engine.now_ms;
-	s->expires_ms = engine.now_ms + 60000;
-	snprintf(s->signer, sizeof(s->signer), "s");
-	snprintf(s->principal, sizeof(s->principal), "p");
-	for (uint32_t i = 0; i < n; i++) {
-		struct session_item *item = &s->items[i];
-
-		item->result_id[0] = (uint8_t)(first + i);
-		item->sequence = 100 + first + i;
-		snprintf(item->unit, sizeof(item->unit), "u");
-		snprintf(item->kind, sizeof(item->kind), "k");
-		memset(item->case_sha256, (int)(first + i), SHA256_BYTES);
-		memset(item->preview_sha256, (int)(first + i + 1), SHA256_BYTES);
-	}
-	assert_int_equal(desk_add(d, s, id), ST_OK);
-}
-
-struct waiter { struct confirmation c; atomic_bool done; };
-
-static void told(struct confirmation *c)
-{
-	atomic_store(&((struct waiter *)c->owner)->done, true);
-}
-
-static enum status confirm(struct desk *d, const uint8_t id[16])
-{
-	struct waiter w = { .c = { .done = told, .owner = &w } };
-	struct session *s = desk_lock(d, id, "p");
-
-	assert_non_null(s);
-	memcpy(w.c.session, id, 16);
-	memcpy(w.c.manifest, s->manifest, SHA256_BYTES);
-	desk_unlock(d);
-	desk_confirm(d, &w.c);
-	while (!atomic_load(&w.done))
-		usleep(1000);
-	return w.c.status;
-}
-
-static enum session_state state_of(struct desk *d, const uint8_t id[16])
-{
-	struct session *s = desk_lock(d, id, "p");
-	enum session_state st = s != NULL ? s->state : (enum session_state)0;
-
-	if (s != NULL)
-		desk_unlock(d);
-	return st;
-}
-
-static void wait_state(struct desk *d, const uint8_t id[16], enum session_state want)
-{
-	for (int i = 0; state_of(d, id) != want; i++) {
-		assert_true(i < 5000);
-		usleep(1000);
-	}
-}
-
-static struct session_item item_of(struct desk *d, const uint8_t id[16], uint32_t i)
-{
-	struct session *s = desk_lock(d, id, "p");
-	struct session_item item = s->items[i];
-
-	desk_unlock(d);
-	return item;
-}
+#include "desk_rig.h"
 
 static void assert_approved(uint32_t n, ...)
 {
@@ -554,6 +275,156 @@ static void test_broken_file(void **state)
 	desk_close(NULL);
 }
 
+/* ---- what could not be written ---- */
+
+static void wait_on_disk(const uint8_t id[16], enum session_state want)
+{
+	for (int i = 0; state_on_disk(id) != want; i++) {
+		assert_true(i < 5000);
+		usleep(1000);
+	}
+}
+
+/* CONFIRMING on disk, CONFIRMED in memory only. */
+static void confirm_half(struct desk *d, uint8_t id[16])
+{
+	open_session(d, id, 1, 2);
+	pthread_mutex_lock(&engine.lock);
+	engine.writes_left = 1;
+	pthread_mutex_unlock(&engine.lock);
+	assert_int_equal(confirm(d, id), ST_NOSPACE);
+	assert_int_equal(state_on_disk(id), SESSION_CONFIRMING);
+}
+
+static void test_confirmed_only_when_it_is_written(void **state)
+{
+	struct desk *d = open_desk();
+	uint8_t id[16];
+
+	confirm_half(d, id);
+	assert_int_equal(confirm(d, id), ST_NOSPACE);
+	assert_int_equal(confirm(d, id), ST_NOSPACE);
+	fill_disk(false);
+	assert_int_equal(confirm(d, id), ST_OK);
+	assert_int_equal(state_on_disk(id), SESSION_CONFIRMED);
+	assert_int_equal(engine.acts, 1);
+	desk_close(d);
+}
+
+static void test_the_desk_writes_again(void **state)
+{
+	struct desk *d = open_desk();
+	uint8_t id[16];
+
+	confirm_half(d, id);
+	fill_disk(false);
+	wait_on_disk(id, SESSION_CONFIRMED);
+	assert_int_equal(engine.acts, 1);
+	desk_close(d);
+}
+
+/* What was followed and not written is told as not written until it is, with or without news. */
+static void test_follow_on_a_full_disk(void **state)
+{
+	struct followed f[2] = { { .result_id = { 1 }, .state = STATE_STORED, .at_ms = NOW + 1 },
+				 { .result_id = { 2 }, .state = STATE_STORED, .at_ms = NOW + 1 } };
+	struct desk *d = open_desk();
+	uint8_t id[16];
+
+	open_session(d, id, 1, 2);
+	assert_int_equal(confirm(d, id), ST_OK);
+	fill_disk(true);
+	assert_int_equal(desk_follow(d, id, f, 2), ST_NOSPACE);
+	assert_int_equal(state_of(d, id), SESSION_DONE);
+	assert_int_equal(desk_follow(d, id, f, 2), ST_NOSPACE);
+	assert_int_equal(state_on_disk(id), SESSION_CONFIRMED);
+	fill_disk(false);
+	assert_int_equal(desk_follow(d, id, f, 2), ST_OK);
+	assert_int_equal(state_on_disk(id), SESSION_DONE);
+	desk_close(d);
+}
+
+/* ---- whose turn it is ---- */
+
+/* One that fails each time does not hide the others. */
+static void test_broken_off_ones_take_turns(void **state)
+{
+	struct desk *d = open_desk();
+	uint8_t fine[16], stuck[16];
+
+	open_session(d, fine, 1, 1);
+	open_session(d, stuck, 2, 1);
+	engine.act_status = ST_FULL;
+	assert_int_equal(confirm(d, fine), ST_FULL);
+	assert_int_equal(confirm(d, stuck), ST_FULL);
+	pthread_mutex_lock(&engine.lock);
+	engine.act_fails = stuck;
+	engine.act_status = ST_OK;
+	pthread_mutex_unlock(&engine.lock);
+	for (int i = 0; state_of(d, fine) != SESSION_CONFIRMED; i++) {
+		assert_true(i < 50);
+		advance(1000);
+		usleep(100000);
+	}
+	assert_int_equal(state_of(d, stuck), SESSION_CONFIRMING);
+	desk_close(d);
+}
+
+/* Nor does a client that is wrong, or in a hurry, put off what is due. */
+static void test_clients_put_nothing_off(void **state)
+{
+	for (int hurry = 0; hurry < 2; hurry++) {
+		struct waiter w;
+		uint8_t broken[16], other[16];
+		struct desk *d;
+
+		reset(NULL);
+		d = open_desk();
+		open_session(d, broken, 1, 1);
+		open_session(d, other, 2, 1);
+		engine.act_status = ST_FULL;
+		assert_int_equal(confirm(d, broken), ST_FULL);
+		advance(999);
+		w = (struct waiter){ .c = { .done = told, .owner = &w } };
+		memcpy(w.c.session, other, 16);
+		if (hurry) {
+			assert_int_equal(confirm(d, other), ST_FULL);
+		} else {
+			desk_confirm(d, &w.c);
+			while (!atomic_load(&w.done))
+				usleep(1000);
+			assert_int_equal(w.c.status, ST_CONFLICT);
+		}
+		pthread_mutex_lock(&engine.lock);
+		engine.act_status = ST_OK;
+		engine.now_ms += 999;
+		pthread_mutex_unlock(&engine.lock);
+		wait_state(d, broken, SESSION_CONFIRMED);
+		desk_close(d);
+	}
+}
+
+/* However long the clients' own ones take, to fail in the end. */
+static void test_slow_failures_put_nothing_off(void **state)
+{
+	struct desk *d = open_desk();
+	uint8_t broken[16], other[16];
+
+	open_session(d, broken, 1, 1);
+	open_session(d, other, 2, 1);
+	engine.act_status = ST_FULL;
+	assert_int_equal(confirm(d, broken), ST_FULL);
+	pthread_mutex_lock(&engine.lock);
+	engine.act_status = ST_OK;
+	engine.act_fails = other;
+	engine.act_ms = 1500;
+	pthread_mutex_unlock(&engine.lock);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(confirm(d, other), ST_FULL);
+	wait_state(d, broken, SESSION_CONFIRMED);
+	desk_close(d);
+}
+
 /* A stop answers whoever still waits. */
 static void test_stop(void **state)
 {
@@ -582,6 +453,12 @@ int main(void)
 		cmocka_unit_test_setup(test_a_stuck_one_blocks_nobody, reset),
 		cmocka_unit_test_setup(test_follow, reset),
 		cmocka_unit_test_setup(test_broken_file, reset),
+		cmocka_unit_test_setup(test_confirmed_only_when_it_is_written, reset),
+		cmocka_unit_test_setup(test_the_desk_writes_again, reset),
+		cmocka_unit_test_setup(test_follow_on_a_full_disk, reset),
+		cmocka_unit_test_setup(test_broken_off_ones_take_turns, reset),
+		cmocka_unit_test_setup(test_clients_put_nothing_off, reset),
+		cmocka_unit_test_setup(test_slow_failures_put_nothing_off, reset),
 		cmocka_unit_test_setup(test_stop, reset),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,10 @@ static void put(struct rig *r, const char *name, const char *text)
 #define BY_ORDER ", \"authority\": \"TUQ\", \"authority_line\": \"TUQ. CHỦ TỊCH\", " \
 	"\"delegation\": \"12/QĐ-UBND\""
 
+#define STANDS_IN(authority, line) ", \"authority\": \"" authority "\", " \
+	"\"authority_line\": \"" line "\""
+#define SOON "\"from\": \"2026-12-02\", \"to\": \"2026-12-31\""
+
 #define FIELDS "\"fields\": [{\"name\": \"a\", \"type\": \"text\", " \
 	"\"label\": {\"vi\": \"A\", \"en\": \"A\"}}]"
 
@@ -68,6 +72,14 @@ static int open_rig(void **state)
 	put(r, "signers/own.json", SIGNER("own", PERSON(FOREVER, "")));
 	put(r, "signers/ended.json", SIGNER("ended", PERSON(ENDED, "")));
 	put(r, "signers/order.json", SIGNER("order", PERSON(ENDED, BY_ORDER)));
+	put(r, "signers/deputy.json",
+	    SIGNER("deputy", PERSON(ENDED, STANDS_IN("KT", "KT. CHỦ TỊCH"))));
+	put(r, "signers/clerk.json",
+	    SIGNER("clerk", PERSON(ENDED, STANDS_IN("TL", "TL. CHỦ TỊCH") ", "
+				     "\"delegation\": \"8/QĐ-UBND\"")));
+	put(r, "signers/head.json",
+	    SIGNER("head", PERSON(ENDED, STANDS_IN("TM", "TM. ỦY BAN NHÂN DÂN"))));
+	put(r, "signers/soon.json", SIGNER("soon", PERSON(SOON, BY_ORDER)));
 	put(r, "signers/renamed.json",
 	    SIGNER("renamed", PERSON(ENDED, "") ", {\"from\": \"2026-12-01\", \"name\": \"A\", "
 		   "\"unit\": \"u\", \"title\": \"ANOTHER\"}"));
@@ -137,14 +149,57 @@ static void test_delegation(void **state)
 	assert_string_equal(text, "");
 }
 
-/* A version that only goes on is the same signer; another title is not what was shown. */
-static void test_what_is_printed_is_todays(void **state)
+/* Deputies (KT, without a paper) and heads of departments (TL) stand in, too; TM is not. */
+static void test_whoever_stands_in(void **state)
+{
+#define ENDS " · 2026-01-01 – 2026-11-30"
+	static const struct { const char *signer, *text; enum reason later; } cases[] = {
+		{ "deputy", "KT" ENDS, REASON_DELEGATION_ENDED },
+		{ "clerk", "TL" ENDS " · 8/QĐ-UBND", REASON_DELEGATION_ENDED },
+		{ "head", "", REASON_SIGNER_UNKNOWN },
+	};
+	struct rig *r = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[DELEGATION_BYTES_MAX + 1];
+
+		assert_int_equal(ask(r, cases[i].signer, "k", 20261130), REASON_NONE);
+		judge_delegation(&r->judged, text);
+		assert_string_equal(text, cases[i].text);
+		assert_int_equal(ask(r, cases[i].signer, "k", LATER), cases[i].later);
+		judge_delegation(&r->judged, text);
+		assert_string_equal(text, "");
+	}
+}
+
+/* Not a day too early. */
+static void test_a_delegation_that_has_not_begun(void **state)
+{
+	struct rig *r = *state;
+	char text[DELEGATION_BYTES_MAX + 1];
+
+	ask(r, "own", "k", LATER);
+	r->judged.signer = slice_str("soon");
+	r->paper.signer = catalogue_signer(r->c, r->judged.signer, 20261202);
+	assert_int_equal(judge(&r->judged, &r->paper), REASON_DELEGATION_ENDED);
+	assert_int_equal(judge_successor(&r->judged, &r->paper), REASON_DELEGATION_ENDED);
+	judge_delegation(&r->judged, text);
+	assert_string_equal(text, "");
+	r->judged.day = 20261202;
+	assert_int_equal(judge(&r->judged, &r->paper), REASON_NONE);
+	assert_int_equal(judge_successor(&r->judged, &r->paper), REASON_NONE);
+	judge_delegation(&r->judged, text);
+	assert_string_equal(text, "TUQ · 2026-12-02 – 2026-12-31 · 12/QĐ-UBND");
+}
+
+/* Another title is the same signer: the draft shows it. */
+static void test_who_has_another_title_is_the_same(void **state)
 {
 	struct rig *r = *state;
 
 	assert_int_equal(ask(r, "renewed", "k", LATER), REASON_NONE);
 	assert_int_equal(ask(r, "renamed", "k", 20261130), REASON_NONE);
-	assert_int_equal(ask(r, "renamed", "k", LATER), REASON_SIGNER_CHANGED);
+	assert_int_equal(ask(r, "renamed", "k", LATER), REASON_NONE);
 }
 
 static void test_kind(void **state)
@@ -183,11 +238,30 @@ static void test_own_draft(void **state)
 	r->paper.approval.n = 0;
 	r->judged.principal = slice_str("one-stop");
 	assert_int_equal(judge(&r->judged, &r->paper), REASON_OWN_DRAFT);
-	/* Whatever stands there: nothing is read beyond it. */
-	for (size_t n = 0; n <= 20; n++) {
-		r->paper.approval = slice_of(approval_by(buf, "officer").p, n);
-		r->judged.principal = slice_str("x");
-		judge(&r->judged, &r->paper);
+}
+
+/* Of an approval that is cut off the drafter counts once the whole name is there, and nothing is
+ * read behind the cut. */
+static void test_a_draft_that_is_cut_off(void **state)
+{
+	struct rig *r = *state;
+	uint8_t buf[80];
+	struct slice whole = approval_by(buf, "officer");
+	size_t named = 2 + strlen("officer");
+
+	assert_int_equal(ask(r, "own", "k", LATER), REASON_NONE);
+	for (size_t n = 0; n <= whole.n; n++) {
+		uint8_t *cut = malloc(n + 1);		/* the one is no part of it */
+
+		assert_non_null(cut);
+		memcpy(cut + 1, whole.p, n);
+		r->paper.approval = slice_of(cut + 1, n);
+		r->judged.principal = slice_str("officer");
+		assert_int_equal(judge(&r->judged, &r->paper),
+				 n < named ? REASON_NONE : REASON_OWN_DRAFT);
+		r->judged.principal = slice_str("off");
+		assert_int_equal(judge(&r->judged, &r->paper), REASON_NONE);
+		free(cut);
 	}
 }
 
@@ -222,9 +296,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_office),
 		cmocka_unit_test(test_delegation),
-		cmocka_unit_test(test_what_is_printed_is_todays),
+		cmocka_unit_test(test_whoever_stands_in),
+		cmocka_unit_test(test_a_delegation_that_has_not_begun),
+		cmocka_unit_test(test_who_has_another_title_is_the_same),
 		cmocka_unit_test(test_kind),
 		cmocka_unit_test(test_own_draft),
+		cmocka_unit_test(test_a_draft_that_is_cut_off),
 		cmocka_unit_test(test_successor),
 	};
 

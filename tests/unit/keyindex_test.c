@@ -624,6 +624,42 @@ static void closed_on_the_way(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* Who has a number: those in memory and those on disk are told, each by its own side. */
+struct told { uint64_t sequences[8]; uint32_t n; };
+
+static void tell(void *ctx, const struct keyentry *e)
+{
+	struct told *t = ctx;
+
+	assert_true(t->n < 8);
+	t->sequences[t->n++] = e->sequence;
+}
+
+static void who_has_a_number(void **state)
+{
+	struct bench *b = *state;
+	struct told t = { .n = 0 };
+
+	for (uint32_t i = 1; i <= 300; i++) {
+		struct keyentry k = { .sequence = 1000 + i, .number = i % 100, .issued_ms = 5 };
+
+		memcpy(k.key, &i, sizeof(i));
+		assert_int_equal(keyindex_put(b->k, &k, i), ST_OK);
+		if (i == 100 || i == 200)
+			seal(b, i + 1);
+	}
+	assert_int_equal(keyindex_numbered(b->k, 7, tell, &t), ST_OK);
+	assert_true(t.n == 1 && t.sequences[0] == 1207);
+	assert_int_equal(keyruns_numbered(b->dir.path, 7, tell, &t, &b->e), ST_OK);
+	assert_int_equal(t.n, 3);
+	assert_int_equal(t.sequences[1] + t.sequences[2], 1007 + 1107);
+	t.n = 0;
+	assert_int_equal(keyruns_numbered(b->dir.path, 4711, tell, &t, &b->e), ST_OK);
+	assert_int_equal(keyindex_numbered(b->k, 4711, tell, &t), ST_OK);
+	assert_int_equal(t.n, 0);
+	assert_int_equal(keyruns_numbered("/nowhere", 7, tell, &t, &b->e), ST_IO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -635,6 +671,7 @@ int main(void)
 		CASE(a_missing_run_is_missed), CASE(flipped_bits), CASE(truncated),
 		CASE(merge_stops_at_damage), CASE(version_1_is_read),
 		CASE(later_version_is_refused_by_name),
+		CASE(who_has_a_number),
 		CASE(closed_on_the_way),
 	};
 

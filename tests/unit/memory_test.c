@@ -12,22 +12,24 @@
 
 #define MARKS 100
 #define ENGINE_KB (60 * 1024)
-#define SIGNER_KB (10 * 1024)
+#define SIGNER_KB (7 * 1024)
+#define FOREIGN_KB (3 * 1024)
 
 /* A mark a second; a database is watched beside the engine. */
 static void watch(struct process_watch *w, double grows_kb)
 {
-	static const char *const names[] = { GENERATOR, "trien", "engine", "signer", "postgres" };
+	static const char *const names[] = { GENERATOR, "trien", "engine", "signer", "postgres",
+					     "foreign" };
 
-	*w = (struct process_watch){ .rows_n = 5, .marks_n = MARKS };
-	for (int i = 0; i < 5; i++)
+	*w = (struct process_watch){ .rows_n = 6, .marks_n = MARKS };
+	for (int i = 0; i < 6; i++)
 		snprintf(w->rows[i].name, sizeof(w->rows[i].name), "%s", names[i]);
 	w->marks = calloc(MARKS, sizeof(*w->marks));
 	assert_non_null(w->marks);
 	for (int i = 0; i < MARKS; i++) {
 		w->marks[i] = (struct process_mark){ .at_s = i, .pss_kb = {
 			500 * 1024, 0, ENGINE_KB + (uint32_t)(i * grows_kb), SIGNER_KB,
-			900 * 1024 } };
+			900 * 1024, FOREIGN_KB } };
 	}
 }
 
@@ -81,7 +83,7 @@ static void nothing_is_said_of_what_was_not_seen(void **state)
 	assert_true(isnan(memory_of(&w, 0, 9).growth) && memory_of(&w, 0, 9).peak_mb == 70);
 	assert_true(isnan(memory_of(&w, MARKS, 2 * MARKS).peak_mb));
 	/* The engine is not among them. */
-	for (int i = 1; i < 4; i++)
+	for (int i = 1; i < 6; i++)
 		w.rows[i].name[0] = 'x';
 	assert_true(isnan(memory_of(&w, 0, MARKS).peak_mb));
 	assert_true(isnan(memory_of(&w, 0, MARKS).growth));

@@ -48,6 +48,28 @@ static void dots_where_a_number_will_stand(void **state)
 	assert_string_equal(out, "……/KKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKK");
 }
 
+/* A book goes on through the year: its volumes do not begin the numbers again. */
+static void volumes_of_a_book(void **state)
+{
+	static const struct { uint64_t n; const char *book; } rows[] = {
+		{ 0, "…/…-SCT/BS" }, { 1, "01/2026-SCT/BS" }, { 200, "01/2026-SCT/BS" },
+		{ 201, "02/2026-SCT/BS" }, { 20001, "101/2026-SCT/BS" },
+	};
+	struct kind k = { .number_form = "{n}/{v}", .book_form = "{v}/{yyyy}-{unit}",
+			  .volume_numbers = 200 };
+	struct unit u = { .notation = "SCT/BS" };
+	char out[NUMBER_TEXT_BYTES_MAX + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		number_book(out, &k, &u, rows[i].n, 2026);
+		assert_string_equal(out, rows[i].book);
+	}
+	assert_int_equal(number_format(out, &k, &u, 401, 2026), ST_OK);
+	assert_string_equal(out, "401/03");
+	number_dots(out, &k, &u);
+	assert_string_equal(out, "……/…");
+}
+
 static void bounds(void **state)
 {
 	static const char longest[] = "{n}/KKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKK";
@@ -68,12 +90,18 @@ static void bounds(void **state)
 
 static void wrong_forms(void **state)
 {
-	assert_null(number_form_wrong("{n}/{yyyy}-{unit}"));
-	assert_non_null(number_form_wrong(""));
-	assert_non_null(number_form_wrong("{n}{n}"));
-	assert_non_null(number_form_wrong("{n"));
-	assert_non_null(number_form_wrong("{n}}"));
-	assert_non_null(number_form_wrong("{n}/{year}"));
+	assert_null(number_form_wrong("{n}/{yyyy}-{unit}", false));
+	assert_non_null(number_form_wrong("", false));
+	assert_non_null(number_form_wrong("{n}{n}", false));
+	assert_non_null(number_form_wrong("{n", false));
+	assert_non_null(number_form_wrong("{n}}", false));
+	assert_non_null(number_form_wrong("{n}/{year}", true));
+	assert_non_null(number_form_wrong("{n}/{v}", false));
+	assert_null(number_form_wrong("{n}/{v}", true));
+	assert_null(number_book_wrong("{v}/{yyyy}-SCT/BS"));
+	assert_non_null(number_book_wrong("{yyyy}-SCT/BS"));
+	assert_non_null(number_book_wrong("{v}{v}"));
+	assert_non_null(number_book_wrong("{n}/{v}"));
 }
 
 int main(void)
@@ -81,6 +109,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_digits_at_least),
 		cmocka_unit_test(dots_where_a_number_will_stand),
+		cmocka_unit_test(volumes_of_a_book),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(wrong_forms),
 	};

@@ -22,6 +22,7 @@ void paper_open(struct paper *p, const char *unit, const char *signer, uint8_t s
 	memset(p, 0, sizeof(*p));
 	p->unit.code = unit;
 	p->signer.code = signer;
+	p->signer.authority = "";
 	p->kind.code = "x";
 	p->kind.signs_n = signs_n;
 	p->kind.signs[0] = signs_n == 2 ? ROLE_PERSON : ROLE_AGENCY;
@@ -253,7 +254,7 @@ uint8_t *paper_file(const struct paper *p, size_t *size)
 int desk_open(struct desk *d, enum algorithm a)
 {
 	struct keyring_config ring = { .certs_dir = d->keys.certs, .crl_age_hours_max = 24 * 30,
-				       .check_one_in = 1 };
+				       .check_one_in = 1, .development = true };
 	struct signer_config cfg = { .keys_dir = d->keys.keys, .certs_dir = d->keys.certs };
 
 	if (devkeys_open(&d->keys, a == ALG_P256 ? ALG_P256 : ALG_RSA2048, NULL) != 0 ||

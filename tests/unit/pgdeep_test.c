@@ -17,6 +17,7 @@
 
 #define RESULTS 60u
 #define VOIDED 66u		/* result that was voided, of the first unit, as its next number */
+#define READ 77u		/* when result 3 was read */
 #define LINES_MAX 64
 
 struct seen {
@@ -99,6 +100,10 @@ static void acts(struct pgrig *f)
 				  .holder = { .id_kind = ID_CITIZEN, .role = HOLDER_CHILD,
 					      .country = slice_str("VN"),
 					      .number = slice_str("079000000001") } };
+	const struct result_name name = { storecase_lane(3), storecase_sequence(3) };
+	const struct read_note seen = { .stamp = storecase_sequence(READ), .call = READ_GET,
+					.actor = slice_str("mot-cua"), .names = &name,
+					.names_n = 1 };
 	struct void_entry gone = { .unit = slice_str("don-vi-0"), .register_code = slice_str("XN"),
 				   .year = 2026, .number = RESULTS / 3 + 1, .lane = 9,
 				   .sequence = storecase_sequence(VOIDED), .at_ms = SAME_NOW_MS,
@@ -112,6 +117,7 @@ static void acts(struct pgrig *f)
 	assert_int_equal(store->ops->events(store, &ev, 1, &e), ST_OK);
 	holder_key_of_id(l.key, ID_CITIZEN, slice_str("VN"), l.holder.number);
 	assert_int_equal(store->ops->link(store, &l, &e), ST_OK);
+	assert_int_equal(store->ops->note_reads(store, &seen, 1, &e), ST_OK);
 	assert_int_equal(store->ops->void_number(store, &gone, &e), ST_OK);
 	gone.number++;
 	gone.sequence = 0;
@@ -153,6 +159,7 @@ static void test_whole(void **state)
 	assert_int_equal(s.report.rows[DEEP_NUMBERS], RESULTS + 2);
 	assert_int_equal(s.report.rows[DEEP_VOIDED], 1);
 	assert_int_equal(s.report.rows[DEEP_EVENTS], 3);
+	assert_int_equal(s.report.rows[DEEP_READINGS], 1);
 	assert_true(s.report.rows[DEEP_LAYERS] >= STORECASE_LAYERS + 3);
 	assert_true(s.report.file_bytes > RESULTS * 3000);
 	assert_int_equal(s.report.lanes, LANES);
@@ -223,7 +230,8 @@ static const struct damage damages[] = {
 	  "number 2 of don-vi-2 XN 2026 leads to result {5}|the counters say 60 results, 59 are", 4,
 	  0 },
 	{ TAKE("voided", "sequence = {66}"), GIVE("voided"),
-	  "leads to voided result {66}|locator leads to result {66}", 2, 0 },
+	  "leads to voided result {66}|locator leads to result {66}|"
+	  "the counters say 1 ended, 0 are there", 3, 0 },
 	{ FLIP("voided", "record", "66"), NULL, "voided {66}: the record does not match", 1, 0 },
 	{ "UPDATE number_register SET state = 1 WHERE sequence = {66}",
 	  "UPDATE number_register SET state = 2 WHERE sequence = {66}",
@@ -231,12 +239,33 @@ static const struct damage damages[] = {
 	{ "UPDATE event SET record = set_byte(record, 20, get_byte(record, 20) # 1) "
 	  "WHERE kind = 4", NULL, "of result {4}: the record does not match its checksum", 1, 0 },
 	{ "UPDATE event SET kind = 3 WHERE kind = 4", "UPDATE event SET kind = 4 WHERE kind = 3",
-	  "of result {4}: the record does not match its checksum", 1, 0 },
+	  "of result {4}: the record does not match its checksum|"
+	  "the counters say 1 revoked, 0 are there", 2, 0 },
+	{ "UPDATE counter SET replaced = 1 WHERE watermark = (SELECT max(watermark) "
+	  "FROM counter)", "UPDATE counter SET replaced = NULL",
+	  "the counters say 1 replaced, 0 are there", 1, 0 },
+	{ "UPDATE reading SET record = set_byte(record, 20, get_byte(record, 20) # 1)", NULL,
+	  "read {77}: the record does not match its checksum", 1, 0 },
+	{ "UPDATE reading SET lane = (lane + 1) % 64", "UPDATE reading SET lane = (lane + 63) % 64",
+	  "read {77}: the record does not match its checksum", 1, 0 },
+	{ TAKE("result", "sequence = {3}"), GIVE("result"),
+	  "read {77}: it names result {3}, which is not there|holder leads to result {3}", 5, 0 },
 	{ "UPDATE counter SET results = results + 1 WHERE (lane, watermark) = "
-	  "(SELECT lane, watermark FROM counter LIMIT 1)",
+	  "(SELECT lane, watermark FROM counter ORDER BY watermark DESC LIMIT 1)",
 	  "UPDATE counter SET results = results - 1 WHERE (lane, watermark) = "
-	  "(SELECT lane, watermark FROM counter LIMIT 1)",
+	  "(SELECT lane, watermark FROM counter ORDER BY watermark DESC LIMIT 1)",
 	  "the counters say 61 results, 60 are there", 1, 0 },
+	{ "UPDATE counter SET on_time = 1 WHERE watermark = (SELECT max(watermark) "
+	  "FROM counter)", "UPDATE counter SET on_time = NULL",
+	  "the counters say 1 on_time, 0 are there", 1, 0 },
+	{ "UPDATE counter SET day = day + 10000 WHERE (lane, watermark) = (SELECT lane, watermark "
+	  "FROM counter WHERE results > 0 LIMIT 1)",
+	  "UPDATE counter SET day = day - 10000 WHERE day > 20270000",
+	  "the counters count under another agency, kind or day", 1, 0 },
+	{ "UPDATE result SET facts = 9 WHERE sequence = {5}",
+	  "UPDATE result SET facts = 1 WHERE sequence = {5}",
+	  "result {5}: columns say otherwise than the record|the counters say 0 on_time, 1 are", 2,
+	  0 },
 	{ TAKE("layer", "bytes = 'a list'::bytea"), GIVE("layer"),
 	  "evidence that it names is missing", 1, 0 },
 	{ TAKE("layer", "bytes = 'a certificate'::bytea"), GIVE("layer"),
@@ -405,7 +434,7 @@ static void test_an_auditor_sees_the_books(void **state)
 	assert_int_equal(s.report.rows[DEEP_NUMBERS], RESULTS + 2);
 	assert_int_equal(s.report.rows[DEEP_HOLDINGS], 0);
 	assert_int_equal(check(f, "reader1", &s), ST_OK);
-	assert_true(s.report.files && !s.report.counters);
+	assert_true(s.report.files && s.report.counters);
 	assert_int_equal(s.report.faults, 0);
 	assert_int_equal(check(f, "nobody1", &s), ST_DENIED);
 	pgrig_sql(0, "DELETE FROM result WHERE sequence = (SELECT max(sequence) FROM result)");

@@ -55,7 +55,7 @@ void pgrig_open(struct pgrig *f)
 	struct store_config cfg = { .sink = storewait_sink(&f->same.wait, SAME_NOW_MS),
 				    .postgres_n = f->servers, .citus = f->citus,
 				    .reader = f->reader, .connections = 2,
-				    .engine = STORECASE_ENGINE };
+				    .engine = STORECASE_ENGINE, .objects = f->same.objects };
 	const char *texts[PGRIG_SERVERS];
 	struct error e = { 0 };
 
@@ -87,7 +87,7 @@ static void tables_make(struct pgrig *f)
 
 	/* Not the schema with all in it: that would take the extension's notes along, too. */
 	pgrig_all(f, "DROP TABLE IF EXISTS result, holding, locator, voided, event,"
-	       " number_register, counter, layer, unit_owner, trien_schema;"
+	       " number_register, counter, layer, unit_owner, trien_schema, reading, object;"
 	       "DROP FUNCTION IF EXISTS trien_months, trien_fold");
 	for (uint32_t i = 0; i < f->servers; i++)
 		texts[i] = f->texts[i];
@@ -95,6 +95,13 @@ static void tables_make(struct pgrig *f)
 	for (uint8_t i = 0; i < servers.n; i++)
 		if (pg_schema_init(&servers, i, &report, &e) != ST_OK)
 			fail_msg("%s", e.text);
+}
+
+static void spoil(struct storesame *same)
+{
+	pgrig_all((struct pgrig *)same,
+		  "UPDATE object SET bytes = set_byte(bytes, 9, 255 - get_byte(bytes, 9))"
+		  " WHERE n = 1");
 }
 
 static int setup(void **state, uint32_t servers, bool citus)
@@ -110,6 +117,11 @@ static int setup(void **state, uint32_t servers, bool citus)
 	f->reader = "";
 	f->same.reopen = reopen;
 	f->same.event_rows = event_rows;
+	f->same.spoil = spoil;
+	f->same.keeps = true;
+	if (tmpdir_make(&f->tmp) != 0 ||
+	    objects_open(&f->same.objects, f->tmp.path, NULL) != ST_OK)
+		return -1;
 	for (uint32_t i = 0; i < servers; i++) {
 		uint32_t lanes = LANES / servers;
 		int n = snprintf(f->texts[i], sizeof(f->texts[i]), "lanes=%u-%u ", i * lanes,
@@ -131,6 +143,8 @@ int pgrig_teardown(void **state)
 	struct pgrig *f = *state;
 
 	same_close(&f->same);
+	objects_close(f->same.objects);
+	tmpdir_remove(&f->tmp);
 	storecase_close(&f->same.sc);
 	free(f);
 	return 0;

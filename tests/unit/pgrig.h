@@ -6,6 +6,7 @@
 #define TESTS_PGRIG_H
 
 #include "storesame.h"
+#include "tmpdir.h"
 
 #define PGRIG_SERVERS 4
 
@@ -14,6 +15,7 @@ struct pgrig {
 	uint32_t first, servers;
 	bool citus;
 	const char *reader;
+	struct tmpdir tmp;
 	char texts[PGRIG_SERVERS][300];
 };
 

@@ -29,7 +29,8 @@ static const char *text_of(uint32_t i, const char **name)
 
 /* Tables with a lane, and those that every server has for itself. */
 static const char *const laned[] = { "result", "holding", "locator", "voided", "event",
-				     "number_register", "counter" };
+				     "number_register", "counter", "reading",
+				     "object" };
 static const char *const shared[] = { "layer", "unit_owner" };
 
 static bool word_char(char c)
@@ -123,6 +124,37 @@ static void test_only_plain_statements(void **state)
 	}
 }
 
+/* Statistics come from counters alone, whatever else is stored. */
+static void test_counts_read_counters_only(void **state)
+{
+	const char *sql = pg_statements[PG_COUNTS].sql;
+
+	assert_int_equal(count(sql, "FROM counter"), 1);
+	assert_int_equal(tables(sql, laned, ARRAY_LEN(laned)), 1);
+	assert_int_equal(tables(sql, shared, ARRAY_LEN(shared)), 0);
+}
+
+/*
+ * What is stored stays: but for a number that turns void and for who owns a unit nothing is changed
+ * or taken away. Above all no event.
+ */
+static void test_rows_are_only_added(void **state)
+{
+	uint32_t updates = 0, deletes = 0;
+	const char *name;
+
+	for (uint32_t i = 0; i < STATEMENTS; i++) {
+		const char *sql = text_of(i, &name);
+
+		updates += count(sql, "UPDATE");
+		deletes += count(sql, "DELETE") + count(sql, "TRUNCATE") + count(sql, "MERGE");
+	}
+	assert_int_equal(updates, 1);
+	assert_int_equal(count(pg_statements[PG_NUMBER_VOID].sql, "UPDATE number_register SET"), 1);
+	assert_int_equal(deletes, 1);
+	assert_int_equal(count(pg_statements[PG_OWNERS_DROP].sql, "DELETE FROM unit_owner"), 1);
+}
+
 /* Portable: a conflict's columns are named, rows are looked at by parameters. */
 static void test_conflicts_are_named(void **state)
 {
@@ -193,7 +225,7 @@ static void test_on_citus_a_statement_is_of_one_shard(void **state)
 static void test_on_citus_rows_that_went_in_are_returned(void **state)
 {
 	static const char *const unasked[] = { "layers", "lane_counters", "holdings", "locators",
-					       "events_add" };
+					       "events_add", "readings_add", "count_add" };
 	const char *names[STATEMENTS], *texts[STATEMENTS];
 	uint32_t n = sent_on_citus(names, texts), returned = 0;
 
@@ -246,6 +278,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_table_has_its_lane),
 		cmocka_unit_test(test_only_plain_statements),
+		cmocka_unit_test(test_counts_read_counters_only),
+		cmocka_unit_test(test_rows_are_only_added),
 		cmocka_unit_test(test_conflicts_are_named),
 		cmocka_unit_test(test_on_citus_a_statement_is_of_one_shard),
 		cmocka_unit_test(test_on_citus_rows_that_went_in_are_returned),

@@ -110,6 +110,28 @@ static void a_result_that_is_not_stored_is_lost(void **state)
 	assert_int_equal(p.gaps, 0);
 }
 
+/* It is neither double nor another one, only not there. */
+static void what_is_on_its_way_is_lost_and_no_more(void **state)
+{
+	struct ledger l;
+	struct proof p;
+
+	go_well(&l);
+	for (uint32_t i = 10; i < 12; i++) {
+		l.results[i].found.state = TRIEN__V1__STATE__NUMBERED;
+		l.results[i].found.number = 0;
+		l.results[i].found.book = l.results[10].found.book;
+	}
+	p = proved(&l);
+	assert_int_equal(p.lost, 2);
+	assert_int_equal(p.gaps, 2);
+	assert_true(p.duplicates == 0 && p.differences == 0);
+	/* A stored one without a number is another one. */
+	go_well(&l);
+	l.results[20].found.number = 0;
+	assert_int_equal(proved(&l).differences, 1);
+}
+
 static void a_case_without_receipt_is_lost(void **state)
 {
 	struct ledger l;
@@ -273,6 +295,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_run_holds),
 		cmocka_unit_test(a_lost_result_is_found),
+		cmocka_unit_test(what_is_on_its_way_is_lost_and_no_more),
 		cmocka_unit_test(a_result_that_is_not_stored_is_lost),
 		cmocka_unit_test(a_case_without_receipt_is_lost),
 		cmocka_unit_test(a_gap_is_found_wherever_it_is),

@@ -38,8 +38,9 @@ struct raw_holder *rawcase_holder(struct rawcase *c);
 void rawcase_write(struct writer *w, const struct raw_case *c);
 
 /*
- * Kinds mau, so-cho-san (given numbers), cho-duyet (at approval), het-han (until 2026-06-30), units
- * u and v, signers s (u, all kinds), t (u, only so-cho-san), w (v). Folder: an empty one.
+ * Kinds mau, so-cho-san (given numbers), cho-duyet (at approval), het-han (until 2026-06-30), c
+ * (good_copy of schemafile.h), units u and v, signers s (u, all kinds), t (u, only so-cho-san), w
+ * (v). Folder: an empty one.
  */
 struct catalogue *rawcase_catalogue(const char *folder);
 /* ASCII, Latin letters, Vietnamese, some punctuation. */

@@ -398,6 +398,51 @@ static void register_round_trip(void **state)
 	assert_int_equal(got.year, 2026);
 	assert_int_equal(got.first, 4313);
 	assert_int_equal(got.at_ms, r.at_ms);
+	assert_false(got.totalled);
+	r.totalled = true;
+	r.issued = 7;
+	r.voided = 2;
+	r.outside = 1;
+	w = writer_of(buf, sizeof(buf));
+	assert_int_equal(record_register_encode(&r, &w), ST_OK);
+	assert_int_equal(record_register_decode(&got, writer_slice(&w)), ST_OK);
+	assert_true(got.totalled && got.issued == 7 && got.voided == 2 && got.outside == 1);
+	assert_int_equal(record_register_decode(&got, slice_of(buf, writer_size(&w) - 8)),
+			 ST_CORRUPT);
+}
+
+static struct record_numbers numbers_record(void)
+{
+	return (struct record_numbers){ .unit = TEXT("UBND-1"), .code = TEXT("QD"),
+					.reason = TEXT("viết tay"), .actor = TEXT("van-thu"),
+					.year = 2026, .first = 7, .count = 3, .outside = true,
+					.at_ms = 1764000000000 };
+}
+
+static void numbers_round_trip(void **state)
+{
+	struct record_numbers r = numbers_record(), got;
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_numbers_encode(&r, &w), ST_OK);
+	assert_int_equal(record_numbers_decode(&got, writer_slice(&w)), ST_OK);
+	assert_true(slice_eq(got.unit, r.unit) && slice_eq(got.code, r.code));
+	assert_true(slice_eq(got.reason, r.reason) && slice_eq(got.actor, r.actor));
+	assert_int_equal(got.year, 2026);
+	assert_int_equal(got.first, 7);
+	assert_int_equal(got.count, 3);
+	assert_true(got.outside);
+	assert_int_equal(got.at_ms, r.at_ms);
+	for (size_t n = 0; n < writer_size(&w); n++)
+		assert_int_equal(record_numbers_decode(&got, slice_of(buf, n)), ST_CORRUPT);
+	/* Neither no number, nor more than are told at once, nor beyond the last one there is. */
+	r.count = 0;
+	assert_int_equal(record_numbers_encode(&r, &w), ST_TOO_LARGE);
+	r.count = NUMBERS_TOGETHER_MAX + 1;
+	assert_int_equal(record_numbers_encode(&r, &w), ST_TOO_LARGE);
+	r.count = 1;
+	r.first = UINT64_MAX - 1;
+	assert_int_equal(record_numbers_encode(&r, &w), ST_TOO_LARGE);
 }
 
 static void link_round_trip(void **state)
@@ -494,9 +539,52 @@ static void signature_in_the_waiting_room(void **state)
 	assert_null(record_numbered_in(RECORD_SIGNATURE, writer_slice(&in)).p);
 }
 
+/* ---- acts on a stored result ---- */
+
+static struct record_living living_record(void)
+{
+	return (struct record_living){ .sequence = 77, .lane = 5, .kind = EVENT_REVOKED, .acts = 3,
+				       .at_ms = 1234567, .actor = TEXT("one-stop"),
+				       .detail = TEXT("u\n45/QD\n20261101\n\nlan\nwrong") };
+}
+
+static void living_round_trip(void **state)
+{
+	struct record_living r = living_record(), got;
+	struct record_link link;
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_living_encode(&r, &w), ST_OK);
+	assert_true(record_is_living(writer_slice(&w)));
+	assert_int_equal(record_living_decode(&got, writer_slice(&w)), ST_OK);
+	assert_int_equal(got.sequence, 77);
+	assert_int_equal(got.lane, 5);
+	assert_int_equal(got.kind, EVENT_REVOKED);
+	assert_int_equal(got.acts, 3);
+	assert_int_equal(got.at_ms, 1234567);
+	assert_true(slice_eq(got.actor, r.actor));
+	assert_true(slice_eq(got.detail, r.detail));
+	/* A program that knows LinkHolder alone says that it is too old. */
+	assert_int_equal(record_link_decode(&link, writer_slice(&w)), ST_UNSUPPORTED);
+	r.kind = EVENT_READ;
+	w = writer_of(buf, sizeof(buf));
+	assert_int_equal(record_living_encode(&r, &w), ST_TOO_LARGE);
+}
+
+/* As an older program wrote it. */
+static void link_is_no_act(void **state)
+{
+	struct record_link l = link_record();
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_link_encode(&l, &w), ST_OK);
+	assert_false(record_is_living(writer_slice(&w)));
+}
+
 /* ---- all of them alike ---- */
 
-enum { NUMBERED, ACCEPTED, APPROVED, RESULT, SIGNATURE, REGISTER, LINK, HANDED, KINDS };
+enum { NUMBERED, ACCEPTED, APPROVED, RESULT, SIGNATURE, REGISTER, LINK, HANDED, LIVING,
+       NUMBERS, KINDS };
 
 static size_t encode(int kind)
 {
@@ -505,7 +593,9 @@ static size_t encode(int kind)
 	struct record_handed h = handed();
 	struct record_result v = result();
 	struct record_register g = reg();
+	struct record_numbers m = numbers_record();
 	struct record_link l = link_record();
+	struct record_living a = living_record();
 	struct record_signature s = signature_record();
 	enum status st = kind == NUMBERED || kind == ACCEPTED ? record_numbered_encode(&n, &w) :
 			 kind == APPROVED ? record_approved_encode(approved(5), &w) :
@@ -513,6 +603,8 @@ static size_t encode(int kind)
 			 kind == SIGNATURE ? record_signature_encode(&s, &w) :
 			 kind == REGISTER ? record_register_encode(&g, &w) :
 			 kind == HANDED ? record_handed_encode(&h, &w) :
+			 kind == NUMBERS ? record_numbers_encode(&m, &w) :
+			 kind == LIVING ? record_living_encode(&a, &w) :
 					  record_link_encode(&l, &w);
 
 	assert_int_equal(st, ST_OK);
@@ -528,7 +620,9 @@ static enum status decode(int kind, const uint8_t *p, size_t n)
 		struct record_signature s;
 		struct record_register g;
 		struct record_handed h;
+		struct record_numbers m;
 		struct record_link l;
+		struct record_living i;
 	} out;
 	struct slice s = slice_of(p, n);
 
@@ -538,6 +632,8 @@ static enum status decode(int kind, const uint8_t *p, size_t n)
 	       kind == SIGNATURE ? record_signature_decode(&out.s, s) :
 	       kind == REGISTER ? record_register_decode(&out.g, s) :
 	       kind == HANDED ? record_handed_decode(&out.h, s) :
+	       kind == NUMBERS ? record_numbers_decode(&out.m, s) :
+	       kind == LIVING ? record_living_decode(&out.i, s) :
 				record_link_decode(&out.l, s);
 }
 
@@ -551,7 +647,8 @@ static void strict(void **state)
 		assert_int_equal(decode(kind, buf, n), ST_OK);
 		buf[n] = 0;
 		assert_int_equal(decode(kind, buf, n + 1), ST_CORRUPT);
-		buf[0] = kind == RESULT || kind == NUMBERED || kind == ACCEPTED ? 4 : 2;
+		buf[0] = kind == RESULT || kind == NUMBERED || kind == ACCEPTED ? 4 :
+			 kind == LIVING || kind == REGISTER ? 3 : 2;
 		assert_int_equal(decode(kind, buf, n), ST_UNSUPPORTED);
 		buf[0] = 0;
 		assert_int_equal(decode(kind, buf, n), ST_CORRUPT);
@@ -640,7 +737,9 @@ int main(void)
 		cmocka_unit_test(result_of_version_2), cmocka_unit_test(signature_round_trip),
 		cmocka_unit_test(signature_bounds),
 		cmocka_unit_test(signature_in_the_waiting_room),
-		cmocka_unit_test(register_round_trip), cmocka_unit_test(link_round_trip),
+		cmocka_unit_test(register_round_trip), cmocka_unit_test(numbers_round_trip),
+		cmocka_unit_test(link_round_trip),
+		cmocka_unit_test(living_round_trip), cmocka_unit_test(link_is_no_act),
 		cmocka_unit_test(strict), cmocka_unit_test(bounds), cmocka_unit_test(mutations),
 	};
 

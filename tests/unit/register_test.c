@@ -206,6 +206,69 @@ static void saves_and_loads(void **state)
 	registers_free(back);
 }
 
+/* Who opened and closed it, and its total: kept, and over a snapshot. */
+static void acts_are_kept(void **state)
+{
+	struct registers *r = *state, *back;
+	struct register_total total = { .issued = 1, .voided = 1 }, wrong = { .issued = 2 };
+	struct register_row row;
+	struct error e;
+	uint8_t *bytes;
+	size_t n;
+
+	assert_int_equal(register_note(r, UNIT, CODE, 2026, false, 1, CODE, CODE), ST_NOT_FOUND);
+	assert_int_equal(register_open(r, UNIT, CODE, 2026, 7), ST_OK);
+	assert_true(register_find(r, UNIT, CODE, 2026, &row));
+	assert_true(row.opened.at_ms == 0 && row.opened.reason[0] == '\0');
+	assert_int_equal(register_note(r, UNIT, CODE, 2026, false, 5, slice_str("văn thư"),
+				       slice_str("sổ mới")), ST_OK);
+	take(r, 2026);
+	take(r, 2026);
+	register_voided(r, UNIT, CODE, 2026);
+	assert_int_equal(register_total(r, UNIT, CODE, 2026, &total), ST_PRECONDITION);
+	assert_int_equal(register_close(r, UNIT, CODE, 2026), ST_OK);
+	assert_int_equal(register_note(r, UNIT, CODE, 2026, true, 6, slice_str("văn thư"),
+				       slice_str("hết năm")), ST_OK);
+	assert_int_equal(register_total(r, UNIT, CODE, 2026, &wrong), ST_PRECONDITION);
+	assert_int_equal(register_total(r, UNIT, CODE, 2026, &total), ST_OK);
+	assert_int_equal(registers_save(r, &bytes, &n), ST_OK);
+	assert_int_equal(registers_new(&back), ST_OK);
+	assert_int_equal(registers_load(back, slice_of(bytes, n), &e), ST_OK);
+	assert_true(register_find(back, UNIT, CODE, 2026, &row));
+	assert_true(row.opened.at_ms == 5 && strcmp(row.opened.reason, "sổ mới") == 0);
+	assert_true(row.last.at_ms == 6 && strcmp(row.last.actor, "văn thư") == 0);
+	assert_true(row.closed && row.totalled && row.total.issued == 1 && row.total.voided == 1);
+	free(bytes);
+	registers_free(back);
+}
+
+/* As the version before wrote it: it knew no acts. */
+static void loads_version_1(void **state)
+{
+	struct registers *r = *state;
+	struct register_row row;
+	struct error e;
+	uint8_t buf[256];
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	write_u32(&w, 0x47455254);
+	write_u32(&w, 1);
+	write_u32(&w, 1);
+	write_blob(&w, UNIT);
+	write_blob(&w, CODE);
+	write_u32(&w, 2026);
+	write_u64(&w, 3);
+	write_u64(&w, 9);
+	write_u64(&w, 6);
+	write_u64(&w, 1);
+	write_u8(&w, 1);
+	write_u32(&w, crc32c(0, buf, writer_size(&w)));
+	assert_int_equal(registers_load(r, writer_slice(&w), &e), ST_OK);
+	assert_true(register_find(r, UNIT, CODE, 2026, &row));
+	assert_true(row.first == 3 && row.next == 9 && row.voided == 1 && row.closed);
+	assert_true(!row.totalled && row.opened.at_ms == 0 && row.last.actor[0] == '\0');
+}
+
 static void load_refuses_every_flipped_bit(void **state)
 {
 	struct registers *r = *state, *back;
@@ -378,6 +441,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(closed_gives_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(replay_sees_gaps, setup, teardown),
 		cmocka_unit_test_setup_teardown(saves_and_loads, setup, teardown),
+		cmocka_unit_test_setup_teardown(acts_are_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(loads_version_1, setup, teardown),
 		cmocka_unit_test_setup_teardown(load_refuses_every_flipped_bit, setup, teardown),
 		cmocka_unit_test_setup_teardown(load_refuses_contradictions, setup, teardown),
 		cmocka_unit_test(time_never_goes_back),

@@ -150,6 +150,23 @@ static void verify_all(struct bench *b, const struct roots *roots, uint8_t signs
 	assert_int_equal(report.signatures_n, signs_n);
 	assert_true(report.signatures[0].certifies);
 	assert_memory_equal(report.file_sha256, b->leaf.item.file_sha256, SHA256_BYTES);
+	assert_true(report.named);
+	assert_memory_equal(report.id, b->leaf.item.result_id, sizeof(report.id));
+	/* A broken file says whose it claims to be, and nothing of it is believed. */
+	file[n - 2] ^= 1;
+	verify_without_roots(slice_of(file, n), &report);
+	assert_int_equal(report.finding.verdict, VERDICT_INDETERMINATE);
+	assert_true(report.named);
+	for (size_t i = 0; i + 5 < n; i++)
+		if (memcmp(file + i, "/ID[<", 5) == 0)
+			file[i + 5] = 'g';
+	verify_without_roots(slice_of(file, n), &report);
+	assert_false(report.named);
+	for (size_t i = 0; i <= 38; i++) {
+		verify_without_roots(slice_of("/ID[<0123456789abcdef0123456789ABCDEF>", i),
+				     &report);
+		assert_int_equal(report.named, i == 38);
+	}
 	free(file);
 }
 

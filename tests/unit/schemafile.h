@@ -51,6 +51,34 @@ static const char good_kind[] =
 	"  { \"type\": \"signature\" }\n"
 	"] }] }\n";
 
+static const char good_copy[] =
+	"{\n"						/* line 1 */
+	"\"code\": \"c\",\n"
+	"\"versions\": [{\n"
+	"\"from\": \"2026-01-01\",\n"
+	"\"name\": { \"vi\": \"Bản sao\", \"en\": \"Copy\" },\n"
+	"\"procedure\": \"1.000002\",\n"
+	"\"copy\": \"certified\",\n"
+	"\"numbered\": \"at_acceptance\",\n"
+	"\"number\": { \"register\": \"SCT/BS\",\n"
+	"  \"form\": \"{n}\", \n"			/* line 10 */
+	"  \"volume_numbers\": 200, \"book\": \"{v}/{yyyy}-SCT/BS\" },\n"
+	"\"signs\": [\"person\", \"agency\"],\n"
+	"\"fields\": [\n"
+	"  { \"name\": \"ten\", \"type\": \"text\","
+	" \"label\": { \"vi\": \"Tên\", \"en\": \"Name\" } }\n"
+	"],\n"
+	"\"layout\": [\n"				/* line 16 */
+	"  { \"type\": \"title\", \"text\": \"Số {_serial} quyển {_book}\" },\n"
+	"  { \"type\": \"paragraph\", \"text\": \"{ten}, {_date|capital}\" },\n"
+	"  { \"type\": \"fields\", \"lines\": [\n"
+	"    { \"label\": \"{_format}, {_bytes}\", \"value\": \"{_sha256}\" } ] },\n"
+	"  { \"type\": \"paragraph\", \"only_if\": \"_wrapped\","
+	" \"text\": \"{_wrapped}\" },\n"
+	"  { \"type\": \"signature\" },\n"
+	"  { \"type\": \"qr\", \"text\": \"\" }\n"
+	"] }] }\n";
+
 static const char good_unit[] =
 	"{\n"
 	"\"code\": \"u\",\n"

@@ -361,6 +361,51 @@ static void test_table(void **state)
 	sessions_free(NULL);
 }
 
+/* An ended one of that state, so late. */
+static struct session *ended(uint32_t k, enum session_state state, int64_t at_ms)
+{
+	struct session *s = named(k, "p", 1);
+
+	s->state = state;
+	s->ended_ms = at_ms;
+	return s;
+}
+
+/* Whoever cancels again and again pushes out nobody's outcomes. */
+static void test_table_what_goes_first(void **state)
+{
+	static const enum session_state order[] = { SESSION_EXPIRED, SESSION_CANCELLED,
+						    SESSION_DONE, SESSION_CONFIRMED };
+	struct sessions *t;
+	uint32_t k = 0;
+
+	assert_int_equal(sessions_new(&t), ST_OK);
+	/* What is worth most ended first; each state twice, the later one behind. */
+	for (int i = 3; i >= 0; i--)
+		for (uint32_t late = 0; late < 2; late++)
+			assert_int_equal(sessions_add(t, ended(k++, order[i], NOW + (3 - i) * 10 +
+							       late), count_gone, NULL), ST_OK);
+	while (k < SESSIONS_KNOWN_MAX) {
+		struct session *s = named(k, "", 1);
+
+		snprintf(s->principal, sizeof(s->principal), "q%u", k++ / SESSIONS_OPEN_MAX);
+		assert_int_equal(sessions_add(t, s, count_gone, NULL), ST_OK);
+	}
+	/* Cancelled and expired ones are alike: the one that ended first. */
+	for (uint32_t i = 0; i < 8; i++) {
+		static const uint32_t went[] = { 4, 5, 6, 7, 2, 3, 0, 1 };
+		struct session *s = named(5000 + i, "other", 1);
+		uint8_t id[16];
+
+		memcpy(id, s->id, sizeof(id));
+		memcpy(id, &went[i], sizeof(went[i]));
+		assert_non_null(sessions_find(t, id));
+		assert_int_equal(sessions_add(t, s, count_gone, NULL), ST_OK);
+		assert_null(sessions_find(t, id));
+	}
+	sessions_free(t);
+}
+
 static void test_table_claims(void **state)
 {
 	struct session *a = named(1, "p", 2), *b = named(2, "p", 3);
@@ -417,6 +462,7 @@ int main(void)
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_fuzz),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_table_what_goes_first),
 		cmocka_unit_test(test_table_claims),
 		cmocka_unit_test(test_table_items),
 	};

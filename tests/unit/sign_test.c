@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
+#include "base/calendar.h"
 #include "paper.h"
 
 /* OpenSSL's own CMS code, with the CA as the only trust: what `openssl cms -verify -cades` does. */
@@ -148,11 +149,32 @@ static void a_wrong_signature_is_caught(void **state)
 	desk_close(&d);
 }
 
+/* DESIGN 6: what such a key signs says so on each page, whoever starts the engine, and however. */
+static void a_development_key_needs_marked_pages(void **state)
+{
+	struct desk d = { 0 };
+	struct keyring *ring = NULL;
+	struct keyring_config cfg = { .check_one_in = 1 };
+	struct error e = { 0 };
+
+	assert_int_equal(desk_open(&d, ALG_P256), 0);
+	cfg.certs_dir = d.keys.certs;
+	assert_int_equal(keyring_load(&ring, &cfg, &e), ST_PRECONDITION);
+	assert_non_null(strstr(e.text, "'seal'"));
+	assert_non_null(strstr(e.text, "--development"));
+	cfg.development = true;
+	assert_int_equal(keyring_load(&ring, &cfg, &e), ST_OK);
+	keyring_unref(ring);
+	desk_close(&d);
+	(void)state;
+}
+
 static void sampling_checks_one_in_n(void **state)
 {
 	struct desk d = { 0 };
 	struct keyring *sampled;
-	struct keyring_config cfg = { .crl_age_hours_max = 0, .check_one_in = 8 };
+	struct keyring_config cfg = { .crl_age_hours_max = 0, .check_one_in = 8,
+				      .development = true };
 	uint32_t checked = 0;
 
 	assert_int_equal(desk_open(&d, ALG_P256), 0);
@@ -261,15 +283,44 @@ static void evidence_names_chain_and_lists(void **state)
 	desk_close(&d);
 }
 
+/* Confirmed or not: whoever stands in for another signs until that ends. */
+static void who_stands_in_signs_until_that_ends(void **state)
+{
+	static const char *const authorities[] = { "KT", "TL", "TUQ", "TM" };
+	struct desk d = { 0 };
+	uint32_t today;
+
+	assert_int_equal(desk_open(&d, ALG_P256), 0);
+	today = day_vietnam(d.keys.now_ms);
+	for (size_t i = 0; i < ARRAY_LEN(authorities); i++)
+		for (uint32_t late = 0; late < 2; late++) {
+			bool ended = late == 1 && i < 3;
+			struct paper p;
+
+			paper_open(&p, "u", "s", 2);
+			p.signer.authority = authorities[i];
+			p.signer.to = today - late;
+			assert_int_equal(paper_sign(&p, d.worker, d.ring, d.vault, d.hand,
+						    d.keys.now_ms),
+					 ended ? ST_PRECONDITION : ST_OK);
+			assert_int_equal(p.item.held, ended ? REASON_DELEGATION_ENDED :
+							      REASON_NONE);
+			paper_close(&p);
+		}
+	desk_close(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(openssl_accepts_every_algorithm),
 		cmocka_unit_test(every_usual_length_of_p256_is_accepted),
 		cmocka_unit_test(a_wrong_signature_is_caught),
+		cmocka_unit_test(a_development_key_needs_marked_pages),
 		cmocka_unit_test(sampling_checks_one_in_n),
 		cmocka_unit_test(holes_that_disagree_with_the_plan_are_refused),
 		cmocka_unit_test(rsa_is_the_same_every_time),
+		cmocka_unit_test(who_stands_in_signs_until_that_ends),
 		cmocka_unit_test(evidence_names_chain_and_lists),
 	};
 

@@ -2,6 +2,8 @@ trien_test(policy_test LINK trien_devca)
 trien_test(certs_test LINK trien_devca)
 trien_test(codec_test LINK trien_signer)
 trien_test(vault_test LINK trien_devca)
+# Whose turn it is, of keys that a test makes up.
+trien_test(turns_test SOURCES ${CMAKE_SOURCE_DIR}/engine/signer/turns.c LINK trien_base)
 trien_test(process_test LINK trien_devca)
 trien_test(sandbox_test LINK trien_signer)
 trien_test(devca_test LINK trien_devca)

@@ -25,11 +25,13 @@ static const struct arrow { enum state from, to; const char *file, *test; } arro
 	{ STATE_HELD, STATE_NUMBERED, "test_held.py", "test_held_then_retried" },
 	{ STATE_HELD, STATE_VOID, "test_held.py", "test_held_then_void" },
 	{ STATE_NUMBERED, STATE_AWAITING_SIGNATURE, "test_remote_issue.py",
-	  "test_an_officers_key_at_a_service" },
+	  "test_others_go_on_while_a_service_is_late" },
 	{ STATE_AWAITING_SIGNATURE, STATE_NUMBERED, "test_remote_issue.py",
-	  "test_an_officers_key_at_a_service" },
+	  "test_others_go_on_while_a_service_is_late" },
 	{ STATE_AWAITING_SIGNATURE, STATE_HELD, "test_remote_issue.py",
 	  "test_a_person_may_say_no" },
+	{ STATE_AWAITING_SIGNATURE, STATE_VOID, "test_waiting_ends.py",
+	  "test_void_instead_of_a_signature" },
 };
 
 static const struct arrow *arrow_find(enum state from, enum state to)

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "load/stencil.h"
+#include "sample/sample.h"
 #include "trien/v1/case.pb-c.h"
 
 #define SERIALS 2000
@@ -166,6 +167,42 @@ static void given_numbers_are_never_the_same(void **state)
 	stencil_free(s);
 }
 
+/* A copy's case, and an original that bears its code; others bring none. */
+static void copies_come_with_their_original(void **state)
+{
+	struct workload w = { .mixes = { { "one-stop", 1 }, { SAMPLE_COPY_KIND, 1 } },
+			      .mixes_n = 2 };
+	struct stencils *s = made(&w, 1, 7), *other = made(&w, 1, 7);
+	uint32_t copies = 0;
+
+	for (uint32_t i = 0; i < SERIALS; i++) {
+		Trien__V1__Case *c = decoded(s, i, NULL);
+		char code[STENCIL_CODE_BYTES + 1];
+		uint8_t *p, *q;
+		size_t n;
+
+		assert_int_equal(strcmp(c->results[0]->kind, SAMPLE_COPY_KIND) == 0,
+				 stencil_copies(s, i));
+		trien__v1__case__free_unpacked(c, NULL);
+		if (!stencil_copies(s, i))
+			continue;
+		copies++;
+		n = stencil_original_size(s, i);
+		p = malloc(n);
+		q = malloc(n);
+		stencil_original(s, i, p);
+		stencil_original(other, i, q);
+		assert_memory_equal(p, q, n);
+		stencil_code(s, i, code);
+		assert_non_null(memmem(p, n, code, STENCIL_CODE_BYTES));
+		free(p);
+		free(q);
+	}
+	assert_in_range(copies, SERIALS * 4 / 10, SERIALS * 6 / 10);
+	stencil_free(s);
+	stencil_free(other);
+}
+
 static void an_unknown_mix_is_refused(void **state)
 {
 	struct workload w = { .mixes = { { "no-such-kind", 1 } }, .mixes_n = 1 };
@@ -183,6 +220,7 @@ int main(void)
 		cmocka_unit_test(the_same_serial_is_the_same_bytes),
 		cmocka_unit_test(one_in_anothers_place_names_it),
 		cmocka_unit_test(given_numbers_are_never_the_same),
+		cmocka_unit_test(copies_come_with_their_original),
 		cmocka_unit_test(an_unknown_mix_is_refused),
 	};
 

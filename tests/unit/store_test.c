@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 
 #include "shell.h"
-#include "store/stored.h"
+#include "store/embedded.h"
+#include "store/index_parts.h"
 #include "storesame.h"
 #include "tmpdir.h"
 
@@ -26,7 +26,8 @@ static void open_store(struct fixture *f)
 {
 	struct store_config cfg = { .sink = storewait_sink(&f->same.wait, SAME_NOW_MS),
 				    .dir = f->dir, .witness = f->witness,
-				    .segment_bytes = 1024 * 1024 };
+				    .segment_bytes = 1024 * 1024,
+				    .objects = f->same.objects };
 	struct error e = { 0 };
 
 	if (store_embedded_open(&f->same.store, &cfg, &e) != ST_OK)
@@ -34,24 +35,16 @@ static void open_store(struct fixture *f)
 	same_opened(&f->same);
 }
 
-/* As its index counts them. */
+/* As its index has them, in memory and in its file. */
 static int event_rows(struct storesame *same)
 {
-	const struct fixture *f = (const struct fixture *)same;
-	char path[320];
-	sqlite3 *db = NULL;
-	sqlite3_stmt *s = NULL;
-	int n = -1;
+	const struct embedded *s = (const struct embedded *)same->store;
+	uint64_t n = 0;
 
-	snprintf(path, sizeof(path), "%s/index.db", f->dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM event", -1, &s, NULL),
-			 SQLITE_OK);
-	if (sqlite3_step(s) == SQLITE_ROW)
-		n = sqlite3_column_int(s, 0);
-	sqlite3_finalize(s);
-	sqlite3_close(db);
-	return n;
+	assert_int_equal(index_rows(same->reader->index, ROW_EVENT, &n), ST_OK);
+	for (uint32_t i = 0; i < s->index->rows_n; i++)
+		n += s->index->rows[i].table == ROW_EVENT;
+	return (int)n;
 }
 
 static void say(void *ctx, const char *line)
@@ -74,8 +67,42 @@ static void reopen(struct storesame *same)
 	open_store(f);
 }
 
+static bool spoil_one(void *ctx, const uint8_t sha256[SHA256_BYTES], uint64_t size)
+{
+	char hex[2 * SHA256_BYTES + 1] = { 0 };
+
+	hex_lower(hex, sha256, SHA256_BYTES);
+	assert_int_equal(shell("printf x | dd of=%s/objects/%.2s/%s bs=1 seek=777777 conv=notrunc"
+			       " 2>/dev/null", (const char *)ctx, hex, hex + 2), 0);
+	return true;
+}
+
+static uint32_t damages;
+
+static void tell_damage(void *ctx, const char *line)
+{
+	damages += strstr(line, "original") != NULL;
+}
+
+/* fsck sees it, too. */
+static void spoil(struct storesame *same)
+{
+	struct fixture *f = (struct fixture *)same;
+	struct error e = { 0 };
+	char path[400];
+	uint64_t results;
+
+	snprintf(path, sizeof(path), "%s/objects", f->dir);
+	assert_int_equal(objects_walk(path, false, spoil_one, f->dir, &e), ST_OK);
+	damages = 0;
+	assert_int_equal(store_embedded_check(f->dir, tell_damage, NULL, &results, &e),
+			 ST_CORRUPT);
+	assert_int_equal(damages, 1);
+}
+
 static int setup(void **state)
 {
+	char objects[400];
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	*state = f;
@@ -86,6 +113,10 @@ static int setup(void **state)
 	snprintf(f->witness, sizeof(f->witness), "%s/outside/numbers", f->tmp.path);
 	f->same.reopen = reopen;
 	f->same.event_rows = event_rows;
+	f->same.spoil = spoil;
+	snprintf(objects, sizeof(objects), "%s/objects", f->dir);
+	if (objects_open(&f->same.objects, objects, NULL) != ST_OK)
+		return -1;
 	open_store(f);
 	return 0;
 }
@@ -95,10 +126,45 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	same_close(&f->same);
+	objects_close(f->same.objects);
 	storecase_close(&f->same.sc);
 	tmpdir_remove(&f->tmp);
 	free(f);
 	return 0;
+}
+
+static long rss_kb(void)
+{
+	long pages = 0;
+	FILE *statm = fopen("/proc/self/statm", "r");
+
+	assert_non_null(statm);
+	assert_int_equal(fscanf(statm, "%*d %ld", &pages), 1);
+	fclose(statm);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* A large copy is read in pieces: whoever serves it needs memory for one. */
+static void test_large_copy(void **state)
+{
+	struct storesame *f = &((struct fixture *)*state)->same;
+	static uint8_t got[DOWNLOAD_CHUNK_BYTES];
+	size_t size = 24u << 20, n = sizeof(got);
+	uint8_t *bytes = malloc(size);
+	long before;
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 1000);
+	same_bring(f, 0, slice_of(bytes, size));
+	storecase_fill(&f->sc, 0, 1);
+	storecase_copy(&f->sc, &f->sc.b->items[0], slice_of(bytes, size));
+	assert_int_equal(same_put_batch(f), ST_OK);
+	before = rss_kb();
+	for (uint64_t at = 0; n == sizeof(got); at += n)
+		assert_int_equal(f->store->ops->read(f->reader, storecase_lane(0),
+						     storecase_sequence(0), at, got, &n), ST_OK);
+	assert_true(rss_kb() - before < 2 * 1024);
+	free(bytes);
 }
 
 /* More than one segment, more than memory holds: rows go to SQLite on the way. */
@@ -224,6 +290,77 @@ static void test_counters_fold_whole_or_not(void **state)
 	open_store(f);
 }
 
+/* What a statement may read. */
+static int only_counters(void *seen, int act, const char *table, const char *column,
+			 const char *db, const char *trigger)
+{
+	if (act != SQLITE_READ)
+		return SQLITE_OK;
+	*(uint32_t *)seen += strcmp(table, "counter") == 0;
+	return strcmp(table, "counter") == 0 || strcmp(table, "meta") == 0 ? SQLITE_OK :
+									    SQLITE_DENY;
+}
+
+/* Statistics come from counters: no other table is read for them, and no segment is open there. */
+static void test_counts_read_counters_only(void **state)
+{
+	const struct counts_question q = { .period = COUNTS_MONTH };
+	struct fixture *f = *state;
+	struct store_reader *r;
+	uint32_t seen = 0;
+	struct tally t;
+
+	same_put(&f->same, 0, 30);
+	f->same.reopen(&f->same);
+	r = f->same.reader;
+	sqlite3_set_authorizer(r->index->db, only_counters, &seen);
+	assert_int_equal(tally_init(&t, 64, 64), ST_OK);
+	assert_int_equal(f->same.store->ops->counts(r, &q, &t), ST_OK);
+	assert_true(seen > 0);
+	assert_int_equal(t.n, 3);
+	tally_free(&t);
+	sqlite3_set_authorizer(r->index->db, NULL, NULL);
+}
+
+static void event_add(struct fixture *f, uint32_t k, uint8_t kind, const char *detail)
+{
+	const struct result_event ev = { .lane = storecase_lane(k),
+					 .sequence = storecase_sequence(k), .kind = kind,
+					 .at_ms = SAME_NOW_MS, .actor = slice_str("ai"),
+					 .detail = slice_str(detail) };
+	struct error e = { 0 };
+
+	if (f->same.store->ops->events(f->same.store, &ev, 1, &e) != ST_OK)
+		fail_msg("%s", e.text);
+}
+
+/* Events are added and never changed, nor taken away: neither in the index nor in the segments. */
+static void test_events_are_only_added(void **state)
+{
+	struct fixture *f = *state;
+	unsigned long long end;
+
+	same_put(&f->same, 0, 4);
+	event_add(f, 1, EVENT_CORRECTED, "12/ĐC-UBND");
+	end = ((struct embedded *)f->same.store)->log.end % (1024 * 1024);
+	same_close(&f->same);
+	assert_int_equal(shell("cp %s/0000000001.seg %s.before", f->dir, f->dir), 0);
+	run_sql(f, "CREATE TRIGGER kept BEFORE DELETE ON event "
+		   "BEGIN SELECT RAISE(ABORT, 'no'); END;"
+		   "CREATE TRIGGER same BEFORE UPDATE ON event "
+		   "BEGIN SELECT RAISE(ABORT, 'no'); END");
+	open_store(f);
+	event_add(f, 1, EVENT_REVOKED, "45/QĐ-UBND");
+	event_add(f, 1, EVENT_REVOKED, "45/QĐ-UBND");
+	event_add(f, 2, EVENT_RESTRICTED, "46/QĐ-UBND");
+	event_add(f, 2, EVENT_RELEASED, "47/QĐ-UBND");
+	same_close(&f->same);
+	open_store(f);
+	assert_int_equal(event_rows(&f->same), 4);
+	assert_true(end > 4096);
+	assert_int_equal(shell("cmp -n %llu %s/0000000001.seg %s.before", end, f->dir, f->dir), 0);
+}
+
 static void test_witness_remembers(void **state)
 {
 	struct fixture *f = *state;
@@ -246,14 +383,51 @@ static void test_witness_remembers(void **state)
 	assert_int_equal(same_highest(&f->same), 2);
 }
 
+/* What is cut short, or of a call that is none, is no reading; nor is one with something behind. */
+static void test_reading_bytes(void **state)
+{
+	const struct result_name names[] = { { 3, 77 }, { 4, 78 } };
+	const struct read_note note = { .stamp = 9, .call = READ_LIST, .actor = slice_str("ai"),
+					.purpose = slice_str("để"), .names = names, .names_n = 2 };
+	const uint32_t which[] = { 1 };
+	uint8_t key[16] = { 1, 2 }, bytes[256];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct reading_view v;
+	size_t n;
+
+	assert_int_equal(stored_reading_encode(key, &note, which, 1, &w), ST_OK);
+	n = writer_slice(&w).n;
+	assert_int_equal(stored_reading_decode(&v, slice_of(bytes, n)), ST_OK);
+	assert_memory_equal(v.holder, key, sizeof(key));
+	assert_int_equal(v.names_n, 1);
+	assert_int_equal(reading_name(&v, 0).sequence, 78);
+	assert_int_equal(reading_name(&v, 0).lane, 4);
+	assert_true(slice_eq(v.purpose, note.purpose));
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(stored_reading_decode(&v, slice_of(bytes, i)), ST_CORRUPT);
+	assert_int_equal(stored_reading_decode(&v, slice_of(bytes, n + 1)), ST_CORRUPT);
+	for (size_t i = 0; i < n * 8; i++) {	/* any damage: decoded or refused, within bounds */
+		bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+		if (stored_reading_decode(&v, slice_of(bytes, n)) == ST_OK)
+			assert_true(v.names.n == (size_t)v.names_n * READING_NAME_BYTES);
+		bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+	}
+	bytes[24] = READ_CALLS;
+	assert_int_equal(stored_reading_decode(&v, slice_of(bytes, n)), ST_CORRUPT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SAME_TESTS(setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fsck_misses_evidence, setup, teardown),
+		cmocka_unit_test(test_reading_bytes),
 		cmocka_unit_test(test_version_1_is_read),
 		cmocka_unit_test_setup_teardown(test_counters_fold_whole_or_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_counts_read_counters_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_events_are_only_added, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_witness_remembers, setup, teardown),
 	};
 

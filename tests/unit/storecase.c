@@ -153,6 +153,47 @@ static void fill_document(struct storecase *sc, struct item *it, uint32_t k)
 	sha256_end(sc->hash, it->file_sha256);
 }
 
+static void digest(struct storecase *sc, struct item *it, struct slice object)
+{
+	const struct document *d = &it->doc;
+
+	sha256_start(sc->hash);
+	sha256_add(sc->hash, part_bytes(d, &d->parts[0]), d->parts[0].size);
+	for (uint32_t i = 0; i < d->section->runs_n; i++) {
+		const struct section_run *run = &d->section->runs[i];
+
+		sha256_add(sc->hash, (run->original ? object.p : d->body) + run->offset, run->size);
+	}
+	for (uint8_t i = 1; i < d->parts_n; i++)
+		sha256_add(sc->hash, part_bytes(d, &d->parts[i]), d->parts[i].size);
+	sha256_end(sc->hash, it->file_sha256);
+}
+
+void storecase_copy(struct storecase *sc, struct item *it, struct slice original)
+{
+	const struct section_run runs[] = { { false, 3, 10 }, { true, 1000, 1500000 },
+					    { false, 40, 20 }, { true, 0, (uint32_t)original.n },
+					    { false, 0, 5 } };
+	struct section *s = arena_zero(&sc->arena, sizeof(*s));
+	struct original *o = arena_zero(&sc->arena, sizeof(*o));
+
+	*o = (struct original){ .format = ORIGINAL_PDF, .wrapped = ORIGINAL_NOT_IMAGES,
+				.size = (uint32_t)original.n };
+	sha256_once(original.p, original.n, o->sha256);
+	memcpy(s->sha256, o->sha256, SHA256_BYTES);
+	s->runs_n = (uint32_t)ARRAY_LEN(runs);
+	s->runs = arena_take(&sc->arena, sizeof(runs));
+	memcpy(s->runs, runs, sizeof(runs));
+	for (size_t i = 0; i < ARRAY_LEN(runs); i++)
+		s->size += runs[i].size;
+	it->c.results[0].original = o;
+	storecase_encode(sc, it);
+	it->doc.section = s;
+	it->doc.prefix_parts = 1;
+	it->doc.file_size += s->size;
+	digest(sc, it, original);
+}
+
 static void fill_item(struct storecase *sc, struct item *it, uint32_t k)
 {
 	memset(it, 0, sizeof(*it));

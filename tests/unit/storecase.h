@@ -29,6 +29,11 @@ void storecase_close(struct storecase *sc);
 
 /* Fills the batch with results first … first + n; what was in it before is gone. */
 void storecase_fill(struct storecase *sc, uint32_t first, uint32_t n);
+/*
+ * Makes the item a copy of these bytes: between its first part and the others stand some of the
+ * body, some of them, some of the body, and all of them.
+ */
+void storecase_copy(struct storecase *sc, struct item *it, struct slice original);
 /* After changing fields of an item's case: canonical bytes and digest again. */
 void storecase_encode(struct storecase *sc, struct item *it);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -468,10 +469,14 @@ void same_link(void **state)
 	struct storesame *f = *state;
 	struct holding_link l = { .lane = storecase_lane(2), .sequence = storecase_sequence(2),
 				  .at_ms = SAME_NOW_MS, .actor = slice_str("ai"),
+				  .reason = slice_str("Cấp số định danh"),
 				  .holder = { .id_kind = ID_CITIZEN, .role = HOLDER_CHILD,
 					      .country = slice_str("VN"), .from = 20261124,
 					      .number = slice_str("079000000001"),
 					      .name = slice_str("Trẻ Thử") } };
+	struct result_event act = { .lane = storecase_lane(2), .sequence = storecase_sequence(2),
+				    .kind = EVENT_HANDED, .actor = slice_str("van-thu"),
+				    .detail = slice_str("cu\nmoi\nly do") }, rows[8];
 	struct holding_view row;
 	struct result_view v;
 	struct error e = { 0 };
@@ -487,9 +492,24 @@ void same_link(void **state)
 	assert_int_equal(row.result.sequence, l.sequence);
 	assert_int_equal(row.role, HOLDER_CHILD);
 	assert_int_equal(row.from, 20261124);
-	/* A link is no change of life. */
+	/* A link is no change of life, but one of what happened to it. */
 	assert_int_equal(same_get(f, 2, &v), ST_OK);
 	assert_int_equal(v.life, LIFE_VALID);
+	act.at_ms = SAME_NOW_MS + 1;
+	assert_int_equal(f->store->ops->events(f->store, &act, 1, &e), ST_OK);
+	f->reopen(f);
+	assert_int_equal(f->store->ops->history(f->reader, l.lane, l.sequence, 8, rows, &n), ST_OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(rows[0].kind, EVENT_LINKED);
+	assert_int_equal(rows[0].at_ms, SAME_NOW_MS);
+	assert_true(slice_eq(rows[0].actor, l.actor) && slice_eq(rows[0].detail, l.reason));
+	assert_int_equal(rows[1].kind, EVENT_HANDED);
+	assert_int_equal(f->store->ops->history(f->reader, l.lane, l.sequence, 1, rows, &n), ST_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].kind, EVENT_LINKED);
+	/* Nor can events() tell one: it would be a holder whom no list has. */
+	act.kind = EVENT_LINKED;
+	assert_int_equal(f->store->ops->events(f->store, &act, 1, &e), ST_INVALID);
 }
 
 void same_void(void **state)
@@ -516,6 +536,72 @@ void same_void(void **state)
 	v.used_outside = true;
 	assert_int_equal(f->store->ops->void_number(f->store, &v, &e), ST_OK);
 	assert_int_equal(same_highest(f), 6);
+}
+
+/* What the book told: numbers and states, in its order. */
+struct told { uint64_t number[16]; enum book_state state[16]; uint32_t n, stop_at; };
+
+static bool tell_book(void *ctx, const struct book_entry *b)
+{
+	struct told *t = ctx;
+
+	assert_false(b->damaged);
+	assert_int_equal(b->result.number, b->number);
+	if (b->state == BOOK_ISSUED)
+		assert_true(b->result.case_bytes.n > 0 && b->result.sequence == b->sequence);
+	else
+		assert_true(slice_eq(b->actor, slice_str("ai")));
+	t->number[t->n] = b->number;
+	t->state[t->n++] = b->state;
+	return t->n != t->stop_at;
+}
+
+static struct told book_of(struct storesame *f, uint64_t after, uint32_t max, uint32_t stop_at)
+{
+	struct told t = { .stop_at = stop_at };
+	uint32_t n = 99;
+
+	assert_int_equal(f->store->ops->book(f->reader, slice_str("don-vi-0"), slice_str("XN"),
+					     2026, after, max, tell_book, &t, &n), ST_OK);
+	assert_int_equal(n, t.n);
+	return t;
+}
+
+/* Issued, void, used outside and a gap: told as they are, from memory and after a restart. */
+void same_book(void **state)
+{
+	struct storesame *f = *state;
+	struct void_entry v = { .unit = slice_str("don-vi-0"), .register_code = slice_str("XN"),
+				.year = 2026, .number = 4, .sequence = 77, .at_ms = SAME_NOW_MS,
+				.reason = slice_str("hỏng"), .actor = slice_str("ai") };
+	struct error e = { 0 };
+	struct told t;
+	uint32_t n = 99;
+
+	same_put(f, 0, 9);
+	assert_int_equal(f->store->ops->void_number(f->store, &v, &e), ST_OK);
+	v.number = 6;
+	v.sequence = 0;
+	v.used_outside = true;
+	assert_int_equal(f->store->ops->void_number(f->store, &v, &e), ST_OK);
+	for (int i = 0; i < 2; i++) {
+		static const enum book_state states[] = { BOOK_ISSUED, BOOK_ISSUED, BOOK_ISSUED,
+							  BOOK_VOID, BOOK_OUTSIDE };
+		static const uint64_t numbers[] = { 1, 2, 3, 4, 6 };
+
+		t = book_of(f, 0, 16, 0);
+		assert_int_equal(t.n, 5);
+		assert_memory_equal(t.number, numbers, sizeof(numbers));
+		assert_memory_equal(t.state, states, sizeof(states));
+		t = book_of(f, 2, 2, 0);
+		assert_true(t.n == 2 && t.number[0] == 3 && t.number[1] == 4);
+		assert_int_equal(book_of(f, 0, 16, 3).n, 3);
+		assert_int_equal(book_of(f, 6, 16, 0).n, 0);
+		f->reopen(f);
+	}
+	assert_int_equal(f->store->ops->book(f->reader, slice_str("don-vi-0"), slice_str("XN"),
+					     2025, 0, 9, tell_book, &t, &n), ST_OK);
+	assert_int_equal(n, 0);
 }
 
 /* A result whose number was voided: an end that is shown like any other. */
@@ -704,4 +790,125 @@ void same_evidence_is_kept(void **state)
 		assert_memory_equal(v.signatures[0].evidence_sha256, new.v.set.sha256, 32);
 		f->reopen(f);
 	}
+}
+
+/* ---- certified copies ---- */
+
+#define ORIGINAL (2u * OBJECT_CHUNK_BYTES + 5000)	/* three pieces */
+
+void same_bring(struct storesame *f, uint8_t lane, struct slice bytes)
+{
+	struct upload u;
+	struct error e = { 0 };
+	int fd;
+
+	assert_int_equal(upload_begin(f->objects, &u, bytes.n, &e), ST_OK);
+	assert_int_equal(upload_add(&u, bytes, &e), ST_OK);
+	assert_int_equal(upload_end(&u, &fd, &e), ST_OK);
+	close(fd);
+	assert_int_equal(objects_keep(f->objects, &u, &e), ST_OK);
+	for (int again = 0; again < 2; again++)
+		assert_int_equal(f->store->ops->original_keep(f->store, lane, u.sha256, bytes.n,
+							      &e), ST_OK);
+	objects_release(f->objects, u.sha256, true);
+}
+
+/* The file as it must be; the caller frees it. */
+static uint8_t *copy_file(const struct item *it, struct slice original)
+{
+	const struct document *d = &it->doc;
+	uint8_t *all = malloc(d->file_size), *at = all;
+
+	assert_non_null(all);
+	memcpy(at, part_bytes(d, &d->parts[0]), d->parts[0].size);
+	at += d->parts[0].size;
+	for (uint32_t i = 0; i < d->section->runs_n; i++) {
+		const struct section_run *run = &d->section->runs[i];
+
+		memcpy(at, (run->original ? original.p : d->body) + run->offset, run->size);
+		at += run->size;
+	}
+	for (uint8_t i = 1; i < d->parts_n; i++) {
+		memcpy(at, part_bytes(d, &d->parts[i]), d->parts[i].size);
+		at += d->parts[i].size;
+	}
+	assert_int_equal(at - all, d->file_size);
+	return all;
+}
+
+static enum status read_at(struct storesame *f, uint32_t k, uint64_t offset, uint8_t *buf,
+			   size_t *n)
+{
+	return f->store->ops->read(f->reader, storecase_lane(k), storecase_sequence(k), offset,
+				   buf, n);
+}
+
+/* In the pieces of a download; some of it out of order, with other files open in between. */
+static void check_copy(struct storesame *f, uint32_t k, const uint8_t *want, size_t size)
+{
+	static uint8_t got[DOWNLOAD_CHUNK_BYTES];
+	static const size_t places[] = { 2000000, 0, 3500010, 5, 1500010 };
+	uint8_t byte;
+	size_t n;
+
+	for (size_t at = 0; at < size; at += n) {
+		n = sizeof(got);
+		assert_int_equal(read_at(f, k, at, got, &n), ST_OK);
+		assert_int_equal(n, size - at < sizeof(got) ? size - at : sizeof(got));
+		assert_memory_equal(got, want + at, n);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		for (uint32_t other = 1; other < 6; other++) {
+			n = 1;
+			assert_int_equal(read_at(f, other, 0, &byte, &n), ST_OK);
+		}
+		n = 100;
+		assert_int_equal(read_at(f, k, places[i], got, &n), ST_OK);
+		assert_int_equal(n, 100);
+		assert_memory_equal(got, want + places[i], n);
+	}
+}
+
+void same_copies(void **state)
+{
+	struct storesame *f = *state;
+	struct item *it = &f->sc.b->items[0];
+	uint8_t *bytes = malloc(ORIGINAL), *want, byte;
+	struct slice original = slice_of(bytes, ORIGINAL);
+	uint8_t sha256[SHA256_BYTES];
+	struct error e = { 0 };
+	size_t n = 1, size;
+
+	for (uint32_t i = 0; i < ORIGINAL; i++)
+		bytes[i] = (uint8_t)(i * 13 + i / 255 + i / 65000);
+	sha256_once(bytes, ORIGINAL, sha256);
+	same_bring(f, storecase_lane(0), original);
+	storecase_fill(&f->sc, 0, 6);
+	storecase_copy(&f->sc, it, original);
+	assert_int_equal(same_put_batch(f), ST_OK);
+	assert_int_equal(objects_have(f->objects, sha256, ORIGINAL), !f->keeps);
+	want = copy_file(it, original);
+	size = it->doc.file_size;
+	check_copy(f, 0, want, size);
+	f->reopen(f);
+	check_copy(f, 0, want, size);
+	/* What this machine lost, a server has. */
+	assert_int_equal(f->store->ops->original_fetch(f->store, storecase_lane(0), sha256,
+						       ORIGINAL, &e),
+			 f->keeps ? ST_OK : ST_NOT_FOUND);
+	assert_true(objects_have(f->objects, sha256, ORIGINAL));
+	objects_remove(f->objects, sha256);
+	assert_true(objects_have(f->objects, sha256, ORIGINAL));
+	if (f->keeps)
+		objects_release(f->objects, sha256, true);
+	f->spoil(f);
+	/* Brought again: what stands there is not what was brought. */
+	assert_int_equal(f->store->ops->original_keep(f->store, storecase_lane(0), sha256,
+						      ORIGINAL, &e),
+			 f->keeps ? ST_CORRUPT : ST_OK);
+	assert_int_equal(read_at(f, 0, 0, &byte, &n), ST_CORRUPT);
+	assert_int_not_equal(f->store->ops->original_fetch(f->store, storecase_lane(0), sha256,
+							   ORIGINAL, &e), ST_OK);
+	free(want);
+	free(bytes);
 }

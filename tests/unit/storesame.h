@@ -5,6 +5,7 @@
 #ifndef TESTS_STORESAME_H
 #define TESTS_STORESAME_H
 
+#include "objects/objects.h"
 #include "storecase.h"
 #include "storewait.h"
 
@@ -18,6 +19,9 @@ struct storesame {
 	/* Closes and opens the store and its reader: nothing may hang on what is in memory. */
 	void (*reopen)(struct storesame *f);
 	int (*event_rows)(struct storesame *f);
+	struct objects *objects;	/* the store's originals */
+	bool keeps;			/* it has them itself: none is left in the depot */
+	void (*spoil)(struct storesame *f);	/* damages the originals that it has */
 };
 
 /* The reader of a store that was just opened. */
@@ -31,6 +35,9 @@ enum status same_get(struct storesame *f, uint32_t k, struct result_view *v);
 void same_check_all(struct storesame *f, uint32_t first, uint32_t n);
 /* The mark of the first unit's register. */
 uint64_t same_highest(struct storesame *f);
+
+/* An original, kept in depot and store. */
+void same_bring(struct storesame *f, uint8_t lane, struct slice bytes);
 
 /* A set that names one list, and a certificate, all of made-up bytes. */
 struct proof { struct evidence v; struct layer list; char set[200]; };
@@ -49,13 +56,22 @@ void same_find_case(void **state);
 void same_holders(void **state);
 void same_validity(void **state);
 void same_life(void **state);
+void same_lives_in_lists(void **state);
 void same_reads_together(void **state);
+void same_readings(void **state);
+void same_readings_of_many(void **state);
+void same_reuse_counts_once(void **state);
+void same_reuse_hides_no_holder(void **state);
 void same_link(void **state);
 void same_void(void **state);
+void same_book(void **state);
 void same_voided_result(void **state);
 void same_ended_result(void **state);
 void same_disputed(void **state);
 void same_evidence_is_kept(void **state);
+void same_copies(void **state);
+void same_acts_of_one_day(void **state);
+void same_replaced_on_its_own_day(void **state);
 
 #define SAME_TESTS(setup, teardown) \
 	cmocka_unit_test_setup_teardown(same_stored_as_given, setup, teardown), \
@@ -68,12 +84,21 @@ void same_evidence_is_kept(void **state);
 	cmocka_unit_test_setup_teardown(same_holders, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_validity, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_life, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_lives_in_lists, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_reads_together, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_readings, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_readings_of_many, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_reuse_counts_once, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_reuse_hides_no_holder, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_link, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_void, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_book, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_voided_result, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_ended_result, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_disputed, setup, teardown), \
-	cmocka_unit_test_setup_teardown(same_evidence_is_kept, setup, teardown)
+	cmocka_unit_test_setup_teardown(same_evidence_is_kept, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_copies, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_acts_of_one_day, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_replaced_on_its_own_day, setup, teardown)
 
 #endif

@@ -654,6 +654,46 @@ static void priorities(void **state)
 	}
 }
 
+/* ---- copies ---- */
+
+static enum status validate_copy(const struct original *original, bool draft)
+{
+	const struct validate_env env = { .catalogue = catalogue, .coverage = &coverage,
+					  .day = RAWCASE_DAY, .scratch = &scratch,
+					  .original = original, .draft = draft };
+
+	arena_reset(&scratch);
+	out = (struct submitted_case){ 0 };
+	return validate_case(&out, &c.raw, &env, &arena);
+}
+
+static void a_copy_needs_its_original(void **state)
+{
+	struct original original = { .format = ORIGINAL_PDF, .wrapped = ORIGINAL_SIGNED,
+				     .size = 10, .pages = 1 };
+	struct case_view view;
+
+	rawcase_good(&c);
+	assert_int_equal(validate_copy(&original, false), ST_INVALID);
+	assert_int_equal(out.refusal.reason, REASON_KIND_COPIES_OTHER);
+	assert_string_equal(out.refusal.field, "results[0].kind");
+	c.results[0].kind = slice_str("c");
+	c.results[0].fields_n = 1;
+	c.fields[0][0] = (struct raw_field){ .name = slice_str("ten"), .type = FIELD_TEXT,
+					     .text = slice_str("Bằng") };
+	assert_int_equal(validate_copy(NULL, false), ST_INVALID);
+	assert_int_equal(out.refusal.reason, REASON_ORIGINAL_MISSING);
+	assert_string_equal(out.refusal.field, "results[0].kind");
+	assert_int_equal(validate_copy(NULL, true), ST_OK);
+	assert_int_equal(validate_copy(&original, false), ST_OK);
+	arena_reset(&scratch);
+	assert_int_equal(case_decode(&view, out.bytes, &scratch), ST_OK);
+	assert_int_equal(view.results[0].original->wrapped, ORIGINAL_SIGNED);
+	original.wrapped = ORIGINAL_OWN;
+	assert_int_equal(validate_copy(&original, false), ST_INVALID);
+	assert_int_equal(out.refusal.reason, REASON_KIND_COPIES_OTHER);
+}
+
 /* ---- bounds ---- */
 
 static void too_large(void **state)
@@ -807,6 +847,7 @@ int main(void)
 		cmocka_unit_test(holders_without_a_number),
 		cmocka_unit_test(numbers_of_holders), cmocka_unit_test(replaces),
 		cmocka_unit_test(given_numbers), cmocka_unit_test(priorities),
+		cmocka_unit_test(a_copy_needs_its_original),
 		cmocka_unit_test(too_large), cmocka_unit_test(holder_alone),
 		cmocka_unit_test(mutations),
 	};

@@ -20,6 +20,7 @@
 #include "tmpdir.h"
 
 #define TEXT(s) slice_str(s)
+#define TEXT_OF(s) { (const uint8_t *)(s), sizeof(s) - 1 }	/* where a constant is needed */
 #define PAYLOAD_BYTES 600
 
 /* Linked with --wrap=db_run: the commit with this number fails, from 1 on; 0: none. */
@@ -412,7 +413,8 @@ static void the_index_is_checked(void **state)
 	static const char *const wrong[] = {
 		"DELETE FROM waiting WHERE sequence = 7",
 		"INSERT INTO waiting SELECT 99, position, size, state, signer, priority, due, "
-		"expires, unit, kind, case_code, row FROM waiting WHERE sequence = 8",
+		"expires, unit, kind, case_code, register, year, number, row FROM waiting "
+		"WHERE sequence = 8",
 		"UPDATE waiting SET position = position + 4096 WHERE sequence = 9",
 	};
 	uint8_t *index;
@@ -624,8 +626,13 @@ static void the_same_again_is_not_written(void **state)
 
 /* ---- what a record says of a row ---- */
 
-/* A case of two results, numbered; the second one is wanted. */
-static size_t numbered(uint8_t *out, size_t size)
+static struct field person[] = { { .name = TEXT_OF("ho_ten"), .type = FIELD_TEXT,
+				   .text = TEXT_OF("Nguyễn Thị Ánh") },
+				 { .name = TEXT_OF("ngay_sinh"), .type = FIELD_DATE,
+				   .date = { 1987, 3, 0 } } };
+
+/* A case of two results, numbered; the second one is wanted, with these fields. */
+static size_t numbered_with(uint8_t *out, size_t size, struct field *fields, uint8_t fields_n)
 {
 	static const uint8_t facts[] = { 0x0a, 0x01, 'x', 0x18, 0x02, 0x2a, 0x08, 0x08,
 					 0x80, 0xa6, 0xcf, 0xd3, 0x06, 0x10, 0x05 };
@@ -634,14 +641,10 @@ static size_t numbered(uint8_t *out, size_t size)
 				      .country = TEXT("VN"), .number = TEXT("001000000001"),
 				      .name = TEXT("Nguyễn Thị Ánh") },
 				    { .role = HOLDER_CHILD, .name = TEXT("Trẻ Một") } };
-	struct field fields[] = { { .name = TEXT("ho_ten"), .type = FIELD_TEXT,
-				    .text = TEXT("Nguyễn Thị Ánh") },
-				  { .name = TEXT("ngay_sinh"), .type = FIELD_DATE,
-				    .date = { 1987, 3, 0 } } };
 	struct case_result results[] = {
 		{ .unit = TEXT("ubnd-1"), .kind = TEXT("a"), .signer = TEXT("chu-tich") },
 		{ .unit = TEXT("ubnd-1"), .kind = TEXT("b"), .signer = TEXT("pho-chu-tich"),
-		  .ordinal = 3, .revision = 2, .fields_n = 2, .fields = fields },
+		  .ordinal = 3, .revision = 2, .fields_n = fields_n, .fields = fields },
 	};
 	struct case_view c = { .code = TEXT("H29.15-7"), .holders_n = 2, .results_n = 2,
 			       .holders = holders, .results = results,
@@ -661,6 +664,11 @@ static size_t numbered(uint8_t *out, size_t size)
 	w = writer_of(out, size);
 	assert_int_equal(record_numbered_encode(&rec, &w), ST_OK);
 	return writer_size(&w);
+}
+
+static size_t numbered(uint8_t *out, size_t size)
+{
+	return numbered_with(out, size, person, ARRAY_LEN(person));
 }
 
 static void filled(const struct waiting_row *row)
@@ -707,6 +715,43 @@ static void a_row_from_its_record(void **state)
 	assert_int_equal(waiting_row_fill(&row, slice_of(record, n)), ST_CORRUPT);
 	assert_int_equal(waiting_row_fill(&row, slice_of(record, n - 1)), ST_CORRUPT);
 	assert_int_equal(waiting_row_fill(&row, TEXT("")), ST_CORRUPT);
+}
+
+/* Kinds name a person's fields as they like; a row never shows another person's date. */
+static void the_birth_is_the_holders(void **state)
+{
+	static struct field of[] = {
+		{ .name = TEXT_OF("chong_ho_ten"), .type = FIELD_TEXT,
+		  .text = TEXT_OF("Lê Văn Ba") },
+		{ .name = TEXT_OF("chong_ngay_sinh"), .type = FIELD_DATE,
+		  .date = { 1980, 1, 2 } },
+		{ .name = TEXT_OF("vo_ho_ten"), .type = FIELD_TEXT,
+		  .text = TEXT_OF("Nguyễn Thị Ánh") },
+		{ .name = TEXT_OF("vo_ngay_sinh"), .type = FIELD_DATE, .date = { 1987, 3, 4 } },
+	};
+	static const struct { uint8_t from, n; uint16_t year; } rows[] = {
+		{ 0, 4, 1987 },		/* by name */
+		{ 1, 1, 1980 },		/* the only one */
+		{ 0, 2, 1980 },		/* likewise: whose it is the kind knows */
+		{ 1, 0, 0 },
+	};
+	uint8_t record[8192];
+	struct waiting_row row;
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		n = numbered_with(record, sizeof(record), of + rows[i].from, rows[i].n);
+		row = (struct waiting_row){ .sequence = 101 };
+		assert_int_equal(waiting_row_fill(&row, slice_of(record, n)), ST_OK);
+		assert_int_equal(row.holder_birth.year, rows[i].year);
+	}
+	/* Of two, and neither has the holder's name: whose it is nobody knows. */
+	of[2].text = of[0].text;
+	n = numbered_with(record, sizeof(record), of, 4);
+	row = (struct waiting_row){ .sequence = 101 };
+	assert_int_equal(waiting_row_fill(&row, slice_of(record, n)), ST_OK);
+	assert_int_equal(row.holder_birth.year, 0);
+	of[2].text = TEXT("Nguyễn Thị Ánh");
 }
 
 static void short_text(struct writer *w, const char *text)
@@ -869,7 +914,8 @@ int main(void)
 		CASE(the_index_is_checked), CASE(orders_and_pages),
 		CASE(those_whose_time_is_over), CASE(counts_by_state),
 		CASE(the_same_again_is_not_written), CASE(a_row_from_its_record),
-		CASE(an_old_folder), CASE(readers_beside_the_writer),
+		CASE(the_birth_is_the_holders), CASE(an_old_folder),
+		CASE(readers_beside_the_writer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

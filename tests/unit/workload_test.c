@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "load/workload.h"
+#include "sample/sample.h"
 
 #define FOLDER SOURCE_DIR "/loadtest/workloads/"
 
@@ -48,7 +49,7 @@ static void dossiers_become_cases_and_reads(void **state)
 	assert_true(fabs(w.lists * (double)w.schedule.cases - 12000) < 1);
 	for (uint32_t i = 0; i < w.mixes_n; i++) {
 		weights += w.mixes[i].weight;
-		copies += strcmp(w.mixes[i].name, "one-stop") != 0 ? w.mixes[i].weight : 0;
+		copies += strcmp(w.mixes[i].name, SAMPLE_COPY_KIND) == 0 ? w.mixes[i].weight : 0;
 	}
 	assert_true(fabs(copies / weights - 13750.0 / 35500) < 1e-9);
 	assert_true(fabs(w.calls[CALL_BATCH] + w.calls[CALL_STREAM] + w.calls[CALL_CASE] - 1) <

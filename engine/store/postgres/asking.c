@@ -22,11 +22,14 @@ static const struct way *way_of(enum pg_use use)
 {
 	static const struct way reads = { 4000, 3000, true, ONLY_READS },
 				acts = { 12000, 10000, false, "" },
+	/* What a reader waits for, too. */
+				notes = { 4000, 3000, false, "" },
 	/* What belongs together is seen as of one moment. */
 	checks = { 70000, 60000, true,
 		   ONLY_READS " -c default_transaction_isolation=repeatable\\ read" };
 
-	return use == PG_READS ? &reads : use == PG_ACTS ? &acts : &checks;
+	return use == PG_READS ? &reads : use == PG_ACTS ? &acts :
+	       use == PG_NOTES ? &notes : &checks;
 }
 
 void pg_asking_init(struct pg_asking *a, const struct pg_servers *servers, uint8_t server,

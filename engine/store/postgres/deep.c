@@ -208,6 +208,7 @@ static enum status lanes_walk(struct deep *d)
 	static const struct { deep_page page; bool files; } steps[] = {
 		{ deep_results, false }, { deep_holdings, true }, { deep_locators, true },
 		{ deep_numbers, false }, { deep_voided, false }, { deep_events, false },
+		{ deep_readings, true },
 	};
 	enum status st = ST_OK;
 

@@ -8,6 +8,7 @@
  *	locator		leads to a result, or a voided one, of that key
  *	number_register	in its lane, no gap between its first and its last; leads to its result
  *	voided, event	checksum; its number and locators; its result
+ *	reading		checksum, in its holder's lane; the results that it names
  *	layer		its bytes have its name; what an evidence set names is there
  *	counter		counts the results that are there, no more and no less
  *
@@ -23,7 +24,7 @@
 #include "base/status.h"
 
 enum pg_deep_table { DEEP_RESULTS, DEEP_HOLDINGS, DEEP_LOCATORS, DEEP_NUMBERS, DEEP_VOIDED,
-		     DEEP_EVENTS, DEEP_LAYERS, DEEP_TABLES };
+		     DEEP_EVENTS, DEEP_READINGS, DEEP_LAYERS, DEEP_TABLES };
 
 struct pg_deep_report {
 	uint64_t rows[DEEP_TABLES];	/* looked at */

@@ -4,6 +4,7 @@
  *	deep.c		the order of it all, pages, what is told
  *	deep_results.c	results and what belongs to them
  *	deep_rows.c	the other tables with lanes: that what they lead to says the same
+ *	deep_readings.c	who read what
  *	deep_shared.c	layers and counters, a server at a time
  */
 #ifndef TRIEN_STORE_POSTGRES_DEEP_INSIDE_H
@@ -91,6 +92,7 @@ enum status deep_locators(struct deep *d, struct deep_cursor *at, bool *more) mu
 enum status deep_numbers(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 enum status deep_voided(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 enum status deep_events(struct deep *d, struct deep_cursor *at, bool *more) must_use;
+enum status deep_readings(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 enum status deep_layers(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 enum status deep_counters(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "case.h"
+#include "store/counted.h"
 #include "store/postgres/deep_inside.h"
 #include "store/rows.h"
 
@@ -57,7 +58,7 @@ static bool wants_of(struct deep_wants *w, const struct stored_result *r)
 	want_holdings(w, r);
 	locator_case(key, v->unit, v->case_code);
 	want_place(w->locators, &w->locators_n, key, v->sequence);
-	if (memcmp(v->replaces, nothing, sizeof(v->replaces)) != 0) {
+	if (!id_is_zero(v->replaces)) {
 		locator_replaced(key, v->replaces);
 		want_place(w->locators, &w->locators_n, key, v->sequence);
 	}
@@ -81,7 +82,9 @@ static bool columns_good(const PGresult *page, int row, const struct result_view
 	return slice_eq(pg_column(page, row, 1), v->unit) &&
 	       slice_eq(pg_column(page, row, 2), v->kind) &&
 	       pg_number(page, row, 3) == pg_time(v->issued_ms) &&
-	       slice_eq(pg_column(page, row, 4), slice_of(v->case_digest, SHA256_BYTES));
+	       slice_eq(pg_column(page, row, 4), slice_of(v->case_digest, SHA256_BYTES)) &&
+	       /* Of one that was stored before version 4 it may not be known yet. */
+	       (PQgetisnull(page, row, 5) || pg_number(page, row, 5) == counted_word(v));
 }
 
 static enum status result_check(struct deep *d, const PGresult *page, int row,

@@ -1,5 +1,6 @@
 /* What a server has once: layers; and what its counters say. */
 #include "base/hash.h"
+#include "counts.h"
 #include "store/evidenceset.h"
 #include "store/postgres/deep_inside.h"
 
@@ -74,8 +75,24 @@ enum status deep_layers(struct deep *d, struct deep_cursor *at, bool *more)
 
 /* ---- counters ---- */
 
-static enum status counted(struct deep *d, const uint8_t *lanes, uint32_t n, int64_t *told,
-			   int64_t *there)
+/* Columns of PG_COUNTED. `told` and `there` begin with an empty one. */
+#define ONE(name, column, sql) + 1
+enum { FROM_RESULTS = 0 COUNTS_OF_RESULTS(ONE), SUM = FROM_RESULTS + 1, ACCEPTED, ENDED, OUTSIDE,
+       REUSES, HAPPENED = 4, TOLD = REUSES + HAPPENED, THERE_ACCEPTED = TOLD + ACCEPTED,
+       THERE_REUSES, THERE_ENDED = THERE_REUSES + HAPPENED, THERE_OUTSIDE, COLUMNS };
+
+#define SUM_MASK 0x3fffffffffffffff	/* its sums are told up to 2^62 */
+
+static void counted(int64_t sums[COLUMNS], const PGresult *answer)
+{
+	for (int i = 0; i < COLUMNS; i++)
+		sums[i] += pg_number(answer, 0, i);
+	sums[SUM] &= SUM_MASK;
+	sums[TOLD + SUM] &= SUM_MASK;
+}
+
+static enum status lanes_counted(struct deep *d, const uint8_t *lanes, uint32_t n,
+				 int64_t sums[COLUMNS])
 {
 	PGresult *answers[LANES];
 	enum status st;
@@ -85,11 +102,36 @@ static enum status counted(struct deep *d, const uint8_t *lanes, uint32_t n, int
 		pg_int2(&d->reader->questions[i], lanes[i]);
 	}
 	st = reader_ask_all(d->reader, d->server, d->reader->questions, n, answers);
-	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
-		*told += pg_number(answers[i], 0, 0);
-		*there += pg_number(answers[i], 0, 1);
-	}
+	for (uint32_t i = 0; i < n && st == ST_OK; i++)
+		counted(sums, answers[i]);
 	return st;
+}
+
+static bool same(struct deep *d, const char *what, int64_t told, int64_t there)
+{
+	if (told != there)
+		deep_fault(d, "server %u: the counters say %lld %s, %lld are there",
+			   d->server + 1u, (long long)told, what, (long long)there);
+	return told == there;
+}
+
+/* One line says enough: where results are missing, so are their counts. */
+static void sums_compare(struct deep *d, const int64_t sums[COLUMNS])
+{
+	static const char *const happened[HAPPENED] = { "reuses", "replaced", "corrected",
+							"revoked" };
+	bool good = true;
+
+	for (int i = 1; i <= FROM_RESULTS && good; i++)
+		good = same(d, counts_names[i - 1], sums[i], sums[TOLD + i]);
+	if (good && sums[SUM] != sums[TOLD + SUM])
+		deep_fault(d, "server %u: the counters count under another agency, kind or day",
+			   d->server + 1u);
+	good = good && same(d, "ended", sums[ENDED], sums[THERE_ENDED]) &&
+	       same(d, "accepted", sums[ACCEPTED], sums[THERE_ACCEPTED] + sums[THERE_ENDED]) &&
+	       same(d, "used outside", sums[OUTSIDE], sums[THERE_OUTSIDE]);
+	for (int i = 0; i < HAPPENED && good; i++)
+		good = same(d, happened[i], sums[REUSES + i], sums[THERE_REUSES + i]);
 }
 
 /*
@@ -101,7 +143,7 @@ enum status deep_counters(struct deep *d, struct deep_cursor *at, bool *more)
 	const struct pg_servers *s = &d->reader->home->servers;
 	uint8_t lanes[LANES];
 	uint32_t n = 0;
-	int64_t told = 0, there = 0;
+	int64_t sums[COLUMNS] = { 0 };
 	enum status st = ST_OK;
 
 	*more = false;
@@ -109,11 +151,10 @@ enum status deep_counters(struct deep *d, struct deep_cursor *at, bool *more)
 		if (s->of_lane[lane] == d->server)
 			lanes[n++] = lane;
 	for (uint32_t i = 0; i < n && s->citus && st == ST_OK; i++)
-		st = counted(d, &lanes[i], 1, &told, &there);
+		st = lanes_counted(d, &lanes[i], 1, sums);
 	if (!s->citus && n > 0)
-		st = counted(d, lanes, n, &told, &there);
-	if (st == ST_OK && told != there)
-		deep_fault(d, "server %u: the counters say %lld results, %lld are there",
-			   d->server + 1u, (long long)told, (long long)there);
+		st = lanes_counted(d, lanes, n, sums);
+	if (st == ST_OK)
+		sums_compare(d, sums);
 	return st;
 }

@@ -31,6 +31,7 @@ struct pg_driver_config {
 	enum io_kind io;
 	const struct pg_clock *clock;		/* copied; NULL: the system's */
 	struct store_sink sink;
+	struct objects *objects;		/* NULL: there are none */
 };
 
 #define PG_CONNECTIONS_MAX 16

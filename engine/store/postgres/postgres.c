@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
+#include "store/postgres/counting.h"
 #include "store/postgres/driver.h"
+#include "store/postgres/reader.h"
 
 #define STATEMENT_MS 60000
 
@@ -21,20 +23,28 @@ static void postgres_close(struct store *store)
 	struct postgres *p = (struct postgres *)store;
 
 	pg_driver_free(p->driver);
+	pg_reader_close(p->noter);
 	pg_acts_close(p);
+	pg_originals_close(p);
 	pg_layers_close(p);
+	pthread_mutex_destroy(&p->checked.lock);
 	free(p);
 }
 
 static const struct store_ops ops = {
 	.name = "postgres",
 	.take = postgres_take, .up = postgres_up,
-	.link = pg_link, .events = pg_events, .void_number = pg_void, .marks = pg_marks,
+	.link = pg_link, .events = pg_events, .note_reads = pg_note_reads, .void_number = pg_void,
+	.marks = pg_marks,
 	.own = pg_own, .owners = pg_owners,
+	.original_keep = pg_original_keep, .original_fetch = pg_original_fetch,
+	.original_settle = pg_original_settle,
 	.close = postgres_close,
 	.reader_open = pg_reader_open, .reader_close = pg_reader_close,
 	.get = pg_get, .read = pg_read, .object = pg_object, .list = pg_list,
-	.find_case = pg_find_case, .find_number = pg_find_number,
+	.readings = pg_readings, .history = pg_history,
+	.find_case = pg_find_case, .find_number = pg_find_number, .book = pg_book,
+	.counts = pg_counts,
 };
 
 enum status store_postgres_open(struct store **out, const struct store_config *cfg, struct error *e)
@@ -42,6 +52,7 @@ enum status store_postgres_open(struct store **out, const struct store_config *c
 	struct postgres *p = calloc(1, sizeof(*p));
 	struct pg_driver_config dc = { .connections = cfg->connections, .io = cfg->io,
 				       .engine = cfg->engine, .sink = cfg->sink,
+				       .objects = cfg->objects,
 				       .statement_ms = cfg->statement_ms != 0 ?
 						       cfg->statement_ms : STATEMENT_MS };
 	enum status st;
@@ -49,6 +60,8 @@ enum status store_postgres_open(struct store **out, const struct store_config *c
 	if (p == NULL)
 		return error_set(e, ST_NOMEM, "no memory for the store");
 	p->store.ops = &ops;
+	pthread_mutex_init(&p->checked.lock, NULL);
+	p->objects = cfg->objects;
 	dc.servers = &p->servers;
 	st = pg_servers_read(&p->servers, cfg->postgres, cfg->postgres_n, cfg->citus, cfg->reader,
 			     e);
@@ -58,6 +71,10 @@ enum status store_postgres_open(struct store **out, const struct store_config *c
 		st = pg_layers_open(p, e);
 	if (st == ST_OK)
 		st = pg_acts_open(p, e);
+	if (st == ST_OK)
+		st = reader_make(p, PG_NOTES, &p->noter, e);
+	if (st == ST_OK)
+		st = pg_originals_open(p, e);
 	if (st == ST_OK && cfg->sink.done != NULL)
 		st = pg_driver_new(&p->driver, &dc, e);
 	if (st != ST_OK) {

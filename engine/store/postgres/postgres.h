@@ -4,6 +4,7 @@
  *	take ──▶ inbox ──▶ driver thread: parts over N connections a server ──▶ done, failed
  *	reader threads ──▶ connections of their own, blocking
  *	janitor ──▶ link, events, void, marks: one connection a server, blocking, under a lock
+ *	who notes reads ──▶ likewise, so that none of both waits for the other
  *
  * The driver has an io of its own (io_uring or posix) and polls its sockets there with one-shot
  * polls. Not the spine's: encoding two megabytes of arrays must not hold up a journal write.
@@ -14,10 +15,12 @@
 #define TRIEN_STORE_POSTGRES_POSTGRES_H
 
 #include "store/postgres/servers.h"
+#include "store/opened.h"
 #include "store/stored.h"
 
 struct pg_driver;		/* driver.h: what take() feeds */
-struct pg_acts;			/* acts.c */
+struct pg_acts;			/* acts_inside.h */
+struct pg_originals;		/* originals.c */
 struct pg_layers;		/* layers.c: shared bytes by hash, for readers */
 
 struct postgres {
@@ -25,7 +28,11 @@ struct postgres {
 	struct pg_servers servers;
 	struct pg_driver *driver;	/* NULL: nothing is taken */
 	struct pg_acts *acts;
+	struct store_reader *noter;	/* reads.c: what reads are noted with */
 	struct pg_layers *layers;
+	struct pg_originals *originals;
+	struct opened_checked checked;
+	struct objects *objects;	/* originals on their way; NULL: there are none */
 };
 
 /* ---- keys.c: what writing and reading must agree on ---- */
@@ -58,7 +65,7 @@ enum pg_failure pg_failure_of(const char *sqlstate);	/* NULL, "": a lost connect
  */
 enum status pg_schema_check(const struct pg_servers *s, uint8_t server, struct error *e) must_use;
 
-/* ---- acts.c: under a lock of their own; ST_UNAVAILABLE: a server is away, ask again ---- */
+/* ---- acts.c, numbers.c: under one lock; ST_UNAVAILABLE: a server is away, ask again ---- */
 
 enum status pg_acts_open(struct postgres *p, struct error *e) must_use;
 void pg_acts_close(struct postgres *p);	/* pg_acts_open() failed or was not called: nothing */
@@ -76,6 +83,14 @@ enum status pg_void(struct store *store, const struct void_entry *v, struct erro
 enum status pg_marks(struct store *store, void (*cb)(void *ctx, const struct register_mark *m),
 		     void *ctx, struct error *e);
 
+/* ---- reads.c ---- */
+
+enum status pg_note_reads(struct store *store, const struct read_note *notes, uint32_t n,
+			  struct error *e);
+enum status pg_readings(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
+			uint32_t max, void (*one)(void *ctx, const struct reading_view *v),
+			void *ctx, uint64_t *last);
+
 /* ---- ownership.c: as acts ---- */
 
 enum status pg_own(struct store *store, const struct unit_owner *units, uint32_t n,
@@ -83,7 +98,23 @@ enum status pg_own(struct store *store, const struct unit_owner *units, uint32_t
 enum status pg_owners(struct store *store, void (*cb)(void *ctx, const struct unit_owner *o),
 		      void *ctx, struct error *e);
 
-/* ---- reader.c, layers.c ---- */
+/* ---- originals.c: any thread ---- */
+
+enum status pg_originals_open(struct postgres *p, struct error *e) must_use;
+void pg_originals_close(struct postgres *p);	/* likewise */
+/* How many bytes piece n of so many has; 0: there is none. */
+uint32_t pg_piece_bytes(uint64_t size, uint32_t n);
+/* A batch is stored: what its copies were made from is not needed here any more. */
+void pg_originals_stored(struct objects *o, const struct batch *b);
+
+enum status pg_original_keep(struct store *store, uint8_t lane,
+			     const uint8_t sha256[SHA256_BYTES], uint64_t size, struct error *e);
+enum status pg_original_fetch(struct store *store, uint8_t lane,
+			      const uint8_t sha256[SHA256_BYTES], uint64_t size, struct error *e);
+enum status pg_original_settle(struct store *store, const uint8_t sha256[SHA256_BYTES],
+			       struct error *e);
+
+/* ---- reader.c, book.c, layers.c ---- */
 
 enum status pg_layers_open(struct postgres *p, struct error *e) must_use;
 void pg_layers_close(struct postgres *p);	/* likewise */
@@ -95,10 +126,15 @@ enum status pg_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uin
 		    uint8_t *buf, size_t *n);
 enum status pg_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],
 		      struct slice *out);
+enum status pg_history(struct store_reader *r, uint8_t lane, uint64_t sequence, uint32_t max,
+		       struct result_event *out, uint32_t *n);
 enum status pg_list(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
 		    uint32_t max, struct holding_view *out, uint32_t *n);
 enum status pg_find_case(struct store_reader *r, struct slice unit, struct slice code,
 			 uint32_t max, uint8_t *lanes, uint64_t *sequences, uint32_t *n);
+enum status pg_book(struct store_reader *r, struct slice unit, struct slice register_code,
+		    uint32_t year, uint64_t after, uint32_t max,
+		    bool (*cb)(void *ctx, const struct book_entry *row), void *ctx, uint32_t *n);
 enum status pg_find_number(struct store_reader *r, struct slice unit, struct slice register_code,
 			   uint32_t year, uint64_t number, uint8_t *lane, uint64_t *sequence);
 

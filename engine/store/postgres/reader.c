@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/calendar.h"
-#include "base/log.h"
 #include "io/io.h"
 #include "store/postgres/lanes.h"
 #include "store/rows.h"
@@ -18,10 +17,14 @@ enum status reader_make(struct postgres *p, enum pg_use use, struct store_reader
 	if (r == NULL)
 		return error_set(e, ST_NOMEM, "no memory for a reader");
 	r->home = p;
+	opened_init(&r->files);
 	r->hash = sha256_new();
+	r->piece = malloc(OBJECT_PIECE_BYTES);
 	for (uint8_t i = 0; i < p->servers.n; i++)
 		pg_asking_init(&r->servers[i], &p->servers, i, use);
-	if (r->hash == NULL) {
+	if (r->hash == NULL || r->piece == NULL) {
+		sha256_free(r->hash);
+		free(r->piece);
 		free(r);
 		return error_set(e, ST_NOMEM, "no memory for a reader");
 	}
@@ -43,6 +46,7 @@ void pg_reader_close(struct store_reader *r)
 		pg_asking_close(&r->servers[i]);
 	opened_free(&r->files);
 	sha256_free(r->hash);
+	free(r->piece);
 	free(r->kept);
 	free(r);
 }
@@ -118,27 +122,35 @@ static enum status void_row(const PGresult *answer, int row, uint8_t lane, uint6
 	return ST_OK;
 }
 
-static enum status life_row(const PGresult *answer, int row, int column, struct result_view *v)
+enum status reader_event(const PGresult *answer, int row, int column, uint8_t lane,
+			 uint64_t sequence, struct result_event *ev)
 {
 	struct slice record;
-	struct result_event ev;
 
-	if (!reader_record(answer, row, column, v->lane, v->sequence, &record) ||
-	    stored_event_decode(&ev, record) != ST_OK || ev.sequence != v->sequence)
+	if (!reader_record(answer, row, column, lane, sequence, &record) ||
+	    stored_event_decode(ev, record) != ST_OK || ev->sequence != sequence)
 		return ST_CORRUPT;
-	stored_live(v, ev.kind);
 	return ST_OK;
 }
 
-static void expire(struct result_view *v)
+static enum status life_row(const PGresult *answer, int row, int column, struct result_view *v)
+{
+	struct result_event ev;
+	enum status st = reader_event(answer, row, column, v->lane, v->sequence, &ev);
+
+	return st == ST_OK ? stored_event_live(v, &ev) : st;
+}
+
+void reader_expire(struct result_view *v)
 {
 	if (v->valid_until != 0 && day_vietnam(io_wall_ms()) > v->valid_until)
 		stored_live(v, LIFE_EXPIRED);
 }
 
-static void replace(struct result_view *v, const struct result_view *by)
+void reader_replace(struct result_view *v, const struct result_view *by)
 {
 	memcpy(v->replaced_by, by->result_id, sizeof(v->replaced_by));
+	v->replaced_ms = by->stored_ms;
 	stored_live(v, LIFE_REPLACED);
 }
 
@@ -176,10 +188,10 @@ static enum status known(struct store_reader *r, uint8_t lane, uint64_t sequence
 	}
 	st = reader_row(answer, row, 1, lane, sequence, &r->result);
 	if (st == ST_OK)
-		expire(&r->result.view);
-	row = lanes_row(answer, LIFE);
-	if (st == ST_OK && row >= 0)
-		st = life_row(answer, row, 2, &r->result.view);
+		reader_expire(&r->result.view);
+	for (row = 0; row < PQntuples(answer) && st == ST_OK; row++)
+		if (pg_number(answer, row, 0) == LIFE)
+			st = life_row(answer, row, 2, &r->result.view);
 	return st;
 }
 
@@ -216,7 +228,7 @@ static enum status replaced_by(struct store_reader *r)
 		st = known(r, by.lane, by.sequence);
 	if (st == ST_OK && r->result.view.state == STATE_STORED) {
 		if (memcmp(r->result.view.replaces, old.view.result_id, 16) == 0)
-			replace(&old.view, &r->result.view);
+			reader_replace(&old.view, &r->result.view);
 		else
 			st = ST_CORRUPT;
 	}
@@ -237,192 +249,59 @@ enum status pg_get(struct store_reader *r, uint8_t lane, uint64_t sequence, stru
 	return st;
 }
 
-/* ---- lists ---- */
+/* ---- what happened to it ---- */
 
-/* What a list's rows need, fetched for all of them at once. */
-struct listed {
-	uint32_t n;
-	struct place *of;		/* results, as the holder's rows name them */
-	PGresult *holdings, *results[LANES], *lives[LANES];
-};
-
-static enum status holdings_ask(struct store_reader *r, const uint8_t key[16], uint64_t before,
-				uint32_t max, struct listed *l)
+/* Into a list by time, of at most max; the newest falls off. */
+static void history_keep(struct result_event *out, uint32_t *n, uint32_t max,
+			 const struct result_event *ev)
 {
-	struct pg_question *q = &r->questions[0];
-	uint8_t lane = lane_of_key(key);
-	enum status st;
+	uint32_t at = *n;
 
-	pg_question(q, PG_HOLDINGS);
-	pg_int2(q, lane);
-	pg_bytes(q, slice_of(key, 16));
-	pg_int8(q, before == 0 || before > INT64_MAX ? INT64_MAX : (int64_t)before);
-	pg_int8(q, max);
-	st = reader_ask(r, r->home->servers.of_lane[lane], q, &l->holdings);
-	l->n = st == ST_OK ? (uint32_t)PQntuples(l->holdings) : 0;
-	for (uint32_t i = 0; i < l->n; i++)
-		if (!lanes_place(&l->of[i], pg_number(l->holdings, (int)i, 1),
-			      pg_number(l->holdings, (int)i, 0)))
-			return ST_CORRUPT;
-	if (l->n > 0)
-		st = lanes_ask(r, PG_RESULTS, l->of, l->n, l->results);
-	if (l->n > 0 && st == ST_OK)
-		st = lanes_ask(r, PG_LIVES, l->of, l->n, l->lives);
-	return st;
+	while (at > 0 && out[at - 1].at_ms > ev->at_ms)
+		at--;
+	if (at == max)
+		return;
+	*n += *n < max;
+	memmove(&out[at + 1], &out[at], (*n - at - 1) * sizeof(*out));
+	out[at] = *ev;
 }
 
-/* The act that added the holder, which has a checksum of its own, says the same. */
-static bool link_agrees(const PGresult *lives, int row, const struct stored_result *s,
-			const uint8_t key[16], const struct holding_view *h)
+static enum status link_row(const PGresult *answer, int row, uint8_t lane, uint64_t sequence,
+			    struct result_event *out)
 {
-	const struct result_view *v = &s->view;
-	struct holding_link l;
 	struct slice record;
 
-	return pg_number(lives, row, 3) == PG_EVENT_LINKED &&
-	       (uint64_t)pg_number(lives, row, 0) == v->sequence &&
-	       reader_record(lives, row, 1, v->lane, v->sequence, &record) &&
-	       stored_link_decode(&l, record) == ST_OK && l.sequence == v->sequence &&
-	       memcmp(l.key, key, sizeof(l.key)) == 0 && l.holder.role == h->role &&
-	       l.holder.visibility == h->visibility && l.holder.from == h->from &&
-	       l.holder.to == h->to;
+	if (!reader_record(answer, row, 1, lane, sequence, &record) ||
+	    stored_link_event(out, record) != ST_OK)
+		return ST_CORRUPT;
+	return out->lane == lane && out->sequence == sequence ? ST_OK : ST_CORRUPT;
 }
 
-bool reader_holding(const struct stored_result *s, const PGresult *lives, const uint8_t key[16],
-		    const struct holding_view *h)
+enum status pg_history(struct store_reader *r, uint8_t lane, uint64_t sequence, uint32_t max,
+		       struct result_event *out, uint32_t *n)
 {
-	for (uint8_t i = 0; i < s->holdings_n; i++) {
-		const struct stored_holding *own = &s->holdings[i];
-
-		if (memcmp(own->key, key, sizeof(own->key)) == 0)
-			return own->role == h->role && own->visibility == h->visibility &&
-			       own->from == h->from && own->to == h->to;
-	}
-	for (int i = 0; lives != NULL && i < PQntuples(lives); i++)
-		if (link_agrees(lives, i, s, key, h))
-			return true;
-	return false;
-}
-
-/* ST_NOT_FOUND: the result does not stand yet. */
-static enum status holding_at(struct store_reader *r, const struct listed *l, uint32_t i,
-			      const uint8_t key[16], struct holding_view *out)
-{
-	const struct place *at = &l->of[i];
-	const PGresult *h = l->holdings, *lives = l->lives[at->lane];
-	int row = lanes_row(l->results[at->lane], at->sequence);
+	struct place at = { .lane = lane, .sequence = sequence };
+	PGresult *lives[LANES], *answer;
 	enum status st;
 
-	if (row < 0)
-		return ST_NOT_FOUND;
-	st = reader_row(l->results[at->lane], row, 1, at->lane, at->sequence, &r->result);
-	if (st != ST_OK)
-		return st;
-	*out = (struct holding_view){ .result = r->result.view,
-				      .role = (uint8_t)pg_number(h, (int)i, 2),
-				      .visibility = (uint8_t)pg_number(h, (int)i, 3),
-				      .from = (uint32_t)pg_number(h, (int)i, 4),
-				      .to = (uint32_t)pg_number(h, (int)i, 5) };
-	out->result.case_bytes = (struct slice){ NULL, 0 };
-	if (!reader_holding(&r->result, lives, key, out))
-		return ST_CORRUPT;
-	expire(&out->result);
-	for (int k = 0; k < PQntuples(lives) && st == ST_OK; k++)
-		if ((uint64_t)pg_number(lives, k, 0) == at->sequence &&
-		    pg_number(lives, k, 3) != PG_EVENT_LINKED)
-			st = life_row(lives, k, 1, &out->result);
-	return st;
-}
-
-/* The newest result that says it replaces this one. */
-static int replacer_find(PGresult *const found[LANES], const struct place *old)
-{
-	const PGresult *answer = found[old->lane];
-
-	for (int i = 0; answer != NULL && i < PQntuples(answer); i++)
-		if (slice_eq(pg_column(answer, i, 0), slice_of(old->key, sizeof(old->key))))
-			return i;
-	return -1;
-}
-
-/* What replaces the n results of a list. */
-static enum status lists_replaced(struct store_reader *r, struct holding_view *rows, uint32_t n)
-{
-	struct place *old = calloc(2 * (size_t)n + 1, sizeof(*old)), *by = old + n;
-	PGresult *found[LANES], *results[LANES];
-	uint32_t *whose = calloc((size_t)n + 1, sizeof(*whose)), by_n = 0;
-	enum status st = old != NULL && whose != NULL ? ST_OK : ST_NOMEM;
-
-	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
-		locator_replaced(old[i].key, rows[i].result.result_id);
-		old[i].lane = lane_of_key(old[i].key);
-		old[i].sequence = rows[i].result.sequence;
-	}
-	if (st == ST_OK && n > 0)
-		st = lanes_ask(r, PG_REPLACED, old, n, found);
-	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
-		int row = replacer_find(found, &old[i]);
-
-		if (row < 0)
-			continue;
-		if (!lanes_place(&by[by_n], pg_number(found[old[i].lane], row, 2),
-			      pg_number(found[old[i].lane], row, 1)))
-			st = ST_CORRUPT;
-		whose[by_n++] = i;
-	}
-	if (st == ST_OK && by_n > 0)
-		st = lanes_ask(r, PG_RESULTS, by, by_n, results);
-	for (uint32_t i = 0; i < by_n && st == ST_OK; i++) {
-		struct result_view *v = &rows[whose[i]].result;
-		int row = lanes_row(results[by[i].lane], by[i].sequence);
-
-		if (row < 0)
-			continue;
-		st = reader_row(results[by[i].lane], row, 1, by[i].lane, by[i].sequence,
-				&r->result);
-		if (st == ST_OK && memcmp(r->result.view.replaces, v->result_id, 16) == 0) {
-			replace(v, &r->result.view);
-			continue;
-		}
-		/* What replaces it cannot be read: still it is not valid any more. */
-		log_error("store", "damaged: result %llu, which replaces another",
-			  (unsigned long long)by[i].sequence);
-		stored_live(v, LIFE_REPLACED);
-		st = ST_OK;
-	}
-	free(old);
-	free(whose);
-	return st;
-}
-
-enum status pg_list(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
-		    uint32_t max, struct holding_view *out, uint32_t *n)
-{
-	struct listed l = { .of = calloc((size_t)max + 1, sizeof(*l.of)) };
-	enum status st = l.of != NULL ? ST_OK : ST_NOMEM;
-
-	reader_forget(r, 0);
 	*n = 0;
-	while (*n < max && st == ST_OK) {
-		st = holdings_ask(r, holder_key, before, max - *n, &l);
-		if (st != ST_OK || l.n == 0)
-			break;
-		for (uint32_t i = 0; i < l.n && st == ST_OK; i++) {
-			st = holding_at(r, &l, i, holder_key, &out[*n]);
-			*n += st == ST_OK;
-			/* One damaged row does not hide a person's other papers. */
-			if (st == ST_CORRUPT)
-				log_error("store", "damaged: result %llu of a holder's list",
-					  (unsigned long long)l.of[i].sequence);
-			if (st == ST_CORRUPT || st == ST_NOT_FOUND)
-				st = ST_OK;
-		}
-		before = l.of[l.n - 1].sequence;
-		if (before == 0)
-			break;
+	reader_forget(r, 0);
+	st = known(r, lane, sequence);
+	if (st != ST_OK || r->result.view.state != STATE_STORED)
+		return st == ST_OK ? ST_NOT_FOUND : st;
+	st = lanes_ask(r, PG_LIVES, &at, 1, lives);
+	answer = st == ST_OK ? lives[lane] : NULL;
+	for (int row = 0; answer != NULL && row < PQntuples(answer); row++) {
+		struct result_event ev;
+
+		st = pg_number(answer, row, 3) == PG_EVENT_LINKED ?
+			     link_row(answer, row, lane, sequence, &ev) :
+			     reader_event(answer, row, 1, lane, sequence, &ev);
+		if (st != ST_OK)
+			return st;
+		history_keep(out, n, max, &ev);
 	}
-	free(l.of);
-	return st == ST_OK ? lists_replaced(r, out, *n) : st;
+	return st;
 }
 
 /* ---- locators ---- */

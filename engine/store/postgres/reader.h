@@ -1,7 +1,9 @@
 /*
  * reader.h - what the files of one reading thread share. Inside store/postgres only.
  *
- *	reader.c	one result, lists, locators
+ *	reader.c	one result, what happened to it, locators
+ *	lists.c		what a holder sees
+ *	book.c		a register's numbers
  *	lanes.c		look-ups over many lanes
  *	file.c		the file's bytes, shared layers
  */
@@ -20,6 +22,7 @@ struct store_reader {
 	struct pg_question questions[LANES];
 	struct stored_result result;
 	struct sha256 *hash;
+	uint8_t *piece;			/* of an object */
 	struct opened_files files;
 };
 
@@ -44,6 +47,12 @@ enum status reader_row(const PGresult *answer, int row, int column, uint8_t lane
 /* Columns record, crc of a row without layers: is it what was written? Borrowed. */
 bool reader_record(const PGresult *answer, int row, int column, uint8_t lane, uint64_t sequence,
 		   struct slice *record);
+/* The same of an event, decoded: ST_CORRUPT. */
+enum status reader_event(const PGresult *answer, int row, int column, uint8_t lane,
+			 uint64_t sequence, struct result_event *ev) must_use;
+/* What the calendar says of a result, and what another one in its place does. */
+void reader_expire(struct result_view *v);
+void reader_replace(struct result_view *v, const struct result_view *by);
 /*
  * A holding's row has no checksum: it says what the result's own record says of a first-hand
  * holder, and of one that was added later what an event (PG_LIVES) says. h: role, visibility, from,

@@ -7,10 +7,12 @@
 #include "postgres_schema.h"
 #include "store/postgres/asking.h"
 #include "store/postgres/postgres.h"
+#include "store/postgres/recount.h"
 
 #define REACH_MS_MAX 5000
 #define LOOK_MS_MAX 5000		/* for a word; what makes tables takes its time */
 #define SERVER_VERSION_MIN 150000
+#define RECOUNT_VERSION 4		/* counters count what records say */
 
 static const char *const migrations[] = { POSTGRES_MIGRATIONS };
 
@@ -186,17 +188,37 @@ enum status pg_schema_check(const struct pg_servers *s, uint8_t server, struct e
 
 /* ---- making them ---- */
 
-static enum status migrate(PGconn *c, const struct pg_servers *s, uint8_t server, uint32_t version,
-			   struct error *e)
+/* Those that were stored before it. */
+static enum status recount(PGconn *c, uint8_t server, struct error *e)
+{
+	PGresult *why;
+	enum status st = ST_OK;
+
+	if (!pg_recount(c, &why))
+		st = why == NULL ? error_set(e, ST_NOMEM, "no memory to count what is stored") :
+		     refused(c, server, why, "count what is stored", e);
+	PQclear(why);
+	return st;
+}
+
+/* from: the version of what is stored there; 0: nothing is. */
+static enum status migrate(PGconn *c, const struct pg_servers *s, uint8_t server, uint32_t from,
+			   uint32_t version, struct error *e)
 {
 	char told[100];
 	enum status st = run(c, server, "BEGIN", "begin", e);
 
 	snprintf(told, sizeof(told), "INSERT INTO trien_schema VALUES (%u, now())", version);
+	/* It refuses rows of one lane behind a change of all shards' tables otherwise. */
+	if (st == ST_OK && s->citus)
+		st = run(c, server, "SET LOCAL citus.multi_shard_modify_mode = 'sequential'",
+			 "set the mode", e);
 	if (st == ST_OK)
 		st = run(c, server, migrations[version - 1], "make the tables", e);
 	if (st == ST_OK && version == 1 && s->citus)
 		st = run(c, server, POSTGRES_CITUS, "distribute the tables", e);
+	if (st == ST_OK && version == RECOUNT_VERSION && from > 0)
+		st = recount(c, server, e);
 	if (st == ST_OK)
 		st = run(c, server, told, "note the version", e);
 	if (st == ST_OK)
@@ -230,7 +252,7 @@ enum status pg_schema_init(const struct pg_servers *s, uint8_t server, struct pg
 		st = version_of(c, server, &out->from, e);
 	out->upto = out->from;
 	while (st == ST_OK && out->upto < PG_SCHEMA_VERSION) {
-		st = migrate(c, s, server, out->upto + 1, e);
+		st = migrate(c, s, server, out->from, out->upto + 1, e);
 		out->upto += st == ST_OK;
 	}
 	if (st == ST_OK)

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PG_SCHEMA_VERSION 2	/* of schemas/store/postgres, that these speak to */
+#define PG_SCHEMA_VERSION 5	/* of schemas/store/postgres, that these speak to */
 
 enum pg_statement {
 	PG_GET,			/* lane, sequence: what, layers, record, crc */
@@ -24,10 +24,20 @@ enum pg_statement {
 	PG_REPLACED,		/* lane, keys, after: key, sequence, result's lane; newest first */
 	PG_NUMBER,		/* lane, unit, register, year, number: sequence, result's lane,
 				 * state */
+	PG_BOOK,		/* lane, unit, register, year, after, max: sequence, result's lane,
+				 * state, number, record */
 	PG_LAYER,		/* hash: bytes */
-	PG_STORED,		/* lane, sequences: sequence */
+	PG_OBJECT,		/* lane, hash, n: bytes */
+	PG_OBJECT_ADD,		/* a row */
+	PG_COUNTS,		/* lane, units, kinds, from, to, period: unit, kind, period, the
+				 * counts of counts.h */
+	PG_STORED,		/* lane, sequences: sequence, unit, kind, issued */
 	PG_MARKS,		/* lane: unit, register, year, highest number */
 	PG_EVENTS_ADD,		/* lane; sequences, ns, kinds, ats, crcs, records */
+	PG_READINGS_ADD,	/* lane; holders, stamps, crcs, records */
+	PG_READINGS,		/* lane, holder, before, max: stamp, record, crc; newest first */
+	PG_EVENTS_THERE,	/* lane; sequences, ns: sequence, n */
+	PG_COUNT_ADD,		/* lane; units, kinds, days, engines, watermarks, what, how much */
 	PG_HOLDING_ADD,		/* a row */
 	PG_LOCATOR_ADD,		/* a row */
 	PG_NUMBER_ADD,		/* a row: number, if it is new */
@@ -47,17 +57,20 @@ enum pg_statement {
 				 * state, unit, register, year, number, record */
 	PG_WALK_VOIDED,		/* lane, sequence, max: sequence, record, crc */
 	PG_WALK_EVENTS,		/* lane, sequence, n, max: sequence, record, crc, kind, n */
+	PG_WALK_READINGS,	/* lane, holder, stamp, max: stamp, record, crc, holder */
 	PG_WALK_LAYERS,		/* hash, max: hash, bytes */
 	PG_HOLDINGS_THERE,	/* lane; holders, sequences: as PG_WALK_HOLDINGS */
 	PG_LOCATORS_THERE,	/* lane; keys, sequences: as PG_WALK_LOCATORS */
 	PG_VOIDED_THERE,	/* lane, sequences: sequence, record, crc */
 	PG_LAYERS_THERE,	/* hashes: hash */
-	PG_COUNTED,		/* lane: what counters say, results */
+	PG_COUNTED,		/* lane: what counters say and what is there, each the counts of
+				 * results (counts.h) and a sum over agency, kind and day; accepted,
+				 * ended, outside, reuses, replaced, corrected, revoked, likewise */
 	PG_STATEMENTS
 };
 
 /* Who sends it: prepared when the connection is made. */
-enum pg_use { PG_READS = 1, PG_ACTS = 2, PG_CHECKS = 4 };
+enum pg_use { PG_READS = 1, PG_ACTS = 2, PG_CHECKS = 4, PG_NOTES = 8 };
 
 struct pg_statement_row {
 	const char *name, *sql;

@@ -4,15 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/calendar.h"
 #include "identity.h"
+#include "store/counted.h"
 #include "store/derive.h"
 #include "store/layers.h"
 #include "store/rows.h"
 
 #define RECORD_MORE_BYTES 8192	/* what a record has beside its case */
 #define WORK_BYTES (BATCH_RECORD_BYTES + \
-		    BATCH_ITEMS_MAX * (RECORD_MORE_BYTES + DOC_PARTS_MAX * SHA256_BYTES))
+		    BATCH_ITEMS_MAX * (RECORD_MORE_BYTES + DOC_PARTS_MAX * SHA256_BYTES) + \
+		    BATCH_SECTIONS_BYTES)
+/* A batch's documents share its memory: so do the runs of their sections, of 12 bytes there. */
+#define BATCH_SECTIONS_BYTES (BATCH_WORK_BYTES * 2 / 3)
 #define DAY_MS (24 * 3600 * 1000LL)
 #define MONTH_DAYS_MIN 28
 #define YEAR_2000_MS 946684800000LL
@@ -47,11 +50,9 @@ static void layers_list(struct stored_result *r, const struct document *d, struc
 
 static void locators(struct pg_row *row, const struct result_view *v)
 {
-	static const uint8_t nobody[16] = { 0 };
-
 	locator_case(row->locators[0], v->unit, v->case_code);
 	row->locators_n = 1;
-	if (memcmp(v->replaces, nobody, sizeof(nobody)) != 0)
+	if (!id_is_zero(v->replaces))
 		locator_replaced(row->locators[row->locators_n++], v->replaces);
 }
 
@@ -73,6 +74,7 @@ static void holdings(struct pg_row *row, const struct stored_result *r)
 static bool row_encode(struct pg_row *row, struct item *it, struct writer *w, int64_t now_ms)
 {
 	struct stored_result r = { 0 };
+	struct counted old;
 	uint8_t *start = w->p;
 
 	row->it = it;
@@ -84,6 +86,13 @@ static bool row_encode(struct pg_row *row, struct item *it, struct writer *w, in
 	if (stored_result_encode(&r, w) != ST_OK)
 		return false;
 	row->record = slice_of(start, (size_t)(w->p - start));
+	row->facts = counted_word(&r.view);
+	row->old_unit = (struct slice){ NULL, 0 };
+	row->old_day = 0;
+	if (counted_replaced(&old, &r.view, row->facts)) {
+		row->old_unit = old.unit;
+		row->old_day = old.day;
+	}
 	row->crc = pg_crc(it->lane, it->sequence, row->layers, row->record);
 	row->register_lane = pg_lane_register(r.view.unit, r.view.register_code);
 	holdings(row, &r);
@@ -339,6 +348,12 @@ static void fill_numbers(struct pg_params *out, const struct picks *p)
 	COLUMN(PG_OID_TIMESTAMPTZ, pg_params_i64, pg_time(it->issued_ms));
 }
 
+static void fill_replaced(struct pg_params *out, const struct picks *p)
+{
+	COLUMN(PG_OID_TEXT, pg_params_bytes, row->old_unit);
+	COLUMN(PG_OID_INT4, pg_params_i32, (int32_t)row->old_day);
+}
+
 static void fill_results(struct pg_params *out, const struct picks *p)
 {
 	COLUMN(PG_OID_INT8, pg_params_i64, (int64_t)it->sequence);
@@ -350,6 +365,7 @@ static void fill_results(struct pg_params *out, const struct picks *p)
 	COLUMN(PG_OID_BYTEA, pg_params_bytes, row->layers);
 	COLUMN(PG_OID_BYTEA, pg_params_bytes, row->record);
 	COLUMN(PG_OID_BYTEA, pg_params_bytes, slice_of(it->doc.body, it->doc.body_size));
+	COLUMN(PG_OID_INT8, pg_params_i64, row->facts);
 }
 
 static void fill_holdings(struct pg_params *out, const struct picks *p)
@@ -377,56 +393,14 @@ static void fill_indices(struct pg_params *out, const struct picks *p)
 		pg_params_i32(out, p->of[i].index);
 }
 
-struct delta { const struct item *it; uint32_t day; uint64_t watermark, results; };
-
-static bool counts_alike(const struct item *a, const struct item *b)
-{
-	return slice_eq(a->result->unit, b->result->unit) &&
-	       slice_eq(a->result->kind, b->result->kind) &&
-	       sequence_engine(a->sequence) == sequence_engine(b->sequence);
-}
-
-static uint32_t deltas_of(struct delta *out, const struct picks *p)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < p->n; i++) {
-		const struct item *it = p->of[i].row->it;
-		uint32_t day = day_vietnam(it->issued_ms), k = 0;
-
-		while (k < n && (out[k].day != day || !counts_alike(out[k].it, it)))
-			k++;
-		if (k == n)
-			out[n++] = (struct delta){ .it = it, .day = day };
-		if (it->sequence > out[k].watermark)
-			out[k].watermark = it->sequence;
-		out[k].results++;
-	}
-	return n;
-}
-
-#define DELTAS(type, put, value) do { \
-	pg_params_array(out, type, n); \
-	for (uint32_t i = 0; i < n; i++) { \
-		const struct delta *v = &d[i]; \
-		put(out, value); \
-	} \
-} while (0)
-
 /* What the server counts by itself where it may count several lanes at once. */
-static uint32_t fill_counters(struct pg_params *out, const struct picks *p)
+static void fill_counters(struct pg_params *out, const struct picks *p)
 {
-	struct delta d[BATCH_ITEMS_MAX];
-	uint32_t n = deltas_of(d, p);
-
-	DELTAS(PG_OID_INT2, pg_params_i16, v->it->lane);
-	DELTAS(PG_OID_TEXT, pg_params_bytes, v->it->result->unit);
-	DELTAS(PG_OID_TEXT, pg_params_bytes, v->it->result->kind);
-	DELTAS(PG_OID_INT4, pg_params_i32, (int32_t)v->day);
-	DELTAS(PG_OID_INT2, pg_params_i16, sequence_engine(v->watermark));
-	DELTAS(PG_OID_INT8, pg_params_i64, (int64_t)v->watermark);
-	DELTAS(PG_OID_INT8, pg_params_i64, (int64_t)v->results);
-	return n;
+	COLUMN(PG_OID_INT8, pg_params_i64, (int64_t)it->sequence);
+	COLUMN(PG_OID_TEXT, pg_params_bytes, it->result->unit);
+	COLUMN(PG_OID_TEXT, pg_params_bytes, it->result->kind);
+	COLUMN(PG_OID_TIMESTAMPTZ, pg_params_i64, pg_time(it->issued_ms));
+	COLUMN(PG_OID_INT8, pg_params_i64, row->facts);
 }
 
 static void fill_rows(struct pg_params *out, enum pg_write what, const struct picks *p)
@@ -441,8 +415,15 @@ static void fill_rows(struct pg_params *out, enum pg_write what, const struct pi
 		fill_numbers(out, p);
 		break;
 	case PGW_RESULTS:
+		fill_results(out, p);
+		fill_replaced(out, p);
+		break;
 	case PGW_LANE_RESULTS:
 		fill_results(out, p);
+		break;
+	case PGW_LANE_COUNTERS:
+		fill_counters(out, p);
+		fill_replaced(out, p);
 		break;
 	case PGW_HOLDINGS:
 		fill_holdings(out, p);
@@ -482,8 +463,6 @@ uint32_t pg_fill(struct pg_params *out, enum pg_write what, const struct pg_part
 		return 1;
 	default:
 		pick(&p, what, part, servers, known);
-		if (p.n > 0 && what == PGW_LANE_COUNTERS)
-			return fill_counters(out, &p);
 		if (p.n > 0)
 			fill_rows(out, what, &p);
 		return p.n;

@@ -33,6 +33,9 @@ struct pg_row {
 	struct item *it;
 	struct slice layers, record;	/* in the work's memory */
 	int32_t crc;
+	int64_t facts;			/* what counts of it: store/counted.h */
+	struct slice old_unit;		/* what it replaces, where that counts, else empty */
+	uint32_t old_day;
 	uint8_t register_lane, holdings_n, locators_n;
 	struct stored_holding holdings[CASE_HOLDERS_MAX];
 	uint8_t locators[PG_LOCATORS_MAX][16];

@@ -1,5 +1,7 @@
 #include "store/postgres/work.h"
 
+#include "store/postgres/counted_sql.h"
+
 #define NUMBERS \
 	"INSERT INTO number_register (lane, unit, register, year, number, sequence," \
 	" result_lane, state, at)" \
@@ -7,6 +9,14 @@
 	" $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::smallint[]," \
 	" $8::timestamptz[]) AS v(l, u, r, y, n, s, rl, a)" \
 	" ON CONFLICT (lane, unit, register, year, number) DO NOTHING"
+
+#define RESULTS \
+	"INSERT INTO result (lane, sequence, unit, kind, issued, case_digest, crc, layers," \
+	" record, body, facts)" \
+	" SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[]," \
+	" $5::timestamptz[], $6::bytea[], $7::int[], $8::bytea[], $9::bytea[]," \
+	" $10::bytea[], $11::bigint[])" \
+	" ON CONFLICT (lane, sequence) DO NOTHING"
 
 /*
  * Rows go in as arrays, one a column; what is there already stays. The engine sees from the number
@@ -22,21 +32,10 @@ static const struct pg_write_text texts[] = {
 	 * one of its results, so that it lies on their server.
 	 */
 	[PGW_RESULTS] = { "results",
-		"WITH stored AS ("
-		"INSERT INTO result (lane, sequence, unit, kind, issued, case_digest, crc, layers,"
-		" record, body)"
-		" SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[],"
-		" $5::timestamptz[], $6::bytea[], $7::int[], $8::bytea[], $9::bytea[],"
-		" $10::bytea[])"
-		" ON CONFLICT (lane, sequence) DO NOTHING"
-		" RETURNING lane, sequence, unit, kind, issued"
-		"), counted AS ("
-		"INSERT INTO counter (lane, unit, kind, day, engine, watermark, results)"
-		" SELECT lane, unit, kind, to_char(day, 'YYYYMMDD')::int, engine, watermark,"
-		" results FROM (SELECT min(lane) AS lane, unit, kind,"
-		" (issued AT TIME ZONE 'UTC' + interval '7 hours')::date AS day,"
-		" (sequence >> 14 & 255)::smallint AS engine, max(sequence) AS watermark,"
-		" count(*) AS results FROM stored GROUP BY unit, kind, 4, 5) AS delta"
+		"WITH stored AS (" RESULTS " RETURNING lane, sequence, unit, kind, issued, facts"
+		"), " COUNTED_DATED ", counted AS ("
+		COUNTED(COUNTED_ALL, "max(sequence)", "stored JOIN unnest($2::bigint[],"
+			" $12::text[], $13::int[]) AS old(of, old_unit, old_day) ON of = sequence")
 		") SELECT count(*) FROM stored" },
 	[PGW_HOLDINGS] = { "holdings",
 		"INSERT INTO holding (lane, holder, sequence, result_lane, role, visibility,"
@@ -70,16 +69,14 @@ static const struct pg_write_text texts[] = {
 	[PGW_LANE_NUMBERS] = { "lane_numbers",
 		NUMBERS " RETURNING lane" },
 	[PGW_LANE_RESULTS] = { "lane_results",
-		"INSERT INTO result (lane, sequence, unit, kind, issued, case_digest, crc, layers,"
-		" record, body)"
-		" SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[],"
-		" $5::timestamptz[], $6::bytea[], $7::int[], $8::bytea[], $9::bytea[],"
-		" $10::bytea[])"
-		" ON CONFLICT (lane, sequence) DO NOTHING RETURNING lane" },
+		RESULTS " RETURNING lane" },
 	[PGW_LANE_COUNTERS] = { "lane_counters",
-		"INSERT INTO counter (lane, unit, kind, day, engine, watermark, results)"
-		" SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::int[],"
-		" $5::smallint[], $6::bigint[], $7::bigint[])"
+		"WITH stored AS (SELECT l AS lane, sequence, unit, kind, issued, facts, old_unit,"
+		" old_day FROM unnest($1::smallint[], $2::bigint[], $3::text[],"
+		" $4::text[], $5::timestamptz[], $6::bigint[], $7::text[], $8::int[])"
+		" AS v(l, sequence, unit, kind, issued, facts, old_unit, old_day)), "
+		COUNTED_DATED " "
+		COUNTED(COUNTED_ALL, "max(sequence)", "stored")
 		" ON CONFLICT (lane, unit, kind, day, engine, watermark) DO NOTHING" },
 	[PGW_LANE_NUMBERS_THERE] = { "lane_numbers_there",
 		"SELECT i, b.sequence, b.state FROM unnest($2::text[], $3::text[], $4::int[],"

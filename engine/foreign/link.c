@@ -1,0 +1,214 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "foreign/foreign.h"
+#include "limits.h"
+
+#define PATIENCE_MS (INSPECTION_MS_MAX + 5000)	/* beyond a file's time: the process is stuck */
+
+struct foreign {
+	pthread_mutex_t lock;
+	pthread_cond_t turn;		/* one has ended */
+	int fd, control;		/* fd: -1 while it is away */
+	uint32_t working, patience_ms;
+	uint64_t life;			/* how many processes there have been */
+};
+
+enum status foreign_new(struct foreign **out, int control, uint32_t patience_ms, struct error *e)
+{
+	struct foreign *f = calloc(1, sizeof(*f));
+	pthread_condattr_t a;
+
+	*out = f;
+	if (f == NULL)
+		return error_set(e, ST_NOMEM, "the link to the process for foreign documents");
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->turn, &a);
+	pthread_condattr_destroy(&a);
+	f->fd = -1;
+	f->control = control;
+	f->patience_ms = patience_ms != 0 ? patience_ms : PATIENCE_MS;
+	return ST_OK;
+}
+
+void foreign_free(struct foreign *f)
+{
+	if (f == NULL)
+		return;
+	if (f->fd >= 0)
+		close(f->fd);
+	pthread_cond_destroy(&f->turn);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+void foreign_set(struct foreign *f, int fd)
+{
+	pthread_mutex_lock(&f->lock);
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = fd;
+	f->life++;
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* ---- turns ---- */
+
+/* A descriptor of the caller's own, so that another process may come while it is used. */
+static enum status turn_take(struct foreign *f, int *link, uint64_t *life)
+{
+	struct timespec until;
+	enum status st = ST_OK;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += INSPECTION_MS_MAX / 1000;
+	pthread_mutex_lock(&f->lock);
+	while (f->working == INSPECTIONS_MAX && st == ST_OK)
+		if (pthread_cond_timedwait(&f->turn, &f->lock, &until) != 0)
+			st = ST_UNAVAILABLE;
+	*life = f->life;
+	*link = st == ST_OK && f->fd >= 0 ? fcntl(f->fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (st == ST_OK && *link < 0)
+		st = f->fd < 0 ? ST_UNAVAILABLE : ST_IO;
+	if (st == ST_OK)
+		f->working++;
+	pthread_mutex_unlock(&f->lock);
+	return st;
+}
+
+static void turn_end(struct foreign *f, int link)
+{
+	close(link);
+	pthread_mutex_lock(&f->lock);
+	f->working--;
+	pthread_cond_signal(&f->turn);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* Once for each process: whoever of its callers sees it first. */
+static void another_ask(struct foreign *f, uint64_t life)
+{
+	pthread_mutex_lock(&f->lock);
+	if (f->life == life && f->fd >= 0) {
+		log_error("foreign", "no answer; asking the supervisor for another process");
+		close(f->fd);
+		f->fd = -1;
+		if (f->control >= 0 &&
+		    send(f->control, "F", 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
+			log_error("foreign", "the supervisor cannot be reached: %s",
+				  strerror(errno));
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* ---- one file ---- */
+
+/* Whoever reads it cannot write it. */
+static int reading_only(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static enum status ask(int link, const struct foreign_file *file, int to)
+{
+	uint8_t bytes[FOREIGN_REQUEST_BYTES];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct iovec iov = { bytes, sizeof(bytes) };
+	union { struct cmsghdr h; char space[CMSG_SPACE(2 * sizeof(int))]; } u = { { 0 } };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u,
+			    .msg_controllen = sizeof(u) };
+	int fds[2] = { reading_only(file->fd), to };
+	ssize_t n;
+
+	if (fds[0] < 0)
+		return ST_IO;
+	write_u32(&w, file->size);
+	write_u8(&w, file->own);
+	u.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(fds)), .cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(&u.h), fds, sizeof(fds));
+	n = sendmsg(link, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fds[0]);
+	return n == sizeof(bytes) ? ST_OK : ST_UNAVAILABLE;
+}
+
+/* ST_TIMEOUT: neither an answer nor an end. */
+static enum status await(int fd, uint32_t patience_ms, uint8_t *bytes, size_t *n)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	ssize_t got;
+	int rc;
+
+	do
+		rc = poll(&p, 1, (int)patience_ms);
+	while (rc < 0 && errno == EINTR);
+	if (rc <= 0)
+		return rc == 0 ? ST_TIMEOUT : ST_IO;
+	got = recv(fd, bytes, FOREIGN_ANSWER_BYTES_MAX, MSG_DONTWAIT);
+	if (got <= 0)
+		return ST_UNAVAILABLE;
+	*n = (size_t)got;
+	return ST_OK;
+}
+
+static enum status exchange(struct foreign *f, int link, uint64_t life,
+			    const struct foreign_file *file, uint8_t *bytes, size_t *n)
+{
+	enum status st;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return ST_IO;
+	st = ask(link, file, pair[1]);
+	close(pair[1]);
+	if (st == ST_OK)
+		st = await(pair[0], f->patience_ms, bytes, n);
+	close(pair[0]);
+	if (st == ST_TIMEOUT) {
+		another_ask(f, life);
+		st = ST_UNAVAILABLE;
+	}
+	return st;
+}
+
+enum status foreign_inspect(struct foreign *f, const struct foreign_file *file, struct arena *a,
+			    struct original *out, struct foreign_verdict *verdict)
+{
+	size_t before = a->used, n = 0;
+	uint8_t *bytes = arena_take(a, FOREIGN_ANSWER_BYTES_MAX);
+	uint64_t life;
+	enum status st;
+	int link;
+
+	*verdict = (struct foreign_verdict){ REASON_ORIGINAL_READER_AWAY, "" };
+	if (bytes == NULL)
+		return ST_TOO_LARGE;
+	st = turn_take(f, &link, &life);
+	if (st == ST_OK) {
+		st = exchange(f, link, life, file, bytes, &n);
+		turn_end(f, link);
+	}
+	/* The answer stays, as slices lie in it; the rest of its room is given back. */
+	a->used = st == ST_OK ? (size_t)(bytes - a->base) + n : before;
+	if (st == ST_OK)
+		st = foreign_read(slice_of(bytes, n), file, a, out, verdict);
+	if (st != ST_CORRUPT)
+		return st;
+	/* Someone else speaks there: this file made it so, and no other. */
+	log_error("foreign", "an answer that is none");
+	*verdict = (struct foreign_verdict){ REASON_ORIGINAL_DAMAGED, "answer" };
+	return ST_OK;
+}

@@ -1,0 +1,305 @@
+/* GetStatistics: what the store's counters say, a page at a time. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/calendar.h"
+#include "counts.h"
+#include "intake/answer.h"
+#include "intake/read.h"
+#include "intake/said.h"
+#include "trien/v1/audit.pb-c.h"
+
+#define UNITS_MAX 500
+#define KINDS_MAX 100
+#define ROWS_DEFAULT 500u
+#define ROWS_MAX 2000u
+#define TALLY_MOST 100000u		/* rows of one request, over all pages: some 40 MB */
+/* Codes, a name, two dates, all counts. */
+#define ROW_BYTES_MAX (2 * CODE_BYTES_MAX + NAME_BYTES_MAX + 64 + (COUNTS + 5) * 12)
+
+_Static_assert(ROWS_MAX * ROW_BYTES_MAX < 4 * 1024 * 1024, "what any client takes in one message");
+
+/* Fields of trien.v1.Counts: each count has one. */
+static const uint8_t fields[COUNTS] = {
+	[COUNT_RESULTS] = 1, [COUNT_CASES] = 2, [COUNT_REPLACEMENTS] = 3, [COUNT_EARLY] = 4,
+	[COUNT_ON_TIME] = 5, [COUNT_LATE] = 6, [COUNT_ONLINE] = 7, [COUNT_COUNTER] = 8,
+	[COUNT_POST] = 9, [COUNT_PROACTIVE] = 10, [COUNT_ELECTRONIC] = 11,
+	[COUNT_HANDED_OVER] = 12, [COUNT_POSTED] = 13, [COUNT_FREE] = 14, [COUNT_PAID_ONLINE] = 15,
+	[COUNT_PAID_CASH] = 16, [COUNT_EXEMPT] = 17, [COUNT_DUE] = 18, [COUNT_REUSING] = 19,
+	[COUNT_REUSED] = 20, [COUNT_SOURCED] = 21, [COUNT_SOURCES] = 22, [COUNT_TIMED] = 23,
+	[COUNT_MINUTES] = 24, [COUNT_ACCEPTED] = 25, [COUNT_VOIDED] = 26, [COUNT_REFUSED] = 27,
+	[COUNT_WITHDRAWN] = 28, [COUNT_TIMED_OUT] = 29, [COUNT_OUTSIDE] = 30, [COUNT_REUSES] = 31,
+	[COUNT_CORRECTED] = 32, [COUNT_REVOKED] = 33, [COUNT_REPLACED] = 34,
+	[COUNT_CASES_EARLY] = 35, [COUNT_CASES_ON_TIME] = 36, [COUNT_CASES_LATE] = 37,
+};
+enum { CERTIFIED_COPIES = 40, E_RESULTS, SOLVED, RECEIVED, REGISTER_COPIES };
+
+/* ---- the question ---- */
+
+/* False: the call is answered. */
+static bool codes_read(struct call *c, struct read_thread *r, char **from, size_t n, size_t most,
+		       const char *field, const struct slice **out)
+{
+	struct slice *codes = arena_take(&r->scratch, (n + 1) * sizeof(*codes));
+	uint32_t kept = 0;
+
+	if (codes == NULL || n > most) {
+		call_refuse(c, FAULT_TOO_MANY, field, "at most %zu", most);
+		return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (from[i][0] == '\0' || strlen(from[i]) > CODE_BYTES_MAX ||
+		    !utf8_valid(slice_str(from[i]))) {
+			call_refuse(c, FAULT_ARGUMENT_INVALID, field, "1 to %d bytes",
+				    CODE_BYTES_MAX);
+			return false;
+		}
+		codes[kept++] = slice_str(from[i]);
+	}
+	/* Each once: what is asked for twice would count twice. */
+	for (uint32_t i = 0; i < kept; i++)
+		for (uint32_t k = i + 1; k < kept; k++)
+			if (slice_eq(codes[i], codes[k])) {
+				call_refuse(c, FAULT_ARGUMENT_INVALID, field, "one stands twice");
+				return false;
+			}
+	*out = codes;
+	return true;
+}
+
+static bool period_read(struct call *c, int period, enum counts_period *out)
+{
+	static const enum counts_period periods[] = {
+		[TRIEN__V1__GET_STATISTICS_REQUEST__PERIOD__PERIOD_UNSPECIFIED] = COUNTS_MONTH,
+		[TRIEN__V1__GET_STATISTICS_REQUEST__PERIOD__DAY] = COUNTS_DAY,
+		[TRIEN__V1__GET_STATISTICS_REQUEST__PERIOD__MONTH] = COUNTS_MONTH,
+		[TRIEN__V1__GET_STATISTICS_REQUEST__PERIOD__QUARTER] = COUNTS_QUARTER,
+		[TRIEN__V1__GET_STATISTICS_REQUEST__PERIOD__YEAR] = COUNTS_YEAR,
+	};
+
+	if (period < 0 || (size_t)period >= ARRAY_LEN(periods)) {
+		call_refuse(c, FAULT_ARGUMENT_INVALID, "period", "unknown");
+		return false;
+	}
+	*out = periods[period];
+	return true;
+}
+
+static bool question_read(struct call *c, struct read_thread *r,
+			  const Trien__V1__GetStatisticsRequest *m, struct counts_question *q)
+{
+	*q = (struct counts_question){ .units_n = (uint32_t)m->n_units,
+				       .kinds_n = (uint32_t)m->n_kinds };
+	if (!codes_read(c, r, m->units, m->n_units, UNITS_MAX, "units", &q->units) ||
+	    !codes_read(c, r, m->kinds, m->n_kinds, KINDS_MAX, "kinds", &q->kinds) ||
+	    !said_day(c, m->from, "from", &q->from) || !said_day(c, m->to, "to", &q->to) ||
+	    !period_read(c, (int)m->period, &q->period))
+		return false;
+	if (q->to != 0 && q->to < q->from) {
+		call_refuse(c, FAULT_ARGUMENT_INVALID, "to", "before from");
+		return false;
+	}
+	for (uint32_t i = 0; i < q->units_n; i++)
+		if (!read_unit(c, q->units[i])) {
+			access_unit(c, "units", q->units[i]);
+			return false;
+		}
+	/* Zeros would be an answer about one that is there. */
+	for (uint32_t i = 0; i < q->units_n; i++)
+		if (!access_known(c, "units", q->units[i], false))
+			return false;
+	for (uint32_t i = 0; i < q->kinds_n; i++)
+		if (!access_known(c, "kinds", q->kinds[i], true))
+			return false;
+	return true;
+}
+
+/* Which request a token continues. */
+static uint32_t mark_of(const struct counts_question *q)
+{
+	const uint32_t rest[] = { q->from, q->to, q->period, q->units_n };
+	uint32_t crc = crc32c(0, rest, sizeof(rest));
+
+	for (uint32_t i = 0; i < q->units_n; i++)
+		crc = crc32c(crc, q->units[i].p, q->units[i].n + 1);
+	for (uint32_t i = 0; i < q->kinds_n; i++)
+		crc = crc32c(crc, q->kinds[i].p, q->kinds[i].n + 1);
+	return crc;
+}
+
+/* ---- the answer ---- */
+
+/* What is copied makes two acts of it: an original that is brought, a result of the register. */
+struct copied { uint64_t certified, from_register; };
+
+static uint64_t first_ones(const struct counts *c)
+{
+	return c->of[COUNT_RESULTS] - c->of[COUNT_REPLACEMENTS];
+}
+
+static struct copied copied_of(const struct kind *k, const struct counts *c)
+{
+	uint8_t copies = k != NULL ? k->copies : COPIES_NOTHING;
+
+	return (struct copied){ .certified = copies == COPIES_ORIGINAL ? first_ones(c) : 0,
+				.from_register = copies == COPIES_RESULT ? first_ones(c) : 0 };
+}
+
+static void counts_put(struct writer *w, uint32_t number, const struct counts *c,
+		       struct copied copied)
+{
+	uint8_t *at = put_begin(w, number);
+	uint64_t first = first_ones(c);
+
+	for (int i = 0; i < COUNTS; i++)
+		put_number(w, fields[i], c->of[i]);
+	put_number(w, CERTIFIED_COPIES, copied.certified);
+	put_number(w, E_RESULTS, first);
+	put_number(w, SOLVED, first + c->of[COUNT_OUTSIDE]);
+	put_number(w, RECEIVED, c->of[COUNT_ACCEPTED] + c->of[COUNT_OUTSIDE]);
+	put_number(w, REGISTER_COPIES, copied.from_register);
+	put_end(w, at);
+}
+
+static uint32_t month_end(uint32_t year, uint32_t month)
+{
+	uint32_t day = 31;
+
+	while (!date_exists(year, (uint8_t)month, (uint8_t)day))
+		day--;
+	return year * 10000 + month * 100 + day;
+}
+
+static void days_of(enum counts_period p, uint32_t period, uint32_t *first, uint32_t *last)
+{
+	uint32_t year = period, month = 1, months = 12;
+
+	if (p == COUNTS_DAY) {
+		*first = *last = period;
+		return;
+	}
+	if (p == COUNTS_QUARTER) {
+		year = period / 10;
+		month = period % 10 * 3 - 2;
+		months = 3;
+	} else if (p == COUNTS_MONTH) {
+		year = period / 100;
+		month = period % 100;
+		months = 1;
+	}
+	*first = year * 10000 + month * 100 + 1;
+	*last = month_end(year, month + months - 1);
+}
+
+/* A kind by its code, as it is or was called then; NULL: it is not known any more. */
+static const struct kind *kind_of(const struct catalogue *cat, const struct tally_row *row,
+				  uint32_t first, uint32_t last)
+{
+	const struct kind *k = catalogue_kind(cat, slice_str(row->kind), last);
+
+	return k != NULL ? k : catalogue_kind(cat, slice_str(row->kind), first);
+}
+
+static void row_put(struct writer *w, const struct tally_row *row, const struct kind *k,
+		    uint32_t first, uint32_t last)
+{
+	uint8_t *at = put_begin(w, 1);
+
+	put_text(w, 1, row->unit);
+	put_text(w, 2, row->kind);
+	if (k != NULL)
+		put_text(w, 3, k->name_vi);
+	answer_day(w, 4, first);
+	answer_day(w, 5, last);
+	counts_put(w, 6, &row->by, copied_of(k, &row->by));
+	put_end(w, at);
+}
+
+static bool nothing(const struct counts *c)
+{
+	for (int i = 0; i < COUNTS; i++)
+		if (c->of[i] != 0)
+			return false;
+	return true;
+}
+
+struct answer { struct reply reply; struct counts total; struct copied copied; uint64_t next; };
+
+static void rows_put(struct call *c, const struct counts_question *q, struct tally *t,
+		     uint64_t from, uint32_t max, struct answer *a)
+{
+	struct catalogue *cat = c->in->ops.catalogue(c->in->ops.ctx);
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct tally_row *row = &t->rows[i];
+		uint32_t first, last;
+		const struct kind *k;
+		struct copied copied;
+
+		if (nothing(&row->by) || !read_unit(c, slice_str(row->unit)))
+			continue;
+		days_of(q->period, row->day, &first, &last);
+		k = kind_of(cat, row, first, last);
+		copied = copied_of(k, &row->by);
+		a->copied.certified += copied.certified;
+		a->copied.from_register += copied.from_register;
+		for (int m = 0; m < COUNTS; m++)
+			a->total.of[m] += row->by.of[m];
+		if (n >= from && n < from + max)
+			row_put(&a->reply.w, row, k, first, last);
+		n++;
+	}
+	a->next = from + max < n ? from + max : 0;
+	catalogue_unref(cat);
+}
+
+static void answer(struct call *c, const struct counts_question *q, struct tally *t, uint64_t from,
+		   uint32_t max)
+{
+	struct answer a = { 0 };
+	char token[PAGE_TOKEN_BYTES + 1];
+
+	if (!reply_open(c, &a.reply, ((size_t)(max < t->n ? max : t->n) + 2) * ROW_BYTES_MAX))
+		return;
+	rows_put(c, q, t, from, max, &a);
+	counts_put(&a.reply.w, 2, &a.total, a.copied);
+	if (a.next != 0) {
+		page_write(token, mark_of(q), a.next);
+		put_text(&a.reply.w, 3, token);
+	}
+	assert(!a.reply.w.bad);
+	reply_end(c, &a.reply, ST_OK);
+}
+
+void statistics_work(struct call *c, struct read_thread *r)
+{
+	const Trien__V1__GetStatisticsRequest *m =
+		read_request(c, r, &trien__v1__get_statistics_request__descriptor);
+	struct counts_question q;
+	struct tally t = { 0 };
+	uint64_t from;
+	uint32_t max;
+	enum status st;
+
+	if (m == NULL || !question_read(c, r, m, &q))
+		return;
+	max = m->page_size == 0 ? ROWS_DEFAULT : m->page_size < ROWS_MAX ? m->page_size : ROWS_MAX;
+	if (!page_read(m->page_token, mark_of(&q), &from) || from > TALLY_MOST) {
+		call_refuse(c, FAULT_PAGE_TOKEN_INVALID, "page_token", "%s", "");
+		return;
+	}
+	st = tally_init(&t, 256, TALLY_MOST);
+	if (st == ST_OK)
+		st = c->in->ops.counts(r->store, &q, &t);
+	if (st == ST_OK) {
+		tally_sort(&t);
+		answer(c, &q, &t, from, max);
+	} else if (st == ST_TOO_LARGE) {
+		call_refuse(c, FAULT_TOO_MANY, "", "more than %u rows; ask for fewer agencies or "
+			    "longer periods", TALLY_MOST);
+	} else {
+		read_refuse(c, st);
+	}
+	tally_free(&t);
+}

@@ -1,0 +1,34 @@
+/*
+ * living.h - acts upon results that are stored: through the journal, then into the store as events
+ * (engine/living.h); and one more holder, likewise.
+ *
+ * The key index remembers for ever how many acts there were on a result, and each of them by what
+ * it says: whether one that is told again is the same, and whether the etag that it came with is
+ * that of today, is known without the store. What it does not know of is what an earlier version
+ * took, which remembered the newest act alone, and what another engine did: the store tells those.
+ */
+#ifndef TRIEN_SPINE_LIVING_H
+#define TRIEN_SPINE_LIVING_H
+
+#include "spine/spine.h"
+
+/*
+ * ACT_LIVE. ST_CONFLICT: its etag is not that of today; ST_PRECONDITION: it is revoked or replaced,
+ * or LIVING_ACTS_MAX is reached; ST_INVALID: its paper is older than the result.
+ */
+void living_act(struct spine *s, struct act *a);
+/* ACT_LINK_HOLDER. */
+void link_act(struct spine *s, struct act *a);
+
+/* An act that stands in the journal at pos, for those that come after it. */
+enum status living_remember(struct spine *s, const struct record_living *r,
+			    uint64_t pos) must_use;
+/* A STATE_EVENT record, into the store; idempotent. Janitor, and recovery. */
+enum status state_event_project(struct spine *s, struct slice payload, struct error *e) must_use;
+/*
+ * The store is away for j, which is an act of these or one on numbers: its caller learns now that
+ * it is durable and pending. Janitor.
+ */
+void living_pending(struct job *j);
+
+#endif

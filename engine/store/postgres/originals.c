@@ -1,0 +1,223 @@
+/* Originals of certified copies: in pieces on the server of their lane. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "store/postgres/asking.h"
+#include "store/postgres/postgres.h"
+
+/* A server's at once; their calls wait for each other. */
+#define WAYS 4
+
+struct pg_way { pthread_mutex_t lock; struct pg_asking servers[PG_SERVERS_MAX]; };
+
+struct pg_originals {
+	atomic_uint turn;
+	struct pg_way ways[WAYS];
+};
+
+enum status pg_originals_open(struct postgres *p, struct error *e)
+{
+	p->originals = calloc(1, sizeof(*p->originals));
+	if (p->originals == NULL)
+		return error_set(e, ST_NOMEM, "no memory for the store's originals");
+	for (size_t i = 0; i < WAYS; i++) {
+		struct pg_way *w = &p->originals->ways[i];
+
+		pthread_mutex_init(&w->lock, NULL);
+		for (uint8_t k = 0; k < p->servers.n; k++)
+			pg_asking_init(&w->servers[k], &p->servers, k, PG_ACTS);
+	}
+	return ST_OK;
+}
+
+void pg_originals_close(struct postgres *p)
+{
+	if (p->originals == NULL)
+		return;
+	for (size_t i = 0; i < WAYS; i++) {
+		for (uint8_t k = 0; k < p->servers.n; k++)
+			pg_asking_close(&p->originals->ways[i].servers[k]);
+		pthread_mutex_destroy(&p->originals->ways[i].lock);
+	}
+	free(p->originals);
+	p->originals = NULL;
+}
+
+static struct pg_way *way_take(struct postgres *p)
+{
+	struct pg_way *w = &p->originals->ways[atomic_fetch_add(&p->originals->turn, 1) % WAYS];
+
+	pthread_mutex_lock(&w->lock);
+	return w;
+}
+
+static enum status told(enum status st, struct error *e)
+{
+	if (st == ST_OK)
+		return st;
+	return st == ST_UNAVAILABLE || st == ST_TIMEOUT ?
+	       error_set(e, st, "the store is away") :
+	       error_set(e, st, "an original: %s", status_name(st));
+}
+
+uint32_t pg_piece_bytes(uint64_t size, uint32_t n)
+{
+	uint64_t at = (uint64_t)n * OBJECT_CHUNK_BYTES;
+
+	if (at >= size)
+		return 0;
+	return size - at < OBJECT_CHUNK_BYTES ? (uint32_t)(size - at) : OBJECT_CHUNK_BYTES;
+}
+
+/* ST_NOT_FOUND: the server does not have it. */
+static enum status piece_ask(struct pg_asking *a, uint8_t lane,
+			     const uint8_t sha256[SHA256_BYTES], uint32_t n, PGresult **out)
+{
+	struct pg_question q;
+	enum status st;
+
+	pg_question(&q, PG_OBJECT);
+	pg_int2(&q, lane);
+	pg_bytes(&q, slice_of(sha256, SHA256_BYTES));
+	pg_int4(&q, (int32_t)n);
+	st = pg_ask(a, &q, 1, out);
+	return st == ST_OK && PQntuples(*out) == 0 ? ST_NOT_FOUND : st;
+}
+
+/* ---- there ---- */
+
+/* One that stands there already is what it must be, or no result may rest on it. */
+static enum status piece_same(struct pg_asking *a, uint8_t lane,
+			      const uint8_t sha256[SHA256_BYTES], uint32_t n, struct slice bytes)
+{
+	PGresult *out = NULL;
+	enum status st = piece_ask(a, lane, sha256, n, &out);
+
+	if (st == ST_OK && !slice_eq(pg_column(out, 0, 0), bytes))
+		st = ST_CORRUPT;
+	PQclear(out);
+	return st;
+}
+
+static enum status piece_put(struct pg_asking *a, uint8_t lane,
+			     const uint8_t sha256[SHA256_BYTES], uint32_t n, struct slice bytes)
+{
+	struct pg_question q;
+	PGresult *out = NULL;
+	enum status st;
+	bool there;
+
+	pg_question(&q, PG_OBJECT_ADD);
+	pg_int2(&q, lane);
+	pg_bytes(&q, slice_of(sha256, SHA256_BYTES));
+	pg_int4(&q, (int32_t)n);
+	pg_bytes(&q, bytes);
+	st = pg_ask(a, &q, 1, &out);
+	there = st == ST_OK && strcmp(PQcmdTuples(out), "0") == 0;
+	PQclear(out);
+	return there ? piece_same(a, lane, sha256, n, bytes) : st;
+}
+
+enum status pg_original_keep(struct store *store, uint8_t lane,
+			     const uint8_t sha256[SHA256_BYTES], uint64_t size, struct error *e)
+{
+	struct postgres *p = (struct postgres *)store;
+	uint8_t *piece = malloc(OBJECT_CHUNK_BYTES);
+	struct object_file f = { .fd = -1 };
+	struct pg_way *w;
+	enum status st = piece != NULL ? object_open(p->objects, sha256, size, &f) : ST_NOMEM;
+
+	if (st != ST_OK) {
+		free(piece);
+		return told(st, e);
+	}
+	w = way_take(p);
+	for (uint32_t n = 0; st == ST_OK && pg_piece_bytes(size, n) > 0; n++) {
+		uint32_t bytes = pg_piece_bytes(size, n);
+
+		st = object_read(&f, (uint64_t)n * OBJECT_CHUNK_BYTES, piece, bytes);
+		if (st == ST_OK)
+			st = piece_put(&w->servers[p->servers.of_lane[lane]], lane, sha256, n,
+				       slice_of(piece, bytes));
+	}
+	pthread_mutex_unlock(&w->lock);
+	object_close(&f);
+	free(piece);
+	return told(st, e);
+}
+
+/* ---- and back ---- */
+
+static enum status piece_get(struct pg_asking *a, uint8_t lane,
+			     const uint8_t sha256[SHA256_BYTES], uint32_t n, struct upload *u,
+			     struct error *e)
+{
+	PGresult *out = NULL;
+	enum status st = piece_ask(a, lane, sha256, n, &out);
+
+	if (st == ST_OK)
+		st = upload_add(u, pg_column(out, 0, 0), e);
+	PQclear(out);
+	return st;
+}
+
+static enum status whole_get(struct postgres *p, uint8_t lane,
+			     const uint8_t sha256[SHA256_BYTES], uint64_t size, struct upload *u,
+			     struct error *e)
+{
+	struct pg_way *w = way_take(p);
+	enum status st = ST_OK;
+	int fd = -1;
+
+	for (uint32_t n = 0; st == ST_OK && pg_piece_bytes(size, n) > 0; n++)
+		st = piece_get(&w->servers[p->servers.of_lane[lane]], lane, sha256, n, u, e);
+	pthread_mutex_unlock(&w->lock);
+	if (st == ST_OK)
+		st = upload_end(u, &fd, e);
+	if (fd >= 0)
+		close(fd);
+	if (st == ST_OK && (u->size != size || memcmp(u->sha256, sha256, SHA256_BYTES) != 0))
+		st = error_set(e, ST_CORRUPT, "what the store has of it is damaged");
+	return st;
+}
+
+enum status pg_original_fetch(struct store *store, uint8_t lane,
+			      const uint8_t sha256[SHA256_BYTES], uint64_t size, struct error *e)
+{
+	struct postgres *p = (struct postgres *)store;
+	struct upload u;
+	enum status st = fetch_begin(p->objects, &u, size, e);
+
+	if (st != ST_OK)
+		return st;
+	st = whole_get(p, lane, sha256, size, &u, e);
+	if (st != ST_OK) {
+		upload_drop(&u);
+		return told(st, e);
+	}
+	return objects_keep(p->objects, &u, e);
+}
+
+/* The server has it: nothing on this machine needs it any more. */
+enum status pg_original_settle(struct store *store, const uint8_t sha256[SHA256_BYTES],
+			       struct error *e)
+{
+	struct postgres *p = (struct postgres *)store;
+
+	if (p->objects != NULL)
+		objects_remove(p->objects, sha256);
+	return ST_OK;
+}
+
+void pg_originals_stored(struct objects *o, const struct batch *b)
+{
+	for (uint32_t i = 0; o != NULL && i < b->items_n; i++) {
+		const struct item *it = &b->items[i];
+
+		if (it->held == REASON_NONE && it->stored != ST_CONFLICT &&
+		    it->doc.section != NULL)
+			objects_remove(o, it->doc.section->sha256);
+	}
+}

@@ -1,0 +1,5 @@
+trien_test(jpeg_test LINK trien_look)
+trien_test(png_test LINK trien_look)
+trien_test(pdf_test LINK trien_look)
+trien_test(fax_test LINK trien_look)
+trien_test(foreign_test LINK trien_look)
