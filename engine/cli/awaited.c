@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cli/protojson.h"
 #include "cli/submit.h"
+#include "client/protojson.h"
 
 #define WATCH_MAX 512			/* ids of one watch */
 #define AGAIN_MS 300

@@ -21,9 +21,9 @@
 
 #include "cli/cli.h"
 #include "cli/datacopy.h"
-#include "cli/failure.h"
 #include "cli/options.h"
-#include "cli/protojson.h"
+#include "client/failure.h"
+#include "client/protojson.h"
 #include "io/file.h"
 #include "journal/record.h"
 #include "objects/objects.h"

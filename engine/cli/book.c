@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/protojson.h"
+#include "client/protojson.h"
 #include "io/file.h"
 #include "trien/v1/operations.pb-c.h"
 

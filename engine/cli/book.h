@@ -5,7 +5,7 @@
 #ifndef TRIEN_CLI_BOOK_H
 #define TRIEN_CLI_BOOK_H
 
-#include "cli/client.h"
+#include "client/client.h"
 #include "trien/v1/audit.pb-c.h"
 
 /* What the words of `trien register` said. */

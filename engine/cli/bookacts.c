@@ -7,7 +7,7 @@
 #include "base/calendar.h"
 #include "cli/book.h"
 #include "cli/bookcheck.h"
-#include "cli/protojson.h"
+#include "client/protojson.h"
 #include "trien/v1/operations.pb-c.h"
 
 /* The registers of the words, kept: acts on one of them change the list. */

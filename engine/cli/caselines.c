@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/protojson.h"
+#include "client/protojson.h"
 
 enum status cases_open(struct cases *c, const char *path, struct error *e)
 {

@@ -10,7 +10,8 @@
 #include "cli/caselines.h"
 #include "cli/cli.h"
 #include "cli/copying.h"
-#include "cli/protojson.h"
+#include "cli/options.h"
+#include "client/protojson.h"
 
 static const char usage[] =
 	"trien certify FILE --case CASE.json [--validate-only] [--wait] [--wait-seconds N]\n"

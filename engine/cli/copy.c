@@ -2,6 +2,7 @@
 
 #include "cli/cli.h"
 #include "cli/copying.h"
+#include "cli/options.h"
 
 static const char usage[] =
 	"trien copy RESULT_ID --case CASE.json [--validate-only] [--wait] [--wait-seconds N]\n"

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cli/caselines.h"
-#include "cli/protojson.h"
+#include "client/protojson.h"
 #include "io/file.h"
 
 #define RETRY_MS_MIN 200

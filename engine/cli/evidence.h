@@ -4,7 +4,7 @@
 #ifndef TRIEN_CLI_EVIDENCE_H
 #define TRIEN_CLI_EVIDENCE_H
 
-#include "cli/client.h"
+#include "client/client.h"
 #include "trien/v1/repository.pb-c.h"
 
 /*

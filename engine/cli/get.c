@@ -8,11 +8,12 @@
 
 #include "base/hash.h"
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/evidence.h"
 #include "cli/lists.h"
+#include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/protojson.h"
+#include "client/client.h"
+#include "client/protojson.h"
 #include "trien/v1/repository.pb-c.h"
 
 #define TRIES_MAX 5

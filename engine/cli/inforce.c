@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "cli/protojson.h"
+#include "client/protojson.h"
 #include "identity.h"
 #include "trien/v1/audit.pb-c.h"
 

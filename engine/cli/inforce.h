@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "cli/client.h"
+#include "client/client.h"
 #include "verify/verify.h"
 
 /*

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/failure.h"
 #include "cli/options.h"
-#include "cli/protojson.h"
+#include "client/failure.h"
+#include "client/protojson.h"
 #include "foreign/foreign.h"
 #include "limits.h"
 

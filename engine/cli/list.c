@@ -4,10 +4,11 @@
 #include <strings.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/list.h"
 #include "cli/lists.h"
-#include "cli/protojson.h"
+#include "cli/options.h"
+#include "client/client.h"
+#include "client/protojson.h"
 #include "trien/v1/repository.pb-c.h"
 
 static const char usage[] =

@@ -4,6 +4,8 @@
 #ifndef TRIEN_CLI_LIST_H
 #define TRIEN_CLI_LIST_H
 
+#include <stdbool.h>
+
 #include "trien/v1/case.pb-c.h"
 
 /* "old-citizen" is OLD_CITIZEN. */

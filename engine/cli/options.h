@@ -35,4 +35,18 @@ int options_wrong(const char *usage, const char *fmt, ...) __attribute__((format
 /* The same, shortly, for a word that is to be a result id. Returns 0 if it can be one, else 2. */
 int options_id(const char *command, const char *id);
 
+/* For a struct client_options (client/client.h). */
+#define CLIENT_OPTION_ROWS(o) \
+	{ "data", OPTION_TEXT, &(o).data, 0, 0 }, \
+	{ "connect", OPTION_TEXT, &(o).connect, 0, 0 }, \
+	{ "tls-ca", OPTION_TEXT, &(o).tls_ca, 0, 0 }, \
+	{ "tls-cert", OPTION_TEXT, &(o).tls_cert, 0, 0 }, \
+	{ "tls-key", OPTION_TEXT, &(o).tls_key, 0, 0 }, \
+	{ "timeout", OPTION_COUNT, &(o).timeout_s, 1, 3600 }
+#define CLIENT_OPTIONS_USAGE \
+	"\n" \
+	"The engine: --data DIR (TRIEN_DATA, else data) for its socket, or --connect\n" \
+	"unix:PATH | HOST:PORT (TRIEN_CONNECT); beyond loopback with --tls-ca, --tls-cert and\n" \
+	"--tls-key FILE. --timeout SECONDS: of one call (60).\n"
+
 #endif

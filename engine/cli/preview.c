@@ -8,7 +8,7 @@
 
 #include "base/calendar.h"
 #include "catalogue/catalogue.h"
-#include "cli/protojson.h"
+#include "client/protojson.h"
 #include "config.h"
 #include "intake/raw.h"
 #include "intake/validate.h"

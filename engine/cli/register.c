@@ -5,7 +5,8 @@
 
 #include "cli/book.h"
 #include "cli/cli.h"
-#include "cli/protojson.h"
+#include "cli/options.h"
+#include "client/protojson.h"
 #include "trien/v1/operations.pb-c.h"
 
 static const char usage[] =

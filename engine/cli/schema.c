@@ -6,10 +6,10 @@
 
 #include "catalogue/catalogue.h"
 #include "cli/cli.h"
-#include "cli/failure.h"
 #include "cli/options.h"
 #include "cli/preview.h"
-#include "cli/protojson.h"
+#include "client/failure.h"
+#include "client/protojson.h"
 
 static const char usage[] =
 	"trien schema check FILE… [--json]\n"

@@ -7,8 +7,9 @@
 
 #include "cli/cli.h"
 #include "cli/lists.h"
-#include "cli/protojson.h"
-#include "cli/wellknown.h"
+#include "cli/options.h"
+#include "client/protojson.h"
+#include "client/wellknown.h"
 
 const char sign_usage[] =
 	"trien sign list [FILTER] [--json]\n"

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "cli/client.h"
+#include "client/client.h"
 #include "session/session.h"
 #include "trien/v1/signing.pb-c.h"
 

@@ -7,8 +7,8 @@
 
 #include "base/hash.h"
 #include "cli/cli.h"
-#include "cli/protojson.h"
 #include "cli/sign.h"
+#include "client/protojson.h"
 
 #define TRIES_MAX 20			/* of a call that may be repeated */
 #define WAIT_MS 500

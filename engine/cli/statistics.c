@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
-#include "cli/protojson.h"
+#include "cli/options.h"
+#include "client/client.h"
+#include "client/protojson.h"
 #include "trien/v1/audit.pb-c.h"
 
 #define PAGE 2000

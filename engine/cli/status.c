@@ -6,10 +6,11 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/lists.h"
+#include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/protojson.h"
+#include "client/client.h"
+#include "client/protojson.h"
 #include "trien/v1/operations.pb-c.h"
 
 #define POLL_MS 100

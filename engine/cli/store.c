@@ -4,9 +4,9 @@
 #include <sysexits.h>
 
 #include "cli/cli.h"
-#include "cli/failure.h"
-#include "cli/protojson.h"
 #include "cli/storedeep.h"
+#include "client/failure.h"
+#include "client/protojson.h"
 #include "config.h"
 #include "store/postgres/schema.h"
 

@@ -5,7 +5,7 @@
 #include <sysexits.h>
 
 #include "cli/progress.h"
-#include "cli/protojson.h"
+#include "client/protojson.h"
 #include "limits.h"
 #include "store/postgres/deep.h"
 

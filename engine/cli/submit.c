@@ -10,7 +10,8 @@
 
 #include "cli/caselines.h"
 #include "cli/cli.h"
-#include "cli/protojson.h"
+#include "cli/options.h"
+#include "client/protojson.h"
 #include "limits.h"
 
 #define BATCH_BYTES_MAX (1024 * 1024)	/* of a request, beyond its first case */

@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-#include "cli/client.h"
 #include "cli/progress.h"
+#include "client/client.h"
 #include "trien/v1/issuance.pb-c.h"
 
 /* One that is shown at the end, as it is then. */

@@ -7,11 +7,12 @@
 #include <sysexits.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/inforce.h"
+#include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/protojson.h"
-#include "cli/wellknown.h"
+#include "client/client.h"
+#include "client/protojson.h"
+#include "client/wellknown.h"
 #include "verify/verify.h"
 
 static const char usage[] =

@@ -1,8 +1,9 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
-#include "cli/protojson.h"
+#include "cli/options.h"
+#include "client/client.h"
+#include "client/protojson.h"
 #include "trien/v1/issuance.pb-c.h"
 
 static const char usage[] =

@@ -10,7 +10,7 @@
 #include <grpc/slice.h>
 
 #include "base/bytes.h"
-#include "cli/client.h"
+#include "client/client.h"
 
 #define RPC_CONNECTIONS_MAX 64
 

@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-#include "cli/client.h"
+#include "client/client.h"
 
 enum door { DOOR_UNIX, DOOR_CLEAR, DOOR_MTLS };
 

@@ -4,7 +4,7 @@
 #ifndef LOAD_SETTINGS_H
 #define LOAD_SETTINGS_H
 
-#include "cli/client.h"
+#include "client/client.h"
 #include "load/server.h"
 #include "load/workload.h"
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <grpc/status.h>
 
-#include "cli/failure.h"
+#include "client/failure.h"
 #include "intake/fault.h"
 
 /* The engine's own encoder is the other side. */

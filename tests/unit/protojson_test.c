@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "cli/protojson.h"
-#include "cli/wellknown.h"
+#include "client/protojson.h"
+#include "client/wellknown.h"
 #include "google/rpc/error_details.pb-c.h"
 #include "trien/v1/case.pb-c.h"
 #include "trien/v1/issuance.pb-c.h"

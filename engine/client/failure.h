@@ -2,8 +2,8 @@
  * failure.h - why a call failed, as the engine says it (google.rpc.Status with ErrorInfo,
  * BadRequest, LocalizedMessage and RetryInfo), and what a command makes of it.
  */
-#ifndef TRIEN_CLI_FAILURE_H
-#define TRIEN_CLI_FAILURE_H
+#ifndef TRIEN_CLIENT_FAILURE_H
+#define TRIEN_CLIENT_FAILURE_H
 
 #include <grpc/grpc.h>
 #include <stdbool.h>
@@ -28,7 +28,7 @@ void failure_read(struct failure *f, int code, grpc_slice message,
 
 /* May the same call succeed later? */
 bool failure_passing(const struct failure *f);
-/* As in cli.h. */
+/* The exit code of a command: see cli/cli.h. */
 int failure_exit(const struct failure *f);
 /* Both languages, reason and field, to stderr. command: "submit". */
 void failure_print(const char *command, const struct failure *f);

@@ -1,18 +1,17 @@
 /*
- * client.h - a small gRPC client of the engine on gRPC core, for the commands.
+ * client.h - a small gRPC client of the engine on gRPC core, for commands and portal.
  *
  * Unary calls may be several at a time and end in any order; a server stream is read message by
  * message, an upload sent so. One thread. Messages handed out are the caller's:
  * protobuf_c_message_free_unpacked().
  */
-#ifndef TRIEN_CLI_CLIENT_H
-#define TRIEN_CLI_CLIENT_H
+#ifndef TRIEN_CLIENT_CLIENT_H
+#define TRIEN_CLIENT_CLIENT_H
 
 #include <protobuf-c/protobuf-c.h>
 
 #include "base/status.h"
-#include "cli/failure.h"
-#include "cli/options.h"
+#include "client/failure.h"
 
 #define ISSUANCE "/trien.v1.Issuance/"
 #define REPOSITORY "/trien.v1.Repository/"
@@ -31,19 +30,6 @@ struct client_options {
 
 /* From TRIEN_DATA and TRIEN_CONNECT where they are set. */
 struct client_options client_defaults(void);
-
-#define CLIENT_OPTION_ROWS(o) \
-	{ "data", OPTION_TEXT, &(o).data, 0, 0 }, \
-	{ "connect", OPTION_TEXT, &(o).connect, 0, 0 }, \
-	{ "tls-ca", OPTION_TEXT, &(o).tls_ca, 0, 0 }, \
-	{ "tls-cert", OPTION_TEXT, &(o).tls_cert, 0, 0 }, \
-	{ "tls-key", OPTION_TEXT, &(o).tls_key, 0, 0 }, \
-	{ "timeout", OPTION_COUNT, &(o).timeout_s, 1, 3600 }
-#define CLIENT_OPTIONS_USAGE \
-	"\n" \
-	"The engine: --data DIR (TRIEN_DATA, else data) for its socket, or --connect\n" \
-	"unix:PATH | HOST:PORT (TRIEN_CONNECT); beyond loopback with --tls-ca, --tls-cert and\n" \
-	"--tls-key FILE. --timeout SECONDS: of one call (60).\n"
 
 struct grpc_channel;
 

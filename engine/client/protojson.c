@@ -1,4 +1,4 @@
-#include "cli/protojson.h"
+#include "client/protojson.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/wellknown.h"
+#include "client/wellknown.h"
 #include "google/protobuf/duration.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
 

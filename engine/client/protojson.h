@@ -10,8 +10,8 @@
  *
  * Error texts name line or path, never a value: cases hold personal data (P9). Any thread.
  */
-#ifndef TRIEN_CLI_PROTOJSON_H
-#define TRIEN_CLI_PROTOJSON_H
+#ifndef TRIEN_CLIENT_PROTOJSON_H
+#define TRIEN_CLIENT_PROTOJSON_H
 
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>

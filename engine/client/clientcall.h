@@ -1,13 +1,13 @@
 /*
  * clientcall.h - what client.c and clientstream.c share: one call on gRPC core.
  */
-#ifndef TRIEN_CLI_CLIENTCALL_H
-#define TRIEN_CLI_CLIENTCALL_H
+#ifndef TRIEN_CLIENT_CLIENTCALL_H
+#define TRIEN_CLIENT_CLIENTCALL_H
 
 #include <grpc/grpc.h>
 #include <sys/un.h>
 
-#include "cli/client.h"
+#include "client/client.h"
 
 /* What every call has, unary or stream. */
 struct call {

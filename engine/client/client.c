@@ -1,4 +1,4 @@
-#include "cli/clientcall.h"
+#include "client/clientcall.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "cli/failure.h"
+#include "client/failure.h"
 
 #include <grpc/support/alloc.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "cli/clientcall.h"
+#include "client/clientcall.h"
 
 struct client_stream {
 	struct client *client;

@@ -2,8 +2,8 @@
  * wellknown.h - scalar forms of proto3 JSON that need code of their own: whole numbers, base64,
  * Timestamp (RFC 3339) and Duration.
  */
-#ifndef TRIEN_CLI_WELLKNOWN_H
-#define TRIEN_CLI_WELLKNOWN_H
+#ifndef TRIEN_CLIENT_WELLKNOWN_H
+#define TRIEN_CLIENT_WELLKNOWN_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "cli/wellknown.h"
+#include "client/wellknown.h"
 
 #include <ctype.h>
 #include <errno.h>
