@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "load/rpc.h"
 #include "load/stencil.h"
 
