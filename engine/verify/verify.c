@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "verify/proof.h"
+#include "verify/said.h"
 #include "verify/signature.h"
 
 const char *verdict_name(enum verdict v)
@@ -88,6 +89,30 @@ static void merge(struct finding *all, const struct finding *one)
 		*all = *one;
 }
 
+/*
+ * V9: the agency bound to the certificate. One that names none is bound by its subject, the
+ * agency's own name; an officer's may name neither, beside the agency's.
+ */
+static void check_agency(struct report *r)
+{
+	struct finding wrong = { .verdict = VERDICT_PASSED };
+	bool bound = false;
+
+	for (uint8_t i = 0; i < r->signatures_n; i++) {
+		const struct signature_report *s = &r->signatures[i];
+
+		if (s->unit[0] != '\0' && strcmp(s->unit, r->said.unit) != 0)
+			find_fault(&wrong, VERDICT_INDETERMINATE, IND_SIG_CONSTRAINTS_FAILURE,
+				   "the certificate of signature %u is of another agency than the "
+				   "document", i + 1u);
+		bound |= s->unit[0] != '\0' || strcmp(s->subject, r->said.unit_name) == 0;
+	}
+	if (!bound)
+		find_fault(&wrong, VERDICT_INDETERMINATE, IND_SIG_CONSTRAINTS_FAILURE,
+			   "no certificate names the agency that the document names");
+	merge(&r->finding, &wrong);
+}
+
 /* As the trailers have it: /ID[<32 hex digits>… */
 static void find_id(struct slice file, struct report *out)
 {
@@ -122,6 +147,11 @@ enum status verify_document(const struct roots *roots, struct slice file, struct
 
 		st = check_one(roots, file, h, &found[i], s);
 		merge(&out->finding, &s->finding);
+	}
+	if (st == ST_OK) {
+		out->own = said_read(&pdf, &out->said);
+		if (out->own)
+			check_agency(out);
 	}
 	pdf_close(&pdf);
 	sha256_free(h);

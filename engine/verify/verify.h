@@ -11,7 +11,8 @@
  *		cross-reference tables only; nothing twice in a revision; header at 0
  *	V6	a later revision may fill one empty signature field and nothing else
  *	V9	one SignerInfo, signed attributes, ESS signing-certificate-v2, allowed algorithms,
- *		chain to a configured root at the signing time, revocation lists
+ *		chain to a configured root at the signing time, revocation lists; a certificate
+ *		names the agency that the attached data names, and none names another one
  *
  * The signing time is the signer's claim (/M): level B-B proves no time. Any thread; cold path.
  */
@@ -61,8 +62,22 @@ struct signature_report {
 	uint8_t cert_sha256[SHA256_BYTES];
 };
 
+/* What a result of ours says of itself, in the data attached to it (schemas/result-data.json). */
+struct said {
+	bool read;
+	char unit[CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
+	char unit_name[NAME_BYTES_MAX + 1], kind_name[NAME_BYTES_MAX + 1];	/* Vietnamese */
+	char number[NUMBER_TEXT_BYTES_MAX + 1];		/* as printed */
+};
+
 struct report {
 	struct finding finding;		/* the worst of all */
+	/*
+	 * Of the form that this engine issues: every byte where it puts it, and its data attached.
+	 * Then the verdict is final.
+	 */
+	bool own;
+	struct said said;
 	uint8_t signatures_n;
 	struct signature_report signatures[VERIFY_SIGNATURES_MAX];
 	uint64_t file_bytes;
