@@ -2,12 +2,18 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BUSY_MS 5000
 
 enum status db_status(int rc)
 {
+	/* Of one who only looks: its writer has to put the log in order, or is doing so. */
+	if (rc == SQLITE_READONLY_RECOVERY || rc == SQLITE_READONLY_CANTINIT ||
+	    rc == SQLITE_READONLY_CANTLOCK)
+		return ST_AGAIN;
 	switch (rc & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:
@@ -54,6 +60,97 @@ enum status db_connect(sqlite3 **db, const char *path, const char *pragmas, stru
 	sqlite3_busy_timeout(*db, BUSY_MS);
 	return db_run(*db, path, pragmas, e);
 }
+
+/* ---- from outside ---- */
+
+/* Beside the file: does it stand there, and of what size? */
+static bool beside(const char *path, const char *suffix, off_t *size)
+{
+	char name[PATH_MAX];
+	struct stat s;
+
+	if (snprintf(name, sizeof(name), "%s%s", path, suffix) >= (int)sizeof(name) ||
+	    stat(name, &s) != 0)
+		return false;
+	*size = s.st_size;
+	return true;
+}
+
+/* Said as of now. ST_AGAIN: a log without the index that its writers share is no sight. */
+static enum status look_how(const char *path, struct db_look *how)
+{
+	off_t wal = 0, shm = 0;
+	bool logged = beside(path, "-wal", &wal), shared = beside(path, "-shm", &shm);
+	struct stat s;
+
+	if (stat(path, &s) != 0)
+		return ST_NOT_FOUND;
+	*how = (struct db_look){ .device = s.st_dev, .inode = s.st_ino,
+				 .still = !logged || !shared };
+	if (!how->still)
+		return ST_OK;
+	how->size = s.st_size;
+	how->changed = s.st_mtim;
+	return wal == 0 ? ST_OK : ST_AGAIN;
+}
+
+static bool uri_of(char *out, size_t room, const char *path, const char *how)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	size_t n = (size_t)snprintf(out, room, "file:");
+
+	for (const char *c = path; *c != '\0' && n + 4 < room; c++) {
+		bool plain = strchr("?#%", *c) == NULL;
+
+		if (plain) {
+			out[n++] = *c;
+			continue;
+		}
+		out[n++] = '%';
+		out[n++] = hex[(unsigned char)*c >> 4];
+		out[n++] = hex[*c & 15];
+	}
+	return (size_t)snprintf(out + n, room - n, "?mode=ro&%s=1", how) < room - n;
+}
+
+enum status db_look(sqlite3 **db, const char *path, const char *pragmas, struct db_look *how,
+		    struct error *e)
+{
+	char uri[3 * PATH_MAX + 64];
+	enum status st = look_how(path, how);
+	int rc;
+
+	if (st != ST_OK)
+		return error_set(e, st, "%s: %s", path, st == ST_NOT_FOUND ? "there is none" :
+				 "its log is there without the index that belongs to it");
+	if (!uri_of(uri, sizeof(uri), path, how->still ? "immutable" : "readonly_shm"))
+		return error_set(e, ST_INVALID, "%s: too long a path", path);
+	rc = sqlite3_open_v2(uri, db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
+			     NULL);
+	if (*db == NULL)
+		return ST_NOMEM;
+	if (rc != SQLITE_OK)
+		return db_failed(*db, path, "open", e);
+	sqlite3_busy_timeout(*db, BUSY_MS);
+	sqlite3_extended_result_codes(*db, 1);
+	st = db_run(*db, path, pragmas, e);
+	/* Between the look and the opening its writer may have come or gone. */
+	return db_look_changed(path, how) ? error_set(e, ST_AGAIN, "%s: it is changing", path) : st;
+}
+
+bool db_look_changed(const char *path, const struct db_look *how)
+{
+	struct db_look now;
+
+	/* A file that is gone is read on: its positions stay true until there is a new one. */
+	if (look_how(path, &now) == ST_NOT_FOUND)
+		return false;
+	return now.device != how->device || now.inode != how->inode || now.still != how->still ||
+	       (now.still && (now.size != how->size ||
+			      memcmp(&now.changed, &how->changed, sizeof(now.changed)) != 0));
+}
+
+/* ---- statements ---- */
 
 enum status db_prepare(sqlite3 *db, const char *path, const char *sql, sqlite3_stmt **out,
 		       struct error *e)

@@ -57,7 +57,7 @@ static enum status apply_rows(struct embedded *s, const struct frame_record *rec
 	return count_event(s, &rows.event);
 }
 
-static enum status apply(struct embedded *s, const struct frame_view *v, struct error *e)
+enum status embedded_apply(struct embedded *s, const struct frame_view *v, struct error *e)
 {
 	struct frame_record rec;
 	uint32_t offset = 0;
@@ -113,7 +113,7 @@ enum status embedded_commit(struct embedded *s, struct error *e)
 
 	if (st != ST_OK)
 		return st;
-	st = apply(s, &v, e);
+	st = embedded_apply(s, &v, e);
 	s->log.failed = st != ST_OK;
 	return st;
 }
@@ -140,7 +140,7 @@ void embedded_drop(struct embedded *s)
 
 /* ---- opening ---- */
 
-static uint32_t indexed_records(const struct frame_view *v)
+uint32_t embedded_records(const struct frame_view *v)
 {
 	struct frame_record rec;
 	uint32_t offset = 0, n = 0;
@@ -159,12 +159,12 @@ static enum status replay(struct embedded *s, struct framewalk *w, struct error 
 	enum status st;
 
 	while ((st = framewalk_next(w, &v, e)) == ST_OK) {
-		st = embedded_room(s, indexed_records(&v), e);
-		if (st == ST_OK && !store_index_room(s->index, indexed_records(&v)))
+		st = embedded_room(s, embedded_records(&v), e);
+		if (st == ST_OK && !store_index_room(s->index, embedded_records(&v)))
 			st = error_set(e, ST_DAMAGED, "%s: frame at %llu has too many records",
 				       s->dir, (unsigned long long)v.position);
 		if (st == ST_OK)
-			st = apply(s, &v, e);
+			st = embedded_apply(s, &v, e);
 		if (st != ST_OK)
 			return st;
 		framewalk_at(w, &at);

@@ -11,6 +11,8 @@
 #ifndef TRIEN_STORE_EMBEDDED_H
 #define TRIEN_STORE_EMBEDDED_H
 
+#include <stdatomic.h>
+
 #include "store/batchwriter.h"
 #include "store/opened.h"
 #include "store/rows.h"
@@ -32,6 +34,16 @@ struct embedded {
 	uint8_t *record;		/* scratch for one encoded RESULT */
 	struct objects *objects;	/* originals; NULL: there are none */
 	struct opened_checked checked;
+	struct look *look;		/* look.c; NULL: it is ours to write */
+};
+
+/* look.c: how it looks on. Under the lock: readers share it, who follows has it alone. */
+struct look {
+	pthread_rwlock_t lock;
+	struct framewalk *walk;		/* NULL: to be opened */
+	uint64_t generation;		/* of the index file that is open */
+	uint32_t damages;		/* in a row: a frame that is just written looks alike */
+	_Atomic uint64_t due_ns;	/* not looked for more before; CLOCK_BOOTTIME */
 };
 
 /* What a reading thread has. */
@@ -50,6 +62,7 @@ struct store_reader {
 	struct sha256 *hash;
 	uint8_t *piece;			/* of an object */
 	struct opened_files files;
+	uint64_t looked;		/* look.c: which index file its connection is of */
 };
 
 /* settling.c: originals of what is stored now. Writer locked. */
@@ -65,6 +78,11 @@ enum status embedded_original_settle(struct store *store, const uint8_t sha256[S
 				     struct error *e);
 
 /* embedded.c */
+/* What a frame's records mean becomes known. There must be room for them. */
+enum status embedded_apply(struct embedded *s, const struct frame_view *v,
+			   struct error *e) must_use;
+/* How many of its records the index knows. */
+uint32_t embedded_records(const struct frame_view *v);
 /* Writes the open frame and takes its records into index, layers and marks. Writer locked. */
 enum status embedded_commit(struct embedded *s, struct error *e) must_use;
 /* Adds one record, committing first where the frame is full. */

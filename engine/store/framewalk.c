@@ -355,6 +355,19 @@ enum status framewalk_next(struct framewalk *w, struct frame_view *v, struct err
 	}
 }
 
+bool framewalk_grew(const struct framewalk *w)
+{
+	uint64_t offset = w->at.end - w->at.segno * w->segment_bytes;
+	uint8_t head[FRAME_HEADER_BYTES];
+
+	/* Space that was reserved is zero. */
+	if (w->fd >= 0 && offset + sizeof(head) <= w->segment_bytes &&
+	    file_read_at(w->fd, head, sizeof(head), offset) == sizeof(head) &&
+	    frame_length(head, w->at.segno, w->at.end) != 0)
+		return true;
+	return may_grow(w);
+}
+
 bool framewalk_skip(struct framewalk *w)
 {
 	uint64_t segno;

@@ -40,6 +40,8 @@ enum status framewalk_seek(struct framewalk *w, uint64_t last, uint32_t crc) mus
  * here, but cannot be read on; *e names file and offset.
  */
 enum status framewalk_next(struct framewalk *w, struct frame_view *v, struct error *e) must_use;
+/* A store's, cheaply, after framewalk_next() found its end: may there be more now? */
+bool framewalk_grew(const struct framewalk *w);
 /*
  * After ST_DAMAGED: goes on at the place that testified, so that fsck can report all there is.
  * false: nothing readable follows.

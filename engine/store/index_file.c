@@ -140,6 +140,15 @@ static enum status place_load(struct store_index *x, struct error *e)
 	return st;
 }
 
+enum status index_load(struct store_index *x, struct error *e)
+{
+	enum status st = place_load(x, e);
+
+	if (st == ST_OK)
+		st = registers_load(x, e);
+	return st == ST_OK ? layers_load(x, e) : st;
+}
+
 static enum status open_file(struct store_index *x, struct error *e)
 {
 	int64_t tables = 0;
@@ -195,8 +204,8 @@ void store_index_remove(const char *dir)
 	db_remove(path);
 }
 
-static enum status new_index(struct store_index **out, const char *dir, struct marks *m,
-			     struct store_layers *l)
+enum status index_new(struct store_index **out, const char *dir, struct marks *m,
+		      struct store_layers *l)
 {
 	struct store_index *x = calloc(1, sizeof(*x));
 
@@ -222,7 +231,7 @@ enum status store_index_open(struct store_index **out, const char *dir, struct m
 			     struct store_layers *l, struct error *e)
 {
 	struct store_index *x = NULL;
-	enum status st = new_index(&x, dir, m, l);
+	enum status st = index_new(&x, dir, m, l);
 
 	if (st == ST_OK)
 		st = open_file(x, e);
@@ -249,18 +258,14 @@ enum status store_index_look(struct store_index **out, const char *dir, struct m
 			     struct store_layers *l, struct error *e)
 {
 	struct store_index *x = NULL;
-	enum status st = new_index(&x, dir, m, l);
+	enum status st = index_new(&x, dir, m, l);
 
 	if (st == ST_OK && access(x->path, F_OK) != 0)
 		st = ST_NOT_FOUND;
 	if (st == ST_OK)
 		st = db_connect(&x->db, x->path, "PRAGMA query_only = 1", e);
 	if (st == ST_OK)
-		st = place_load(x, e);
-	if (st == ST_OK)
-		st = registers_load(x, e);
-	if (st == ST_OK)
-		st = layers_load(x, e);
+		st = index_load(x, e);
 	if (st != ST_OK) {
 		store_index_close(x);
 		return st;

@@ -3,6 +3,7 @@
 #include "store/index_parts.h"
 
 #define NO_SEQUENCE INT64_MAX
+#define READS "PRAGMA query_only = 1; PRAGMA cache_size = -2048;"
 
 static const char *const find_sql[ROW_TABLES] = {
 	[ROW_RESULT] = "SELECT sequence, position FROM result WHERE sequence = ?1 "
@@ -25,12 +26,14 @@ static const char numbers_sql[] = "SELECT number, sequence, position FROM number
 enum status index_reader_open(struct index_reader **out, struct store_index *x, struct error *e)
 {
 	struct index_reader *r = calloc(1, sizeof(*r));
+	struct db_look how;
 	enum status st;
 
 	if (r == NULL)
 		return ST_NOMEM;
 	r->home = x;
-	st = db_connect(&r->db, x->path, "PRAGMA query_only = 1; PRAGMA cache_size = -2048;", e);
+	st = x->watched ? db_look(&r->db, x->path, READS, &how, e) :
+	     db_connect(&r->db, x->path, READS, e);
 	for (int t = 0; t < ROW_TABLES && st == ST_OK; t++)
 		st = db_prepare(r->db, x->path, find_sql[t], &r->find[t], e);
 	if (st == ST_OK)
@@ -308,8 +311,11 @@ enum status index_counts(struct index_reader *r, const struct counts_question *q
 {
 	enum status st = counts_prepare(r, NULL);
 
-	/* Rows go to SQLite some thousands at a time: seldom twice in a row. */
-	for (int i = 0; st == ST_OK && i < 100; i++) {
+	/*
+	 * Rows go to SQLite some thousands at a time: seldom twice in a row. Those of another
+	 * process go from memory only when it is asked.
+	 */
+	for (int i = 0; st == ST_OK && i < (r->home->watched ? 1 : 100); i++) {
 		st = counts_try(r, q, out);
 		if (st != ST_CONFLICT)
 			return st;

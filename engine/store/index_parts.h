@@ -4,6 +4,7 @@
  *	index_file.c	SQLite: opening, making anew, what the file knows
  *	store_index.c	rows in memory, and their way to SQLite
  *	index_find.c	readers
+ *	index_watch.c	the file of another process, and what it has written since
  */
 #ifndef TRIEN_STORE_INDEX_PARTS_H
 #define TRIEN_STORE_INDEX_PARTS_H
@@ -33,6 +34,9 @@ struct store_index {
 	uint32_t rows_n, results_n;
 	uint32_t *heads, *order;
 	struct tally counters;		/* with room for all there may be */
+	/* Another process's: nothing of ours ever goes to SQLite. */
+	bool watched;
+	struct db_look look;
 };
 
 struct index_reader {
@@ -41,6 +45,11 @@ struct index_reader {
 	sqlite3_stmt *find[ROW_TABLES], *numbers, *watermark, *counts;
 };
 
+/* Nothing of the file is open yet. */
+enum status index_new(struct store_index **out, const char *dir, struct marks *m,
+		      struct store_layers *l) must_use;
+/* What the file knows: place, registers, layers. */
+enum status index_load(struct store_index *x, struct error *e) must_use;
 /* Where a key's chain begins. */
 uint32_t index_head(enum row_table t, const struct row_key *key);
 /* Its keys are bytes as they are. */

@@ -292,6 +292,25 @@ enum status store_embedded_open(struct store **s, const struct store_config *cfg
 enum status store_postgres_open(struct store **s, const struct store_config *cfg,
 				struct error *e) must_use;
 
+/*
+ * A store as another process looks at it, while its engine runs, comes, goes, or is away: the
+ * reading half of store_ops (marks, reader_open to counts, close), the rest is NULL. Nothing is
+ * written, locked against the engine, made or recovered, and the process needs no right to:
+ * embedded, it reads DIR (its `objects`, too); PostgreSQL, it has read-only sessions of the user
+ * `reader`. What was stored a moment ago (embedded: 10 ms) is seen. A reader's callback calls
+ * nothing of the store. Of cfg: dir, or postgres, citus, reader.
+ *
+ * ST_UNAVAILABLE, also of every call: not just now, ask again. ST_PRECONDITION: the embedded
+ * store's engine never ran; as store_postgres_open().
+ */
+enum status store_look_embedded(struct store **s, const struct store_config *cfg,
+				struct error *e) must_use;
+enum status store_look_postgres(struct store **s, const struct store_config *cfg,
+				struct error *e) must_use;
+/* PostgreSQL if it names a server. */
+enum status store_look_open(struct store **s, const struct store_config *cfg,
+			    struct error *e) must_use;
+
 /* Offline tools on an embedded store's folder (engine stopped). report: one line per finding. */
 enum status store_embedded_check(const char *dir, void (*report)(void *ctx, const char *line),
 				 void *ctx, uint64_t *results, struct error *e) must_use;

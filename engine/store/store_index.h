@@ -58,6 +58,21 @@ enum status store_index_open(struct store_index **x, const char *dir, struct mar
 /* The same for fsck: changes nothing. ST_NOT_FOUND: there is none. */
 enum status store_index_look(struct store_index **x, const char *dir, struct marks *m,
 			     struct store_layers *l, struct error *e) must_use;
+/*
+ * The same for one who looks on while its writer, another process, goes on or is away: nothing is
+ * written, nothing made. Rows behind the file's watermark are added as the writer adds them, from
+ * the segments; store_index_again() loads what the file knows by now and forgets them, and marks
+ * and layers. ST_NOT_FOUND; ST_AGAIN: not now.
+ */
+enum status store_index_watch(struct store_index **x, const char *dir, struct marks *m,
+			      struct store_layers *l, struct error *e) must_use;
+enum status store_index_again(struct store_index *x, struct error *e) must_use;
+/* The file's watermark is no longer that of the last store_index_again(). */
+enum status store_index_moved(struct store_index *x, bool *moved, struct error *e) must_use;
+/* It has to be opened again, and its readers. */
+bool store_index_replaced(const struct store_index *x);
+/* Nobody writes to it; if somebody begins, what is just read is worth nothing: see db_look(). */
+bool store_index_unguarded(const struct store_index *x);
 void store_index_close(struct store_index *x);
 /* As of the last flush. */
 struct index_place store_index_place(const struct store_index *x);

@@ -274,6 +274,35 @@ static void test_readers_have_a_user_of_their_own(void **state)
 				      "has_table_privilege('reader1', 'result', 'INSERT')"), 0);
 }
 
+/* By another process, which may only read: all that it is asked, and sessions that cannot write. */
+static void test_looked_at(void **state)
+{
+	struct pgrig *f = *state;
+	char text[300];
+	const char *const texts[] = { text };
+	struct store_config cfg = { .postgres = texts, .postgres_n = 1, .reader = "reader2" };
+	struct storesame seen = { .sc = f->same.sc };
+	struct error e = { 0 };
+
+	pgrig_sql(0, "DROP ROLE IF EXISTS reader2; CREATE ROLE reader2 LOGIN IN ROLE trien_reader");
+	pgrig_connection(text, sizeof(text), 0);
+	same_put(&f->same, 0, 6);
+	if (store_look_open(&seen.store, &cfg, &e) != ST_OK)
+		fail_msg("%s", e.text);
+	same_opened(&seen);
+	same_check_all(&seen, 0, 6);
+	assert_int_equal(same_highest(&seen), 2);
+	same_put(&f->same, 6, 6);
+	same_check_all(&seen, 6, 6);
+	assert_int_equal(same_highest(&seen), 4);
+	assert_null(seen.store->ops->take);
+	assert_null(seen.store->ops->events);
+	assert_null(seen.store->ops->void_number);
+	assert_int_equal(pgrig_sql(0, "SELECT FROM pg_stat_activity WHERE usename = 'reader2' AND "
+				"datname = current_database()"), 2);
+	same_close(&seen);
+}
+
 /* ---- counters ---- */
 
 static int counter_rows(struct pgrig *f)
@@ -436,6 +465,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_a_result_that_never_came, pgrig_one,
 						pgrig_teardown),
 		cmocka_unit_test_setup_teardown(test_cut_off, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_looked_at, pgrig_one, pgrig_teardown),
 		cmocka_unit_test_setup_teardown(test_readers_have_a_user_of_their_own, pgrig_one,
 						pgrig_teardown),
 	};

@@ -4,6 +4,11 @@ trien_test(store_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c
 	${CMAKE_SOURCE_DIR}/tests/unit/storesame_counts.c
 	${CMAKE_SOURCE_DIR}/tests/unit/storesame_lives.c
 	${CMAKE_SOURCE_DIR}/tests/unit/storesame_reads.c LINK trien_store)
+trien_test(look_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c
+	${CMAKE_SOURCE_DIR}/tests/unit/storesame.c
+	${CMAKE_SOURCE_DIR}/tests/unit/storesame_counts.c
+	${CMAKE_SOURCE_DIR}/tests/unit/storesame_lives.c
+	${CMAKE_SOURCE_DIR}/tests/unit/storesame_reads.c LINK trien_store)
 trien_test(store_faults_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c LINK trien_store)
 set_tests_properties(store_faults_test PROPERTIES COST 15)
 trien_test(pgkeys_test LINK trien_store_postgres)

@@ -12,14 +12,15 @@
 #define DAY_MS 86400000LL
 #define DAYS_2000 10957				/* of 2000-01-01, from 1970 */
 
-enum status pg_acts_open(struct postgres *p, struct error *e)
+enum status pg_acts_open(struct postgres *p, bool reads, struct error *e)
 {
 	p->acts = calloc(1, sizeof(*p->acts));
 	if (p->acts == NULL)
 		return error_set(e, ST_NOMEM, "no memory for the store's acts");
 	pthread_mutex_init(&p->acts->lock, NULL);
 	for (uint8_t i = 0; i < p->servers.n; i++)
-		pg_asking_init(&p->acts->servers[i], &p->servers, i, PG_ACTS);
+		pg_asking_init(&p->acts->servers[i], &p->servers, i,
+			       reads ? PG_READS : PG_ACTS);
 	return ST_OK;
 }
 

@@ -47,6 +47,45 @@ static const struct store_ops ops = {
 	.counts = pg_counts,
 };
 
+static const struct store_ops look_ops = {
+	.name = "postgres", .close = postgres_close, .marks = pg_marks,
+	.reader_open = pg_reader_open, .reader_close = pg_reader_close,
+	.get = pg_get, .read = pg_read, .object = pg_object, .list = pg_list,
+	.readings = pg_readings, .history = pg_history, .find_case = pg_find_case,
+	.find_number = pg_find_number, .book = pg_book, .counts = pg_counts,
+};
+
+enum status store_look_postgres(struct store **out, const struct store_config *cfg, struct error *e)
+{
+	struct postgres *p = calloc(1, sizeof(*p));
+	enum status st;
+
+	if (p == NULL)
+		return error_set(e, ST_NOMEM, "no memory for the store");
+	p->store.ops = &look_ops;
+	pthread_mutex_init(&p->checked.lock, NULL);
+	st = pg_servers_read(&p->servers, cfg->postgres, cfg->postgres_n, cfg->citus, cfg->reader,
+			     e);
+	for (uint8_t i = 0; i < p->servers.n && st == ST_OK; i++)
+		st = pg_schema_check(&p->servers, i, true, e);
+	if (st == ST_OK)
+		st = pg_layers_open(p, e);
+	if (st == ST_OK)
+		st = pg_acts_open(p, true, e);
+	if (st != ST_OK) {
+		postgres_close(&p->store);
+		return st;
+	}
+	*out = &p->store;
+	return ST_OK;
+}
+
+enum status store_look_open(struct store **s, const struct store_config *cfg, struct error *e)
+{
+	return cfg->postgres_n > 0 ? store_look_postgres(s, cfg, e) :
+				     store_look_embedded(s, cfg, e);
+}
+
 enum status store_postgres_open(struct store **out, const struct store_config *cfg, struct error *e)
 {
 	struct postgres *p = calloc(1, sizeof(*p));
@@ -66,11 +105,11 @@ enum status store_postgres_open(struct store **out, const struct store_config *c
 	st = pg_servers_read(&p->servers, cfg->postgres, cfg->postgres_n, cfg->citus, cfg->reader,
 			     e);
 	for (uint8_t i = 0; i < p->servers.n && st == ST_OK; i++)
-		st = pg_schema_check(&p->servers, i, e);
+		st = pg_schema_check(&p->servers, i, false, e);
 	if (st == ST_OK)
 		st = pg_layers_open(p, e);
 	if (st == ST_OK)
-		st = pg_acts_open(p, e);
+		st = pg_acts_open(p, false, e);
 	if (st == ST_OK)
 		st = reader_make(p, PG_NOTES, &p->noter, e);
 	if (st == ST_OK)

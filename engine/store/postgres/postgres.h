@@ -61,13 +61,15 @@ enum pg_failure pg_failure_of(const char *sqlstate);	/* NULL, "": a lost connect
 /*
  * Is the server's schema the one that this program knows? Connects, blocking. ST_UNAVAILABLE: the
  * server is away; ST_PRECONDITION: none, an older or a newer one, or not distributed as the
- * setting says; the error says what to do.
+ * setting says; the error says what to do. reads: as the readers' user, read-only.
  */
-enum status pg_schema_check(const struct pg_servers *s, uint8_t server, struct error *e) must_use;
+enum status pg_schema_check(const struct pg_servers *s, uint8_t server, bool reads,
+			    struct error *e) must_use;
 
 /* ---- acts.c, numbers.c: under one lock; ST_UNAVAILABLE: a server is away, ask again ---- */
 
-enum status pg_acts_open(struct postgres *p, struct error *e) must_use;
+/* reads: only pg_marks() and pg_owners() are called, as the readers' user. */
+enum status pg_acts_open(struct postgres *p, bool reads, struct error *e) must_use;
 void pg_acts_close(struct postgres *p);	/* pg_acts_open() failed or was not called: nothing */
 /*
  * The acts' connection to a server, and nobody else has it until it is given back: what tells that

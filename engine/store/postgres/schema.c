@@ -9,6 +9,8 @@
 #include "store/postgres/postgres.h"
 #include "store/postgres/recount.h"
 
+#define ONLY_READS " -c default_transaction_read_only=on"
+#define SESSION "-c client_min_messages=warning -c search_path=public"
 #define REACH_MS_MAX 5000
 #define LOOK_MS_MAX 5000		/* for a word; what makes tables takes its time */
 #define SERVER_VERSION_MIN 150000
@@ -63,12 +65,12 @@ static enum status run(PGconn *c, uint8_t server, const char *sql, const char *a
 	return st;
 }
 
-static enum status reach(const struct pg_servers *s, uint8_t server, PGconn **out, struct error *e)
+static enum status reach(const struct pg_servers *s, uint8_t server, bool reads, PGconn **out,
+			 struct error *e)
 {
 	uint32_t first = 0;
 	bool up;
-	PGconn *c = pg_reach(s, server, false,
-			     "-c client_min_messages=warning -c search_path=public", &first,
+	PGconn *c = pg_reach(s, server, reads, reads ? SESSION ONLY_READS : SESSION, &first,
 			     REACH_MS_MAX, &up);
 	enum status st = ST_OK;
 
@@ -159,11 +161,11 @@ static const char *risk_of(PGconn *c)
 	return strcmp(text, "off") == 0 ? "synchronous_commit = off" : NULL;
 }
 
-enum status pg_schema_look(const struct pg_servers *s, uint8_t server, struct pg_schema_report *out,
-			   struct error *e)
+static enum status look(const struct pg_servers *s, uint8_t server, bool reads,
+			struct pg_schema_report *out, struct error *e)
 {
 	PGconn *c = NULL;
-	enum status st = reach(s, server, &c, e);
+	enum status st = reach(s, server, reads, &c, e);
 
 	*out = (struct pg_schema_report){ .roles = true };
 	if (st == ST_OK)
@@ -179,11 +181,17 @@ enum status pg_schema_look(const struct pg_servers *s, uint8_t server, struct pg
 	return st;
 }
 
-enum status pg_schema_check(const struct pg_servers *s, uint8_t server, struct error *e)
+enum status pg_schema_look(const struct pg_servers *s, uint8_t server, struct pg_schema_report *out,
+			   struct error *e)
+{
+	return look(s, server, false, out, e);
+}
+
+enum status pg_schema_check(const struct pg_servers *s, uint8_t server, bool reads, struct error *e)
 {
 	struct pg_schema_report ignored;
 
-	return pg_schema_look(s, server, &ignored, e);
+	return look(s, server, reads, &ignored, e);
 }
 
 /* ---- making them ---- */
@@ -245,7 +253,7 @@ enum status pg_schema_init(const struct pg_servers *s, uint8_t server, struct pg
 			   struct error *e)
 {
 	PGconn *c = NULL;
-	enum status st = reach(s, server, &c, e);
+	enum status st = reach(s, server, false, &c, e);
 
 	*out = (struct pg_schema_report){ 0 };
 	if (st == ST_OK)

@@ -95,7 +95,7 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		" WHERE lane = $1::int2"
 		" AND (unit, register, year) < (mark.unit, mark.register, mark.year)"
 		" ORDER BY unit DESC, register DESC, year DESC, number DESC LIMIT 1) n)"
-		" SELECT unit, register, year, number FROM mark", PG_ACTS, true },
+		" SELECT unit, register, year, number FROM mark", PG_READS | PG_ACTS, true },
 	[PG_EVENTS_ADD] = { "events_add",
 		"INSERT INTO event (lane, sequence, n, kind, at, crc, record)"
 		" SELECT $1::int2, sequence, n, kind, at, crc, record FROM unnest($2::int8[],"
