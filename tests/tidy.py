@@ -91,7 +91,7 @@ HOMES = {
     "hb*.h": ["render/font.c"],
     "dlfcn.h": ["signer/p11.c", "signer/p11make.c", "signer/pkcs11.c"],
     "jansson.h": ["catalogue/*", "cli/*", "client/*", "intake/principals.c",
-                  "signer/*", "remote/*", "verify/report.*", "verify/said.c"],
+                  "signer/*", "remote/*", "verify/report*", "verify/said.c"],
     "libpq-fe.h": ["store/*"],
     "liburing.h": ["io/io_uring.c"],
     "microhttpd.h": ["metrics.c"],

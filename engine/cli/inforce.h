@@ -8,13 +8,13 @@
 #include <jansson.h>
 
 #include "client/client.h"
-#include "verify/verify.h"
+#include "verify/report.h"
 
 /*
- * Prints a sentence in both languages, or adds the answer to `row` as "engine". path NULL: the file
- * was named before; else only what is not in force is told, under this name. 0: in force; 1: it is
- * not, or was not issued so; 3: not known now; else the call's failure, told on stderr.
+ * Fills *out; *answer, unless NULL: the engine's whole answer, the caller's. 0: in force; 1: it is
+ * not, or was not issued so; 3: not known now; else the call's failure, told on stderr, and *out
+ * says that nobody was asked.
  */
-int inforce_ask(struct client *c, const struct report *r, const char *path, json_t *row);
+int inforce_ask(struct client *c, const struct report *r, struct asked *out, json_t **answer);
 
 #endif

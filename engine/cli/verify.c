@@ -16,21 +16,25 @@
 #include "verify/verify.h"
 
 static const char usage[] =
-	"trien verify FILE.pdf… [--engine] [--trust PATH|--data DIR] [--crl PATH] [--quiet]\n"
-	"             [--json]\n"
+	"trien verify FILE.pdf… [--engine] [--trust PATH|--data DIR] [--crl PATH]\n"
+	"             [--lang vi|en] [--quiet] [--json]\n"
 	"\n"
 	"Checks each signature, its chain, and that every byte of the file is covered. Needs no\n"
-	"engine. --engine: asks one, too, whether it is the file that was issued and still in\n"
-	"force; it is told the file's id and SHA-256. --trust: a PEM file with the root, or a\n"
-	"folder of *.pem and *.crl (--data DIR: DIR/certs). --crl: a file or folder of revocation\n"
-	"lists. --quiet: only files that do not pass, and the sum. Exit: 0 all passed, 1 one\n"
-	"failed or is not in force, 3 one is undetermined, 66 one cannot be read.\n"
+	"engine. Says in three sentences whether it is unchanged, who issued and who signed it,\n"
+	"and whether it is still in force, in Vietnamese or English (--lang; default vi), then\n"
+	"the facts; --json: as schemas/verification-report.json says. --engine: asks one, too,\n"
+	"whether it is the file that was issued and still in force; it is told the file's id and\n"
+	"SHA-256. --trust: a PEM file with the root, or a folder of *.pem and *.crl (--data DIR:\n"
+	"DIR/certs). --crl: a file or folder of revocation lists. --quiet: only files that do not\n"
+	"pass or are not in force, and the sum. Exit: 0 all passed, 1 one failed or is not in\n"
+	"force, 3 one is undetermined, 66 one cannot be read.\n"
 	CLIENT_OPTIONS_USAGE;
 
 struct options {
 	struct client_options engine;
 	const char *trust, *crl;
 	bool ask, quiet, json;
+	enum report_language language;
 	struct client *client;		/* ask: the engine's */
 };
 
@@ -70,47 +74,6 @@ static void time_of(char out[TIMESTAMP_TEXT_BYTES], int64_t ms)
 		timestamp_write(out, ms / 1000, (int32_t)(ms % 1000) * 1000000);
 }
 
-static json_t *finding_json(const struct finding *f)
-{
-	return json_pack("{s:s, s:s, s:s}", "verdict", verdict_name(f->verdict), "indication",
-			 f->indication != IND_NONE ? indication_name(f->indication) : "", "why",
-			 f->why);
-}
-
-static json_t *signature_json(const struct signature_report *s)
-{
-	char hash[2 * SHA256_BYTES + 1] = "", when[TIMESTAMP_TEXT_BYTES];
-	json_t *j = finding_json(&s->finding);
-
-	hex_lower(hash, s->cert_sha256, SHA256_BYTES);
-	time_of(when, s->signed_ms);
-	json_object_set_new(j, "subject", json_string(s->subject));
-	json_object_set_new(j, "unit", json_string(s->unit));
-	json_object_set_new(j, "algorithm", json_string(s->algorithm));
-	json_object_set_new(j, "signTime",
-			    s->signed_ms != INT64_MIN ? json_string(when) : json_null());
-	json_object_set_new(j, "certifies", json_boolean(s->certifies));
-	json_object_set_new(j, "certificateSha256", json_string(hash));
-	json_object_set_new(j, "coveredBytes",
-			    json_integer((json_int_t)(s->range[2] + s->range[3])));
-	return j;
-}
-
-static json_t *report_json(const char *path, const struct report *r)
-{
-	char hash[2 * SHA256_BYTES + 1] = "";
-	json_t *j = finding_json(&r->finding), *list = json_array();
-
-	hex_lower(hash, r->file_sha256, SHA256_BYTES);
-	json_object_set_new(j, "file", json_string(path));
-	json_object_set_new(j, "fileBytes", json_integer((json_int_t)r->file_bytes));
-	json_object_set_new(j, "fileSha256", json_string(hash));
-	for (uint8_t i = 0; i < r->signatures_n; i++)
-		json_array_append_new(list, signature_json(&r->signatures[i]));
-	json_object_set_new(j, "signatures", list);
-	return j;
-}
-
 static void print_finding(const struct finding *f)
 {
 	printf("%s", verdict_name(f->verdict));
@@ -119,12 +82,17 @@ static void print_finding(const struct finding *f)
 	printf("%s%s\n", f->why[0] != '\0' ? ": " : "", f->why);
 }
 
-static void print_report(const char *path, const struct report *r)
+static void print_report(const struct options *o, const char *path, const struct report *r,
+			 const struct asked *a)
 {
-	char bytes[COUNT_TEXT_BYTES], when[TIMESTAMP_TEXT_BYTES];
+	char bytes[COUNT_TEXT_BYTES], when[TIMESTAMP_TEXT_BYTES], sentence[REPORT_SENTENCE_BYTES];
 
 	printf("%s: ", path);
 	print_finding(&r->finding);
+	for (uint32_t i = 0; i < REPORT_SENTENCES; i++) {
+		report_sentence(sentence, o->language, i, r, a);
+		printf("  %s\n", sentence);
+	}
 	for (uint8_t i = 0; i < r->signatures_n; i++) {
 		const struct signature_report *s = &r->signatures[i];
 		uint64_t covered = s->range[2] + s->range[3];
@@ -139,24 +107,38 @@ static void print_report(const char *path, const struct report *r)
 	}
 }
 
-/* 1 says more than a call that failed, and that more than 3. */
-static void life_ask(const struct options *o, const char *path, const struct report *r,
-		     struct sums *sums, json_t *row)
+/* What the engine says; 1 says more than a call that failed, and that more than 3. */
+static json_t *life_ask(const struct options *o, const struct report *r, struct asked *a,
+			struct sums *sums)
 {
-	bool shown = !o->quiet || r->finding.verdict != VERDICT_PASSED;
-	int code = inforce_ask(o->client, r, shown ? NULL : path, row);
+	json_t *answer = NULL;
+	int code = inforce_ask(o->client, r, a, o->json ? &answer : NULL);
 
 	if (code == 1 || sums->life == 0 || (sums->life == 3 && code != 0))
 		sums->life = code;
+	return answer;
+}
+
+static json_t *row_json(const char *path, const struct report *r, const struct asked *a,
+			json_t *answer)
+{
+	json_t *row = report_json(r, a);
+
+	json_object_set_new(row, "file", json_string(path));
+	if (answer != NULL)
+		json_object_set_new(row, "engine", answer);
+	return row;
 }
 
 static enum status verify_one(const struct options *o, const struct roots *roots, const char *path,
 			      struct sums *sums, json_t *list, struct error *e)
 {
+	struct asked a = { .standing = STANDING_NOT_ASKED };
 	struct slice file = { NULL, 0 };
 	enum status st = read_file(&file, path, e);
-	json_t *row = NULL;
+	json_t *answer = NULL;
 	struct report r;
+	bool good;
 
 	if (st != ST_OK)
 		return st;
@@ -165,14 +147,13 @@ static enum status verify_one(const struct options *o, const struct roots *roots
 	if (st != ST_OK)
 		return error_set(e, st, "%s: %s", path, status_name(st));
 	sums->n[r.finding.verdict]++;
-	if (o->json)
-		row = report_json(path, &r);
-	else if (!o->quiet || r.finding.verdict != VERDICT_PASSED)
-		print_report(path, &r);
 	if (o->ask)
-		life_ask(o, path, &r, sums, row);
-	if (row != NULL)
-		json_array_append_new(list, row);
+		answer = life_ask(o, &r, &a, sums);
+	good = r.finding.verdict == VERDICT_PASSED && (!o->ask || asked_good(&a));
+	if (o->json)
+		json_array_append_new(list, row_json(path, &r, &a, answer));
+	else if (!o->quiet || !good)
+		print_report(o, path, &r, &a);
 	return ST_OK;
 }
 
@@ -196,8 +177,6 @@ static int verify_all(const struct options *o, const struct roots *roots, int ar
 		       sums.n[VERDICT_PASSED], sums.n[VERDICT_FAILED],
 		       sums.n[VERDICT_INDETERMINATE]);
 	json_decref(list);
-	if (!o->ask && !o->json && !o->quiet)
-		printf("Whether it is still in force was not asked: --engine.\n");
 	if (sums.n[VERDICT_FAILED] > 0 || sums.life == 1)
 		return 1;
 	if (sums.unreadable > 0)
@@ -217,11 +196,13 @@ static bool is_folder(const char *path)
 int cli_verify(int argc, char **argv)
 {
 	struct options o = { .engine = client_defaults() };
+	const char *language = "vi";
 	const struct option_row rows[] = {
 		CLIENT_OPTION_ROWS(o.engine),
 		{ "engine", OPTION_FLAG, &o.ask, 0, 0 },
 		{ "trust", OPTION_TEXT, &o.trust, 0, 0 },
 		{ "crl", OPTION_TEXT, &o.crl, 0, 0 },
+		{ "lang", OPTION_TEXT, &language, 0, 0 },
 		{ "quiet", OPTION_FLAG, &o.quiet, 0, 0 },
 		{ "json", OPTION_FLAG, &o.json, 0, 0 },
 	};
@@ -234,6 +215,9 @@ int cli_verify(int argc, char **argv)
 		return code;
 	if (argc < 2)
 		return options_wrong(usage, "at least one file is needed");
+	if (strcmp(language, "vi") != 0 && strcmp(language, "en") != 0)
+		return options_wrong(usage, "--lang is vi or en");
+	o.language = language[0] == 'e' ? REPORT_EN : REPORT_VI;
 	if (o.trust == NULL) {
 		snprintf(certs, sizeof(certs), "%s/certs", o.engine.data);
 		o.trust = certs;

@@ -6,6 +6,7 @@ import json
 import re
 
 import grpc
+import jsonschema
 import pytest
 from PIL import Image
 
@@ -105,10 +106,10 @@ def test_each_act_changes_the_answer(shared, stubs, tmp_path):
         assert done.returncode == code, done
         assert "TOTAL-PASSED" in done.stdout and word in done.stdout and not done.stderr
     alone = shared.trien("verify", path, "--data", shared.data).stdout
-    assert alone.endswith("Whether it is still in force was not asked: --engine.\n")
+    assert "Chưa hỏi kết quả này còn hiệu lực hay không." in alone
     done = shared.trien("verify", *tmp_path.glob("*.pdf"), "--engine", "--quiet", "--data",
                         shared.data, check=False)
-    assert done.returncode == 1 and done.stdout.count("\n  issued as ") == 2
+    assert done.returncode == 1 and done.stdout.count("TOTAL-PASSED\n  Tệp ") == 2
 
 
 def test_expired(shared, stubs):
@@ -159,6 +160,49 @@ def test_changed_bytes_and_foreign_files(shared, stubs, tmp_path):
     assert done.returncode == 1
     row, = json.loads(done.stdout)
     assert (row["verdict"], row["engine"]["standing"]) == ("INDETERMINATE", "UNKNOWN")
+
+
+def report(shared, *words):
+    """As `trien verify --json` has it, of the published form."""
+    rows = json.loads(shared.trien("verify", "--json", "--data", shared.data, *words,
+                                   check=False).stdout)
+    schema = json.loads((harness.ROOT / "schemas" / "verification-report.json").read_text())
+    checker = jsonschema.Draft202012Validator(schema)
+    for row in rows:
+        checker.validate(row)
+    with pytest.raises(jsonschema.ValidationError):
+        checker.validate(rows[0] | {"standing": "PERHAPS"})
+    return rows
+
+
+def test_the_report_is_of_the_published_form(shared, stubs, tmp_path):
+    r, gone = issued(shared, stubs, 2)
+    revoke(stubs, gone)
+    good, changed, none = (tmp_path / f"{n}.pdf" for n in ("good", "changed", "none"))
+    good.write_bytes(shared.download(stubs, r.result_id)[0])
+    content = bytearray(good.read_bytes())
+    content[len(content) // 2] ^= 1
+    changed.write_bytes(content)
+    none.write_bytes(b"no PDF")
+    revoked = tmp_path / "revoked.pdf"
+    revoked.write_bytes(shared.download(stubs, gone.result_id)[0])
+    a, b, c, d = report(shared, good, changed, none, revoked)
+    assert [x["verdict"] for x in (a, b, c, d)] == ["TOTAL-PASSED", "TOTAL-FAILED", "TOTAL-FAILED",
+                                                   "TOTAL-PASSED"]
+    assert (a["form"], a["resultId"], a["standing"]) == ("OWN", r.result_id, "NOT_ASKED")
+    said = a["document"]
+    assert (said["unit"], said["kind"], said["number"]) == (r.unit, r.kind, r.number_text)
+    assert [s["unit"] for s in a["signatures"]] == [r.unit] * 2
+    assert "document" not in c and c["signatures"] == []
+    a, b, c, d = report(shared, good, changed, none, revoked, "--engine")
+    assert [x["standing"] for x in (a, b, c, d)] == ["ISSUED", "DIFFERENT", "UNKNOWN", "ISSUED"]
+    assert (a["issued"]["life"], d["issued"]["life"]) == ("VALID", "REVOKED")
+    assert d["issued"]["paperNumber"] == "45/QĐ-UBND"
+    for lang in ("vi", "en"):
+        told = shared.trien("verify", revoked, "--engine", "--lang", lang, "--data", shared.data,
+                            check=False).stdout.splitlines()
+        assert [line.strip() for line in told[1:4]] == d["sentences"][lang]
+    assert shared.trien("verify", good, "--lang", "fr", check=False).returncode == 2
 
 
 def verify_id(file):
@@ -285,5 +329,5 @@ def test_a_file_too_large_for_a_request(shared, stubs, tmp_path):
     assert "download it and verify it" in a.why and len(a.signatures) == 0
     path = tmp_path / "copy.pdf"
     path.write_bytes(file)
-    said = shared.trien("verify", path, "--engine", "--data", shared.data).stdout
+    said = shared.trien("verify", path, "--engine", "--lang", "en", "--data", shared.data).stdout
     assert "TOTAL-PASSED" in said and "Still in force." in said

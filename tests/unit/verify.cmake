@@ -1,0 +1,1 @@
+trien_test(report_test LINK trien_verify)
