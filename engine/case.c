@@ -518,3 +518,48 @@ void holder_key(uint8_t key[16], const struct holder *h, struct slice unit, stru
 	write_u8(&w, ordinal);
 	key_of(key, &w);
 }
+
+static bool digits(struct slice s, size_t from, size_t n)
+{
+	if (s.n < from + n)
+		return false;
+	for (size_t i = from; i < from + n; i++)
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+	return true;
+}
+
+/* The forms of numbers that Vietnam gives; of others only the characters are known. Capitals, so
+ * that a number has one spelling and one key. */
+bool holder_number_fits(uint32_t id_kind, struct slice s)
+{
+	switch (id_kind) {
+	case ID_CITIZEN:
+		return s.n == 12 && digits(s, 0, 12);
+	case ID_OLD_CITIZEN:
+		return s.n == 9 && digits(s, 0, 9);
+	case ID_ENTERPRISE:
+	case ID_TAX:
+		/* Since 2025 a household's or person's tax code is the personal number. */
+		return (s.n == 10 && digits(s, 0, 10)) || (s.n == 12 && digits(s, 0, 12)) ||
+		       (s.n == 14 && digits(s, 0, 10) && s.p[10] == '-' && digits(s, 11, 3));
+	}
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = s.p[i];
+
+		if (c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z'))
+			return false;
+	}
+	return s.n > 0 && s.n <= HOLDER_NUMBER_BYTES_MAX;
+}
+
+bool country_fits(struct slice c)
+{
+	return c.n == 2 && c.p[0] >= 'A' && c.p[0] <= 'Z' && c.p[1] >= 'A' && c.p[1] <= 'Z';
+}
+
+bool holder_country_fits(uint32_t id_kind, struct slice country)
+{
+	return country_fits(country) && (id_kind == ID_PASSPORT || id_kind == ID_OTHER ||
+					 memcmp(country.p, "VN", 2) == 0);
+}

@@ -136,6 +136,12 @@ void result_key(uint8_t key[16], struct slice unit, struct slice code, struct sl
  * the holder) for one who has no number yet; first 16 bytes. Never the number itself (P9). */
 void holder_key(uint8_t key[16], const struct holder *h, struct slice unit, struct slice code,
 		uint8_t ordinal);
+/* Two capital letters (ISO 3166-1 alpha-2). */
+bool country_fits(struct slice country);
+/* Has the number the one spelling that its kind has? (CCCD 12 digits, CMND 9, tax codes, …) */
+bool holder_number_fits(uint32_t id_kind, struct slice number);
+/* Does this country give numbers of this kind? Only passports and ID_OTHER have others than VN. */
+bool holder_country_fits(uint32_t id_kind, struct slice country);
 /* A key from its parts, for look-ups by id (ListResults). */
 void holder_key_of_id(uint8_t key[16], uint8_t id_kind, struct slice country, struct slice number);
 /* key[…] mod 64: the unit of sharding. */

@@ -136,6 +136,28 @@
 #define LINKS_TOLD_MAX 64		/* holders added to one result later: the newest */
 #define APPROVAL_DAYS_MAX 3660			/* a kind may let a case wait so long */
 
+/* ---- sign-in ---- */
+#define ID_TOKEN_BYTES_MAX (16 * 1024)		/* from an OpenID provider */
+#define KID_BYTES_MAX 256			/* `kid`, the name of a key */
+#define KEY_SET_BYTES_MAX (256 * 1024)		/* what a provider publishes: its keys, */
+#define KEY_SET_KEYS_MAX 64			/* so many of them for signatures, */
+#define PROVIDER_ANSWER_BYTES_MAX (64 * 1024)	/* and any other answer of its */
+#define PROVIDER_URL_BYTES_MAX 1024
+#define PROVIDER_CONNECT_MS_MAX 3000		/* it does not answer at all, */
+#define PROVIDER_MS_MAX 8000			/* or not to the end */
+#define PROVIDER_AGAIN_MS (10 * 60 * 1000)	/* what it says of itself is asked for again */
+#define CLOCK_SKEW_S 60				/* between a provider's clock and ours */
+#define TOKEN_AGE_S_MAX (10 * 60)		/* of one that was just asked for */
+#define TOKEN_LIFE_S_MAX (24 * 60 * 60)		/* of one that a portal of others sends */
+#define KEY_SET_FRESH_MS (10 * 60 * 1000)	/* then it is asked for again; */
+#define KEY_SET_STALE_MS (4 * 60 * 60 * 1000)	/* without an answer it serves so long */
+#define KEY_SET_FETCHES_MAX 3			/* one after the other, whoever asks, */
+#define KEY_SET_PAUSE_MS (15 * 1000)		/* and another one each so often */
+#define SIGN_IN_S_MAX (10 * 60)			/* from our page to the provider and back */
+#define SUBJECT_BYTES_MAX 255			/* `sub`, OpenID Connect Core 2 */
+#define ROLES_MAX 16				/* of one person's token, */
+#define ROLE_UNITS_MAX 64			/* and units */
+
 /* ---- lanes and identities ---- */
 #define LANES 64
 #define ENGINES_MAX 256

@@ -76,6 +76,8 @@ INCLUDES = {
     "verify/*": STAGE | {"signer"},
     "notify/*": STAGE,
     "session/*": {"base", "batch.h", "limits.h"},
+    # A process of its own.
+    "portal/*": STAGE | {"store"},
     # Who serves a session also keeps it: the module itself does no I/O.
     "intake/*": STAGE | GENERATED | {"submission.h", "session", "objects"},
 }
@@ -84,20 +86,20 @@ INCLUDES = {
 
 HOMES = {
     "confuse.h": ["config.c"],
-    "curl/*": ["remote/web.c"],
+    "curl/*": ["portal/fetch.c", "remote/web.c"],
     "emmintrin.h": ["base/*"],
     "ft2build.h": [],
     "grpc/*": ["intake/*", "client/*", "cli/*"],
     "hb*.h": ["render/font.c"],
     "dlfcn.h": ["signer/p11.c", "signer/p11make.c", "signer/pkcs11.c"],
-    "jansson.h": ["catalogue/*", "cli/*", "client/*", "intake/principals.c",
+    "jansson.h": ["catalogue/*", "cli/*", "client/*", "intake/principals.c", "portal/*",
                   "signer/*", "remote/*", "verify/report*", "verify/said.c"],
     "libpq-fe.h": ["store/*"],
     "liburing.h": ["io/io_uring.c"],
     "microhttpd.h": ["metrics.c"],
     "nmmintrin.h": ["base/*"],
-    "openssl/*": ["base/hash.c", "identity.c", "intake/tls.c", "mirror/secure.c", "sign/*",
-                  "signer/*", "remote/*", "verify/*", "cli/keys.c", "cli/evidence.c"],
+    "openssl/*": ["base/hash.c", "identity.c", "intake/tls.c", "mirror/secure.c", "portal/*",
+                  "sign/*", "signer/*", "remote/*", "verify/*", "cli/keys.c", "cli/evidence.c"],
     "protobuf-c/*": ["intake/*", "client/*", "cli/*"],
     "qpdf/*": ["foreign/pdf*"],
     "p11-kit/pkcs11.h": ["signer/p11.h"],

@@ -1,41 +1,5 @@
 #include "intake/check.h"
 
-#define COUNTRY_BYTES 2
-
-static bool digits(struct slice s, size_t from, size_t n)
-{
-	if (s.n < from + n)
-		return false;
-	for (size_t i = from; i < from + n; i++)
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-	return true;
-}
-
-/* The forms of numbers that Vietnam gives; of others only the characters are known. Capitals, so
- * that a number has one spelling and one key. */
-static bool number_fits(uint32_t kind, struct slice s)
-{
-	switch (kind) {
-	case ID_CITIZEN:
-		return s.n == 12 && digits(s, 0, 12);
-	case ID_OLD_CITIZEN:
-		return s.n == 9 && digits(s, 0, 9);
-	case ID_ENTERPRISE:
-	case ID_TAX:
-		/* Since 2025 a household's or person's tax code is the personal number. */
-		return (s.n == 10 && digits(s, 0, 10)) || (s.n == 12 && digits(s, 0, 12)) ||
-		       (s.n == 14 && digits(s, 0, 10) && s.p[10] == '-' && digits(s, 11, 3));
-	}
-	for (size_t i = 0; i < s.n; i++) {
-		uint8_t c = s.p[i];
-
-		if (c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z'))
-			return false;
-	}
-	return s.n <= CODE_BYTES_MAX;
-}
-
 static enum status take_country(struct check *x, struct holder *out, const struct raw_holder *raw)
 {
 	struct slice c = raw->country;
@@ -43,9 +7,9 @@ static enum status take_country(struct check *x, struct holder *out, const struc
 	x->at.member = "country";
 	if (c.n == 0)
 		c = slice_str("VN");
-	if (c.n != COUNTRY_BYTES || c.p[0] < 'A' || c.p[0] > 'Z' || c.p[1] < 'A' || c.p[1] > 'Z')
+	if (!country_fits(c))
 		return check_fail(x, REASON_HOLDER_INVALID, "two capital letters (ISO 3166-1)");
-	if (raw->id_kind != ID_PASSPORT && raw->id_kind != ID_OTHER && memcmp(c.p, "VN", 2) != 0)
+	if (!holder_country_fits(raw->id_kind, c))
 		return check_fail(x, REASON_HOLDER_INVALID, "numbers of this kind are given by VN");
 	out->country = c;
 	return ST_OK;
@@ -62,7 +26,7 @@ static enum status take_identity(struct check *x, struct holder *out, const stru
 		return check_fail(x, REASON_HOLDER_INVALID, "number and id_kind go together");
 	if (raw->id_kind == ID_NONE)
 		return ST_OK;
-	if (!number_fits(raw->id_kind, raw->number))
+	if (!holder_number_fits(raw->id_kind, raw->number))
 		return check_fail(x, REASON_HOLDER_INVALID, "not the form of such a number");
 	out->number = raw->number;
 	return take_country(x, out, raw);

@@ -1,4 +1,5 @@
 trien_test(hash_test LINK trien_base)
+trien_test(base64url_test LINK trien_base)
 trien_test(original_test LINK trien_base)
 trien_test(living_test LINK trien_base)
 trien_test(counts_test LINK trien_base)
