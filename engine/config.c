@@ -98,6 +98,26 @@ static const struct setting settings[] = {
 	{ "quota_mb", COUNT, AT(quota_mb), "128", 16, 4096, "memory for requests, MiB" },
 	{ "drain_ms", COUNT, AT(drain_ms), "10000", 0, 600000,
 	  "milliseconds to finish on SIGTERM" },
+	{ "portal_listen", TEXT, AT(portal.listen), "127.0.0.1:8480", 0, 0,
+	  "HOST:PORT, an address as number; port 0 = any" },
+	{ "portal_url", TEXT, AT(portal.url), "", 0, 0,
+	  "https://HOST as citizens see it; empty = http and portal_listen" },
+	{ "portal_proxies", TEXT, AT(portal.proxies), "", 0, 0,
+	  "addresses whose X-Forwarded-For is believed, comma-separated; empty = none" },
+	{ "portal_engine", TEXT, AT(portal.engine), "", 0, 0,
+	  "unix:PATH or loopback HOST:PORT of the engine; empty = DATA/engine.sock" },
+	{ "portal_language", TEXT, AT(portal.language), "vi", 0, 0,
+	  "of who has not chosen one: vi, en" },
+	{ "portal_hotline", TEXT, AT(portal.hotline), "", 0, 0,
+	  "whom to ask, on every page: a telephone number, an address" },
+	{ "portal_workers", COUNT, AT(portal.workers), "4", 2, PORTAL_WORKERS_MAX,
+	  "threads that answer" },
+	{ "portal_connections", COUNT, AT(portal.connections), "12000", 16,
+	  PORTAL_CONNECTIONS_MAX, "at once" },
+	{ "portal_address_connections", COUNT, AT(portal.address_connections), "64", 1,
+	  PORTAL_CONNECTIONS_MAX, "at once, of one address that is no proxy" },
+	{ "portal_upload_mb_max", COUNT, AT(portal.upload_mb_max), "32", 1,
+	  ORIGINAL_BYTES_MAX >> 20, "size of a file to be verified, MiB" },
 	{ "accept_behind", BOOL, AT(accept_behind), "false", 0, 0,
 	  "go on behind the store's numbers (after a restore)" },
 };
@@ -381,6 +401,7 @@ static enum status check(const struct config *c, struct error *e)
 	static const char *const stores[] = { "embedded", "postgres", NULL };
 	static const char *const distributions[] = { "plain", "citus", NULL };
 	static const char *const policies[] = { "wait", "degrade", NULL };
+	static const char *const languages[] = { "vi", "en", NULL };
 	static const char *const ios[] = { "auto", "uring", "posix", NULL };
 	enum status st = one_of("log_level", c->log_level, levels, e);
 
@@ -395,6 +416,8 @@ static enum status check(const struct config *c, struct error *e)
 			       "postgres = {\"host=/run/postgresql dbname=trien\"}");
 	if (st == ST_OK)
 		st = one_of("mirror_policy", c->mirror_policy, policies, e);
+	if (st == ST_OK)
+		st = one_of("portal_language", c->portal.language, languages, e);
 	if (st == ST_OK && ((c->mirror_cert[0] == '\0') != (c->mirror_key[0] == '\0') ||
 			    (c->mirror_cert[0] == '\0') != (c->mirror_ca[0] == '\0')))
 		st = error_set(e, ST_INVALID, "mirror_cert, mirror_key and mirror_ca must be given "
@@ -496,12 +519,27 @@ void config_print(const struct config *c, FILE *out, bool json)
 		fputs("\n}\n", out);
 }
 
-void config_help(FILE *out)
+/* What the portal reads beside its own; what is in no other's. */
+static const char *const of_portal[] = { "data", "schemas", "log_level", "store", "postgres",
+	"postgres_timeout_ms", "postgres_distribution", "postgres_reader" };
+
+static bool belongs(const struct setting *s, bool portal)
+{
+	bool own = strncmp(s->name, "portal_", strlen("portal_")) == 0;
+
+	for (size_t i = 0; portal && !own && i < ARRAY_LEN(of_portal); i++)
+		own = strcmp(s->name, of_portal[i]) == 0;
+	return own == portal;
+}
+
+void config_help(FILE *out, bool portal)
 {
 	for (size_t i = 0; i < SETTINGS; i++) {
 		const char *fallback = settings[i].fallback;
 
-		fprintf(out, "  --%-22s %s", settings[i].name, settings[i].help);
+		if (!belongs(&settings[i], portal))
+			continue;
+		fprintf(out, "  --%-26s %s", settings[i].name, settings[i].help);
 		if (fallback[0] == '@' || fallback[0] == '^')
 			fprintf(out, " (DATA%s%s)", fallback[0] == '@' ? "/" : "", fallback + 1);
 		else if (fallback[0] != '\0')

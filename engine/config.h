@@ -17,6 +17,20 @@
 
 #define CONFIG_LIST_MAX 8
 
+/* Settings `portal_…`: of `trien portal` alone. */
+struct config_portal {
+	const char *listen;		/* "HOST:PORT", an address as number; port 0: any */
+	const char *url;		/* as citizens see it, no slash at its end; "" = listen */
+	const char *proxies;		/* "a,b": whose X-Forwarded-For is believed; "" = none */
+	const char *engine;		/* "unix:PATH" or "HOST:PORT"; "" = DATA/engine.sock */
+	const char *language;		/* of who has not chosen: "vi", "en" */
+	const char *hotline;		/* text on every page */
+	uint32_t workers;		/* threads that answer */
+	uint32_t connections;		/* at once */
+	uint32_t address_connections;	/* of one address that is no proxy */
+	uint32_t upload_mb_max;		/* a file to be verified */
+};
+
 enum config_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_FLAG };
 
 struct config {
@@ -66,6 +80,7 @@ struct config {
 	uint32_t original_mb_max;	/* of what is copied */
 	uint32_t quota_mb;		/* gRPC memory */
 	uint32_t drain_ms;
+	struct config_portal portal;
 	/* a person's decision: continue behind the store's numbers */
 	bool accept_behind;
 };
@@ -78,7 +93,8 @@ struct config {
 enum status config_load(struct config *c, int argc, char **argv, struct error *e) must_use;
 /* name = value  # origin */
 void config_print(const struct config *c, FILE *out, bool json);
-void config_help(FILE *out);
+/* portal: those of `trien portal`; else all but its own. */
+void config_help(FILE *out, bool portal);
 /* log_setup() with the configured level. */
 void config_log(const struct config *c, const char *process);
 

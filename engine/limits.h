@@ -112,6 +112,26 @@
 /* below, of so many slots: what is oldest goes first, every second batch */
 #define JOURNAL_SLOTS_FREE_LOW(slots) (JOURNAL_SLOTS_FREE_MIN + (slots) / 4)
 
+/* ---- the portal ---- */
+#define PORTAL_WORKERS_MAX 64
+#define PORTAL_CONNECTIONS_MAX 65536
+#define PORTAL_CONNECTION_BYTES (12 * 1024)	/* of one: heads of request and answer */
+#define PORTAL_TARGET_BYTES_MAX 4096		/* path and query */
+#define PORTAL_FORM_BYTES_MAX (32 * 1024)	/* a body that is no file */
+#define PORTAL_PARTS_MAX 16			/* fields of a form or query, pieces of a path */
+#define PORTAL_BODIES_BYTES_MAX (128ull * 1024 * 1024) /* all bodies being received or read */
+#define PORTAL_QUEUE_MAX 512			/* requests that wait for a worker */
+#define PORTAL_IDLE_MS_MAX (60 * 1000)		/* a connection between two requests */
+#define PORTAL_HEAD_MS_MAX (15 * 1000)		/* from a request's first line to its last header */
+#define PORTAL_BYTES_PER_S_MIN 4096		/* of a body, in either direction, */
+#define PORTAL_BODY_MS_MIN (30 * 1000)		/* after so long */
+#define PORTAL_SESSIONS_MAX 10000		/* signed in at once */
+#define SESSION_IDLE_MS_MAX (20 * 60 * 1000)	/* signed in, without a request */
+#define SESSION_MS_MAX (8 * 60 * 60 * 1000)	/* signed in at all */
+#define PORTAL_STREAM_BYTES (128 * 1024)	/* of a download, read ahead of the client */
+#define PORTAL_PAGE_BYTES_MAX (512 * 1024)	/* one page as HTML */
+#define PORTAL_ENGINE_S_MAX 5			/* a call to the engine */
+
 /* ---- store ---- */
 #define LAYER_CACHE_BYTES (32 * 1024 * 1024)	/* shared layers read from PostgreSQL */
 
@@ -170,6 +190,7 @@ static_assert(JOURNAL_RECORD_BYTES_MAX < JOURNAL_BATCH_BYTES_MAX, "a record fits
 static_assert(ORIGINAL_PAGES_MAX < DOC_PAGES_MAX, "its certifying statement has room behind it");
 static_assert(COPY_CALLS_MAX * REQUEST_BYTES_MAX <= 128 * 1024 * 1024,
 	      "what waits for the copiers is within gRPC's memory");
+static_assert(PORTAL_TARGET_BYTES_MAX < PORTAL_CONNECTION_BYTES / 2, "headers have room beside it");
 static_assert(DOC_BODY_BYTES_MAX < BATCH_WORK_BYTES, "the largest document fits one batch");
 
 #endif

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "config.h"
 #include "journal/journal.h"
+#include "portal/portal.h"
 #include "remote/remote.h"
 #include "sign/sign.h"
 #include "signer/signer.h"
@@ -18,6 +19,7 @@
 static int serve(int argc, char **argv);
 static int mirror(int argc, char **argv);
 static int takeover(int argc, char **argv);
+static int portal(int argc, char **argv);
 static int help(int argc, char **argv);
 
 static const struct command {
@@ -72,6 +74,8 @@ static const struct command {
 	  "keep another engine's journal too" },
 	{ "takeover", takeover, "--data DIR [--SETTING VALUE]…",
 	  "go on from a dead engine's folder, or from its mirror's" },
+	{ "portal", portal, "[--check-config] [--print-config] [--SETTING VALUE]…",
+	  "web pages for citizens and for whoever verifies a result" },
 	{ "help", help, "[COMMAND]", "this text" },
 };
 
@@ -97,10 +101,10 @@ static int help(int argc, char **argv)
 			printf("  %-10s %s\n", commands[i].name, commands[i].help);
 		else if (strcmp(one, commands[i].name) == 0)
 			printf("trien %s %s\n\n%s.\n", one, commands[i].usage, commands[i].help);
-	if (one != NULL && strcmp(one, "serve") == 0) {
+	if (one != NULL && (strcmp(one, "serve") == 0 || strcmp(one, "portal") == 0)) {
 		printf("\nSettings: as flag --name VALUE (with - or _), in the environment as "
 		       "TRIEN_NAME, in\nDATA/trien.conf as name = value.\n");
-		config_help(stdout);
+		config_help(stdout, strcmp(one, "portal") == 0);
 	}
 	printf("\nExit codes: 0 done · 1 not so (rejects, failed verification) · 2 wrong usage · "
 	       "3 undetermined,\nnot all done · 65 data damaged or in the way · 66 a file cannot "
@@ -215,6 +219,29 @@ static int serve(int argc, char **argv)
 		return 0;
 	config_log(&c, "supervisor");
 	return supervisor_run(&c, argc, argv);
+}
+
+static int portal(int argc, char **argv)
+{
+	bool check = flag_take(&argc, argv, "--check-config");
+	bool print = flag_take(&argc, argv, "--print-config");
+	bool json = flag_take(&argc, argv, "--json");
+	static struct config c;		/* to the end of the process, as its strings */
+	struct error e = { 0 };
+	int code = settings_read("portal", &c, argc, argv);
+
+	if (code >= 0)
+		return code;
+	if (servers_check(&c, &e) != ST_OK || portal_check(&c, &e) != ST_OK) {
+		fprintf(stderr, "trien portal: %s\n", e.text);
+		return EX_CONFIG;
+	}
+	if (print)
+		config_print(&c, stdout, json);
+	if (check || print)
+		return 0;
+	config_log(&c, "portal");
+	return portal_run(&c);
 }
 
 int signer_main(int argc, char **argv)
