@@ -63,7 +63,7 @@ INCLUDES = {
     "base/*": set(),
     "io/*": {"base", "limits.h"},
     "mirror/*": {"base", "io", "limits.h"},
-    "signer/*": {"base", "io", "limits.h"},
+    "signer/*": {"base", "io", "limits.h", "document.h"},
     "remote/*": {"base", "io", "limits.h", "signer"},
     "foreign/*": {"base", "io", "limits.h", "original.h", "reason.h"},
     "objects/*": {"base", "io", "limits.h"},

@@ -11,7 +11,7 @@
 #include <openssl/x509.h>
 #include <stdatomic.h>
 
-#include "sign/cms.h"
+#include "signer/cms.h"
 #include "sign/sign.h"
 
 /* P-256 has seven lengths, RSA one. */

@@ -85,12 +85,12 @@ static void chain_fault(int code, struct finding *f)
 }
 
 /* Lists may be younger than the signature: what they say of later is no proof, of earlier it is. */
-static void check_revocation(const struct roots *roots, STACK_OF(X509) *chain, int64_t signed_ms,
+static void check_revocation(const struct roots *roots, struct chain *chain, int64_t signed_ms,
 			     struct finding *f)
 {
-	for (int i = 0; i + 1 < sk_X509_num(chain); i++) {
-		struct revocation r = crl_look_up(roots->crls, sk_X509_value(chain, i),
-						  sk_X509_value(chain, i + 1));
+	for (int i = 0; i + 1 < sk_X509_num(chain->certs); i++) {
+		struct revocation r = crl_look_up(roots->crls, sk_X509_value(chain->certs, i),
+						  sk_X509_value(chain->certs, i + 1));
 
 		if (r.state == REVOCATION_REVOKED && r.revoked_ms <= signed_ms)
 			find_fault(f, VERDICT_FAILED, IND_REVOKED,
@@ -111,16 +111,63 @@ static void check_revocation(const struct roots *roots, STACK_OF(X509) *chain, i
 				   "the revocation list for certificate %d of the chain is older "
 				   "than the signature",
 				   i + 1);
+		else if (r.next_ms < chain->to_ms)
+			chain->to_ms = r.next_ms + 1;
 	}
 }
 
+/* How many of them could have issued cert? */
+static int issuers_in(STACK_OF(X509) *from, X509 *cert)
+{
+	int n = 0;
+
+	for (int i = 0; i < sk_X509_num(from); i++)
+		n += X509_NAME_cmp(X509_get_subject_name(sk_X509_value(from, i)),
+				   X509_get_issuer_name(cert)) == 0;
+	return n;
+}
+
+/*
+ * From when to when the same chain is found: all of its certificates are valid, and no other one
+ * could have been taken instead, else which is found depends on the time.
+ */
+static void find_window(const struct roots *roots, STACK_OF(X509) *embedded, struct chain *chain)
+{
+	STACK_OF(X509) *trusted = X509_STORE_get1_all_certs(roots->store);
+
+	chain->from_ms = INT64_MIN;
+	chain->to_ms = trusted != NULL ? INT64_MAX : INT64_MIN;
+	for (int i = 0; i < sk_X509_num(chain->certs); i++) {
+		X509 *x = sk_X509_value(chain->certs, i);
+		int64_t from_ms = cert_time_ms(X509_get0_notBefore(x));
+		int64_t to_ms = cert_time_ms(X509_get0_notAfter(x));
+		int in_hand = issuers_in(embedded, x);
+
+		if (in_hand == 0)
+			in_hand = issuers_in(roots->others, x);
+		if (in_hand + issuers_in(trusted, x) != 1)
+			chain->to_ms = INT64_MIN;
+		chain->from_ms = from_ms > chain->from_ms ? from_ms : chain->from_ms;
+		chain->to_ms = to_ms < chain->to_ms ? to_ms : chain->to_ms;
+	}
+	sk_X509_pop_free(trusted, X509_free);
+}
+
+static void set_up(X509_VERIFY_PARAM *param, int64_t signed_ms)
+{
+	X509_VERIFY_PARAM_set_time(param, (time_t)(signed_ms / 1000));
+	X509_VERIFY_PARAM_set_depth(param, KEY_CHAIN_MAX);
+	X509_VERIFY_PARAM_set_auth_level(param, 2);	/* 112 bits: RSA-2048, SHA-256 */
+	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT);
+}
+
 void chain_check(const struct roots *roots, X509 *cert, STACK_OF(X509) *certs, int64_t signed_ms,
-		 struct finding *f)
+		 struct chain *out, struct finding *f)
 {
 	STACK_OF(X509) *untrusted = sk_X509_dup(roots->others);
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	X509_VERIFY_PARAM *param;
 
+	*out = (struct chain){ .to_ms = INT64_MIN };
 	for (int i = 0; untrusted != NULL && i < sk_X509_num(certs); i++)
 		sk_X509_push(untrusted, sk_X509_value(certs, i));
 	if (ctx == NULL || untrusted == NULL ||
@@ -128,15 +175,14 @@ void chain_check(const struct roots *roots, X509 *cert, STACK_OF(X509) *certs, i
 		find_fault(f, VERDICT_INDETERMINATE, IND_GENERIC, "out of memory");
 		goto out;
 	}
-	param = X509_STORE_CTX_get0_param(ctx);
-	X509_VERIFY_PARAM_set_time(param, (time_t)(signed_ms / 1000));
-	X509_VERIFY_PARAM_set_depth(param, KEY_CHAIN_MAX);
-	X509_VERIFY_PARAM_set_auth_level(param, 2);	/* 112 bits: RSA-2048, SHA-256 */
-	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT);
-	if (X509_verify_cert(ctx) != 1)
+	set_up(X509_STORE_CTX_get0_param(ctx), signed_ms);
+	if (X509_verify_cert(ctx) != 1) {
 		chain_fault(X509_STORE_CTX_get_error(ctx), f);
-	else
-		check_revocation(roots, X509_STORE_CTX_get0_chain(ctx), signed_ms, f);
+	} else {
+		out->certs = X509_STORE_CTX_get1_chain(ctx);
+		find_window(roots, certs, out);
+		check_revocation(roots, out, signed_ms, f);
+	}
 	if ((X509_get_key_usage(cert) & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0)
 		find_fault(f, VERDICT_INDETERMINATE, IND_CHAIN_CONSTRAINTS_FAILURE,
 			   "the certificate may not sign documents (key usage)");

@@ -191,10 +191,64 @@ static X509 *signers_certificate(CMS_SignerInfo *si, STACK_OF(X509) *certs)
 	return NULL;
 }
 
-static void check_signer(const struct roots *roots, CMS_SignerInfo *si, STACK_OF(X509) *certs,
-			 const uint8_t digest[SHA256_BYTES], struct signature_report *out)
+/* What is proved, and what of it is known so far. */
+struct question {
+	const struct roots *roots;
+	const uint8_t *digest;
+	struct slice hole;		/* own form; n = 0: any */
+	struct signature_report *out;
+	struct proven *proven;
+};
+
+/* The algorithm of our profiles under which the signature stands; ALG_COUNT: none. */
+static enum algorithm own_algorithm(CMS_SignerInfo *si, X509 *cert)
 {
+	X509_ALGOR *alg;
+	const ASN1_OBJECT *oid;
+	enum algorithm a = 0;
+
+	CMS_SignerInfo_get0_algs(si, NULL, NULL, NULL, &alg);
+	X509_ALGOR_get0(&oid, NULL, NULL, alg);
+	while (a < ALG_COUNT && (algorithm_info(a)->pss != (OBJ_obj2nid(oid) == NID_rsassaPss) ||
+				 !cert_has_algorithm(cert, a)))
+		a++;
+	return a;
+}
+
+static void check_form(const struct question *c, CMS_SignerInfo *si, X509 *cert,
+		       const struct chain *chain)
+{
+	enum algorithm a = own_algorithm(si, cert);
+	int n = ASN1_STRING_length(CMS_SignerInfo_get0_signature(si));
+	uint8_t value[SIGNATURE_BYTES_MAX];
+	struct own_form form = { 0 };
+	enum status st = a == ALG_COUNT || n > SIGNATURE_BYTES_MAX ? ST_INVALID :
+			 own_build(&form, a, chain->certs, (uint16_t)n);
+
+	if (st == ST_NOMEM)
+		find_fault(&c->out->finding, VERDICT_INDETERMINATE, IND_GENERIC, "out of memory");
+	else if (st != ST_OK || !own_matches(&form, c->hole, c->digest, value))
+		format_fault(&c->out->finding, "/Contents is not, byte for byte, what the engine "
+			     "writes for these certificates and this value");
+	if (c->out->finding.verdict == VERDICT_PASSED && c->proven != NULL &&
+	    X509_up_ref(cert) == 1)
+		*c->proven = (struct proven){ form, cert, chain->from_ms, chain->to_ms };
+	else
+		own_free(&form);
+}
+
+void proven_free(struct proven *p)
+{
+	X509_free(p->cert);
+	own_free(&p->form);
+	*p = (struct proven){ .cert = NULL };
+}
+
+static void check_signer(const struct question *c, CMS_SignerInfo *si, STACK_OF(X509) *certs)
+{
+	struct signature_report *out = c->out;
 	X509 *cert = signers_certificate(si, certs);
+	struct chain chain = { 0 };
 	unsigned int n = 0;
 
 	if (cert == NULL) {
@@ -206,7 +260,7 @@ static void check_signer(const struct roots *roots, CMS_SignerInfo *si, STACK_OF
 	if (!cert_unit(cert, out->unit, sizeof(out->unit)))
 		out->unit[0] = '\0';
 	X509_digest(cert, EVP_sha256(), out->cert_sha256, &n);
-	check_attributes(si, digest, &out->finding);
+	check_attributes(si, c->digest, &out->finding);
 	check_ess(si, cert, &out->finding);
 	check_algorithms(si, cert, out);
 	CMS_SignerInfo_set1_signer_cert(si, cert);
@@ -214,25 +268,52 @@ static void check_signer(const struct roots *roots, CMS_SignerInfo *si, STACK_OF
 		find_fault(&out->finding, VERDICT_FAILED, IND_SIG_CRYPTO_FAILURE,
 			   "the signature value is wrong");
 	if (out->finding.verdict == VERDICT_PASSED)
-		chain_check(roots, cert, certs, out->signed_ms, &out->finding);
+		chain_check(c->roots, cert, certs, out->signed_ms, &chain, &out->finding);
+	if (out->finding.verdict == VERDICT_PASSED && c->hole.n > 0)
+		check_form(c, si, cert, &chain);
+	sk_X509_pop_free(chain.certs, X509_free);
+}
+
+static void check(const struct question *c, struct slice der)
+{
+	struct finding *f = &c->out->finding;
+	CMS_ContentInfo *cms = parse(der, f);
+	STACK_OF(CMS_SignerInfo) *infos = NULL;
+	STACK_OF(X509) *certs = NULL;
+
+	if (cms != NULL && f->verdict == VERDICT_PASSED) {
+		infos = CMS_get0_SignerInfos(cms);
+		certs = CMS_get1_certs(cms);
+		if (sk_CMS_SignerInfo_num(infos) != 1)
+			format_fault(f, "there is not exactly one SignerInfo");
+		else
+			check_signer(c, sk_CMS_SignerInfo_value(infos, 0), certs);
+	}
+	sk_X509_pop_free(certs, X509_free);
+	CMS_ContentInfo_free(cms);
+	ERR_clear_error();
 }
 
 void proof_check(const struct roots *roots, struct slice der, const uint8_t digest[SHA256_BYTES],
 		 struct signature_report *out)
 {
-	CMS_ContentInfo *cms = parse(der, &out->finding);
-	STACK_OF(CMS_SignerInfo) *infos = NULL;
-	STACK_OF(X509) *certs = NULL;
+	struct question c = { .roots = roots, .digest = digest, .out = out };
 
-	if (cms != NULL && out->finding.verdict == VERDICT_PASSED) {
-		infos = CMS_get0_SignerInfos(cms);
-		certs = CMS_get1_certs(cms);
-		if (sk_CMS_SignerInfo_num(infos) != 1)
-			format_fault(&out->finding, "there is not exactly one SignerInfo");
-		else
-			check_signer(roots, sk_CMS_SignerInfo_value(infos, 0), certs, digest, out);
-	}
-	sk_X509_pop_free(certs, X509_free);
-	CMS_ContentInfo_free(cms);
-	ERR_clear_error();
+	check(&c, der);
+}
+
+void proof_own(const struct roots *roots, struct slice hole, const uint8_t digest[SHA256_BYTES],
+	       struct signature_report *out, struct proven *proven)
+{
+	struct question c = { roots, digest, hole, out, proven };
+	size_t n = hole.n / 2 - 1;
+	uint8_t *der = malloc(n);
+
+	if (der == NULL)
+		find_fault(&out->finding, VERDICT_INDETERMINATE, IND_GENERIC, "out of memory");
+	else if (!hex_read(der, n, slice_of(hole.p + 1, 2 * n)))
+		format_fault(&out->finding, "/Contents is no hex");
+	else
+		check(&c, slice_of(der, n));
+	free(der);
 }

@@ -6,6 +6,7 @@
 
 #include <openssl/x509.h>
 
+#include "verify/own.h"
 #include "verify/verify.h"
 
 struct roots {
@@ -14,13 +15,36 @@ struct roots {
 	STACK_OF(X509_CRL) *crls;
 };
 
+/* What a signature that passed can be recognised by; another with it passes likewise. */
+struct proven {
+	struct own_form form;
+	X509 *cert;
+	int64_t from_ms, to_ms;		/* signing times for which the chain passes: [from, to) */
+};
+
+void proven_free(struct proven *p);
+
 /* der: /Contents decoded, with its padding. digest: of the signed ranges. */
 void proof_check(const struct roots *roots, struct slice der, const uint8_t digest[SHA256_BYTES],
 		 struct signature_report *out);
+/*
+ * The same of a signature in this engine's form: hole is `<` to `>`, and no byte of it may be
+ * other than the engine writes it. *proven is filled when it passed and can be used again.
+ */
+void proof_own(const struct roots *roots, struct slice hole, const uint8_t digest[SHA256_BYTES],
+	       struct signature_report *out, struct proven *proven);
 
-/* Chain and revocation of the signer's certificate at signed_ms; certs: those of the CMS. */
+struct chain {
+	STACK_OF(X509) *certs;		/* the signer's first, root last; NULL: not passed */
+	int64_t from_ms, to_ms;		/* as struct proven; empty where a chain is not the only */
+};
+
+/*
+ * Chain and revocation of the signer's certificate at signed_ms; certs: those of the CMS. The
+ * caller frees out->certs with sk_X509_pop_free().
+ */
 void chain_check(const struct roots *roots, X509 *cert, STACK_OF(X509) *certs, int64_t signed_ms,
-		 struct finding *f);
+		 struct chain *out, struct finding *f);
 
 /* Sets *f unless something was found before. */
 void find_fault(struct finding *f, enum verdict v, enum indication i, const char *fmt, ...)

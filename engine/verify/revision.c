@@ -69,11 +69,26 @@ static enum status add_entry(struct revision *rev, uint64_t number, struct slice
 			return pdf_bad(f, "object %llu is marked free", (unsigned long long)number);
 		return ST_OK;
 	}
-	if (number == 0 || generation != 0 || rev->objects_n == OBJECTS_MAX)
+	if (number == 0 || generation != 0)
 		return pdf_bad(f, "object %llu: generation %llu is not allowed",
 			       (unsigned long long)number, (unsigned long long)generation);
 	rev->objects[rev->objects_n++] = (struct object){ .number = (uint32_t)number,
 							  .offset = offset };
+	return ST_OK;
+}
+
+/* Room for as many entries as the next section names. */
+static enum status grow(struct revision *rev, uint64_t count, struct finding *f)
+{
+	size_t n = rev->objects_n + (size_t)count;
+	struct object *more;
+
+	if (n > OBJECTS_MAX)
+		return pdf_bad(f, "more than %u objects in one revision", OBJECTS_MAX);
+	more = realloc(rev->objects, n * sizeof(*more));
+	if (more == NULL)
+		return ST_NOMEM;
+	rev->objects = more;
 	return ST_OK;
 }
 
@@ -83,6 +98,7 @@ static enum status read_sections(struct revision *rev, struct reader *r, struct 
 
 	while (!r->bad && r->p < r->end && *r->p >= '0' && *r->p <= '9') {
 		uint64_t first = token_number(r), count;
+		enum status st;
 
 		token_literal(r, " ");
 		count = token_number(r);
@@ -91,12 +107,11 @@ static enum status read_sections(struct revision *rev, struct reader *r, struct 
 		    first + count > UINT32_MAX || count > reader_left(r) / ENTRY_BYTES)
 			return pdf_bad(f, "the cross-reference table at byte %llu is malformed",
 				       (unsigned long long)rev->xref);
-		for (uint64_t i = 0; i < count; i++) {
-			enum status st = add_entry(rev, first + i, read_bytes(r, ENTRY_BYTES), f);
-
-			if (st != ST_OK)
-				return st;
-		}
+		st = grow(rev, count, f);
+		for (uint64_t i = 0; i < count && st == ST_OK; i++)
+			st = add_entry(rev, first + i, read_bytes(r, ENTRY_BYTES), f);
+		if (st != ST_OK)
+			return st;
 		next = first + count;
 	}
 	return ST_OK;
@@ -116,9 +131,6 @@ static enum status read_revision(const struct pdf *pdf, struct revision *rev, st
 	if (r.bad)
 		return pdf_bad(f, "there is no cross-reference table at byte %llu",
 			       (unsigned long long)rev->xref);
-	rev->objects = calloc(OBJECTS_MAX, sizeof(*rev->objects));
-	if (rev->objects == NULL)
-		return ST_NOMEM;
 	st = read_sections(rev, &r, f);
 	if (st != ST_OK)
 		return st;
@@ -201,9 +213,9 @@ static enum status read_chain(struct pdf *pdf, struct finding *f)
 
 static int by_offset(const void *a, const void *b)
 {
-	const struct object *x = a, *y = b;
+	const struct object *const *x = a, *const *y = b;
 
-	return (x->offset > y->offset) - (x->offset < y->offset);
+	return ((*x)->offset > (*y)->offset) - ((*x)->offset < (*y)->offset);
 }
 
 static int by_number(const void *a, const void *b)
@@ -233,8 +245,7 @@ static void take_stream(struct object *o, struct reader *r)
 }
 
 /* One object, which must begin exactly here. */
-static enum status read_object(const struct pdf *pdf, struct object *o, struct reader *r,
-			       struct finding *f)
+static enum status read_object(struct object *o, struct reader *r, struct finding *f)
 {
 	struct value type;
 
@@ -258,47 +269,95 @@ static enum status read_object(const struct pdf *pdf, struct object *o, struct r
 	return ST_OK;
 }
 
-/* The objects must tile the revision: no byte is left in which something else could stand. */
-static enum status read_objects(const struct pdf *pdf, struct revision *rev, struct finding *f)
+/*
+ * Takes the objects of the known prefix as they were read once, if the table has just these, there.
+ * Returns where reading must go on.
+ */
+static uint64_t take_prefix(const struct prefix *p, struct revision *rev)
 {
-	struct reader r = { pdf->file.p + rev->start, pdf->file.p + rev->xref, false };
+	uint32_t found = 0, inside = 0;
 
-	qsort(rev->objects, rev->objects_n, sizeof(*rev->objects), by_offset);
 	for (uint32_t i = 0; i < rev->objects_n; i++) {
+		const struct object *o = &rev->objects[i];
+
+		inside += o->offset < p->n;
+		found += found < p->objects_n && p->objects[found].number == o->number &&
+			 p->objects[found].offset == o->offset;
+	}
+	if (rev->xref < p->n || found != p->objects_n || inside != found)
+		return rev->start;
+	for (uint32_t i = 0, k = 0; k < found; i++)
+		if (rev->objects[i].number == p->objects[k].number)
+			rev->objects[i] = p->objects[k++];
+	return p->n;
+}
+
+/* The objects must tile the revision: no byte is left in which something else could stand. */
+static enum status tile(const struct pdf *pdf, const struct revision *rev, uint64_t start,
+			struct object **order, uint32_t n, struct finding *f)
+{
+	struct reader r = { pdf->file.p + start, pdf->file.p + rev->xref, false };
+
+	for (uint32_t i = 0; i < n; i++) {
 		enum status st;
 
-		if (rev->objects[i].offset != offset_of(pdf, &r))
+		if (order[i]->offset != offset_of(pdf, &r))
 			return pdf_bad(f,
 				       "byte %llu: not where the cross-reference table has an "
 				       "object",
 				       (unsigned long long)offset_of(pdf, &r));
-		st = read_object(pdf, &rev->objects[i], &r, f);
+		st = read_object(order[i], &r, f);
 		if (st != ST_OK)
 			return st;
 	}
-	if (r.p != r.end)
-		return pdf_bad(f,
-			       "byte %llu: something stands between objects and cross-reference "
-			       "table",
-			       (unsigned long long)offset_of(pdf, &r));
-	qsort(rev->objects, rev->objects_n, sizeof(*rev->objects), by_number);
-	for (uint32_t i = 1; i < rev->objects_n; i++)
-		if (rev->objects[i].number == rev->objects[i - 1].number)
-			return pdf_bad(f, "object %u stands twice in one revision",
-				       rev->objects[i].number);
-	return ST_OK;
+	return r.p == r.end ? ST_OK :
+			      pdf_bad(f,
+				      "byte %llu: something stands between objects and "
+				      "cross-reference table",
+				      (unsigned long long)offset_of(pdf, &r));
+}
+
+static enum status read_objects(const struct pdf *pdf, struct revision *rev, struct finding *f)
+{
+	struct object **order = malloc((rev->objects_n + 1) * sizeof(struct object *));
+	uint64_t start = rev->start;
+	bool sorted = true;
+	uint32_t n = 0;
+	enum status st;
+
+	if (order == NULL)
+		return ST_NOMEM;
+	if (rev == pdf->revisions && pdf->prefix != NULL)
+		start = take_prefix(pdf->prefix, rev);
+	for (uint32_t i = 0; i < rev->objects_n; i++) {
+		if (rev->objects[i].known)
+			continue;
+		order[n] = &rev->objects[i];
+		sorted = sorted && (n == 0 || order[n - 1]->offset < order[n]->offset);
+		n++;
+	}
+	if (!sorted)
+		qsort(order, n, sizeof(*order), by_offset);
+	st = tile(pdf, rev, start, order, n, f);
+	free(order);
+	return st;
 }
 
 /* `%PDF-1.7` and the comment that marks the file as binary. */
+static void take_header(struct reader *r)
+{
+	token_literal(r, "%PDF-1.7\n%");
+	for (int i = 0; i < 4; i++)
+		if (read_u8(r) < 0x80)
+			r->bad = true;
+	token_literal(r, "\n");
+}
+
 static enum status read_header(const struct pdf *pdf, uint64_t *end, struct finding *f)
 {
 	struct reader r = reader_at(pdf, 0);
 
-	token_literal(&r, "%PDF-1.7\n%");
-	for (int i = 0; i < 4; i++)
-		if (read_u8(&r) < 0x80)
-			r.bad = true;
-	token_literal(&r, "\n");
+	take_header(&r);
 	if (r.bad && pdf->file.n > 8 && memcmp(pdf->file.p, "%PDF-", 5) == 0)
 		return pdf_foreign(f, "the header is not the one that this engine writes");
 	if (r.bad)
@@ -328,20 +387,20 @@ static enum status check_trailers(struct pdf *pdf, struct finding *f)
 		first = id;
 		pdf->root = root;
 		pdf->size = size;
-		for (uint32_t k = 0; k < rev->objects_n; k++)
-			if (rev->objects[k].number >= size)
-				return pdf_bad(f, "object %u is beyond /Size",
-					       rev->objects[k].number);
+		if (rev->objects_n > 0 && rev->objects[rev->objects_n - 1].number >= size)
+			return pdf_bad(f, "object %u is beyond /Size",
+				       rev->objects[rev->objects_n - 1].number);
 	}
 	return ST_OK;
 }
 
-enum status pdf_open(struct pdf *pdf, struct slice file, struct finding *f)
+enum status pdf_open(struct pdf *pdf, struct slice file, const struct prefix *prefix,
+		     struct finding *f)
 {
 	enum status st;
 	uint64_t start = 0;
 
-	*pdf = (struct pdf){ .file = file };
+	*pdf = (struct pdf){ .file = file, .prefix = prefix };
 	if (file.n > VERIFY_FILE_BYTES_MAX)
 		return pdf_foreign(f, "the file is larger than %u bytes", VERIFY_FILE_BYTES_MAX);
 	st = read_header(pdf, &start, f);
@@ -363,6 +422,49 @@ void pdf_close(struct pdf *pdf)
 	for (uint8_t i = 0; i < REVISIONS_MAX; i++)
 		free(pdf->revisions[i].objects);
 	*pdf = (struct pdf){ 0 };
+}
+
+bool is_signature(struct value v)
+{
+	struct value type = dict_get(v, "/Type");
+
+	return dict_get(v, "/ByteRange").type != VALUE_BAD || value_is(type, VALUE_NAME, "/Sig") ||
+		value_is(type, VALUE_NAME, "/DocTimeStamp");
+}
+
+enum status prefix_read(struct object **out, uint32_t *n, struct slice bytes)
+{
+	struct reader r = reader_of(bytes);
+	struct object *list = NULL;
+	struct finding f = { 0 };
+
+	*n = 0;
+	take_header(&r);
+	while (!r.bad && r.p < r.end && *n < OBJECTS_MAX) {
+		struct object *more = realloc(list, (*n + 1) * sizeof(*list)), *o;
+		struct reader peek = r;
+
+		if (more == NULL) {
+			free(list);
+			return ST_NOMEM;
+		}
+		list = more;
+		o = &list[(*n)++];
+		*o = (struct object){ .number = (uint32_t)token_number(&peek), .known = true,
+				      .offset = (uint64_t)(r.p - bytes.p) };
+		if (read_object(o, &r, &f) != ST_OK || (!o->stream && is_signature(o->value)))
+			r.bad = true;
+	}
+	qsort(list, *n, sizeof(*list), by_number);
+	for (uint32_t i = 1; i < *n; i++)
+		if (list[i].number == list[i - 1].number)
+			r.bad = true;
+	if (!r.bad && r.p == r.end && *n > 0) {
+		*out = list;
+		return ST_OK;
+	}
+	free(list);
+	return ST_INVALID;
 }
 
 const struct object *revision_object(const struct revision *r, uint32_t number)

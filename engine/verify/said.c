@@ -14,7 +14,9 @@ static struct slice stream_data(const struct pdf *pdf, const struct object *o)
 	if (o == NULL || !o->stream || dict_get(o->value, "/Filter").type != VALUE_BAD ||
 	    !value_uint(dict_get(o->value, "/Length"), &length))
 		return slice_of(NULL, 0);
-	r = (struct reader){ o->value.s.p + o->value.s.n, pdf->file.p + pdf->file.n, false };
+	r = (struct reader){ o->value.s.p + o->value.s.n,
+			     o->known ? pdf->prefix->bytes + pdf->prefix->n :
+					pdf->file.p + pdf->file.n, false };
 	token_space(&r);
 	token_literal(&r, "stream");
 	if (reader_left(&r) > 0 && *r.p == '\r')

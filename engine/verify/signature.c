@@ -1,9 +1,11 @@
 #include "verify/signature.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define FIELDS_OF_FORM_MAX 32
+#define OWN_RANGE_BYTES 32		/* room for a, b and c of /ByteRange */
 
 struct form { uint32_t n; uint32_t fields[FIELDS_OF_FORM_MAX]; };
 
@@ -163,6 +165,25 @@ static enum status read_reference(const struct pdf *pdf, struct found_signature 
 						  pdf_bad(f, "PDF: /Reference is malformed");
 }
 
+/*
+ * Is the dictionary written as this engine writes it? All of it is signed but the hole: whoever
+ * changes it to be judged by other rules breaks the signature.
+ */
+static bool own_dictionary(const struct pdf *pdf, const struct found_signature *s)
+{
+	static const char head[] = "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached"
+				   "/M(D:";
+	static const char range[] = "/ByteRange[0 ", contents[] = "]/Contents";
+	const size_t range_n = strlen(range) + OWN_RANGE_BYTES + strlen(contents);
+	const uint8_t *start = s->dict.s.p, *gap = pdf->file.p + s->range[1];
+	const uint8_t *end = pdf->file.p + s->range[2], *p = gap - range_n;
+
+	return s->dict.s.n > strlen(head) && (size_t)(gap - start) >= strlen(head) + range_n &&
+		memcmp(start, head, strlen(head)) == 0 && memcmp(p, range, strlen(range)) == 0 &&
+		memcmp(gap - strlen(contents), contents, strlen(contents)) == 0 &&
+		start + s->dict.s.n == end + strlen(">>");
+}
+
 static enum status read_signature(const struct pdf *pdf, struct found_signature *s,
 				  struct finding *f)
 {
@@ -178,6 +199,7 @@ static enum status read_signature(const struct pdf *pdf, struct found_signature 
 	if (dict_get(s->dict, "/Cert").type != VALUE_BAD)
 		return pdf_bad(f, "PAdES: /Cert is not allowed (EN 319 142-1 clause 6.3)");
 	st = read_range(pdf, s, f);
+	s->own = st == ST_OK && own_dictionary(pdf, s);
 	if (st == ST_OK)
 		st = read_reference(pdf, s, f);
 	s->signed_ms = read_date(dict_get(s->dict, "/M"));
@@ -187,14 +209,6 @@ static enum status read_signature(const struct pdf *pdf, struct found_signature 
 }
 
 /* ---- what a revision holds ---- */
-
-static bool is_signature(struct value v)
-{
-	struct value type = dict_get(v, "/Type");
-
-	return dict_get(v, "/ByteRange").type != VALUE_BAD || value_is(type, VALUE_NAME, "/Sig") ||
-		value_is(type, VALUE_NAME, "/DocTimeStamp");
-}
 
 /* The one signature dictionary of revision i, and the field that holds it from then on. */
 static enum status find_in_revision(const struct pdf *pdf, const struct form *form, uint8_t i,
@@ -207,7 +221,7 @@ static enum status find_in_revision(const struct pdf *pdf, const struct form *fo
 	for (uint32_t k = 0; k < rev->objects_n; k++) {
 		const struct object *o = &rev->objects[k];
 
-		if (o->stream || !is_signature(o->value))
+		if (o->known || o->stream || !is_signature(o->value))
 			continue;
 		if (s->object != 0)
 			return pdf_bad(f, "revision %u has more than one signature", i + 1u);
@@ -314,6 +328,33 @@ static enum status check_change(const struct pdf *pdf, const struct found_signat
 	return ST_OK;
 }
 
+/*
+ * Each field that the form has from the start must be signed by one of ours. Another value would be
+ * shown as signed elsewhere; without any, a signature that belongs there is not there yet, or not
+ * any more: what the officer signed is no result without the agency.
+ */
+static enum status check_fields(const struct pdf *pdf, const struct form *form,
+				const struct found_signature *found, struct finding *f)
+{
+	for (uint32_t k = 0; k < form->n; k++) {
+		bool known = false;
+
+		for (uint8_t i = 0; i < pdf->revisions_n; i++)
+			known = known || found[i].field == form->fields[k];
+		if (known)
+			continue;
+		if (dict_get(object_value(pdf, form->fields[k], pdf->revisions_n - 1), "/V").type !=
+		    VALUE_BAD)
+			return pdf_bad(f, "PDF: field object %u has a value that is no signature",
+				       form->fields[k]);
+		*f = (struct finding){ VERDICT_INDETERMINATE, IND_SIG_CONSTRAINTS_FAILURE, "" };
+		snprintf(f->why, sizeof(f->why), "field object %u is not signed: a signature is "
+			 "missing", form->fields[k]);
+		return ST_OK;
+	}
+	return ST_OK;
+}
+
 enum status signatures_find(const struct pdf *pdf, struct found_signature *found, struct finding *f)
 {
 	struct form form;
@@ -323,18 +364,11 @@ enum status signatures_find(const struct pdf *pdf, struct found_signature *found
 		st = find_in_revision(pdf, &form, i, &found[i], f);
 		if (st == ST_OK && i > 0)
 			st = check_change(pdf, &found[i - 1], &found[i], f);
+		if (st == ST_OK && found[i].own != found[0].own)
+			st = pdf_bad(f, "PDF: signature %u is not in the form of those before",
+				     i + 1u);
 	}
-	/* A field that points to no signature of ours would be shown as signed elsewhere. */
-	for (uint32_t k = 0; st == ST_OK && k < form.n; k++) {
-		struct value v = dict_get(object_value(pdf, form.fields[k], pdf->revisions_n - 1),
-					  "/V");
-		bool known = v.type == VALUE_BAD;
-
-		for (uint8_t i = 0; i < pdf->revisions_n; i++)
-			known = known || found[i].field == form.fields[k];
-		if (!known)
-			st = pdf_bad(f, "PDF: field object %u has a value that is no signature",
-				     form.fields[k]);
-	}
-	return st;
+	if (st == ST_OK && !found[0].own)
+		st = pdf_foreign(f, "the signatures are not in the form of this engine");
+	return st == ST_OK ? check_fields(pdf, &form, found, f) : st;
 }

@@ -16,9 +16,13 @@ struct found_signature {
 	int64_t signed_ms;
 	uint32_t docmdp;		/* P of a certification; 0: none */
 	bool locks_all;			/* /FieldMDP or /Lock for all fields */
+	bool own;			/* in the form that this engine writes */
 };
 
-/* found[i] is the signature of revision i. ST_INVALID, ST_UNSUPPORTED as pdf_open(). */
+/*
+ * found[i] is the signature of revision i. ST_INVALID, ST_UNSUPPORTED as pdf_open(). ST_OK with *f
+ * INDETERMINATE: a field that the document has from the start is not signed.
+ */
 enum status signatures_find(const struct pdf *pdf, struct found_signature *found, struct finding *f)
 	must_use;
 

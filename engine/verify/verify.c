@@ -1,11 +1,9 @@
 #include "verify/verify.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
+#include "verify/inside.h"
 #include "verify/proof.h"
-#include "verify/said.h"
-#include "verify/signature.h"
 
 const char *verdict_name(enum verdict v)
 {
@@ -51,37 +49,7 @@ const char *indication_name(enum indication i)
 	return names[i];
 }
 
-static void digest_ranges(struct slice file, const uint64_t range[4], struct sha256 *h,
-			  uint8_t out[SHA256_BYTES])
-{
-	sha256_start(h);
-	sha256_add(h, file.p, range[1]);
-	sha256_add(h, file.p + range[2], range[3]);
-	sha256_end(h, out);
-}
-
-static enum status check_one(const struct roots *roots, struct slice file, struct sha256 *h,
-			     const struct found_signature *s, struct signature_report *out)
-{
-	size_t n = s->contents.n / 2;
-	uint8_t *der = malloc(n), digest[SHA256_BYTES];
-
-	if (der == NULL)
-		return ST_NOMEM;
-	*out = (struct signature_report){ .signed_ms = s->signed_ms, .certifies = s->docmdp != 0 };
-	memcpy(out->range, s->range, sizeof(out->range));
-	digest_ranges(file, s->range, h, digest);
-	if (hex_read(der, n, s->contents))
-		proof_check(roots, slice_of(der, n), digest, out);
-	else
-		find_fault(&out->finding, VERDICT_FAILED, IND_FORMAT_FAILURE,
-			   "PDF: /Contents is no hex");
-	free(der);
-	return ST_OK;
-}
-
-/* The worst rules: failed, then undetermined; of equals the first. */
-static void merge(struct finding *all, const struct finding *one)
+void finding_merge(struct finding *all, const struct finding *one)
 {
 	if (all->verdict == VERDICT_FAILED || one->verdict == VERDICT_PASSED)
 		return;
@@ -93,7 +61,7 @@ static void merge(struct finding *all, const struct finding *one)
  * V9: the agency bound to the certificate. One that names none is bound by its subject, the
  * agency's own name; an officer's may name neither, beside the agency's.
  */
-static void check_agency(struct report *r)
+void report_check_agency(struct report *r)
 {
 	struct finding wrong = { .verdict = VERDICT_PASSED };
 	bool bound = false;
@@ -110,11 +78,11 @@ static void check_agency(struct report *r)
 	if (!bound)
 		find_fault(&wrong, VERDICT_INDETERMINATE, IND_SIG_CONSTRAINTS_FAILURE,
 			   "no certificate names the agency that the document names");
-	merge(&r->finding, &wrong);
+	finding_merge(&r->finding, &wrong);
 }
 
 /* As the trailers have it: /ID[<32 hex digits>… */
-static void find_id(struct slice file, struct report *out)
+void report_find_id(struct slice file, struct report *out)
 {
 	static const char head[] = "/ID[<";
 	const size_t n = sizeof(head) - 1, hex = 2 * sizeof(out->id);
@@ -127,42 +95,11 @@ static void find_id(struct slice file, struct report *out)
 	}
 }
 
-enum status verify_document(const struct roots *roots, struct slice file, struct report *out)
-{
-	struct found_signature found[REVISIONS_MAX];
-	struct sha256 *h = sha256_new();
-	struct pdf pdf = { 0 };
-	enum status st;
-
-	*out = (struct report){ .file_bytes = file.n };
-	if (h == NULL)
-		return ST_NOMEM;
-	sha256_once(file.p, file.n, out->file_sha256);
-	find_id(file, out);
-	st = pdf_open(&pdf, file, &out->finding);
-	if (st == ST_OK)
-		st = signatures_find(&pdf, found, &out->finding);
-	for (uint8_t i = 0; st == ST_OK && i < pdf.revisions_n; i++) {
-		struct signature_report *s = &out->signatures[out->signatures_n++];
-
-		st = check_one(roots, file, h, &found[i], s);
-		merge(&out->finding, &s->finding);
-	}
-	if (st == ST_OK) {
-		out->own = said_read(&pdf, &out->said);
-		if (out->own)
-			check_agency(out);
-	}
-	pdf_close(&pdf);
-	sha256_free(h);
-	return st == ST_NOMEM ? ST_NOMEM : ST_OK;
-}
-
 void verify_without_roots(struct slice file, struct report *out)
 {
 	*out = (struct report){ .file_bytes = file.n };
 	sha256_once(file.p, file.n, out->file_sha256);
-	find_id(file, out);
+	report_find_id(file, out);
 	find_fault(&out->finding, VERDICT_INDETERMINATE, IND_NO_CERTIFICATE_CHAIN_FOUND,
 		   "there is no root certificate to trust");
 }

@@ -14,12 +14,13 @@
  *		chain to a configured root at the signing time, revocation lists; a certificate
  *		names the agency that the attached data names, and none names another one
  *
- * The signing time is the signer's claim (/M): level B-B proves no time. Any thread; cold path.
+ * The signing time is the signer's claim (/M): level B-B proves no time. Any thread.
  */
 #ifndef TRIEN_VERIFY_H
 #define TRIEN_VERIFY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -105,6 +106,33 @@ void roots_free(struct roots *r);
 /* Fills *out for any bytes whatever; ST_NOMEM only. */
 enum status verify_document(const struct roots *roots, struct slice file,
 			    struct report *out) must_use;
+
+/*
+ * For many files: what was read once is compared from then on, with the same report for every file
+ * as verify_document() gives. An own file of a known template is one linear pass.
+ *
+ * known: the beginnings that documents of one template share; for any number of threads.
+ * verifier: one thread's; it also remembers certificates, chains and revocation for `roots`. Both
+ * are bounded.
+ */
+struct known;
+struct verifier;
+
+enum status known_new(struct known **out) must_use;
+void known_free(struct known *k);
+/*
+ * The layers that a template's documents begin with, in their order (document.h). Files that pass
+ * teach theirs themselves. ST_NOMEM; bytes of no use are passed over.
+ */
+enum status known_learn(struct known *k, const struct slice *layers, size_t n) must_use;
+
+/* roots and known must outlive it. known: may be NULL. */
+enum status verifier_new(struct verifier **out, const struct roots *roots,
+			 struct known *known) must_use;
+void verifier_free(struct verifier *v);
+/* As verify_document(). */
+enum status verifier_judge(struct verifier *v, struct slice file, struct report *out) must_use;
+
 /* What can be said where there is nothing to trust: its digest and its /ID, INDETERMINATE. */
 void verify_without_roots(struct slice file, struct report *out);
 

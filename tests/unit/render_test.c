@@ -5,9 +5,8 @@
 #include <cmocka.h>
 #include <openssl/pem.h>
 
-#include "paper.h"
-#include "press_rig.h"
-#include "sign/cms.h"
+#include "signedleaf.h"
+#include "signer/cms.h"
 #include "verify/verify.h"
 
 #define GOLDEN SOURCE_DIR "/tests/golden/"
@@ -115,29 +114,6 @@ static void a_wrong_plan_is_refused(void **state)
 
 /* ---- signed and verified by the strict verifier ---- */
 
-static void sign_all(struct bench *b, struct desk *d, uint8_t values[][SIGNATURE_BYTES_MAX])
-{
-	struct item *it = &b->leaf.item;
-
-	it->issued_ms = it->sign_ms = d->keys.now_ms;
-	sign_plan(it, d->ring, it->sign_ms);
-	assert_int_equal(it->held, REASON_NONE);
-	assert_int_equal(leaf_press(&b->leaf, b->render, b->press, &b->arena), ST_OK);
-	it->mid = sha256_new();
-	sha256_fork(it->mid, template_view(it->template)->prefix_state);
-	for (uint8_t i = 0; i < it->slots_n; i++) {
-		struct signed_slot *s = &it->slots[i];
-		int32_t key = vault_find(d->vault, slice_str(signing_key_row(s->key)->id));
-
-		assert_int_equal(sign_prepare(d->worker, it, i), ST_OK);
-		assert_int_equal(vault_sign(d->hand, (uint32_t)key, s->to_sign, values[i],
-					    &s->value_size), ST_OK);
-		s->value = values[i];
-		assert_int_equal(sign_bind(d->worker, it, i), ST_OK);
-	}
-	sha256_free(it->mid);
-}
-
 static void verify_all(struct bench *b, const struct roots *roots, uint8_t signs_n)
 {
 	struct report report;
@@ -186,11 +162,11 @@ static void signed_documents_pass(void **state)
 		assert_int_equal(roots_load(&roots, d.keys.certs, d.keys.certs, &d.keys.e), ST_OK);
 		for (uint8_t n = 1; n <= 2; n++)
 			for (size_t i = 0; i < ARRAY_LEN(notes); i++) {
-				uint8_t values[DOC_SIGNATURES_MAX][SIGNATURE_BYTES_MAX];
+				leaf_values values;
 
 				begin(b, n);
 				leaf_set(&b->leaf, "ghi_chu", slice_str(notes[i]));
-				sign_all(b, &d, values);
+				assert_int_equal(leaf_sign(b, &d, values), 0);
 				verify_all(b, roots, n);
 				assert_true(b->leaf.item.doc.body_size < bytes_max[a]);
 				leaf_close(&b->leaf);

@@ -1,10 +1,10 @@
-#include "sign/cms.h"
+#include "signer/cms.h"
 
 #include <assert.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 
-#include "sign/der.h"
+#include "signer/der.h"
 
 #define SET 0x31
 #define SEQUENCE 0x30

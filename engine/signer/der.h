@@ -3,8 +3,8 @@
  *
  * Cold path: skeletons are built once a key. The writer asserts that its buffer suffices.
  */
-#ifndef TRIEN_SIGN_DER_H
-#define TRIEN_SIGN_DER_H
+#ifndef TRIEN_SIGNER_DER_H
+#define TRIEN_SIGNER_DER_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -11,8 +11,8 @@
  * signingCertificateV2 3037 (SHA-256 is its default and left out, RFC 5035 section 4). No
  * signing-time attribute (EN 319 142-1 clause 6.3: the time stands in /M).
  */
-#ifndef TRIEN_SIGN_CMS_H
-#define TRIEN_SIGN_CMS_H
+#ifndef TRIEN_SIGNER_CMS_H
+#define TRIEN_SIGNER_CMS_H
 
 #include "base/hash.h"
 #include "base/status.h"

@@ -1,4 +1,4 @@
-#include "sign/der.h"
+#include "signer/der.h"
 
 #include <assert.h>
 
