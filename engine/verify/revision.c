@@ -426,10 +426,12 @@ void pdf_close(struct pdf *pdf)
 
 bool is_signature(struct value v)
 {
-	struct value type = dict_get(v, "/Type");
+	static const char *const keys[] = { "/ByteRange", "/Type" };
+	struct value is[2];
 
-	return dict_get(v, "/ByteRange").type != VALUE_BAD || value_is(type, VALUE_NAME, "/Sig") ||
-		value_is(type, VALUE_NAME, "/DocTimeStamp");
+	dict_read(v, keys, is, 2);
+	return is[0].type != VALUE_BAD || value_is(is[1], VALUE_NAME, "/Sig") ||
+		value_is(is[1], VALUE_NAME, "/DocTimeStamp");
 }
 
 enum status prefix_read(struct object **out, uint32_t *n, struct slice bytes)

@@ -7,6 +7,9 @@
 #define FIELDS_OF_FORM_MAX 32
 #define OWN_RANGE_BYTES 32		/* room for a, b and c of /ByteRange */
 
+/* What is read of a signature dictionary, in one walk: /Contents is long. */
+enum { IS_TYPE, IS_FILTER, IS_CERT, IS_TIME, IS_REFERENCE, IS_RANGE, IS_CONTENTS, IS_COUNT };
+
 struct form { uint32_t n; uint32_t fields[FIELDS_OF_FORM_MAX]; };
 
 /* ---- fields ---- */
@@ -108,10 +111,11 @@ static int64_t read_date(struct value v)
 }
 
 /* V1–V3: exactly [0 a b c]; the gap is this dictionary's /Contents; the end is the revision's. */
-static enum status read_range(const struct pdf *pdf, struct found_signature *s, struct finding *f)
+static enum status read_range(const struct pdf *pdf, struct found_signature *s,
+			      struct value range, struct value contents, struct finding *f)
 {
-	struct value contents = dict_get(s->dict, "/Contents"), v;
-	struct reader r = array_elements(dict_get(s->dict, "/ByteRange"));
+	struct reader r = array_elements(range);
+	struct value v;
 	uint64_t gap, gap_end;
 	int n = 0;
 
@@ -136,10 +140,10 @@ static enum status read_range(const struct pdf *pdf, struct found_signature *s, 
 
 /* DocMDP and FieldMDP of /Reference. */
 static enum status read_reference(const struct pdf *pdf, struct found_signature *s,
-				  struct finding *f)
+				  struct value list, struct finding *f)
 {
-	struct value list = dict_get(s->dict, "/Reference"), v;
 	struct reader r = array_elements(list);
+	struct value v;
 
 	while (array_next(&r, &v)) {
 		struct value method = dict_get(v, "/TransformMethod");
@@ -187,22 +191,28 @@ static bool own_dictionary(const struct pdf *pdf, const struct found_signature *
 static enum status read_signature(const struct pdf *pdf, struct found_signature *s,
 				  struct finding *f)
 {
-	struct value type = dict_get(s->dict, "/Type");
+	static const char *const keys[IS_COUNT] = {
+		[IS_TYPE] = "/Type", [IS_FILTER] = "/SubFilter", [IS_CERT] = "/Cert",
+		[IS_TIME] = "/M", [IS_REFERENCE] = "/Reference", [IS_RANGE] = "/ByteRange",
+		[IS_CONTENTS] = "/Contents",
+	};
+	struct value is[IS_COUNT];
 	enum status st;
 
-	if (type.type != VALUE_BAD && !value_is(type, VALUE_NAME, "/Sig"))
+	dict_read(s->dict, keys, is, IS_COUNT);
+	if (is[IS_TYPE].type != VALUE_BAD && !value_is(is[IS_TYPE], VALUE_NAME, "/Sig"))
 		return pdf_foreign(f, "object %u is no document signature but something else",
 				   s->object);
-	if (!value_is(dict_get(s->dict, "/SubFilter"), VALUE_NAME, "/ETSI.CAdES.detached"))
+	if (!value_is(is[IS_FILTER], VALUE_NAME, "/ETSI.CAdES.detached"))
 		return pdf_foreign(f, "signature object %u is not PAdES (ETSI.CAdES.detached)",
 				   s->object);
-	if (dict_get(s->dict, "/Cert").type != VALUE_BAD)
+	if (is[IS_CERT].type != VALUE_BAD)
 		return pdf_bad(f, "PAdES: /Cert is not allowed (EN 319 142-1 clause 6.3)");
-	st = read_range(pdf, s, f);
+	st = read_range(pdf, s, is[IS_RANGE], is[IS_CONTENTS], f);
 	s->own = st == ST_OK && own_dictionary(pdf, s);
 	if (st == ST_OK)
-		st = read_reference(pdf, s, f);
-	s->signed_ms = read_date(dict_get(s->dict, "/M"));
+		st = read_reference(pdf, s, is[IS_REFERENCE], f);
+	s->signed_ms = read_date(is[IS_TIME]);
 	if (st == ST_OK && s->signed_ms == INT64_MIN)
 		return pdf_bad(f, "PAdES: /M of object %u is missing or malformed", s->object);
 	return st;

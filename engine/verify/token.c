@@ -1,19 +1,29 @@
 #include "verify/token.h"
 
+#include <assert.h>
+
+enum { SPACE = 1, DELIMITER = 2, HEX = 4 };
+
+/* By byte (ISO 32000-1 7.2.2). */
+static const uint8_t classes[256] = {
+	[0] = SPACE, ['\t'] = SPACE, ['\n'] = SPACE, ['\f'] = SPACE, ['\r'] = SPACE, [' '] = SPACE,
+	['('] = DELIMITER, [')'] = DELIMITER, ['<'] = DELIMITER, ['>'] = DELIMITER,
+	['['] = DELIMITER, [']'] = DELIMITER, ['{'] = DELIMITER, ['}'] = DELIMITER,
+	['/'] = DELIMITER, ['%'] = DELIMITER,
+	['0'] = HEX, ['1'] = HEX, ['2'] = HEX, ['3'] = HEX, ['4'] = HEX, ['5'] = HEX, ['6'] = HEX,
+	['7'] = HEX, ['8'] = HEX, ['9'] = HEX,
+	['A'] = HEX, ['B'] = HEX, ['C'] = HEX, ['D'] = HEX, ['E'] = HEX, ['F'] = HEX,
+	['a'] = HEX, ['b'] = HEX, ['c'] = HEX, ['d'] = HEX, ['e'] = HEX, ['f'] = HEX,
+};
+
 static bool is_space(uint8_t c)
 {
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == '\f' || c == 0;
-}
-
-static bool is_delimiter(uint8_t c)
-{
-	return c == '(' || c == ')' || c == '<' || c == '>' || c == '[' || c == ']' || c == '{' ||
-		c == '}' || c == '/' || c == '%';
+	return classes[c] & SPACE;
 }
 
 static bool is_regular(uint8_t c)
 {
-	return !is_space(c) && !is_delimiter(c);
+	return (classes[c] & (SPACE | DELIMITER)) == 0;
 }
 
 static bool is_digit(uint8_t c)
@@ -83,14 +93,12 @@ static enum value_type take_string(struct reader *r)
 
 static enum value_type take_hex(struct reader *r)
 {
-	r->p++;
-	while (r->p < r->end && *r->p != '>') {
-		uint8_t c = *r->p++;
+	const uint8_t *p = r->p + 1;
 
-		if (!is_digit(c) && !(c >= 'A' && c <= 'F') && !(c >= 'a' && c <= 'f'))
-			return bad(r);
-	}
-	if (r->p == r->end)
+	while (p < r->end && classes[*p] & HEX)
+		p++;
+	r->p = p;
+	if (p == r->end || *p != '>')
 		return bad(r);
 	r->p++;
 	return VALUE_HEX;
@@ -245,16 +253,32 @@ bool dict_next(struct reader *r, struct slice *key, struct value *v)
 	return !r->bad;
 }
 
-struct value dict_get(struct value dict, const char *key)
+void dict_read(struct value dict, const char *const *keys, struct value *out, size_t n)
 {
 	struct reader r = dict_entries(dict);
-	struct slice k;
+	struct slice names[DICT_READ_MAX], k;
+	size_t left = n;
 	struct value v;
 
-	while (dict_next(&r, &k, &v))
-		if (slice_eq(k, slice_str(key)))
-			return v;
-	return (struct value){ VALUE_BAD, { NULL, 0 } };
+	assert(n <= DICT_READ_MAX);
+	for (size_t i = 0; i < n; i++) {
+		names[i] = slice_str(keys[i]);
+		out[i] = (struct value){ VALUE_BAD, { NULL, 0 } };
+	}
+	while (left > 0 && dict_next(&r, &k, &v))
+		for (size_t i = 0; i < n; i++)
+			if (slice_eq(k, names[i])) {
+				out[i] = v;
+				left--;
+			}
+}
+
+struct value dict_get(struct value dict, const char *key)
+{
+	struct value v;
+
+	dict_read(dict, &key, &v, 1);
+	return v;
 }
 
 struct reader array_elements(struct value array)

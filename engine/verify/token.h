@@ -39,6 +39,9 @@ uint64_t token_number(struct reader *r);
 
 /* The value of a key of a dictionary that token_value() took; VALUE_BAD: not there. */
 struct value dict_get(struct value dict, const char *key);
+/* Likewise of up to DICT_READ_MAX different keys, in one walk. */
+#define DICT_READ_MAX 8
+void dict_read(struct value dict, const char *const *keys, struct value *out, size_t n);
 /* Walks entries: *r = dict_entries(); false at the end. */
 struct reader dict_entries(struct value dict);
 bool dict_next(struct reader *r, struct slice *key, struct value *v);
