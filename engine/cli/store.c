@@ -23,10 +23,11 @@ static const char usage[] =
 	"check: are they there, and of this version? 78: no, and what to do.\n"
 	"check --deep: is all whole that lies there? Reads every row and file, while engines\n"
 	"go on: checksums and digests; holders, locators, number and evidence of each result;\n"
-	"that nothing leads nowhere; registers without a gap; counters. It changes nothing. For\n"
-	"a member of trien_reader; trien_auditor sees books and counters only. A line for each of\n"
-	"the first faults (--lines), then counts. 65: damaged; 3: numbers are not there, which an\n"
-	"engine may have pending, or something could not be looked at.\n";
+	"that nothing leads nowhere; registers without a gap; counters; and which originals\n"
+	"nobody needs. It changes nothing. For a member of trien_reader; trien_auditor sees\n"
+	"books and counters only. A line for each of the first faults (--lines), then counts.\n"
+	"65: damaged; 3: numbers are not there, which an engine may have pending, or something\n"
+	"could not be looked at.\n";
 
 struct work {
 	struct config config;

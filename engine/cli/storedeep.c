@@ -16,6 +16,7 @@ static const char *const names[DEEP_TABLES] = {
 	[DEEP_RESULTS] = "results", [DEEP_HOLDINGS] = "holdings", [DEEP_LOCATORS] = "locators",
 	[DEEP_NUMBERS] = "numbers", [DEEP_VOIDED] = "voided", [DEEP_EVENTS] = "events",
 	[DEEP_READINGS] = "readings", [DEEP_LAYERS] = "layers",
+	[DEEP_ORIGINALS] = "originals",
 };
 
 struct telling {
@@ -25,19 +26,23 @@ struct telling {
 	json_t *lines;			/* --json */
 };
 
-static void told(void *ctx, const char *line, bool open)
+static void told(void *ctx, const char *line, enum pg_deep_line kind)
 {
+	static const char *const kinds[] = { [DEEP_FAULT] = "fault", [DEEP_OPEN] = "open",
+					     [DEEP_SPARE] = "spare" };
 	struct telling *t = ctx;
 
 	if (t->lines_n++ >= t->o->lines_max)
 		return;
 	if (t->lines != NULL) {
-		json_array_append_new(t->lines, json_pack("{s:s, s:s}", "kind",
-							  open ? "open" : "fault", "text", line));
+		json_array_append_new(t->lines, json_pack("{s:s, s:s}", "kind", kinds[kind],
+							  "text", line));
 		return;
 	}
 	progress_clear(&t->progress);
-	printf("%s%s\n", open ? "open: " : "", line);
+	if (kind != DEEP_FAULT)
+		printf("%s: ", kinds[kind]);
+	printf("%s\n", line);
 }
 
 static void progress(void *ctx, const struct pg_deep_report *r)
@@ -56,10 +61,11 @@ static void conclude_json(struct telling *t, const struct pg_deep_report *r)
 
 	for (int i = 0; i < DEEP_TABLES; i++)
 		json_object_set_new(rows, names[i], json_integer((json_int_t)r->rows[i]));
-	json_print(json_pack("{s:o, s:I, s:I, s:I, s:b, s:b, s:O}", "rows", rows, "file_bytes",
-			     (json_int_t)r->file_bytes, "faults", (json_int_t)r->faults, "open",
-			     (json_int_t)r->open, "files", (int)r->files, "counters",
-			     (int)r->counters, "lines", t->lines));
+	json_print(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:O}", "rows", rows,
+			     "file_bytes", (json_int_t)r->file_bytes, "faults",
+			     (json_int_t)r->faults, "open", (json_int_t)r->open, "claimed",
+			     (json_int_t)r->claimed, "spare", (json_int_t)r->spare, "files",
+			     (int)r->files, "counters", (int)r->counters, "lines", t->lines));
 }
 
 static void conclude(struct telling *t, const struct pg_deep_report *r)
@@ -70,7 +76,8 @@ static void conclude(struct telling *t, const struct pg_deep_report *r)
 	if (t->lines_n > t->o->lines_max)
 		printf("and %" PRIu64 " more\n", t->lines_n - t->o->lines_max);
 	for (int i = 0; i < DEEP_TABLES; i++)
-		if (r->files || (i != DEEP_HOLDINGS && i != DEEP_LOCATORS && i != DEEP_LAYERS))
+		if (r->files || (i != DEEP_HOLDINGS && i != DEEP_LOCATORS && i != DEEP_LAYERS &&
+				 i != DEEP_ORIGINALS))
 			printf("%-10s %s\n", names[i], count_text(number, r->rows[i]));
 	if (r->files)
 		printf("%-10s %s\n", "file bytes", count_text(number, r->file_bytes));
@@ -79,6 +86,12 @@ static void conclude(struct telling *t, const struct pg_deep_report *r)
 		       "(GRANT trien_reader)\n");
 	if (!r->counters)
 		printf("not looked at: counters; this user may not (GRANT trien_auditor)\n");
+	if (r->claimed > 0)
+		printf("%s originals are of cases that are on their way in an engine\n",
+		       count_text(number, r->claimed));
+	if (r->spare > 0)
+		printf("%s originals nobody needs: no engine removes them, an operator may\n",
+		       count_text(number, r->spare));
 	if (r->open > 0)
 		printf("%s numbers are not there: pending in an engine (trien held list), or "
 		       "lost\n", count_text(number, r->open));

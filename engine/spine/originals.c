@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "spine/spine.h"
+#include "spine/inflight.h"
+#include "spine/recovery.h"
 
 /* ---- on the way in ---- */
 
@@ -46,7 +47,8 @@ static enum status name_add(struct replay *r, const struct original *o, uint8_t 
 		r->originals = names;
 		r->originals_room = room;
 	}
-	names[r->originals_n] = (struct original_name){ .sequence = sequence, .lane = lane };
+	names[r->originals_n] = (struct original_name){ .sequence = sequence, .size = o->size,
+							.lane = lane };
 	memcpy(names[r->originals_n++].sha256, o->sha256, SHA256_BYTES);
 	return ST_OK;
 }
@@ -107,6 +109,38 @@ static int by_digest(const void *a, const void *b)
 		      ((const struct original_name *)b)->sha256, SHA256_BYTES);
 }
 
+/* All that the journal and the waiting room name, so that they can be looked for. */
+static enum status names_gather(struct replay *r, struct error *e)
+{
+	enum status st = r->originals_whole ? ST_OK : rows_note(r, e);
+
+	if (st != ST_OK || r->originals_whole)
+		return st;
+	if (r->originals_n > 0)
+		qsort(r->originals, r->originals_n, sizeof(*r->originals), by_digest);
+	r->originals_whole = true;
+	return ST_OK;
+}
+
+/* The first that names it, and how many do. */
+static struct original_name *names_of(const struct replay *r, const uint8_t sha256[SHA256_BYTES],
+				      size_t *n)
+{
+	struct original_name key, *at = NULL, *end = r->originals + r->originals_n;
+
+	memcpy(key.sha256, sha256, SHA256_BYTES);
+	*n = 0;
+	if (r->originals_n > 0)
+		at = bsearch(&key, r->originals, r->originals_n, sizeof(key), by_digest);
+	if (at == NULL)
+		return NULL;
+	while (at > r->originals && by_digest(at - 1, &key) == 0)
+		at--;
+	while (at + *n < end && by_digest(at + *n, &key) == 0)
+		++*n;
+	return at;
+}
+
 struct sweep { struct replay *r; struct store_reader *reader; bool any; };
 
 static bool is_any(void *ctx, const uint8_t sha256[SHA256_BYTES])
@@ -115,33 +149,32 @@ static bool is_any(void *ctx, const uint8_t sha256[SHA256_BYTES])
 	return true;
 }
 
-/* Named by what waits or stands in the journal; by what is stored of them: it is settled now. */
+/*
+ * Named by what waits or stands in the journal, but for what ended without a result; by what is
+ * stored of them: it is settled now.
+ */
 static bool is_named(void *ctx, const uint8_t sha256[SHA256_BYTES])
 {
 	struct sweep *w = ctx;
-	struct replay *r = w->r;
-	struct original_name key, *at, *end = r->originals + r->originals_n;
-	struct store *store = r->s->store;
+	struct store *store = w->r->s->store;
+	size_t n;
+	const struct original_name *names = names_of(w->r, sha256, &n);
+	bool named = false;
 
-	memcpy(key.sha256, sha256, SHA256_BYTES);
-	at = r->originals_n == 0 ? NULL :
-	     bsearch(&key, r->originals, r->originals_n, sizeof(key), by_digest);
-	if (at == NULL)
-		return false;
-	while (at > r->originals && by_digest(at - 1, &key) == 0)
-		at--;
-	for (; at < end && by_digest(at, &key) == 0; at++) {
+	for (size_t i = 0; i < n; i++) {
 		struct result_view v;
 		struct error e = { 0 };
+		bool known = store->ops->get(w->reader, names[i].lane, names[i].sequence, &v) ==
+			     ST_OK;
 
-		if (store->ops->get(w->reader, at->lane, at->sequence, &v) != ST_OK ||
-		    v.state != STATE_STORED)
+		named |= !known || v.state == STATE_STORED;
+		if (!known || v.state != STATE_STORED)
 			continue;
 		if (store->ops->original_settle(store, sha256, &e) != ST_OK)
 			log_error("objects", "%s", e.text);
 		break;
 	}
-	return true;
+	return named;
 }
 
 enum status originals_sweep(struct replay *r, struct store_reader *reader, struct error *e)
@@ -153,13 +186,93 @@ enum status originals_sweep(struct replay *r, struct store_reader *reader, struc
 	/* Most of the time nothing waits: the rows need not be read. */
 	if (st != ST_OK || !w.any)
 		return st;
-	st = rows_note(r, e);
+	st = names_gather(r, e);
 	if (st != ST_OK)
 		return st;
-	if (r->originals_n > 0)
-		qsort(r->originals, r->originals_n, sizeof(*r->originals), by_digest);
 	st = objects_sweep(r->s->objects, is_named, &w, &removed, e);
 	if (removed > 0)
 		log_info("objects", "%u originals that no case names were removed", removed);
 	return st;
+}
+
+/* ---- in a store on servers ---- */
+
+struct claims { struct replay *r; struct error e; enum status status; uint32_t removed; };
+
+/* Neither stored nor ended. One that cannot be looked up is taken for it. */
+static bool is_open(struct spine *s, uint64_t sequence)
+{
+	struct state_change about;
+	struct waiting_row row;
+	int64_t accepted_ms;
+	uint8_t lane;
+
+	return inflight_get(s->inflight, sequence, &about, &lane, &accepted_ms) ||
+	       waiting_find(s->rows, sequence, &row, NULL) != ST_NOT_FOUND;
+}
+
+static bool is_needed(void *ctx, uint8_t lane, const uint8_t sha256[SHA256_BYTES])
+{
+	struct claims *c = ctx;
+	struct original_name *names;
+	bool needed = false;
+	size_t n;
+
+	/* Most of the time there is none: the rows need not be read. */
+	if (c->status == ST_OK)
+		c->status = names_gather(c->r, &c->e);
+	if (c->status != ST_OK)
+		return true;
+	names = names_of(c->r, sha256, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (names[i].lane != lane)
+			continue;
+		names[i].claimed = true;
+		needed |= is_open(c->r->s, names[i].sequence);
+	}
+	return needed;
+}
+
+/* A store that went back in time has lost what this machine still has. */
+static enum status unclaimed_keep(struct replay *r, struct error *e)
+{
+	struct spine *s = r->s;
+	enum status st = ST_OK;
+
+	for (size_t i = 0; i < r->originals_n && st == ST_OK; i++) {
+		const struct original_name *o = &r->originals[i];
+
+		if (o->claimed || !is_open(s, o->sequence))
+			continue;
+		st = s->store->ops->original_keep(s->store, o->lane, o->sha256, o->size, e);
+		if (object_lost(st))
+			st = ST_OK;
+	}
+	return st;
+}
+
+static enum status claims_ask(void *ctx, struct error *e)
+{
+	struct claims *c = ctx;
+	struct store *store = c->r->s->store;
+	enum status st = store->ops->originals_sweep(store, is_needed, c, &c->removed, e);
+
+	return st == ST_OK ? unclaimed_keep(c->r, e) : st;
+}
+
+enum status originals_meet(struct replay *r, struct error *e)
+{
+	struct claims c = { .r = r };
+	enum status st = wait_for_store(claims_ask, &c, e);
+
+	if (c.status != ST_OK)
+		return error_set(e, c.status, "%s", c.e.text);
+	if (c.removed > 0)
+		log_info("objects", "%u originals that no case names were removed from the store",
+			 c.removed);
+	if (st == ST_OK || st == ST_UNAVAILABLE || st == ST_TIMEOUT)
+		return st;
+	/* They stay a while longer: no reason not to begin. */
+	log_error("objects", "originals of the store were not looked through: %s", e->text);
+	return ST_OK;
 }

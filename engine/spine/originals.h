@@ -26,5 +26,11 @@ enum status originals_note(struct replay *r, const struct record_numbered *rec,
  */
 enum status originals_sweep(struct replay *r, struct store_reader *reader,
 			    struct error *e) must_use;
+/*
+ * The same in a store on servers, of what this engine brought there: last, when it is known what
+ * goes on, and that this journal is not older than the store. What goes on and is missing there is
+ * brought again.
+ */
+enum status originals_meet(struct replay *r, struct error *e) must_use;
 
 #endif

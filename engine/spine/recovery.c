@@ -275,6 +275,8 @@ enum status spine_recover(struct spine *s, struct error *e)
 		st = wait_for_store(marks_ask, &cmp, e);
 	if (st == ST_OK)
 		st = wait_for_store(publish, s, e);
+	if (st == ST_OK)
+		st = originals_meet(&r, e);
 	replay_free(&r);
 	s->numbering = st == ST_OK;
 	return st;

@@ -39,7 +39,8 @@ struct open_approval {
 struct resumed { uint64_t pos, sequence; };
 
 /* A result's original (objects/objects.h). */
-struct original_name { uint8_t sha256[SHA256_BYTES]; uint64_t sequence; uint8_t lane; };
+struct original_name { uint8_t sha256[SHA256_BYTES]; uint64_t sequence; uint32_t size;
+		       uint8_t lane; bool claimed; };
 
 struct replay {
 	struct spine *s;
@@ -62,6 +63,7 @@ struct replay {
 	size_t signatures_n, signatures_room;
 	struct original_name *originals;	/* not in a mirror */
 	size_t originals_n, originals_room;
+	bool originals_whole;		/* those of rows, too; by digest */
 	struct arena arena;		/* one decoded case */
 	bool follow;			/* a mirror: there is no end, and no pipeline */
 };

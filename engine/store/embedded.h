@@ -74,6 +74,10 @@ enum status embedded_original_keep(struct store *store, uint8_t lane,
 enum status embedded_original_fetch(struct store *store, uint8_t lane,
 				    const uint8_t sha256[SHA256_BYTES], uint64_t size,
 				    struct error *e);
+enum status embedded_originals_sweep(struct store *store,
+				    bool (*needed)(void *ctx, uint8_t lane,
+						   const uint8_t sha256[SHA256_BYTES]),
+				    void *ctx, uint32_t *removed, struct error *e);
 enum status embedded_original_settle(struct store *store, const uint8_t sha256[SHA256_BYTES],
 				     struct error *e);
 

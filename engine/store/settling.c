@@ -39,6 +39,15 @@ enum status embedded_original_fetch(struct store *store, uint8_t lane,
 	return error_set(e, ST_NOT_FOUND, "restore it from a backup, or void the result");
 }
 
+/* Nor has anybody else any. */
+enum status embedded_originals_sweep(struct store *store,
+				     bool (*needed)(void *ctx, uint8_t lane,
+						    const uint8_t sha256[SHA256_BYTES]),
+				     void *ctx, uint32_t *removed, struct error *e)
+{
+	return ST_OK;
+}
+
 enum status embedded_original_settle(struct store *store, const uint8_t sha256[SHA256_BYTES],
 				     struct error *e)
 {

@@ -47,7 +47,7 @@ struct store_config {
 	uint32_t connections;		/* that write, a server */
 	uint32_t statement_ms;		/* longest that a server may take for a statement that
 					 * writes; 0: a minute */
-	uint8_t engine;			/* ours, whose counters are folded */
+	uint8_t engine;			/* ours: whose counters are folded, whose originals kept */
 	enum io_kind io;		/* of the thread that drives them */
 	bool citus;			/* no transaction over several lanes */
 	const char *reader;		/* user of connections that only read; "": the same */
@@ -192,7 +192,8 @@ struct store_ops {
 			      void *ctx, struct error *e);
 	/*
 	 * An original that the depot has (objects/objects.h), before a record names it: durable in
-	 * the store, too, if that is elsewhere. Again is fine. ST_UNAVAILABLE, ST_TIMEOUT: ask
+	 * the store, too, if that is elsewhere, and there until originals_sweep(), or for ever once
+	 * a result that rests on it is stored. Again is fine. ST_UNAVAILABLE, ST_TIMEOUT: ask
 	 * again. ST_CORRUPT: it stands there, damaged. Any thread.
 	 */
 	enum status (*original_keep)(struct store *s, uint8_t lane,
@@ -209,6 +210,15 @@ struct store_ops {
 	/* A stored result's, from now on; take() does that of its items. Before any is taken. */
 	enum status (*original_settle)(struct store *s, const uint8_t sha256[SHA256_BYTES],
 				       struct error *e);
+	/*
+	 * What original_keep() brought for this engine and no stored result rests on, at a start
+	 * before anything else is brought: each to `needed`. False: nothing of this engine names
+	 * it, and it goes from the store unless another engine needs it. *removed counts up.
+	 */
+	enum status (*originals_sweep)(struct store *s,
+				       bool (*needed)(void *ctx, uint8_t lane,
+						      const uint8_t sha256[SHA256_BYTES]),
+				       void *ctx, uint32_t *removed, struct error *e);
 	/* Nothing may be out that somebody still waits for. */
 	void (*close)(struct store *s);
 

@@ -11,7 +11,7 @@ import postgres
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
 LANED = {"result", "holding", "locator", "voided", "event", "number_register", "counter",
-         "reading", "object"}
+         "reading", "object", "claim"}
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,8 @@ def test_tables_of_the_other_kind_are_refused(store):
         code, why = told(what, "citus")
         assert code == 78 and "not distributed" in why, why
     store.sql("DROP TABLE result, holding, locator, event, voided, number_register, counter, "
-              "reading, object, layer, unit_owner, trien_schema; "
-              "DROP FUNCTION trien_months, trien_fold")
+              "reading, object, claim, layer, unit_owner, trien_schema; "
+              "DROP FUNCTION trien_months, trien_fold, trien_claim, trien_release")
     assert told("init", "citus")[0] == 0
     assert told("check", "citus")[0] == 0
     for what in ("check", "init"):

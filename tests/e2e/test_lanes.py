@@ -20,7 +20,7 @@ from sample import UNITS, case, send
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
 LANED = ("result", "holding", "locator", "voided", "event", "number_register", "counter",
-         "reading", "object")
+         "reading", "object", "claim")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,8 @@ def statements():
              if not re.search(r",\s+PG_CHECKS, \w+\s*$", rest)}
     assert len(names) > 30
     # In their place go those that begin with lane_; the last asks all lanes at once.
-    return names - {"numbers", "results", "numbers_there", "results_there", "newest"}
+    return names - {"numbers", "results", "numbers_there", "results_there", "newest",
+                    "unclaim"}
 
 
 def work(engine):
@@ -87,6 +88,8 @@ def copied(engine, stubs, ids):
         file = engine.download(stubs, i)[0]
         assert hashlib.sha256(file).digest() == got[i].file_sha256
         assert Paper(file).original()[1] == data
+    # All of it once more: a claim of nothing, until the next start.
+    assert certify(stubs, cases[0], scan, sha256=b"").result_id == copies[0]
     return copies
 
 
@@ -115,7 +118,7 @@ def check(log):
         for name, text, first in statements:
             touched = {t for t in LANED if re.search(rf"\b(?:FROM|INTO|JOIN|UPDATE) {t}\b", text)}
             seen[name] += 1
-            if touched or "trien_fold" in text:
+            if touched or re.search("trien_(?:fold|claim|release)", text):
                 lanes |= lanes_of(first)
         assert len(lanes) <= 1, f"{where}: lanes {lanes} in {[s[0] for s in statements]}"
     # None of them was overlooked; the log's last one may be cut off.

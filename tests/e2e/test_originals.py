@@ -147,8 +147,10 @@ def test_what_no_case_took_is_there_for_the_next(tmp_path):
             signer.refuse(waits, "Bản chính không rõ")
             harness.wait_for(lambda: not signer.waiting())
         assert store.count("object") == 1
-        # What the guide tells an operator to do takes it, and nothing that a result is made of.
+        # What the guide tells an operator to do takes what nobody needs, and nothing else.
         store.sql(removal(data))
+        assert store.count("object") == 1
+        store.sql("DELETE FROM claim;" + removal(data))
         assert store.count("object") == 0
         copy = certify(stubs, copy_case(), data).result_id
         office.wait_stored(stubs, [copy])

@@ -254,7 +254,8 @@ def instead(old, unit=None):
 
 
 EARLIER = """
-ALTER TABLE result DROP COLUMN facts; DROP TABLE object;
+ALTER TABLE result DROP COLUMN facts; DROP TABLE object, claim;
+DROP FUNCTION trien_claim, trien_release;
 DELETE FROM counter WHERE coalesce(results, 0) = 0;
 DO $$ DECLARE c text; BEGIN
   FOR c IN SELECT column_name FROM information_schema.columns WHERE table_name = 'counter'

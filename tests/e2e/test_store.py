@@ -16,7 +16,7 @@ from sample import case, send
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
 TABLES = {"trien_schema", "result", "holding", "locator", "voided", "event", "number_register",
-          "counter", "layer", "unit_owner", "reading", "object"}
+          "counter", "layer", "unit_owner", "reading", "object", "claim"}
 MONTHLY = ("result", "holding", "locator", "voided", "event", "reading")
 
 
@@ -140,15 +140,21 @@ def test_roles_have_what_they_need_and_no_more(store):
     assert as_user(store, "w1", row % "01")
     assert as_user(store, "w1", "SELECT trien_months('2031-05-01', 1)")
     assert as_user(store, "w1", "SELECT trien_fold(1::int2, 1::int2)")
+    assert as_user(store, "w1", "SELECT trien_claim(1::int2, '\\x01', 1::int2)")
+    assert as_user(store, "w1", "SELECT trien_release(1::int2, '{}', 1::int2)")
+    assert as_user(store, "w1", "DELETE FROM claim")
     for denied in ("UPDATE result SET crc = 0", "DELETE FROM result", "TRUNCATE event",
                    "UPDATE number_register SET number = 1", "DROP TABLE layer",
                    "DELETE FROM counter", "UPDATE event SET kind = 0", "DELETE FROM event",
-                   "DELETE FROM number_register", "CREATE TABLE x (a int)"):
+                   "DELETE FROM number_register", "DELETE FROM object", "UPDATE object SET n = 1",
+                   "INSERT INTO claim VALUES (1, '\\x01', '{1}', false)",
+                   "UPDATE claim SET stays = false", "CREATE TABLE x (a int)"):
         assert not as_user(store, "w1", denied), denied
     assert as_user(store, "r1", "SELECT record, body FROM result")
     assert as_user(store, "r1", "SELECT * FROM counter")
     for denied in (row % "02", "SELECT trien_months('2032-05-01', 1)",
                    "SELECT trien_fold(1::int2, 1::int2)",
+                   "SELECT trien_release(1::int2, '{}', 1::int2)", "DELETE FROM claim",
                    "DELETE FROM holding"):
         assert not as_user(store, "r1", denied), denied
     for allowed in ("SELECT * FROM number_register", "SELECT sum(results) FROM counter",
@@ -200,7 +206,7 @@ def test_lanes_are_copied_to_a_new_server(tmp_path):
     """As the guide says: while the engine runs, and once more when it stands."""
     def copy():
         rows = re.findall(r"^(\w+): (\d+) there, (\d+) here$", commands(old, new, guide()[0]), re.M)
-        assert len(rows) == 9 and all(a == b for _, a, b in rows), rows
+        assert len(rows) == 10 and all(a == b for _, a, b in rows), rows
         assert int(dict((t, a) for t, a, _ in rows)["result"]) > 0
 
     old, new = postgres.Store(), postgres.Store()
@@ -244,14 +250,14 @@ def lanes_move(tmp_path, old, new, while_it_runs, when_it_stands):
         got.update(engine.wait_stored(stubs, ids))
         assert engine.stop() == 0
         when_it_stands()
-        for table in (*MONTHLY, "number_register", "counter", "object"):
+        for table in (*MONTHLY, "number_register", "counter", "object", "claim"):
             rows = f"SELECT md5(t::text) FROM {table} t WHERE lane > 31 ORDER BY 1"
             assert old.sql(rows) == new.sql(rows), table
         engine.settings["postgres"] = ["lanes=0-31 " + old.conninfos[0],
                                        "lanes=32-63 " + new.conninfos[0]]
         engine.start(registers=False)
         for table in ("result", "holding", "locator", "event", "voided", "number_register",
-                      "counter", "reading", "object"):
+                      "counter", "reading", "object", "claim"):
             old.sql(f"DELETE FROM {table} WHERE lane > 31")
         stubs = engine.stubs()
         after = engine.wait_stored(stubs, ids)
@@ -289,10 +295,11 @@ def test_events_are_only_added(store):
                    for who, may in rights), rights
     bodies = store.sql("SELECT proname, regexp_replace(prosrc, '\\s+', ' ', 'g') FROM pg_proc "
                        "WHERE pronamespace = 'public'::regnamespace")
-    assert {name for name, _ in bodies} == {"trien_months", "trien_fold"}
+    assert {name for name, _ in bodies} == {"trien_months", "trien_fold", "trien_claim",
+                                            "trien_release"}
     for _, body in bodies:
         changed = re.findall(r"\b(?:DELETE FROM|UPDATE|TRUNCATE|MERGE INTO)\s+(\w+)", body)
-        assert set(changed) <= {"counter", "EXCLUSIVE"}, body
+        assert set(changed) <= {"counter", "claim", "object", "EXCLUSIVE"}, body
 
 
 def test_the_tables_keep_the_rules(store):

@@ -22,17 +22,17 @@
 
 struct seen {
 	struct pg_deep_report report;
-	uint32_t lines_n, pages;
+	uint32_t lines_n, pages, spare;
 	const char *meanwhile;		/* SQL that is run once, in the last lane */
 	bool always;			/* or after each page */
 	char lines[LINES_MAX][240];
 };
 
-static void told(void *ctx, const char *line, bool open)
+static void told(void *ctx, const char *line, enum pg_deep_line kind)
 {
 	struct seen *s = ctx;
 
-	(void)open;
+	s->spare += kind == DEEP_SPARE;
 	if (s->lines_n < LINES_MAX)
 		snprintf(s->lines[s->lines_n++], sizeof(s->lines[0]), "%s", line);
 }
@@ -142,6 +142,39 @@ static void fill(struct pgrig *f)
 	same_proof(&p, "a list");
 	same_put_with(&f->same, RESULTS - 1, &p);
 	acts(f);
+}
+
+/* A copy that is stored, one that is on its way, and what is left of nothing. */
+static void test_originals(void **state)
+{
+	struct pgrig *f = *state;
+	static struct seen s;
+	static uint8_t bytes[3][40000];
+
+	for (uint8_t i = 0; i < 3; i++) {
+		memset(bytes[i], 'a' + i, sizeof(bytes[i]));
+		same_bring(&f->same, storecase_lane(0), slice_of(bytes[i], sizeof(bytes[i])));
+	}
+	storecase_fill(&f->same.sc, 0, 6);
+	storecase_copy(&f->same.sc, &f->same.sc.b->items[0], slice_of(bytes[0], sizeof(bytes[0])));
+	assert_int_equal(same_put_batch(&f->same), ST_OK);
+	assert_int_equal(check(f, "", &s), ST_OK);
+	assert_int_equal(s.report.rows[DEEP_ORIGINALS], 3);
+	assert_int_equal(s.report.claimed, 2);
+	assert_int_equal(s.lines_n + s.spare + s.report.spare + s.report.faults, 0);
+	assert_int_equal(pgrig_all(f, "DELETE FROM claim WHERE hash = sha256(convert_to("
+					   "repeat('b', 40000), 'UTF8'))"), 1);
+	assert_int_equal(check(f, "", &s), ST_OK);
+	assert_int_equal(s.report.claimed, 1);
+	assert_int_equal(s.report.spare, 1);
+	assert_int_equal(s.report.faults, 0);
+	assert_true(s.spare == 1 && s.lines_n == 1);
+	assert_non_null(strstr(s.lines[0], "no result rests on it"));
+	/* One that cannot be read may rest on it. */
+	pgrig_all(f, "UPDATE result SET crc = crc + 1");
+	assert_int_equal(check(f, "", &s), ST_OK);
+	assert_int_equal(s.report.spare, 0);
+	assert_int_equal(s.report.faults, 6);
 }
 
 static void test_whole(void **state)
@@ -446,6 +479,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_whole, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_originals, pgrig_one, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_originals, pgrig_four, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_originals, pgrig_citus, pgrig_teardown),
 		cmocka_unit_test_setup_teardown(test_whole, pgrig_four, pgrig_teardown),
 		cmocka_unit_test_setup_teardown(test_whole, pgrig_citus, pgrig_teardown),
 		cmocka_unit_test_setup_teardown(test_damage_is_found, pgrig_one, pgrig_teardown),

@@ -87,8 +87,9 @@ static void tables_make(struct pgrig *f)
 
 	/* Not the schema with all in it: that would take the extension's notes along, too. */
 	pgrig_all(f, "DROP TABLE IF EXISTS result, holding, locator, voided, event,"
-	       " number_register, counter, layer, unit_owner, trien_schema, reading, object;"
-	       "DROP FUNCTION IF EXISTS trien_months, trien_fold");
+	       " number_register, counter, layer, unit_owner, trien_schema, reading, object,"
+	       " claim;"
+	       "DROP FUNCTION IF EXISTS trien_months, trien_fold, trien_claim, trien_release");
 	for (uint32_t i = 0; i < f->servers; i++)
 		texts[i] = f->texts[i];
 	assert_int_equal(pg_servers_read(&servers, texts, f->servers, f->citus, "", &e), ST_OK);

@@ -188,7 +188,7 @@ static void test_every_row_lies_once(void **state)
 
 static bool sends(const struct fixture *f, const struct pg_part *part, enum pg_write what)
 {
-	enum pg_write all[4];
+	enum pg_write all[PG_PART_WRITES_MAX];
 	uint32_t n = pg_writes_of(part, f->servers.citus, all);
 
 	while (n > 0 && all[n - 1] != what)

@@ -25,6 +25,7 @@ list(TRANSFORM same PREPEND ${CMAKE_SOURCE_DIR}/tests/unit/)
 trien_test(pgstore_test SOURCES ${same} LINK trien_store_postgres RUN ${with_server}
 	PARTS one four citus)
 trien_test(pgdeep_test SOURCES ${same} LINK trien_store_postgres RUN ${with_server})
+trien_test(pgoriginals_test SOURCES ${same} LINK trien_store_postgres RUN ${with_server})
 # The longest ones begin first.
 set_tests_properties(pgstore_test_one pgstore_test_four pgstore_test_citus pgdeep_test
 	PROPERTIES TIMEOUT 300 COST 60)

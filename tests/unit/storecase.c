@@ -171,7 +171,8 @@ static void digest(struct storecase *sc, struct item *it, struct slice object)
 
 void storecase_copy(struct storecase *sc, struct item *it, struct slice original)
 {
-	const struct section_run runs[] = { { false, 3, 10 }, { true, 1000, 1500000 },
+	uint32_t some = original.n < 1501000 ? (uint32_t)original.n - 1000 : 1500000;
+	const struct section_run runs[] = { { false, 3, 10 }, { true, 1000, some },
 					    { false, 40, 20 }, { true, 0, (uint32_t)original.n },
 					    { false, 0, 5 } };
 	struct section *s = arena_zero(&sc->arena, sizeof(*s));

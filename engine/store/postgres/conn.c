@@ -311,7 +311,7 @@ uint64_t pg_conn_tick(struct pg_conn *c, uint64_t now_ns)
 void pg_conn_send(struct pg_conn *c, struct pg_part *part, const struct pg_known *known)
 {
 	struct pg_params *p = &c->rig->params;
-	enum pg_write all[4];
+	enum pg_write all[PG_PART_WRITES_MAX];
 	uint32_t n = pg_writes_of(part, c->rig->servers->citus, all);
 
 	if (c->first == NULL)

@@ -63,7 +63,7 @@ static void tell(struct deep *d, const struct deep_lines *l)
 
 		d->report->open += open;
 		d->report->faults += open == 0;
-		d->cfg->told(d->cfg->ctx, l->of[i].text, open > 0);
+		d->cfg->told(d->cfg->ctx, l->of[i].text, open > 0 ? DEEP_OPEN : DEEP_FAULT);
 	}
 	d->report->faults += l->more;
 }
@@ -206,9 +206,9 @@ static enum status rights(struct deep *d)
 static enum status lanes_walk(struct deep *d)
 {
 	static const struct { deep_page page; bool files; } steps[] = {
-		{ deep_results, false }, { deep_holdings, true }, { deep_locators, true },
-		{ deep_numbers, false }, { deep_voided, false }, { deep_events, false },
-		{ deep_readings, true },
+		{ deep_originals, true }, { deep_results, false },
+		{ deep_holdings, true }, { deep_locators, true }, { deep_numbers, false },
+		{ deep_voided, false }, { deep_events, false }, { deep_readings, true },
 	};
 	enum status st = ST_OK;
 
@@ -218,6 +218,8 @@ static enum status lanes_walk(struct deep *d)
 		for (size_t i = 0; i < ARRAY_LEN(steps) && st == ST_OK; i++)
 			if (!steps[i].files || d->files)
 				st = walk(d, steps[i].page);
+		if (st == ST_OK)
+			deep_originals_tell(d);
 		d->report->lanes += st == ST_OK;
 	}
 	return st;
@@ -275,6 +277,7 @@ static enum status run(const struct pg_deep_config *cfg, struct postgres *p,
 	while (d->doubts_n > 0)
 		free(d->doubts[--d->doubts_n].lines);
 	arena_free(&d->scratch);
+	free(d->originals);
 	free(d);
 	return st;
 }

@@ -10,6 +10,7 @@
  *	voided, event	checksum; its number and locators; its result
  *	reading		checksum, in its holder's lane; the results that it names
  *	layer		its bytes have its name; what an evidence set names is there
+ *	object, claim	of each original: does a result rest on it, or may an engine need it?
  *	counter		counts the results that are there, no more and no less
  *
  * What is seen amiss is looked at again after a moment, and told if it is amiss still: on several
@@ -24,13 +25,18 @@
 #include "base/status.h"
 
 enum pg_deep_table { DEEP_RESULTS, DEEP_HOLDINGS, DEEP_LOCATORS, DEEP_NUMBERS, DEEP_VOIDED,
-		     DEEP_EVENTS, DEEP_READINGS, DEEP_LAYERS, DEEP_TABLES };
+		     DEEP_EVENTS, DEEP_READINGS, DEEP_LAYERS, DEEP_ORIGINALS, DEEP_TABLES };
+
+/* SPARE: no fault; an original that nobody needs. */
+enum pg_deep_line { DEEP_FAULT, DEEP_OPEN, DEEP_SPARE };
 
 struct pg_deep_report {
 	uint64_t rows[DEEP_TABLES];	/* looked at */
 	uint64_t file_bytes;
 	uint64_t faults;
 	uint64_t open;			/* numbers that are not there, between others that are */
+	uint64_t claimed;		/* originals of what is on its way, in some engine */
+	uint64_t spare;			/* and of nothing at all */
 	uint32_t lanes;			/* done, of LANES */
 	bool files;			/* false: the user may not read them, nor holders */
 	bool counters;			/* false: nor these */
@@ -43,10 +49,10 @@ struct pg_deep_config {
 	const char *reader;		/* as there: the user who reads; "": the connection's */
 	uint32_t settle_ms;		/* before what is amiss is looked at again */
 	/*
-	 * A line each, borrowed: lane, sequence, unit and number, no personal data. open: not a
+	 * A line each, borrowed: lane, sequence, unit and number, no personal data. OPEN: not a
 	 * fault, but numbers that are pending in an engine or lost.
 	 */
-	void (*told)(void *ctx, const char *line, bool open);
+	void (*told)(void *ctx, const char *line, enum pg_deep_line kind);
 	void (*progress)(void *ctx, const struct pg_deep_report *r);	/* after each page */
 	void *ctx;
 };

@@ -5,6 +5,7 @@
  *	deep_results.c	results and what belongs to them
  *	deep_rows.c	the other tables with lanes: that what they lead to says the same
  *	deep_readings.c	who read what
+ *	deep_originals.c	what copies rest on
  *	deep_shared.c	layers and counters, a server at a time
  */
 #ifndef TRIEN_STORE_POSTGRES_DEEP_INSIDE_H
@@ -31,6 +32,9 @@ struct deep_cursor {
 };
 
 struct deep;
+
+/* Of the lane, claimed by no engine. */
+struct deep_original { uint8_t sha256[SHA256_BYTES]; bool named; };
 
 struct deep_lines {
 	uint32_t n;
@@ -84,6 +88,8 @@ struct deep {
 	struct deep_wants wants;
 	struct place places[DEEP_PAGE];
 	struct arena scratch;		/* of one case */
+	struct deep_original *originals;	/* in order */
+	size_t originals_n, originals_room;
 };
 
 enum status deep_results(struct deep *d, struct deep_cursor *at, bool *more) must_use;
@@ -93,8 +99,15 @@ enum status deep_numbers(struct deep *d, struct deep_cursor *at, bool *more) mus
 enum status deep_voided(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 enum status deep_events(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 enum status deep_readings(struct deep *d, struct deep_cursor *at, bool *more) must_use;
+/* Before the lane's results, of which each is told to deep_original_named(). */
+enum status deep_originals(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 enum status deep_layers(struct deep *d, struct deep_cursor *at, bool *more) must_use;
 enum status deep_counters(struct deep *d, struct deep_cursor *at, bool *more) must_use;
+
+/* NULL: a result that cannot be read; it may rest on any of them. */
+void deep_original_named(struct deep *d, const struct stored_result *r);
+/* At the end of a lane: those that none was told of. */
+void deep_originals_tell(struct deep *d);
 
 /* For what is told. */
 static inline unsigned long long number_of(uint64_t v) { return (unsigned long long)v; }

@@ -99,8 +99,10 @@ static enum status result_check(struct deep *d, const PGresult *page, int row,
 	    reader_row(file, 0, 0, d->lane, sequence, &d->reader->result) != ST_OK) {
 		deep_fault(d, "lane %u, result %llu: the record does not match its checksum",
 			   d->lane, number_of(sequence));
+		deep_original_named(d, NULL);
 		return ST_OK;
 	}
+	deep_original_named(d, &d->reader->result);
 	if (!columns_good(page, row, v))
 		deep_fault(d, "lane %u, result %llu: columns say otherwise than the record",
 			   d->lane, number_of(sequence));

@@ -1,4 +1,7 @@
-/* Originals of certified copies: in pieces on the server of their lane. */
+/*
+ * Originals of certified copies: in pieces on the server of their lane, claimed by this engine
+ * until a result that rests on them is stored, or nothing names them any more (006.sql).
+ */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,6 +12,7 @@
 
 /* A server's at once; their calls wait for each other. */
 #define WAYS 4
+#define CLAIMS_PAGE 256
 
 struct pg_way { pthread_mutex_t lock; struct pg_asking servers[PG_SERVERS_MAX]; };
 
@@ -101,22 +105,29 @@ static enum status piece_same(struct pg_asking *a, uint8_t lane,
 	return st;
 }
 
-static enum status piece_put(struct pg_asking *a, uint8_t lane,
+/* The first one together with the claim: without it, it would stay for ever. */
+static enum status piece_put(struct pg_asking *a, uint8_t engine, uint8_t lane,
 			     const uint8_t sha256[SHA256_BYTES], uint32_t n, struct slice bytes)
 {
-	struct pg_question q;
-	PGresult *out = NULL;
+	struct pg_question q[2];
+	PGresult *out[2] = { NULL, NULL };
+	uint32_t k = n == 0;
 	enum status st;
 	bool there;
 
-	pg_question(&q, PG_OBJECT_ADD);
-	pg_int2(&q, lane);
-	pg_bytes(&q, slice_of(sha256, SHA256_BYTES));
-	pg_int4(&q, (int32_t)n);
-	pg_bytes(&q, bytes);
-	st = pg_ask(a, &q, 1, &out);
-	there = st == ST_OK && strcmp(PQcmdTuples(out), "0") == 0;
-	PQclear(out);
+	pg_question(&q[0], PG_CLAIM);
+	pg_int2(&q[0], lane);
+	pg_bytes(&q[0], slice_of(sha256, SHA256_BYTES));
+	pg_int2(&q[0], engine);
+	pg_question(&q[k], PG_OBJECT_ADD);
+	pg_int2(&q[k], lane);
+	pg_bytes(&q[k], slice_of(sha256, SHA256_BYTES));
+	pg_int4(&q[k], (int32_t)n);
+	pg_bytes(&q[k], bytes);
+	st = pg_ask(a, q, k + 1, out);
+	there = st == ST_OK && strcmp(PQcmdTuples(out[k]), "0") == 0;
+	PQclear(out[0]);
+	PQclear(out[1]);
 	return there ? piece_same(a, lane, sha256, n, bytes) : st;
 }
 
@@ -139,8 +150,8 @@ enum status pg_original_keep(struct store *store, uint8_t lane,
 
 		st = object_read(&f, (uint64_t)n * OBJECT_CHUNK_BYTES, piece, bytes);
 		if (st == ST_OK)
-			st = piece_put(&w->servers[p->servers.of_lane[lane]], lane, sha256, n,
-				       slice_of(piece, bytes));
+			st = piece_put(&w->servers[p->servers.of_lane[lane]], p->engine, lane,
+				       sha256, n, slice_of(piece, bytes));
 	}
 	pthread_mutex_unlock(&w->lock);
 	object_close(&f);
@@ -209,6 +220,116 @@ enum status pg_original_settle(struct store *store, const uint8_t sha256[SHA256_
 	if (p->objects != NULL)
 		objects_remove(p->objects, sha256);
 	return ST_OK;
+}
+
+/* ---- what nothing here names ---- */
+
+/* A page of them. */
+struct unneeded {
+	uint32_t n;
+	uint8_t hashes[CLAIMS_PAGE][SHA256_BYTES];
+	uint8_t room[PG_ARRAY_BYTES + CLAIMS_PAGE * (SHA256_BYTES + 4)];
+};
+
+static enum status release(struct pg_asking *a, uint8_t engine, uint8_t lane, struct unneeded *u,
+			   uint32_t *removed)
+{
+	struct writer w = writer_of(u->room, sizeof(u->room));
+	struct pg_array hashes = pg_array(&w, PG_BYTEA);
+	struct pg_question q;
+	PGresult *out = NULL;
+	enum status st;
+
+	for (uint32_t i = 0; i < u->n; i++)
+		pg_array_bytes(&hashes, slice_of(u->hashes[i], SHA256_BYTES));
+	pg_question(&q, PG_RELEASE);
+	pg_int2(&q, lane);
+	pg_bytes(&q, pg_array_end(&hashes));
+	pg_int2(&q, engine);
+	st = pg_ask(a, &q, 1, &out);
+	if (st == ST_OK)
+		*removed += (uint32_t)pg_number(out, 0, 0);
+	PQclear(out);
+	return st;
+}
+
+/* In order, from behind `after` on. */
+static enum status page_ask(struct pg_asking *a, uint8_t engine, uint8_t lane, struct slice after,
+			    PGresult **out)
+{
+	struct pg_question q;
+
+	pg_question(&q, PG_CLAIMS);
+	pg_int2(&q, lane);
+	pg_int2(&q, engine);
+	pg_bytes(&q, after);
+	pg_int8(&q, CLAIMS_PAGE);
+	return pg_ask(a, &q, 1, out);
+}
+
+struct sweeping {
+	uint8_t engine;
+	bool (*needed)(void *ctx, uint8_t lane, const uint8_t sha256[SHA256_BYTES]);
+	void *ctx;
+	uint32_t *removed;
+	struct unneeded unneeded;
+};
+
+static enum status page_sweep(struct sweeping *s, struct pg_asking *a, uint8_t lane,
+			      const PGresult *page)
+{
+	struct unneeded *u = &s->unneeded;
+
+	u->n = 0;
+	for (int i = 0; i < PQntuples(page); i++) {
+		struct slice hash = pg_column(page, i, 0);
+
+		if (hash.n != SHA256_BYTES)
+			return ST_CORRUPT;
+		if (!s->needed(s->ctx, lane, hash.p))
+			memcpy(u->hashes[u->n++], hash.p, SHA256_BYTES);
+	}
+	return u->n > 0 ? release(a, s->engine, lane, u, s->removed) : ST_OK;
+}
+
+static enum status lane_sweep(struct sweeping *s, struct pg_asking *a, uint8_t lane)
+{
+	uint8_t last[SHA256_BYTES];
+	size_t last_n = 0;
+	int rows = CLAIMS_PAGE;
+	enum status st = ST_OK;
+
+	while (st == ST_OK && rows == CLAIMS_PAGE) {
+		PGresult *page = NULL;
+
+		st = page_ask(a, s->engine, lane, slice_of(last, last_n), &page);
+		rows = st == ST_OK ? PQntuples(page) : 0;
+		if (rows > 0)
+			st = page_sweep(s, a, lane, page);
+		if (rows > 0 && st == ST_OK) {
+			last_n = SHA256_BYTES;
+			memcpy(last, pg_column(page, rows - 1, 0).p, last_n);
+		}
+		PQclear(page);
+	}
+	return st;
+}
+
+enum status pg_originals_sweep(struct store *store,
+			       bool (*needed)(void *ctx, uint8_t lane,
+					      const uint8_t sha256[SHA256_BYTES]),
+			       void *ctx, uint32_t *removed, struct error *e)
+{
+	struct postgres *p = (struct postgres *)store;
+	struct sweeping s = { .engine = p->engine, .needed = needed, .ctx = ctx,
+			      .removed = removed };
+	struct pg_way *w = way_take(p);
+	enum status st = ST_OK;
+
+	for (uint8_t lane = 0; lane < LANES && st == ST_OK; lane++)
+		st = lane_sweep(&s, &w->servers[p->servers.of_lane[lane]], lane);
+	pthread_mutex_unlock(&w->lock);
+	return told(st, e);
 }
 
 void pg_originals_stored(struct objects *o, const struct batch *b)

@@ -38,7 +38,7 @@ static const struct store_ops ops = {
 	.marks = pg_marks,
 	.own = pg_own, .owners = pg_owners,
 	.original_keep = pg_original_keep, .original_fetch = pg_original_fetch,
-	.original_settle = pg_original_settle,
+	.original_settle = pg_original_settle, .originals_sweep = pg_originals_sweep,
 	.close = postgres_close,
 	.reader_open = pg_reader_open, .reader_close = pg_reader_close,
 	.get = pg_get, .read = pg_read, .object = pg_object, .list = pg_list,
@@ -101,6 +101,7 @@ enum status store_postgres_open(struct store **out, const struct store_config *c
 	p->store.ops = &ops;
 	pthread_mutex_init(&p->checked.lock, NULL);
 	p->objects = cfg->objects;
+	p->engine = cfg->engine;
 	dc.servers = &p->servers;
 	st = pg_servers_read(&p->servers, cfg->postgres, cfg->postgres_n, cfg->citus, cfg->reader,
 			     e);

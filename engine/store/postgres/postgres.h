@@ -33,6 +33,7 @@ struct postgres {
 	struct pg_originals *originals;
 	struct opened_checked checked;
 	struct objects *objects;	/* originals on their way; NULL: there are none */
+	uint8_t engine;			/* who claims them */
 };
 
 /* ---- keys.c: what writing and reading must agree on ---- */
@@ -115,6 +116,10 @@ enum status pg_original_fetch(struct store *store, uint8_t lane,
 			      const uint8_t sha256[SHA256_BYTES], uint64_t size, struct error *e);
 enum status pg_original_settle(struct store *store, const uint8_t sha256[SHA256_BYTES],
 			       struct error *e);
+enum status pg_originals_sweep(struct store *store,
+			       bool (*needed)(void *ctx, uint8_t lane,
+					      const uint8_t sha256[SHA256_BYTES]),
+			       void *ctx, uint32_t *removed, struct error *e);
 
 /* ---- reader.c, book.c, layers.c ---- */
 

@@ -71,6 +71,14 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		"INSERT INTO object (lane, hash, n, bytes)"
 		" VALUES ($1::int2, $2::bytea, $3::int4, $4::bytea)"
 		" ON CONFLICT (lane, hash, n) DO NOTHING", PG_ACTS, true },
+	/* The rest is of functions: who takes pieces away must have seen that nobody needs them. */
+	[PG_CLAIM] = { "claim",
+		"SELECT trien_claim($1::int2, $2::bytea, $3::int2)", PG_ACTS, true },
+	[PG_CLAIMS] = { "claims",
+		"SELECT hash FROM claim WHERE lane = $1::int2 AND $2::int2 = ANY(engines)"
+		" AND hash > $3::bytea ORDER BY hash LIMIT $4::int8", PG_ACTS, true },
+	[PG_RELEASE] = { "release",
+		"SELECT trien_release($1::int2, $2::bytea[], $3::int2)", PG_ACTS, true },
 	[PG_STORED] = { "stored",
 		"SELECT sequence, unit, kind, issued FROM result"
 		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[])",
@@ -161,6 +169,7 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		" AND has_table_privilege('locator', 'SELECT')"
 		" AND has_table_privilege('layer', 'SELECT')"
 		" AND has_table_privilege('object', 'SELECT')"
+		" AND has_table_privilege('claim', 'SELECT')"
 		" AND has_table_privilege('reading', 'SELECT'))::int4,"
 		" has_table_privilege('counter', 'SELECT')::int4,"
 		" (has_table_privilege('number_register', 'SELECT')"
@@ -197,6 +206,11 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		"SELECT stamp, record, crc, holder FROM reading"
 		" WHERE lane = $1::int2 AND (holder, stamp) > ($2::bytea, $3::int8)"
 		" ORDER BY holder, stamp LIMIT $4::int8", PG_CHECKS, true },
+	[PG_WALK_ORIGINALS] = { "walk_originals",
+		"SELECT o.hash, coalesce(cardinality(c.engines), -1) FROM object o"
+		" LEFT JOIN claim c ON c.lane = $1::int2 AND c.hash = o.hash"
+		" WHERE o.lane = $1::int2 AND o.hash > $2::bytea AND o.n = 0"
+		" ORDER BY o.hash LIMIT $3::int8", PG_CHECKS, true },
 	[PG_WALK_LAYERS] = { "walk_layers",
 		"SELECT hash, bytes FROM layer WHERE hash > $1::bytea ORDER BY hash LIMIT $2::int8",
 		PG_CHECKS, false },

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PG_SCHEMA_VERSION 5	/* of schemas/store/postgres, that these speak to */
+#define PG_SCHEMA_VERSION 6	/* of schemas/store/postgres, that these speak to */
 
 enum pg_statement {
 	PG_GET,			/* lane, sequence: what, layers, record, crc */
@@ -29,6 +29,9 @@ enum pg_statement {
 	PG_LAYER,		/* hash: bytes */
 	PG_OBJECT,		/* lane, hash, n: bytes */
 	PG_OBJECT_ADD,		/* a row */
+	PG_CLAIM,		/* lane, hash, engine: before its pieces */
+	PG_CLAIMS,		/* lane, engine, hash, max: hash */
+	PG_RELEASE,		/* lane, hashes, engine: of how many the pieces went */
 	PG_COUNTS,		/* lane, units, kinds, from, to, period: unit, kind, period, the
 				 * counts of counts.h */
 	PG_STORED,		/* lane, sequences: sequence, unit, kind, issued */
@@ -58,6 +61,8 @@ enum pg_statement {
 	PG_WALK_VOIDED,		/* lane, sequence, max: sequence, record, crc */
 	PG_WALK_EVENTS,		/* lane, sequence, n, max: sequence, record, crc, kind, n */
 	PG_WALK_READINGS,	/* lane, holder, stamp, max: stamp, record, crc, holder */
+	PG_WALK_ORIGINALS,	/* lane, hash, max: hash, how many engines claim it; -1: it is not
+				 * claimed */
 	PG_WALK_LAYERS,		/* hash, max: hash, bytes */
 	PG_HOLDINGS_THERE,	/* lane; holders, sequences: as PG_WALK_HOLDINGS */
 	PG_LOCATORS_THERE,	/* lane; keys, sequences: as PG_WALK_LOCATORS */

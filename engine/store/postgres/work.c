@@ -193,6 +193,9 @@ static uint8_t rows_picked(enum pg_write what, const struct pg_row *row)
 		return row->it->number != 0;
 	case PGW_LANE_COUNTERS:
 		return row->it->stored != ST_EXISTS;
+	case PGW_UNCLAIM:
+	case PGW_LANE_UNCLAIM:
+		return row->it->doc.section != NULL;
 	default:
 		return 1;
 	}
@@ -405,7 +408,8 @@ static void fill_counters(struct pg_params *out, const struct picks *p)
 
 static void fill_rows(struct pg_params *out, enum pg_write what, const struct picks *p)
 {
-	if (what == PGW_LANE_NUMBERS_THERE || what == PGW_LANE_RESULTS_THERE)
+	if (what == PGW_LANE_NUMBERS_THERE || what == PGW_LANE_RESULTS_THERE ||
+	    what == PGW_LANE_UNCLAIM)
 		pg_params_one_i16(out, lane_picked(what, p->of[0].row, 0));
 	else
 		fill_lanes(out, what, p);
@@ -430,6 +434,11 @@ static void fill_rows(struct pg_params *out, enum pg_write what, const struct pi
 		break;
 	case PGW_LOCATORS:
 		fill_locators(out, p);
+		break;
+	case PGW_UNCLAIM:
+	case PGW_LANE_UNCLAIM:
+		COLUMN(PG_OID_BYTEA, pg_params_bytes,
+		       slice_of(it->doc.section->sha256, SHA256_BYTES));
 		break;
 	case PGW_NUMBERS_THERE:
 	case PGW_LANE_NUMBERS_THERE:

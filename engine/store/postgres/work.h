@@ -3,7 +3,8 @@
  * the driver's thread. Inside store/postgres only.
  *
  *	BEFORE	layers the server does not know yet, numbers; results that may be there already
- *	ROWS	results with their counters, holdings, locators: of items whose number is theirs
+ *	ROWS	results with their counters, holdings, locators: of items whose number is theirs.
+ *		Their originals are claimed no more: they stay
  *
  * A part is a set of items, a server and, where a transaction must stay within a lane (Citus), that
  * lane: it writes those of the items' rows that lie there. So the halves of a part are parts, down
@@ -18,15 +19,17 @@
 struct store_layers;		/* store/layers.h */
 
 enum pg_write { PGW_LAYERS, PGW_NUMBERS, PGW_RESULTS, PGW_HOLDINGS, PGW_LOCATORS,
-		PGW_NUMBERS_THERE, PGW_RESULTS_THERE, PGW_MONTHS, PGW_NEWEST, PGW_FOLD,
+		PGW_UNCLAIM, PGW_NUMBERS_THERE, PGW_RESULTS_THERE, PGW_MONTHS, PGW_NEWEST,
+		PGW_FOLD,
 		/* where a transaction stays within a lane: its rows are of one */
-		PGW_LANE_NUMBERS, PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_LANE_NUMBERS_THERE,
-		PGW_LANE_RESULTS_THERE, PGW_COUNT };
+		PGW_LANE_NUMBERS, PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_LANE_UNCLAIM,
+		PGW_LANE_NUMBERS_THERE, PGW_LANE_RESULTS_THERE, PGW_COUNT };
 
 struct pg_write_text { const char *name, *sql; };
 const struct pg_write_text *pg_write_text(enum pg_write s);
 
 #define PG_LOCATORS_MAX 2
+#define PG_PART_WRITES_MAX 5
 
 /* An item that is to be stored. */
 struct pg_row {
@@ -72,7 +75,7 @@ struct pg_part {
 	struct pg_part *then;		/* MONTHS: what waits for it */
 	/* what was sent, and what came of it */
 	uint8_t sent_n, answered;
-	struct { enum pg_write what; uint32_t rows, done; } sent[4];
+	struct { enum pg_write what; uint32_t rows, done; } sent[PG_PART_WRITES_MAX];
 	enum pg_failure failure;
 	char sqlstate[6];		/* "": none failed */
 	enum pg_write failed;
@@ -96,7 +99,8 @@ bool pg_row_live(const struct pg_row *row);
 uint32_t pg_fill(struct pg_params *out, enum pg_write what, const struct pg_part *part,
 		 const struct pg_servers *servers, const struct pg_known *known);
 /* Which statements a part consists of, in order; returns their number. */
-uint32_t pg_writes_of(const struct pg_part *part, bool citus, enum pg_write out[4]);
+uint32_t pg_writes_of(const struct pg_part *part, bool citus,
+		      enum pg_write out[PG_PART_WRITES_MAX]);
 /* Has any of the row's rows a place on the server (and in the lane)? bytes: about how much. */
 bool pg_row_lies(const struct pg_row *row, enum pg_part_kind kind, uint8_t server, int16_t lane,
 		 const struct pg_servers *servers, uint32_t *bytes);

@@ -47,6 +47,10 @@ static const struct pg_write_text texts[] = {
 		"INSERT INTO locator (lane, key, sequence, result_lane)"
 		" SELECT * FROM unnest($1::smallint[], $2::bytea[], $3::bigint[], $4::smallint[])"
 		" ON CONFLICT (lane, key, sequence) DO NOTHING" },
+	/* What a result rests on, stored in the same transaction, is taken away by nobody. */
+	[PGW_UNCLAIM] = { "unclaim",
+		"DELETE FROM claim c USING unnest($1::smallint[], $2::bytea[]) AS v(l, h)"
+		" WHERE c.lane = l AND c.hash = h" },
 	[PGW_NUMBERS_THERE] = { "numbers_there",
 		"SELECT i, b.sequence, b.state FROM unnest($1::smallint[], $2::text[], $3::text[],"
 		" $4::int[], $5::bigint[], $6::int[]) AS v(l, u, r, y, n, i)"
@@ -78,6 +82,8 @@ static const struct pg_write_text texts[] = {
 		COUNTED_DATED " "
 		COUNTED(COUNTED_ALL, "max(sequence)", "stored")
 		" ON CONFLICT (lane, unit, kind, day, engine, watermark) DO NOTHING" },
+	[PGW_LANE_UNCLAIM] = { "lane_unclaim",
+		"DELETE FROM claim WHERE lane = $1::smallint AND hash = ANY($2::bytea[])" },
 	[PGW_LANE_NUMBERS_THERE] = { "lane_numbers_there",
 		"SELECT i, b.sequence, b.state FROM unnest($2::text[], $3::text[], $4::int[],"
 		" $5::bigint[], $6::int[]) AS v(u, r, y, n, i)"
@@ -93,12 +99,13 @@ const struct pg_write_text *pg_write_text(enum pg_write s)
 	return &texts[s];
 }
 
-uint32_t pg_writes_of(const struct pg_part *part, bool citus, enum pg_write out[4])
+uint32_t pg_writes_of(const struct pg_part *part, bool citus,
+		      enum pg_write out[PG_PART_WRITES_MAX])
 {
-	struct list { uint32_t n; enum pg_write of[4]; };
+	struct list { uint32_t n; enum pg_write of[PG_PART_WRITES_MAX]; };
 	static const struct list plain[] = {
 		[PART_BEFORE] = { 3, { PGW_LAYERS, PGW_NUMBERS, PGW_RESULTS_THERE } },
-		[PART_ROWS] = { 3, { PGW_RESULTS, PGW_HOLDINGS, PGW_LOCATORS } },
+		[PART_ROWS] = { 4, { PGW_RESULTS, PGW_HOLDINGS, PGW_LOCATORS, PGW_UNCLAIM } },
 		[PART_NUMBERS_THERE] = { 1, { PGW_NUMBERS_THERE } },
 		[PART_RESULTS_THERE] = { 1, { PGW_RESULTS_THERE } },
 		[PART_MONTHS] = { 1, { PGW_MONTHS } },
@@ -106,8 +113,8 @@ uint32_t pg_writes_of(const struct pg_part *part, bool citus, enum pg_write out[
 		[PART_FOLD] = { 1, { PGW_FOLD } },
 	}, lane[] = {
 		[PART_BEFORE] = { 2, { PGW_LANE_NUMBERS, PGW_LANE_RESULTS_THERE } },
-		[PART_ROWS] = { 4, { PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_HOLDINGS,
-				     PGW_LOCATORS } },
+		[PART_ROWS] = { 5, { PGW_LANE_RESULTS, PGW_LANE_COUNTERS, PGW_HOLDINGS,
+				     PGW_LOCATORS, PGW_LANE_UNCLAIM } },
 		[PART_NUMBERS_THERE] = { 1, { PGW_LANE_NUMBERS_THERE } },
 		[PART_RESULTS_THERE] = { 1, { PGW_LANE_RESULTS_THERE } },
 	}, all_lanes = { 1, { PGW_LAYERS } };
