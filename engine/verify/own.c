@@ -72,11 +72,12 @@ bool own_matches(const struct own_form *f, struct slice hole, const uint8_t dige
 		 uint8_t value[SIGNATURE_BYTES_MAX])
 {
 	struct reader r = reader_of(hole);
-	uint8_t named[SHA256_BYTES];
+	char named[2 * SHA256_BYTES];
 
+	hex_upper(named, digest, SHA256_BYTES);
 	return hole.n == cms_hole_bytes(&f->skeleton, f->value_bytes) &&
-		take_layer(&r, &f->skeleton.head) && take_hex(&r, named, sizeof(named)) &&
-		memcmp(named, digest, sizeof(named)) == 0 &&
+		take_layer(&r, &f->skeleton.head) &&
+		slice_eq(read_bytes(&r, sizeof(named)), slice_of(named, sizeof(named))) &&
 		take_layer(&r, &f->skeleton.middle) && take_hex(&r, value, f->value_bytes) &&
 		take_layer(&r, &f->skeleton.tail) && r.p == r.end;
 }

@@ -38,12 +38,13 @@ static enum status read_form(const struct pdf *pdf, struct form *form, struct fi
 	if (dict_get(acroform, "/XFA").type != VALUE_BAD)
 		return pdf_foreign(f, "the file has an XFA form");
 	while (array_next(&r, &v)) {
-		struct value field = object_value(pdf, value_ref(v), 0);
+		static const char *const keys[] = { "/FT", "/Kids", "/Parent" };
+		struct value is[3];
 
+		dict_read(object_value(pdf, value_ref(v), 0), keys, is, 3);
 		if (value_ref(v) == 0 || form->n == FIELDS_OF_FORM_MAX ||
-		    !value_is(dict_get(field, "/FT"), VALUE_NAME, "/Sig") ||
-		    dict_get(field, "/Kids").type != VALUE_BAD ||
-		    dict_get(field, "/Parent").type != VALUE_BAD)
+		    !value_is(is[0], VALUE_NAME, "/Sig") || is[1].type != VALUE_BAD ||
+		    is[2].type != VALUE_BAD)
 			return pdf_foreign(f, "the form has a field that is no plain signature "
 					      "field");
 		for (uint32_t i = 0; i < form->n; i++)
@@ -246,13 +247,15 @@ static enum status find_in_revision(const struct pdf *pdf, const struct form *fo
 			pdf_bad(f, "the document was changed after signature %u (byte %llu on)", i,
 				(unsigned long long)rev->start);
 	for (uint32_t k = 0; k < form->n; k++) {
-		struct value field = object_value(pdf, form->fields[k], i);
+		static const char *const keys[] = { "/V", "/Lock" };
+		struct value is[2];
 
-		if (value_ref(dict_get(field, "/V")) != s->object)
+		dict_read(object_value(pdf, form->fields[k], i), keys, is, 2);
+		if (value_ref(is[0]) != s->object)
 			continue;
 		s->field = form->fields[k];
 		holders++;
-		s->locks_all |= dict_get(field, "/Lock").type != VALUE_BAD;
+		s->locks_all |= is[1].type != VALUE_BAD;
 	}
 	if (holders != 1)
 		return pdf_bad(f, "the signature of revision %u is held by %u fields", i + 1u,

@@ -16,7 +16,8 @@
 #include "signer/certs.h"
 #include "verify/verify.h"
 
-#define FILES 32
+/* What was just read lies in a cache, as these do together. */
+#define FILES 8
 #define TURNS 21
 
 struct rig {
@@ -190,8 +191,8 @@ static struct figures measure(struct rig *r, uint32_t rounds)
 }
 
 static const struct { const char *name; enum algorithm algorithm; uint32_t rounds; } rows[] = {
-	{ "rsa2048", ALG_RSA2048, 8 },
-	{ "p256", ALG_P256, 4 },
+	{ "rsa2048", ALG_RSA2048, 32 },
+	{ "p256", ALG_P256, 16 },
 };
 
 static void json_row(FILE *out, const char *name, uint8_t n, const struct figures *f, bool last)
