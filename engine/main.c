@@ -70,6 +70,8 @@ static const struct command {
 	{ "fsck", cli_fsck, "--data DIR", "check every byte of a data folder" },
 	{ "store", cli_store, "init|check [--deep] [CONNECTION…] [--data DIR]",
 	  "a store on PostgreSQL: its tables; whether all in it is whole" },
+	{ "audit", cli_audit, "[CONNECTION…] --data DIR [--sample N|N%] [--html FILE] …",
+	  "is every stored result what was signed, and are the books whole" },
 	{ "mirror", mirror, "--data DIR --listen HOST:PORT [--SETTING VALUE]…",
 	  "keep another engine's journal too" },
 	{ "takeover", takeover, "--data DIR [--SETTING VALUE]…",

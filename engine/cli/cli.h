@@ -34,5 +34,6 @@ int cli_backup(int argc, char **argv);
 int cli_restore(int argc, char **argv);
 int cli_fsck(int argc, char **argv);
 int cli_store(int argc, char **argv);
+int cli_audit(int argc, char **argv);
 
 #endif

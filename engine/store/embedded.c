@@ -326,6 +326,7 @@ static const struct store_ops ops = {
 	.object = embedded_object, .list = embedded_list, .readings = embedded_readings,
 	.history = embedded_history,
 	.find_case = embedded_find_case, .find_number = embedded_find_number,
+	.names = embedded_names, .unchecked = embedded_unchecked,
 	.book = embedded_book, .counts = embedded_counts,
 };
 

@@ -62,6 +62,7 @@ struct store_reader {
 	struct sha256 *hash;
 	uint8_t *piece;			/* of an object */
 	struct opened_files files;
+	bool unchecked;			/* who reads files compares them */
 	uint64_t looked;		/* look.c: which index file its connection is of */
 };
 
@@ -144,6 +145,9 @@ enum status embedded_list(struct store_reader *r, const uint8_t holder_key[16], 
 			  uint32_t max, struct holding_view *out, uint32_t *n);
 enum status embedded_find_case(struct store_reader *r, struct slice unit, struct slice code,
 			       uint32_t max, uint8_t *lanes, uint64_t *sequences, uint32_t *n);
+enum status embedded_names(struct store_reader *r, uint8_t lane, uint64_t after, uint64_t upto,
+			   uint32_t max, struct result_name *out, uint32_t *n);
+void embedded_unchecked(struct store_reader *r);
 enum status embedded_book(struct store_reader *r, struct slice unit, struct slice code,
 			  uint32_t year, uint64_t after, uint32_t max,
 			  bool (*cb)(void *ctx, const struct book_entry *row), void *ctx,

@@ -125,7 +125,7 @@ static enum status file_open(struct store_reader *r, uint8_t lane, uint64_t sequ
 
 	if (st != ST_OK)
 		return st;
-	check = opened_must_check(checked, &r->result, offset);
+	check = !r->unchecked && opened_must_check(checked, &r->result, offset);
 	*out = opened_place(&r->files, sequence);
 	st = reader_file(r, *out, check);
 	if (st != ST_OK)

@@ -53,6 +53,7 @@ void index_reader_close(struct index_reader *r)
 	for (int t = 0; t < ROW_TABLES; t++)
 		sqlite3_finalize(r->find[t]);
 	sqlite3_finalize(r->numbers);
+	sqlite3_finalize(r->results);
 	sqlite3_finalize(r->watermark);
 	sqlite3_finalize(r->counts);
 	sqlite3_close(r->db);
@@ -176,6 +177,55 @@ enum status index_numbers(struct index_reader *r, uint32_t register_id, uint64_t
 						 (uint64_t)sqlite3_column_int64(s, 1),
 						 (uint64_t)sqlite3_column_int64(s, 2) });
 	sqlite3_reset(s);
+	return rc == SQLITE_DONE ? ST_OK : db_status(rc);
+}
+
+/* ---- all results ---- */
+
+static const char results_sql[] = "SELECT sequence, position FROM result WHERE sequence > ?1 "
+				  "AND sequence <= ?2 ORDER BY sequence LIMIT ?3";
+
+/* Into a list sorted by sequence, of at most max, each once; the highest falls off. */
+static void result_keep(struct row_hit *hits, uint32_t *n, uint32_t max, struct row_hit h)
+{
+	uint32_t at = *n;
+
+	while (at > 0 && hits[at - 1].sequence > h.sequence)
+		at--;
+	if (at == max || (at > 0 && hits[at - 1].sequence == h.sequence))
+		return;
+	if (*n < max)
+		(*n)++;
+	memmove(&hits[at + 1], &hits[at], (*n - at - 1) * sizeof(*hits));
+	hits[at] = h;
+}
+
+enum status index_results(struct index_reader *r, uint64_t after, uint64_t upto, uint32_t max,
+			  struct row_hit *hits, uint32_t *n)
+{
+	struct store_index *x = r->home;
+	enum status st = r->results == NULL ?
+			 db_prepare(r->db, x->path, results_sql, &r->results, NULL) : ST_OK;
+	int rc;
+
+	*n = 0;
+	if (st != ST_OK)
+		return st;
+	pthread_mutex_lock(&x->lock);
+	for (uint32_t i = 0; i < x->rows_n; i++)
+		if (x->rows[i].table == ROW_RESULT && x->rows[i].sequence > after &&
+		    x->rows[i].sequence <= upto)
+			result_keep(hits, n, max, (struct row_hit){ x->rows[i].sequence,
+								    x->rows[i].position });
+	pthread_mutex_unlock(&x->lock);
+	sqlite3_bind_int64(r->results, 1, (int64_t)(after > INT64_MAX ? INT64_MAX : after));
+	sqlite3_bind_int64(r->results, 2, (int64_t)(upto > INT64_MAX ? INT64_MAX : upto));
+	sqlite3_bind_int64(r->results, 3, max);
+	while ((rc = sqlite3_step(r->results)) == SQLITE_ROW)
+		result_keep(hits, n, max,
+			    (struct row_hit){ (uint64_t)sqlite3_column_int64(r->results, 0),
+					      (uint64_t)sqlite3_column_int64(r->results, 1) });
+	sqlite3_reset(r->results);
 	return rc == SQLITE_DONE ? ST_OK : db_status(rc);
 }
 

@@ -42,7 +42,7 @@ struct store_index {
 struct index_reader {
 	struct store_index *home;
 	sqlite3 *db;
-	sqlite3_stmt *find[ROW_TABLES], *numbers, *watermark, *counts;
+	sqlite3_stmt *find[ROW_TABLES], *numbers, *results, *watermark, *counts;
 };
 
 /* Nothing of the file is open yet. */

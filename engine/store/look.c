@@ -318,6 +318,16 @@ static enum status look_find_case(struct store_reader *r, struct slice unit, str
 	return t.st;
 }
 
+static enum status look_names(struct store_reader *r, uint8_t lane, uint64_t after, uint64_t upto,
+			      uint32_t max, struct result_name *out, uint32_t *n)
+{
+	struct turn t = { 0 };
+
+	while (turn(r, &t))
+		t.st = embedded_names(r, lane, after, upto, max, out, n);
+	return t.st;
+}
+
 static enum status look_find_number(struct store_reader *r, struct slice unit,
 				    struct slice register_code, uint32_t year, uint64_t number,
 				    uint8_t *lane, uint64_t *sequence)
@@ -403,6 +413,7 @@ static const struct store_ops look_ops = {
 	.reader_open = look_reader_open, .reader_close = embedded_reader_close,
 	.get = look_get, .read = look_read, .object = look_object, .list = look_list,
 	.readings = look_readings, .history = look_history, .find_case = look_find_case,
+	.names = look_names, .unchecked = embedded_unchecked,
 	.find_number = look_find_number, .book = look_book, .counts = look_counts,
 };
 

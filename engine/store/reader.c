@@ -415,6 +415,34 @@ enum status embedded_find_case(struct store_reader *r, struct slice unit, struct
 	return st == ST_OK && *n == 0 ? ST_NOT_FOUND : st;
 }
 
+enum status embedded_names(struct store_reader *r, uint8_t lane, uint64_t after, uint64_t upto,
+			   uint32_t max, struct result_name *out, uint32_t *n)
+{
+	uint32_t got = 0;
+	enum status st;
+
+	*n = 0;
+	if (lane != 0)
+		return ST_OK;
+	if (!reader_hits_room(r, max))
+		return ST_NOMEM;
+	st = index_results(r->index, after, upto, max, r->hits, &got);
+	for (uint32_t i = 0; i < got && st == ST_OK; i++) {
+		st = known_at(r, r->hits[i].position);
+		out[i] = (struct result_name){ .sequence = r->hits[i].sequence,
+					       .lane = st == ST_OK ? r->result.view.lane : LANES };
+		if (status_class(st) == CLASS_REJECT)
+			st = ST_OK;
+		*n = i + 1;
+	}
+	return st;
+}
+
+void embedded_unchecked(struct store_reader *r)
+{
+	r->unchecked = true;
+}
+
 enum status embedded_find_number(struct store_reader *r, struct slice unit,
 				 struct slice register_code, uint32_t year, uint64_t number,
 				 uint8_t *lane, uint64_t *sequence)

@@ -266,6 +266,15 @@ struct store_ops {
 	 */
 	enum status (*find_case)(struct store_reader *r, struct slice unit, struct slice code,
 				 uint32_t max, uint8_t *lanes, uint64_t *sequences, uint32_t *n);
+	/*
+	 * For who looks at all of them: names of what is stored (and maybe has ended), after <
+	 * sequence <= upto, by sequence, at most max; of one lane, but a store without lanes has
+	 * all as of lane 0. One whose record cannot be read is told with lane LANES.
+	 */
+	enum status (*names)(struct store_reader *r, uint8_t lane, uint64_t after, uint64_t upto,
+			     uint32_t max, struct result_name *out, uint32_t *n);
+	/* From now on read() does not compare files with their digest: the caller does. */
+	void (*unchecked)(struct store_reader *r);
 	/* By number. ST_NOT_FOUND: void, too. */
 	enum status (*find_number)(struct store_reader *r, struct slice unit,
 				   struct slice register_code, uint32_t year, uint64_t number,

@@ -106,6 +106,9 @@ enum status index_find(struct index_reader *r, enum row_table t, struct row_key 
 struct number_hit { uint64_t number, sequence, position; };
 enum status index_numbers(struct index_reader *r, uint32_t register_id, uint64_t after,
 			  uint32_t max, struct number_hit *hits, uint32_t *n) must_use;
+/* Results with after < sequence <= upto, by sequence, at most max. */
+enum status index_results(struct index_reader *r, uint64_t after, uint64_t upto, uint32_t max,
+			  struct row_hit *hits, uint32_t *n) must_use;
 /* Rows of a table in SQLite; for fsck. */
 enum status index_rows(struct index_reader *r, enum row_table t, uint64_t *n) must_use;
 /*

@@ -182,7 +182,7 @@ static enum status file_open(struct store_reader *r, uint8_t lane, uint64_t sequ
 		st = reader_row(answer, 0, 0, lane, sequence, &r->result);
 	if (st != ST_OK)
 		return st;
-	check = opened_must_check(checked, &r->result, offset);
+	check = !r->unchecked && opened_must_check(checked, &r->result, offset);
 	st = file_take(r, pg_column(answer, 0, 0), pg_column(answer, 0, 3), f, check);
 	if (st == ST_OK && check)
 		opened_note_checked(checked, &r->result);

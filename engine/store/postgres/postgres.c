@@ -43,6 +43,7 @@ static const struct store_ops ops = {
 	.reader_open = pg_reader_open, .reader_close = pg_reader_close,
 	.get = pg_get, .read = pg_read, .object = pg_object, .list = pg_list,
 	.readings = pg_readings, .history = pg_history,
+	.names = pg_names, .unchecked = pg_unchecked,
 	.find_case = pg_find_case, .find_number = pg_find_number, .book = pg_book,
 	.counts = pg_counts,
 };
@@ -53,6 +54,7 @@ static const struct store_ops look_ops = {
 	.get = pg_get, .read = pg_read, .object = pg_object, .list = pg_list,
 	.readings = pg_readings, .history = pg_history, .find_case = pg_find_case,
 	.find_number = pg_find_number, .book = pg_book, .counts = pg_counts,
+	.names = pg_names, .unchecked = pg_unchecked,
 };
 
 enum status store_look_postgres(struct store **out, const struct store_config *cfg, struct error *e)

@@ -142,6 +142,9 @@ enum status pg_find_case(struct store_reader *r, struct slice unit, struct slice
 enum status pg_book(struct store_reader *r, struct slice unit, struct slice register_code,
 		    uint32_t year, uint64_t after, uint32_t max,
 		    bool (*cb)(void *ctx, const struct book_entry *row), void *ctx, uint32_t *n);
+enum status pg_names(struct store_reader *r, uint8_t lane, uint64_t after, uint64_t upto,
+		     uint32_t max, struct result_name *out, uint32_t *n);
+void pg_unchecked(struct store_reader *r);
 enum status pg_find_number(struct store_reader *r, struct slice unit, struct slice register_code,
 			   uint32_t year, uint64_t number, uint8_t *lane, uint64_t *sequence);
 

@@ -381,3 +381,34 @@ enum status pg_find_number(struct store_reader *r, struct slice unit, struct sli
 	*sequence = at.sequence;
 	return st;
 }
+
+/* ---- all of them ---- */
+
+enum status pg_names(struct store_reader *r, uint8_t lane, uint64_t after, uint64_t upto,
+		     uint32_t max, struct result_name *out, uint32_t *n)
+{
+	struct pg_question *q = &r->questions[0];
+	PGresult *answer = NULL;
+	enum status st;
+
+	reader_forget(r, 0);
+	*n = 0;
+	pg_question(q, PG_WALK_RESULTS);
+	pg_int2(q, lane);
+	pg_int8(q, (int64_t)after);
+	pg_int8(q, (int64_t)max);
+	st = reader_ask(r, r->home->servers.of_lane[lane], q, &answer);
+	for (int i = 0; st == ST_OK && i < PQntuples(answer) && *n < max; i++) {
+		uint64_t sequence = (uint64_t)pg_number(answer, i, 0);
+
+		if (sequence > upto)
+			break;
+		out[(*n)++] = (struct result_name){ .sequence = sequence, .lane = lane };
+	}
+	return st;
+}
+
+void pg_unchecked(struct store_reader *r)
+{
+	r->unchecked = true;
+}

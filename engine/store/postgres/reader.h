@@ -24,6 +24,7 @@ struct store_reader {
 	struct sha256 *hash;
 	uint8_t *piece;			/* of an object */
 	struct opened_files files;
+	bool unchecked;			/* who reads files compares them */
 };
 
 /* pg_reader_open() for one who sends statements of that use. */

@@ -180,7 +180,7 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 	[PG_WALK_RESULTS] = { "walk_results",
 		"SELECT sequence, unit, kind, issued, case_digest, facts FROM result"
 		" WHERE lane = $1::int2 AND sequence > $2::int8 ORDER BY sequence LIMIT $3::int8",
-		PG_CHECKS, true },
+		PG_READS | PG_CHECKS, true },
 	[PG_WALK_HOLDINGS] = { "walk_holdings",
 		"SELECT sequence, result_lane, role, visibility, valid_from, valid_to, holder"
 		" FROM holding WHERE lane = $1::int2 AND (holder, sequence) > ($2::bytea, $3::int8)"

@@ -1,0 +1,397 @@
+#include "cli/audit/audit.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/calendar.h"
+#include "cli/cli.h"
+#include "client/failure.h"
+#include "client/protojson.h"
+#include "config.h"
+#include "identity.h"
+#include "io/io.h"
+
+#define DAY_MS 86400000
+#define UNDETERMINED 3
+
+static const char usage[] =
+	"trien audit [CONNECTION…] --data DIR [--from DAY] [--to DAY] [--sample N|N%]\n"
+	"            [--state FILE] [--jobs N] [--html FILE] [--report FILE] [--json]\n"
+	"            [--trust PATH] [--crl PATH] [--SETTING VALUE]…\n"
+	"\n"
+	"Is every stored result what was signed, and are the books whole? Reads a store, also\n"
+	"beside its running engine, and changes nothing in it: the data folder's, or the\n"
+	"PostgreSQL servers of its settings or CONNECTIONs (trien store). Each file is hashed and\n"
+	"verified; each certificate must have been valid, not revoked and meant for this\n"
+	"(keys.json) when it signed, by what the store keeps of it; store and document must say\n"
+	"the same; events must follow each other; what was replaced and what stands in its place\n"
+	"must know each other; each number stands in its register, which is complete, unique and\n"
+	"in order; statistics count what is there.\n"
+	"--from, --to: results of these days (YYYY-MM-DD, Vietnam) and registers of these years.\n"
+	"--sample: so many results, or so many of a hundred, always the same ones; registers are\n"
+	"looked at whole. --state: what is done is noted there, and the same command goes on with\n"
+	"it after a break. --jobs: threads (all cores). --html: a page to print, which needs\n"
+	"nothing else. --report: the JSON that --json prints. --trust, --crl: roots and lists, as\n"
+	"trien verify takes them (DIR/certs).\n"
+	"Exit: 0 all good, 1 findings, 3 not all done.\n";
+
+struct options {
+	struct config config;
+	const char *connections[CONFIG_LIST_MAX];
+	uint32_t connections_n;
+	const char *from, *to, *sample, *state, *jobs, *html, *report, *trust, *crl;
+	bool json;
+};
+
+/* ---- what was asked ---- */
+
+static int wrong(const char *what)
+{
+	fprintf(stderr, "trien audit: %s\n\n%s", what, usage);
+	return 2;
+}
+
+/* Ours go, the rest is as `serve` takes it. -1: a flag without its value, or too many servers. */
+static int words_take(struct options *o, int argc, char **argv)
+{
+	const struct { const char *name, **at; } ours[] = {
+		{ "from", &o->from }, { "to", &o->to }, { "sample", &o->sample },
+		{ "state", &o->state }, { "jobs", &o->jobs }, { "html", &o->html },
+		{ "report", &o->report }, { "trust", &o->trust }, { "crl", &o->crl },
+	};
+	int kept = 1;
+
+	for (int i = 1; i < argc; i++) {
+		const char *word = argv[i], *value = strchr(word, '=');
+		size_t n = value != NULL ? (size_t)(value - word) : strlen(word), k = 0;
+		bool flag = strncmp(word, "--", 2) == 0;
+
+		while (flag && k < ARRAY_LEN(ours) &&
+		       (strlen(ours[k].name) != n - 2 ||
+			strncmp(ours[k].name, word + 2, n - 2) != 0))
+			k++;
+		if (strcmp(word, "--json") == 0) {
+			o->json = true;
+		} else if (flag && k < ARRAY_LEN(ours)) {
+			*ours[k].at = value != NULL ? value + 1 : argv[++i];
+			if (*ours[k].at == NULL)
+				return -1;
+		} else if (flag) {
+			argv[kept++] = argv[i];
+			if (value == NULL && i + 1 < argc)
+				argv[kept++] = argv[++i];
+		} else if (o->connections_n == CONFIG_LIST_MAX) {
+			return -1;
+		} else {
+			o->connections[o->connections_n++] = word;
+		}
+	}
+	return kept;
+}
+
+static bool day_read(uint32_t *out, const char *text)
+{
+	unsigned year, month, day;
+	int n = 0;
+
+	*out = 0;
+	if (text == NULL)
+		return true;
+	if (sscanf(text, "%4u-%2u-%2u%n", &year, &month, &day, &n) != 3 || text[n] != '\0' ||
+	    year < 2020 || month > 12 || day > 31 ||
+	    !date_exists(year, (uint8_t)month, (uint8_t)day))
+		return false;
+	*out = year * 10000 + month * 100 + day;
+	return true;
+}
+
+/* Of a hundred: *share of 2^32; or so many: *n. */
+static bool sample_read(struct audit_scope *s, uint64_t *n, const char *text)
+{
+	char *end = NULL;
+	double v;
+
+	*n = 0;
+	if (text == NULL)
+		return true;
+	v = strtod(text, &end);
+	if (end == text || strlen(text) >= sizeof(s->sample_text) || v <= 0)
+		return false;
+	snprintf(s->sample_text, sizeof(s->sample_text), "%s", text);
+	if (strcmp(end, "%") == 0) {
+		s->sample = v >= 100 ? UINT32_MAX : (uint32_t)(v / 100 * UINT32_MAX);
+		return true;
+	}
+	*n = (uint64_t)v;
+	return *end == '\0' && v == (double)*n && *n <= AUDIT_SAMPLE_MAX;
+}
+
+static bool jobs_read(uint32_t *out, const char *text)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	char *end = NULL;
+	long n = text != NULL ? strtol(text, &end, 10) : cores < 1 ? 1 : cores;
+
+	if (text != NULL && (*end != '\0' || n < 1 || n > AUDIT_JOBS_MAX))
+		return false;
+	*out = n > AUDIT_JOBS_MAX ? AUDIT_JOBS_MAX : (uint32_t)n;
+	return true;
+}
+
+static void scope_of(struct audit_scope *s, int64_t now_ms)
+{
+	int64_t end = s->to_day != 0 ? day_start_ms(s->to_day) + DAY_MS - 1 : now_ms;
+
+	s->begun_ms = now_ms;
+	s->from = s->from_day != 0 ? sequence_make(day_start_ms(s->from_day), 0, 0) : 1;
+	s->upto = sequence_make(end < now_ms ? end : now_ms, UINT8_MAX, 0x3fff);
+}
+
+/* ---- opening ---- */
+
+static enum status trust_open(struct audit *a, const struct options *o, struct roots **roots,
+			      struct policy **policy, struct error *e)
+{
+	const char *trust = o->trust != NULL ? o->trust : a->certs;
+	struct stat s;
+	bool folder = stat(trust, &s) == 0 && S_ISDIR(s.st_mode);
+	char path[PATH_MAX];
+	enum status st = roots_load(roots, trust, o->crl != NULL ? o->crl : folder ? trust : NULL,
+				    e);
+
+	a->roots = *roots;
+	if (st != ST_OK || snprintf(path, sizeof(path), "%s/keys.json", a->certs) >=
+			   (int)sizeof(path) || access(path, R_OK) != 0)
+		return st;
+	st = policy_load(policy, a->certs, e);
+	a->policy = *policy;
+	return st;
+}
+
+static enum status store_open(struct audit *a, const struct options *o, struct error *e)
+{
+	const struct config *c = &o->config;
+	char dir[PATH_MAX];
+	bool postgres = o->connections_n > 0 || strcmp(c->store, "postgres") == 0;
+	struct store_config sc = { .dir = dir, .reader = c->postgres_reader,
+				   .citus = strcmp(c->postgres_distribution, "citus") == 0 };
+	enum status st;
+
+	if (snprintf(dir, sizeof(dir), "%s/store", c->data) >= (int)sizeof(dir))
+		return error_set(e, ST_INVALID, "%s: too long a path", c->data);
+	if (postgres) {
+		sc.postgres = o->connections_n > 0 ? o->connections : c->postgres;
+		sc.postgres_n = o->connections_n > 0 ? o->connections_n : c->postgres_n;
+	}
+	st = store_look_open(&a->store, &sc, e);
+	return st == ST_OK ? a->store->ops->reader_open(a->store, &a->walker, e) : st;
+}
+
+/* ---- the order of it all ---- */
+
+/* Only days whose counters stood still meanwhile can be compared. */
+static void counters_compare(struct audit *a, const json_t *before, const json_t *after)
+{
+	json_t *list = json_array(), *row;
+	const char *day;
+
+	json_object_foreach((json_t *)before, day, row) {
+		json_int_t told = json_integer_value(json_object_get(row, "results"));
+		json_int_t there = json_integer_value(json_object_get(a->days, day));
+
+		if (!json_equal(row, json_object_get(after, day)) || told == there)
+			continue;
+		json_array_append_new(list, audit_finding(
+			AUDIT_COUNTERS, NULL, 0, "statistics count %lld results on %s, %lld are "
+			"there", (long long)told, day, (long long)there));
+	}
+	audit_found(a, list);
+	json_decref(list);
+}
+
+static uint64_t expected(const struct audit *a, const json_t *days)
+{
+	const char *day;
+	json_t *row;
+	uint64_t n = 0;
+
+	json_object_foreach((json_t *)days, day, row)
+		n += (uint64_t)json_integer_value(json_object_get(row, "results"));
+	return a->scope.sample_text[0] == '\0' ? n :
+	       (uint64_t)((double)n * a->scope.sample / UINT32_MAX);
+}
+
+static enum status run(struct audit *a, const struct options *o, uint64_t sample, json_t **on_time,
+		       struct error *e)
+{
+	enum status st = audit_state_open(a, o->state, e);
+	json_t *before = NULL;
+
+	if (st == ST_OK)
+		before = audit_on_time(a, e);
+	if (before == NULL)
+		return st == ST_OK ? e->status : st;
+	a->expected = sample > 0 ? sample : expected(a, before);
+	progress_start(&a->progress, "results audited");
+	st = audit_scan(a, e);
+	/* Of a part, one of two may be outside. */
+	if (st == ST_OK && a->scope.sample_text[0] == '\0' && a->scope.from_day == 0 &&
+	    a->scope.to_day == 0)
+		audit_links(a);
+	if (st == ST_OK)
+		st = audit_books(a, e);
+	*on_time = st == ST_OK ? audit_on_time(a, e) : NULL;
+	if (st == ST_OK && *on_time != NULL && a->scope.sample_text[0] == '\0')
+		counters_compare(a, before, *on_time);
+	if (*on_time == NULL)
+		*on_time = json_incref(before);
+	json_decref(before);
+	return st;
+}
+
+static bool file_write(const char *path, const json_t *report, bool page)
+{
+	FILE *f = fopen(path, "we");
+	bool done = f != NULL && (page ? audit_page_write(f, report) :
+				  json_dumpf(report, f, JSON_INDENT(2)) == 0 &&
+				  fputc('\n', f) >= 0);
+
+	if (f != NULL && fclose(f) != 0)
+		done = false;
+	if (!done)
+		fprintf(stderr, "trien audit: %s cannot be written\n", path);
+	return done;
+}
+
+static void print_report(const json_t *report)
+{
+	const json_t *results = json_object_get(report, "results");
+	char looked[COUNT_TEXT_BYTES], good[COUNT_TEXT_BYTES], n[COUNT_TEXT_BYTES];
+	json_t *f;
+	size_t i;
+
+	json_array_foreach(json_object_get(report, "findings"), i, f) {
+		const char *id = json_string_value(json_object_get(f, "result"));
+		json_int_t sequence = json_integer_value(json_object_get(f, "sequence"));
+
+		printf("%s: ", json_string_value(json_object_get(f, "fault")));
+		if (id[0] != '\0')
+			printf("%s: ", id);
+		else if (sequence != 0)
+			printf("sequence %lld: ", (long long)sequence);
+		printf("%s. What to do: %s.\n", json_string_value(json_object_get(f, "what")),
+		       json_string_value(json_object_get(f, "todo")));
+	}
+	printf("%s results looked at, %s good; %zu registers; %s findings%s\n",
+	       count_text(looked, (uint64_t)json_integer_value(json_object_get(results, "looked"))),
+	       count_text(good, (uint64_t)json_integer_value(json_object_get(results, "good"))),
+	       json_array_size(json_object_get(report, "registers")),
+	       count_text(n, (uint64_t)json_integer_value(json_object_get(report,
+									  "findingsCount"))),
+	       json_is_true(json_object_get(report, "whole")) ? "" : "; NOT ALL WAS LOOKED AT");
+}
+
+static int told(struct audit *a, const struct options *o, const json_t *on_time, bool whole)
+{
+	json_t *report = audit_report(a, on_time, whole, io_wall_ms());
+	json_int_t found = json_integer_value(json_object_get(report, "findingsCount"));
+	bool written = report != NULL;
+
+	if (o->report != NULL)
+		written &= file_write(o->report, report, false);
+	if (o->html != NULL)
+		written &= file_write(o->html, report, true);
+	if (o->json)
+		json_print(json_incref(report));
+	else
+		print_report(report);
+	json_decref(report);
+	return !written ? EX_CANTCREAT : found > 0 ? 1 : whole ? 0 : UNDETERMINED;
+}
+
+static int failed(enum status st, const struct error *e)
+{
+	if (st != ST_PRECONDITION && st != ST_UNAVAILABLE && st != ST_TIMEOUT && st != ST_DENIED)
+		return error_exit("audit", e);
+	fprintf(stderr, "trien audit: %s\n", e->text);
+	return st == ST_UNAVAILABLE || st == ST_TIMEOUT ? EX_TEMPFAIL : EX_CONFIG;
+}
+
+static int audit_do(struct audit *a, const struct options *o, uint64_t sample)
+{
+	struct policy *policy = NULL;
+	struct roots *roots = NULL;
+	json_t *on_time = NULL;
+	struct error e = { 0 };
+	enum status st;
+	int code;
+
+	a->certs = o->config.certs;
+	st = trust_open(a, o, &roots, &policy, &e);
+	if (st == ST_OK)
+		st = store_open(a, o, &e);
+	if (st == ST_OK && sample > 0)
+		st = audit_sample(a, sample, &e);
+	if (st == ST_OK)
+		st = run(a, o, sample, &on_time, &e);
+	if (on_time == NULL) {
+		code = failed(st, &e);
+	} else {
+		if (st != ST_OK)
+			fprintf(stderr, "trien audit: %s\n", e.text);
+		code = told(a, o, on_time, st == ST_OK);
+	}
+	audit_state_close(a);
+	json_decref(on_time);
+	if (a->walker != NULL)
+		a->store->ops->reader_close(a->walker);
+	if (a->store != NULL)
+		a->store->ops->close(a->store);
+	policy_free(policy);
+	roots_free(roots);
+	return code;
+}
+
+int cli_audit(int argc, char **argv)
+{
+	/* Its strings live as long as the process. */
+	static struct options o;
+	struct audit a = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct error e = { 0 };
+	uint64_t sample;
+	int code;
+
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	argc = words_take(&o, argc, argv);
+	if (argc < 0)
+		return wrong("a flag without its value, or too many servers");
+	if (!day_read(&a.scope.from_day, o.from) || !day_read(&a.scope.to_day, o.to))
+		return wrong("--from and --to are days, as in 2026-11-24");
+	if (!sample_read(&a.scope, &sample, o.sample))
+		return wrong("--sample is a number of results up to 1000000, or a share as in 2%");
+	if (!jobs_read(&a.jobs, o.jobs))
+		return wrong("--jobs is a number of threads");
+	if (config_load(&o.config, argc, argv, &e) != ST_OK) {
+		fprintf(stderr, "trien audit: %s\n", e.text);
+		return EX_CONFIG;
+	}
+	scope_of(&a.scope, io_wall_ms());
+	a.days = json_object();
+	a.findings = json_array();
+	a.registers = json_array();
+	code = audit_do(&a, &o, sample);
+	json_decref(a.days);
+	json_decref(a.findings);
+	json_decref(a.registers);
+	free(a.done);
+	free(a.links);
+	return code;
+}

@@ -1,0 +1,264 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "cli/audit/audit.h"
+#include "cli/bookcheck.h"
+#include "counts.h"
+
+#define PAGE 256
+#define SCRATCH_BYTES (4u * 1024 * 1024)
+
+/* ---- which registers there are ---- */
+
+struct books { struct register_mark *of; size_t n, room; bool short_of_memory; };
+
+static void book_add(void *ctx, const struct register_mark *m)
+{
+	struct books *b = ctx;
+
+	if (b->n == b->room) {
+		size_t room = b->room == 0 ? 64 : 2 * b->room;
+		void *bigger = realloc(b->of, room * sizeof(*b->of));
+
+		b->short_of_memory |= bigger == NULL;
+		if (bigger == NULL)
+			return;
+		b->of = bigger;
+		b->room = room;
+	}
+	b->of[b->n++] = *m;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct register_mark *x = a, *y = b;
+	int order = strcmp(x->unit, y->unit);
+
+	if (order == 0)
+		order = strcmp(x->code, y->code);
+	return order != 0 ? order : (x->year > y->year) - (x->year < y->year);
+}
+
+/* ---- one of them ---- */
+
+struct reading {
+	struct audit *a;
+	const struct register_mark *of;
+	struct bookcheck *check;
+	struct arena scratch;
+	uint64_t last, first;		/* first: that no case brought */
+	bool looking;			/* for the first one */
+	json_t *findings;
+};
+
+/* Did its case bring the number? Then the register has whatever numbers cases bring. */
+static bool given(struct reading *b, const struct book_entry *row)
+{
+	const struct result_view *v = &row->result;
+	struct case_view c;
+
+	arena_reset(&b->scratch);
+	if (row->state != BOOK_ISSUED || row->damaged ||
+	    case_decode(&c, v->case_bytes, &b->scratch) != ST_OK)
+		return false;
+	for (uint8_t i = 0; i < c.results_n; i++)
+		if (c.results[i].given_number == v->number && v->number != 0 &&
+		    c.results[i].ordinal == v->ordinal && slice_eq(c.results[i].kind, v->kind))
+			return true;
+	return false;
+}
+
+static void entry_check(struct reading *b, const struct book_entry *row)
+{
+	static const Trien__V1__RegisterEntry__State states[] = {
+		[BOOK_PENDING] = TRIEN__V1__REGISTER_ENTRY__STATE__PENDING,
+		[BOOK_ISSUED] = TRIEN__V1__REGISTER_ENTRY__STATE__ISSUED,
+		[BOOK_VOID] = TRIEN__V1__REGISTER_ENTRY__STATE__VOIDED,
+		[BOOK_OUTSIDE] = TRIEN__V1__REGISTER_ENTRY__STATE__USED_OUTSIDE,
+	};
+	Trien__V1__RegisterEntry e = TRIEN__V1__REGISTER_ENTRY__INIT;
+	Google__Protobuf__Timestamp issued = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	char id[ID_TEXT_BYTES + 1] = "", reason[2] = "";
+
+	e.number = row->number;
+	e.state = states[row->state];
+	e.damaged = row->damaged;
+	if (!row->damaged && row->sequence != 0) {
+		id_text(id, row->result.result_id);
+		e.result_id = id;
+	}
+	if (!row->damaged && row->result.issued_ms != 0) {
+		issued.seconds = row->result.issued_ms / 1000;
+		issued.nanos = (int32_t)(row->result.issued_ms % 1000) * 1000000;
+		e.issue_time = &issued;
+	}
+	/* That there is one is what is asked: it may name a person. */
+	if (!row->damaged && row->state != BOOK_ISSUED && row->result.void_reason.n > 0)
+		reason[0] = '.';
+	e.end_reason = reason;
+	bookcheck_entry(b->check, &e);
+}
+
+static bool row_take(void *ctx, const struct book_entry *row)
+{
+	struct reading *b = ctx;
+
+	b->last = row->number;
+	if (!b->looking) {
+		entry_check(b, row);
+		return true;
+	}
+	if (given(b, row))
+		return true;
+	b->first = row->number;
+	return false;
+}
+
+static enum status walk(struct reading *b)
+{
+	const struct register_mark *m = b->of;
+	uint32_t n = PAGE;
+	enum status st = ST_OK;
+
+	b->last = 0;
+	while (st == ST_OK && n == PAGE && (!b->looking || b->first == 0))
+		st = b->a->store->ops->book(b->a->walker, slice_str(m->unit), slice_str(m->code),
+					    m->year, b->last, PAGE, row_take, b, &n);
+	return st;
+}
+
+static void found(void *ctx, const struct book_finding *f)
+{
+	struct reading *b = ctx;
+	json_t *j;
+
+	if (f->fault == BOOK_TOTALS)
+		return;
+	j = audit_finding(AUDIT_BOOK, NULL, 0, "%s %s %u: number %llu %s (%s)", b->of->unit,
+			  b->of->code, b->of->year, (unsigned long long)f->number, f->what,
+			  book_fault_name(f->fault));
+	json_object_set_new(j, "number", json_integer((json_int_t)f->number));
+	json_object_set_new(j, "todo", json_string(f->fault == BOOK_MISSING ?
+		"if the engine has it pending, it will come: trien register check; else look for "
+		"it in the newest backup and in the paper book" : f->todo));
+	json_array_append_new(b->findings, j);
+}
+
+static void told(struct audit *a, const struct register_mark *m, const struct book_sums *s)
+{
+	json_array_append_new(a->registers, json_pack(
+		"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "unit", m->unit, "code",
+		m->code, "year", (int)m->year, "first", (json_int_t)s->first, "last",
+		(json_int_t)s->last, "issued", (json_int_t)s->issued, "void",
+		(json_int_t)s->voided, "outside", (json_int_t)s->outside, "brought",
+		(json_int_t)s->brought, "findings", (json_int_t)s->findings));
+}
+
+static enum status book_check(struct reading *b, struct audit *a)
+{
+	Trien__V1__Register head = TRIEN__V1__REGISTER__INIT;
+	struct book_sums sums = { 0 };
+	enum status st;
+
+	b->first = 0;
+	b->looking = true;
+	st = walk(b);
+	b->looking = false;
+	if (st == ST_OK)
+		st = bookcheck_new(&b->check, found, b);
+	if (st != ST_OK)
+		return st;
+	/* What the store knows of it: as far as it has come. */
+	head.year = b->of->year;
+	head.first = b->first;
+	head.next = b->of->highest + 1;
+	if (b->first != 0)
+		bookcheck_head(b->check, &head);
+	st = walk(b);
+	if (st == ST_OK)
+		st = bookcheck_end(b->check, &sums);
+	if (st == ST_OK)
+		told(a, b->of, &sums);
+	bookcheck_free(b->check);
+	b->check = NULL;
+	return st;
+}
+
+static bool asked(const struct audit_scope *s, const struct register_mark *m)
+{
+	return (s->from_day == 0 || m->year >= s->from_day / 10000) &&
+	       (s->to_day == 0 || m->year <= s->to_day / 10000);
+}
+
+enum status audit_books(struct audit *a, struct error *e)
+{
+	struct reading b = { .a = a, .findings = json_array() };
+	struct books list = { 0 };
+	enum status st = arena_init(&b.scratch, SCRATCH_BYTES);
+
+	if (st == ST_OK)
+		st = a->store->ops->marks(a->store, book_add, &list, e);
+	if (st == ST_OK && list.short_of_memory)
+		st = ST_NOMEM;
+	qsort(list.of, list.n, sizeof(*list.of), by_name);
+	for (size_t i = 0; i < list.n && st == ST_OK; i++) {
+		b.of = &list.of[i];
+		if (asked(&a->scope, b.of))
+			st = book_check(&b, a);
+	}
+	audit_found(a, b.findings);
+	json_decref(b.findings);
+	arena_free(&b.scratch);
+	free(list.of);
+	return st == ST_OK ? ST_OK : error_set(e, st, "the registers could not be read to their "
+					       "end: %s", status_name(st));
+}
+
+/* ---- statistics ---- */
+
+static void day_counts(json_t *days, const struct tally_row *r)
+{
+	static const struct { const char *name; enum count of; } told_of[] = {
+		{ "results", COUNT_RESULTS }, { "early", COUNT_EARLY },
+		{ "on_time", COUNT_ON_TIME }, { "late", COUNT_LATE },
+	};
+	char day[16];
+	json_t *row;
+
+	snprintf(day, sizeof(day), "%u", r->day);
+	row = json_object_get(days, day);
+	if (row == NULL) {
+		row = json_object();
+		json_object_set_new(days, day, row);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(told_of); i++) {
+		json_int_t had = json_integer_value(json_object_get(row, told_of[i].name));
+
+		json_object_set_new(row, told_of[i].name,
+				    json_integer(had + (json_int_t)r->by.of[told_of[i].of]));
+	}
+}
+
+json_t *audit_on_time(struct audit *a, struct error *e)
+{
+	const struct counts_question q = { .from = a->scope.from_day, .to = a->scope.to_day,
+					   .period = COUNTS_DAY };
+	json_t *days = json_object();
+	struct tally t;
+	enum status st = tally_init(&t, 1024, UINT32_MAX);
+
+	if (st == ST_OK) {
+		st = a->store->ops->counts(a->walker, &q, &t);
+		for (uint32_t i = 0; i < t.n && st == ST_OK; i++)
+			day_counts(days, &t.rows[i]);
+		tally_free(&t);
+	}
+	if (st != ST_OK) {
+		error_set(e, st, "statistics cannot be read: %s", status_name(st));
+		json_decref(days);
+		return NULL;
+	}
+	return days;
+}
