@@ -165,6 +165,8 @@ static enum status trust_open(struct audit *a, const struct options *o, struct r
 				    e);
 
 	a->roots = *roots;
+	if (st == ST_OK && known_new(&a->known) != ST_OK)
+		st = error_set(e, ST_NOMEM, "no memory for what documents share");
 	if (st != ST_OK || snprintf(path, sizeof(path), "%s/keys.json", a->certs) >=
 			   (int)sizeof(path) || access(path, R_OK) != 0)
 		return st;
@@ -353,6 +355,7 @@ static int audit_do(struct audit *a, const struct options *o, uint64_t sample)
 	if (a->store != NULL)
 		a->store->ops->close(a->store);
 	policy_free(policy);
+	known_free(a->known);
 	roots_free(roots);
 	return code;
 }

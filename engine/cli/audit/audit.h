@@ -76,6 +76,7 @@ struct audit {
 	/* as asked, before threads begin */
 	struct store *store;
 	const struct roots *roots;
+	struct known *known;		/* what documents of one template share */
 	const struct policy *policy;	/* NULL: there is none */
 	const char *certs;
 	struct audit_scope scope;

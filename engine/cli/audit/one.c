@@ -27,6 +27,7 @@ struct audit_one {
 	const struct audit *a;
 	struct store_reader *r;
 	struct audit_keys *keys;
+	struct verifier *verifier;
 	uint8_t *file;
 	size_t room;
 	struct seen v;
@@ -70,7 +71,8 @@ enum status audit_one_new(struct audit_one **out, const struct audit *a, struct 
 	o->r = r;
 	o->room = FILE_BYTES_FIRST;
 	o->file = malloc(o->room);
-	if (o->file == NULL || audit_keys_new(&o->keys, a) != ST_OK) {
+	if (o->file == NULL || audit_keys_new(&o->keys, a) != ST_OK ||
+	    verifier_new(&o->verifier, a->roots, a->known) != ST_OK) {
 		audit_one_free(o);
 		return ST_NOMEM;
 	}
@@ -83,6 +85,7 @@ void audit_one_free(struct audit_one *o)
 	if (o == NULL)
 		return;
 	audit_keys_free(o->keys);
+	verifier_free(o->verifier);
 	free(o->file);
 	free(o);
 }
@@ -178,7 +181,7 @@ static enum status verified(struct audit_one *o, struct audit_page *p)
 	}
 	if (st != ST_OK)
 		return st;
-	st = verify_document(o->a->roots, slice_of(o->file, n), &o->report);
+	st = verifier_judge(o->verifier, slice_of(o->file, n), &o->report);
 	if (st != ST_OK)
 		return st;
 	p->sums.bytes += n;
