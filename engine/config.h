@@ -17,6 +17,18 @@
 
 #define CONFIG_LIST_MAX 8
 
+/* Who may sign in to the portal, and what its provider's tokens call things; portal/signin.h. */
+struct config_sign_in {
+	const char *issuer, *client;	/* of the OpenID provider; issuer "": nobody signs in */
+	const char *secret_file, *ca;	/* "" = none, the host's */
+	const char *scope, *acr;	/* acr: "a,b"; "": any */
+	const char *number, *id_kind, *country, *name, *roles, *units;	/* names of claims */
+	const char *fixed_id_kind;	/* where id_kind is "" */
+	const char *leader;		/* the role */
+	const char *audience, *parties;	/* of bearer tokens; "a,b" */
+	const char *dev_listen, *dev_people;	/* the built-in provider; "" = off */
+};
+
 /* Settings `portal_…`: of `trien portal` alone. */
 struct config_portal {
 	const char *listen;		/* "HOST:PORT", an address as number; port 0: any */
@@ -29,6 +41,7 @@ struct config_portal {
 	uint32_t connections;		/* at once */
 	uint32_t address_connections;	/* of one address that is no proxy */
 	uint32_t upload_mb_max;		/* a file to be verified */
+	struct config_sign_in sign_in;
 };
 
 enum config_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_FLAG };

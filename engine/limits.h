@@ -175,8 +175,7 @@
 #define KEY_SET_PAUSE_MS (15 * 1000)		/* and another one each so often */
 #define SIGN_IN_S_MAX (10 * 60)			/* from our page to the provider and back */
 #define SUBJECT_BYTES_MAX 255			/* `sub`, OpenID Connect Core 2 */
-#define ROLES_MAX 16				/* of one person's token, */
-#define ROLE_UNITS_MAX 64			/* and units */
+#define ROLES_MAX 64				/* of one person's token */
 
 /* ---- lanes and identities ---- */
 #define LANES 64

@@ -96,7 +96,7 @@ HOMES = {
                   "signer/*", "remote/*", "verify/report*", "verify/said.c"],
     "libpq-fe.h": ["store/*"],
     "liburing.h": ["io/io_uring.c"],
-    "microhttpd.h": ["metrics.c", "portal/exchange.h"],
+    "microhttpd.h": ["metrics.c", "portal/devprovider.c", "portal/exchange.h"],
     "nmmintrin.h": ["base/*"],
     "openssl/*": ["base/hash.c", "identity.c", "intake/tls.c", "mirror/secure.c", "portal/*",
                   "sign/*", "signer/*", "remote/*", "verify/*", "cli/keys.c", "cli/evidence.c",

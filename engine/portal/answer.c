@@ -121,6 +121,17 @@ void answer_json(struct request *q, unsigned int status, json_t *model)
 	json_decref(model);
 }
 
+/* "//host" leads elsewhere, and browsers read "\\" as "/" and leave tabs and line ends out. */
+const char *own_path(const char *path)
+{
+	if (path == NULL || path[0] != '/' || path[1] == '/')
+		return "/";
+	for (const char *c = path; *c != '\0'; c++)
+		if (*c <= ' ' || *c > '~' || *c == '\\')
+			return "/";
+	return path;
+}
+
 void answer_redirect(struct request *q, const char *to)
 {
 	content(q, 303, NULL, NULL, 0);

@@ -366,12 +366,12 @@ static size_t leave_escaped(void *ctx, struct MHD_Connection *connection, char *
 	return strlen(s);
 }
 
-enum status http_listen(const struct config *c, int *fd, char at[64], bool *loopback,
-			struct error *e)
+enum status http_listen(const char *setting, const char *where, int *fd, char at[64],
+			bool *loopback, struct error *e)
 {
 	struct sockaddr_storage s;
 	socklen_t n = 0;
-	enum status st = listen_read(c->portal.listen, &s, &n, e);
+	enum status st = listen_read(where, &s, &n, e);
 	struct address a = address_of((struct sockaddr *)&s);
 	char host[ADDRESS_TEXT_BYTES];
 	int on = 1;
@@ -382,8 +382,7 @@ enum status http_listen(const struct config *c, int *fd, char at[64], bool *loop
 	if (*fd < 0 || setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
 	    bind(*fd, (struct sockaddr *)&s, n) != 0 || listen(*fd, LISTEN_BACKLOG) != 0 ||
 	    getsockname(*fd, (struct sockaddr *)&s, &n) != 0) {
-		st = error_set(e, ST_UNAVAILABLE, "portal_listen = %s: %s", c->portal.listen,
-			       strerror(errno));
+		st = error_set(e, ST_UNAVAILABLE, "%s = %s: %s", setting, where, strerror(errno));
 		if (*fd >= 0)
 			close(*fd);
 		return st;

@@ -8,11 +8,12 @@
 #include "portal/inside.h"
 
 /*
- * A bound socket as portal_listen says, its address as text ("127.0.0.1:8480") and whether that is
- * loopback. ST_INVALID, ST_UNAVAILABLE: the port cannot be had.
+ * A bound socket as a setting says ("portal_listen", "127.0.0.1:0"), its address as text
+ * ("127.0.0.1:8480") and whether that is loopback. ST_INVALID, ST_UNAVAILABLE: the port cannot be
+ * had.
  */
-enum status http_listen(const struct config *c, int *fd, char at[64], bool *loopback,
-			struct error *e) must_use;
+enum status http_listen(const char *setting, const char *where, int *fd, char at[64],
+			bool *loopback, struct error *e) must_use;
 /* Takes fd. Everything else of *p is there, workers too. */
 enum status http_start(struct http **out, struct portal *p, int fd, struct error *e) must_use;
 /* No new request; those under way get their answers, for as long as workers run. */

@@ -15,6 +15,7 @@
 #define PORTAL_URL_BYTES 300
 
 struct http;
+struct signin;
 
 struct portal {
 	const struct config *config;
@@ -26,6 +27,7 @@ struct portal {
 	struct pages *pages;
 	struct limits *limits;
 	struct sessions *sessions;
+	struct signin *signin;		/* NULL: nobody can sign in */
 	struct workers *workers;
 	struct http *http;
 };

@@ -40,15 +40,17 @@ enum status jwks_cache_new(struct jwks_cache **out, const struct jwks_source *so
 			   struct error *e) must_use;
 /* No call is in it any more. */
 void jwks_cache_free(struct jwks_cache *c);
+enum jwks_wait { JWKS_NO_WAIT, JWKS_WAIT };
+
 /*
  * As jwt_claims(), with the key that the token names. The set is fetched when it is needed first,
  * is older than KEY_SET_FRESH_MS, or does not have the key, by one thread at a time and not more
  * often than KEY_SET_PAUSE_MS and KEY_SET_FETCHES_MAX allow; a token costs one fetch at most. Who
- * needs a fetch that runs waits for it; who has its key does not. A set that cannot be had anew
- * serves until KEY_SET_STALE_MS. ST_UNAUTHENTICATED also: no such key; ST_UNAVAILABLE: the keys
- * cannot be had. Any thread.
+ * has its key never waits; who needs a fetch that another thread makes waits for it, or with
+ * JWKS_NO_WAIT gets ST_UNAVAILABLE. A set that cannot be had anew serves until KEY_SET_STALE_MS.
+ * ST_UNAUTHENTICATED also: no such key; ST_UNAVAILABLE: the keys cannot be had. Any thread.
  */
-enum status jwks_claims(struct jwks_cache *c, struct slice token, json_t **claims,
-			struct error *e) must_use;
+enum status jwks_claims(struct jwks_cache *c, struct slice token, enum jwks_wait wait,
+			json_t **claims, struct error *e) must_use;
 
 #endif

@@ -103,7 +103,8 @@ static bool may_fetch(struct jwks_cache *c, int64_t now)
 
 /* The lock is held. The key, of the set that is in *s and has one user more; NULL with a status. */
 static const struct jwt_key *key_for(struct jwks_cache *c, const struct jwt_header *h,
-				     struct shared **s, enum status *st, struct error *e)
+				     enum jwks_wait wait, struct shared **s, enum status *st,
+				     struct error *e)
 {
 	for (bool asked = false;; asked = true) {
 		int64_t now = c->source.now_ms(c->source.ctx);
@@ -118,7 +119,7 @@ static const struct jwt_key *key_for(struct jwks_cache *c, const struct jwt_head
 			(*s)->users++;
 			return key;
 		}
-		if (key == NULL && asked)
+		if (key == NULL && (asked || (c->fetching && wait == JWKS_NO_WAIT)))
 			break;
 		if (c->fetching)
 			while (c->fetching)
@@ -128,13 +129,14 @@ static const struct jwt_key *key_for(struct jwks_cache *c, const struct jwt_head
 		else
 			break;
 	}
-	*st = c->failed || c->now == NULL ?
+	*st = c->failed || c->now == NULL || c->fetching ?
 	      error_set(e, ST_UNAVAILABLE, "the provider's keys cannot be had") :
 	      error_set(e, ST_UNAUTHENTICATED, "the token's key is not among its provider's");
 	return NULL;
 }
 
-enum status jwks_claims(struct jwks_cache *c, struct slice token, json_t **claims, struct error *e)
+enum status jwks_claims(struct jwks_cache *c, struct slice token, enum jwks_wait wait,
+			json_t **claims, struct error *e)
 {
 	const struct jwt_key *key;
 	struct shared *s = NULL;
@@ -144,7 +146,7 @@ enum status jwks_claims(struct jwks_cache *c, struct slice token, json_t **claim
 	if (st != ST_OK)
 		return st;
 	pthread_mutex_lock(&c->lock);
-	key = key_for(c, &h, &s, &st, e);
+	key = key_for(c, &h, wait, &s, &st, e);
 	pthread_mutex_unlock(&c->lock);
 	if (key == NULL)
 		return st;

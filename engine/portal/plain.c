@@ -21,13 +21,6 @@ static void health_show(struct request *q)
 	answer_json(q, 200, json_pack("{s:s}", "status", "SERVING"));
 }
 
-/* Within the portal: "//host" and "/\host" would lead elsewhere. */
-static const char *own_path(const char *path)
-{
-	return path != NULL && path[0] == '/' && path[1] != '/' && strpbrk(path, "\\\r\n") == NULL ?
-	       path : "/";
-}
-
 static void language_choose(struct request *q)
 {
 	enum language chosen = language_of(form_value(&q->query, "to"));

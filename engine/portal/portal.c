@@ -11,6 +11,7 @@
 #include "portal/http.h"
 #include "portal/inside.h"
 #include "portal/sandbox.h"
+#include "portal/signin.h"
 
 static enum status url_check(const char *url, struct error *e)
 {
@@ -35,7 +36,9 @@ enum status portal_check(const struct config *c, struct error *e)
 
 	if (st == ST_OK)
 		st = proxies_read(&p, c->portal.proxies, e);
-	return st == ST_OK ? url_check(c->portal.url, e) : st;
+	if (st == ST_OK)
+		st = url_check(c->portal.url, e);
+	return st == ST_OK ? signin_check(c, e) : st;
 }
 
 const char *portal_session_cookie(const struct portal *p)
@@ -101,7 +104,8 @@ static enum status start(struct portal *p, struct error *e)
 	if (st == ST_OK)
 		st = session_table_new(&p->sessions, PORTAL_SESSIONS_MAX);
 	if (st == ST_OK)
-		st = http_listen(p->config, &fd, at, &p->loopback, e);
+		st = http_listen("portal_listen", p->config->portal.listen, &fd, at,
+				 &p->loopback, e);
 	if (st != ST_OK)
 		return st;
 	if (p->config->portal.url[0] != '\0')
@@ -109,7 +113,11 @@ static enum status start(struct portal *p, struct error *e)
 	else
 		snprintf(p->url, sizeof(p->url), "http://%s", at);
 	p->https = strncmp(p->url, "https:", 6) == 0;
-	st = portal_sandbox(p->config, e);
+	st = signin_new(&p->signin, p, e);
+	if (st == ST_OK)
+		st = portal_sandbox(p->config, e);
+	if (st == ST_OK)
+		st = signin_start(p->signin, p, e);
 	if (st == ST_OK)
 		st = workers_start(&p->workers, p, p->config->portal.workers, worker_close, e);
 	if (st == ST_OK)
@@ -125,6 +133,7 @@ static void stop(struct portal *p)
 		http_quiesce(p->http);
 	workers_stop(p->workers);
 	http_stop(p->http);
+	signin_free(p->signin);
 	session_table_free(p->sessions);
 	limits_free(p->limits);
 	pages_free(p->pages);

@@ -42,6 +42,8 @@ struct request {
 	struct answer *answer;
 };
 
+/* The path, if it leads to a page of ours and nowhere else; else "/". NULL is allowed. */
+const char *own_path(const char *path);
 /* NULL: it is not there. Names in any case. */
 const char *request_header(const struct request *q, const char *name);
 /* The value of a cookie, into out; false: none, or longer than size - 1. */

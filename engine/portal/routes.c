@@ -1,6 +1,6 @@
 /* Every group of pages, once. */
 #include "portal/route.h"
 
-extern const struct route plain_routes[];
+extern const struct route plain_routes[], signin_routes[];
 
-const struct route *const route_groups[] = { plain_routes, NULL };
+const struct route *const route_groups[] = { plain_routes, signin_routes, NULL };

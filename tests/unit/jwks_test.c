@@ -203,7 +203,8 @@ static struct jwks_cache *cache_of(struct provider *p)
 	return c;
 }
 
-static enum status asked(struct jwks_cache *c, EVP_PKEY *key, const char *kid)
+static enum status asked_so(struct jwks_cache *c, EVP_PKEY *key, const char *kid,
+			    enum jwks_wait wait)
 {
 	char header[64], *token;
 	json_t *claims = NULL;
@@ -211,10 +212,15 @@ static enum status asked(struct jwks_cache *c, EVP_PKEY *key, const char *kid)
 
 	snprintf(header, sizeof(header), "{\"alg\":\"ES256\",\"kid\":\"%s\"}", kid);
 	token = token_of(key, header, CLAIMS);
-	st = jwks_claims(c, slice_str(token), &claims, NULL);
+	st = jwks_claims(c, slice_str(token), wait, &claims, NULL);
 	json_decref(claims);
 	free(token);
 	return st;
+}
+
+static enum status asked(struct jwks_cache *c, EVP_PKEY *key, const char *kid)
+{
+	return asked_so(c, key, kid, JWKS_WAIT);
 }
 
 static void rotation(void **state)
@@ -317,6 +323,7 @@ static void a_hanging_fetch(void **state)
 	p.now_ms += KEY_SET_FRESH_MS;
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(asked(c, p256, "a"), ST_OK);
+	assert_int_equal(asked_so(c, other, "b", JWKS_NO_WAIT), ST_UNAVAILABLE);
 	free(p.set);
 	p.set = set_of(jwk_of(other, "b", ""), NULL);
 	pthread_mutex_lock(&p.lock);
