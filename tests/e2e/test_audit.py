@@ -3,6 +3,7 @@ goes on."""
 import html.parser
 import json
 import re
+import sqlite3
 import signal
 import subprocess
 
@@ -104,9 +105,162 @@ def page_is_whole(text, row):
         "looked": row["results"]["looked"], "good": row["results"]["good"],
         "findings": row["findingsCount"], "bytes": row["results"]["bytes"]}
     bars = [int(m) for m in re.findall(r"<title>\d\d/\d\d/\d{4}: (\d+)</title>", text)]
-    assert sum(bars) == row["results"]["looked"]
+    assert sum(bars) == sum(d["results"] for d in row["issued"])
     for r in row["registers"]:
         assert f"<td>{r['unit']}</td><td>{r['code']}</td><td>{r['year']}</td>" in text
         assert f'<td class="n">{r["first"]}–{r["last"]}</td>' in text
     for f in row["findings"]:
         assert f["result"] in text
+
+
+def test_part_of_it(engine):
+    whole = report(engine)
+    day = str(whole["issued"][-1]["day"])
+    day = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    ten = report(engine, "--sample", 10)
+    assert ten["results"]["looked"] == ten["results"]["good"] == 10
+    assert ten == {**report(engine, "--sample", 10), "ran": ten["ran"]}
+    assert report(engine, "--sample", 1000)["results"]["looked"] == RESULTS + 1
+    share = report(engine, "--sample", "40%")
+    assert 5 <= share["results"]["looked"] < RESULTS and share["scope"]["sample"] == "40%"
+    assert sum(d["results"] for d in share["issued"]) == share["results"]["looked"]
+    today = report(engine, "--from", day)
+    assert today["results"]["looked"] == whole["issued"][-1]["results"]
+    before = report(engine, "--to", "2021-01-31")
+    assert before["results"]["looked"] == 0 and before["registers"] == []
+    for words in (["--sample", "some"], ["--from", "31-12-2026"], ["--jobs", "0"], ["--state"]):
+        assert "trien audit" in audit(engine, *words, code=2).stderr
+
+
+def test_goes_on(engine, tmp_path):
+    """Killed, or the last line torn: what is told in the end is the same."""
+    more = [case(number=f"0010980{i:05d}") for i in range(480)]
+    engine.wait_stored(engine.stubs(), [r.result_id for r in send(engine.stubs(), more).receipts])
+    state = tmp_path / "state"
+    want = same(report(engine))
+    killed = subprocess.Popen(
+        [str(harness.TRIEN), "audit", *(engine.audited.conninfos if engine.audited else []),
+         "--data", str(engine.data), "--state", str(state), "--jobs", "1"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    harness.wait_for(lambda: state.exists() and state.read_text().count("\n") > 2, every=0.001)
+    killed.kill()
+    killed.wait(20)
+    assert same(report(engine, "--state", state)) == want
+    lines = state.read_text().splitlines(keepends=True)
+    pages = [json.loads(line)["begin"] for line in lines[1:]]
+    assert len(pages) == len({tuple(p) for p in pages}) > 3
+    state.write_text("".join(lines[:3]) + lines[3][:40])
+    assert same(report(engine, "--state", state, "--jobs", 3)) == want
+    assert state.read_text().startswith("".join(lines[:3]))
+    assert len(state.read_text().splitlines()) == len(lines)
+    # Another question is another audit.
+    assert "period or sample" in audit(engine, "--state", state, "--sample", 3, code=78).stderr
+
+
+def test_damages(engine, tmp_path):
+    """One after the other; each is told, with the results that it hit."""
+    assert engine.stop() == 0
+    damage = OnPostgres(engine) if engine.audited else OnFiles(engine)
+    known = set()
+    for act in (damage.file, damage.event, damage.number, damage.other_number, damage.evidence):
+        wanted = act()
+        row = report(engine, "--html", tmp_path / "a.html", code=1)
+        assert wanted <= found(row) and not wanted & known, (act, row["findings"])
+        assert row["results"]["good"] < RESULTS + 1
+        known |= found(row)
+        assert all(f["what"] and f["todo"] for f in row["findings"])
+        text = json.dumps(row, ensure_ascii=False)
+        assert "Trần" not in text and "00109900" not in text
+    page_is_whole((tmp_path / "a.html").read_text(), row)
+    assert "What to do" in audit(engine, code=1).stdout
+
+
+class OnPostgres:
+    def __init__(self, engine):
+        self.engine, self.sql = engine, engine.audited.sql
+
+    def place(self, k):
+        """Lane and sequence of a number, which are its result's."""
+        r = self.engine.results[k]
+        return self.sql("SELECT result_lane, sequence FROM number_register WHERE state = 1 AND "
+                        f"unit = '{r.unit}' AND number = {r.number}")[0]
+
+    def file(self):
+        lane, sequence = self.place(3)
+        self.sql("UPDATE result SET body = set_byte(body, 3000, get_byte(body, 3000) # 1) "
+                 f"WHERE lane = {lane} AND sequence = {sequence}")
+        return {(f, self.engine.ids[3]) for f in ("FILE", "SIGNATURE")}
+
+    def event(self):
+        self.sql("UPDATE event SET record = set_byte(record, 30, get_byte(record, 30) # 1) "
+                 "WHERE kind = 4")
+        return {("UNREADABLE", self.engine.ids[1])}
+
+    def number(self):
+        r = self.engine.results[2]
+        self.sql(f"DELETE FROM number_register WHERE unit = '{r.unit}' AND "
+                 f"number = {r.number}")
+        return {("NUMBER", self.engine.ids[2]), ("BOOK", "")}
+
+    def other_number(self):
+        lane, sequence = self.place(3)
+        r = self.engine.results[0]
+        self.sql(f"UPDATE number_register SET result_lane = {lane}, sequence = {sequence} "
+                 f"WHERE unit = '{r.unit}' AND number = {r.number}")
+        return {("NUMBER", self.engine.ids[0])}
+
+    def evidence(self):
+        self.sql("DELETE FROM layer WHERE position('trien evidence'::bytea in bytes) = 1")
+        return {("EVIDENCE", i) for i in self.engine.ids[4:]}
+
+
+class OnFiles:
+    def __init__(self, engine):
+        self.engine, self.folder = engine, engine.data / "store"
+
+    def flip(self, needle, shift=0):
+        """A bit of the byte at its first place."""
+        for path in sorted(self.folder.glob("*.seg")):
+            at = path.read_bytes().find(needle)
+            if at >= 0:
+                with path.open("r+b") as f:
+                    f.seek(at + shift)
+                    byte = f.read(1)[0]
+                    f.seek(at + shift)
+                    f.write(bytes([byte ^ 1]))
+                return
+        raise AssertionError("not there")
+
+    def index(self, text, *values):
+        db = sqlite3.connect(self.folder / "index.db")
+        with db:
+            changed = db.execute(text, values).rowcount
+        db.close()
+        assert changed == 1
+
+    def register(self, k):
+        return ("register = (SELECT id FROM register WHERE unit = ?) AND number = ?",
+                self.engine.results[k].unit, self.engine.results[k].number)
+
+    def file(self):
+        self.flip(self.engine.ids[3].encode())
+        return {("UNREADABLE", self.engine.ids[3])}
+
+    def event(self):
+        self.flip("45/QĐ-UBND".encode())
+        return {("UNREADABLE", self.engine.ids[1])}
+
+    def number(self):
+        where, *values = self.register(2)
+        self.index(f"DELETE FROM number_register WHERE {where}", *values)
+        return {("NUMBER", self.engine.ids[2]), ("BOOK", "")}
+
+    def other_number(self):
+        where, *values = self.register(0)
+        self.index("UPDATE number_register SET position = (SELECT max(position) FROM "
+                   f"number_register), sequence = sequence + 1 WHERE {where}", *values)
+        return {("NUMBER", self.engine.ids[0])}
+
+    def evidence(self):
+        self.flip(b"trien evidence")
+        return {("EVIDENCE", i) for i in self.engine.ids[4:]}

@@ -101,6 +101,21 @@ static void entry_check(struct reading *b, const struct book_entry *row)
 	bookcheck_entry(b->check, &e);
 }
 
+/* A result whose life cannot be read is known by its number. */
+static void name_unreadable(struct audit *a, const struct book_entry *row)
+{
+	char id[ID_TEXT_BYTES + 1] = "";
+	json_t *f;
+	size_t i;
+
+	if (a->by_fault[AUDIT_UNREADABLE] == 0 || row->damaged || row->sequence == 0)
+		return;
+	id_text(id, row->result.result_id);
+	json_array_foreach(a->findings, i, f)
+		if ((uint64_t)json_integer_value(json_object_get(f, "sequence")) == row->sequence)
+			json_object_set_new(f, "result", json_string(id));
+}
+
 static bool row_take(void *ctx, const struct book_entry *row)
 {
 	struct reading *b = ctx;
@@ -108,6 +123,7 @@ static bool row_take(void *ctx, const struct book_entry *row)
 	b->last = row->number;
 	if (!b->looking) {
 		entry_check(b, row);
+		name_unreadable(b->a, row);
 		return true;
 	}
 	if (given(b, row))
