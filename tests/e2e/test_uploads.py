@@ -15,42 +15,77 @@ from copying import CHUNK, chunks, copy_case, head, refused
 from harness import details
 
 
-def test_uploads_are_bounded(shared, stubs):
-    """256 at once, more are told to come again; what stands still holds its slot alone."""
-    noise = io.BytesIO()
-    Image.effect_noise((500, 500), 90).save(noise, "JPEG", quality=95)
-    noise = noise.getvalue()
-    assert len(noise) > 3 * CHUNK // 2
+def noise(side):
+    """A JPEG that does not get any smaller."""
+    out = io.BytesIO()
+    Image.effect_noise((side, side), 90).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def numbered(jpeg, i):
+    """Another one for each number: by a comment."""
+    return jpeg[:2] + b"\xff\xfe\0\6%04d" % i + jpeg[2:]
+
+
+@contextlib.contextmanager
+def watched(engine):
+    """Its memory, looked at again and again."""
+    over, memories = threading.Event(), []
+
+    def look():
+        while not over.wait(0.1):
+            memories.append(memory(engine))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield memories
+    finally:
+        over.set()
+        looking.join()
+
+
+def test_uploads_are_bounded(shared):
+    """256 at once, more are told to come again. What they brought, more than 256 MB together, is on
+    the disk and not in memory; what stands still holds its slot alone."""
+    data, most = noise(1260), 17
     gate = threading.Event()
+    assert len(data) > (most + 1) * CHUNK
     channels = [shared.new_channel() for _ in range(4)]
     stubs = [shared.stubs(c).issuance for c in channels]
 
     def slowly(i):
-        data = noise[:2] + b"\xff\xfe\0\6%04d" % i + noise[2:]  # a comment: each is another
-        yield head(copy_case(), data)
-        yield from itertools.islice(chunks(data), 1)
+        mine = numbered(data, i)
+        yield head(copy_case(), mine)
+        yield from itertools.islice(chunks(mine), most)
         gate.wait(100)
-        yield from itertools.islice(chunks(data), 1, None)
+        yield from itertools.islice(chunks(mine), most, None)
 
     def begin(i):
         return stubs[i % 4].CertifyCopy.future(slowly(i), timeout=100)
 
     def uploads():
-        return len(list((shared.data / "store/objects/waiting").glob("*.part")))
+        return list((shared.data / "store/objects/waiting").glob("*.part"))
 
-    before = memory(shared)
-    calls = [begin(i) for i in range(256)]
-    harness.wait_for(lambda: uploads() == 256, 30)
-    assert memory(shared) < 256 << 20, (before, memory(shared))
-    d = refused(lambda: begin(256).result(timeout=20))
-    assert d["reason"] == "BUSY" and d["retry_ms"]
-    # Whoever goes away leaves nothing.
-    for call in calls[200:]:
-        call.cancel()
-    harness.wait_for(lambda: uploads() == 200, 30)
-    gate.set()
-    receipts = [call.result(timeout=100).receipt for call in calls[:200]]
-    assert len({r.number for r in receipts}) == 200 and uploads() == 0
+    def all_brought():
+        return [f.stat().st_size for f in uploads()] == [most * CHUNK] * 256
+
+    with watched(shared) as memories:
+        calls = [begin(i) for i in range(256)]
+        harness.wait_for(lambda: all_brought() or any(c.done() for c in calls), 60)
+        assert all_brought()
+        assert memory(shared) < 256 << 20 < 256 * most * CHUNK, memory(shared)
+        d = refused(lambda: begin(256).result(timeout=20))
+        assert d["reason"] == "BUSY" and d["retry_ms"]
+        # Whoever goes away leaves nothing.
+        for call in calls[200:]:
+            call.cancel()
+        harness.wait_for(lambda: len(uploads()) == 200, 30)
+        gate.set()
+        receipts = [call.result(timeout=100).receipt for call in calls[:200]]
+        shared.wait_stored(shared.stubs(channels[0]), [r.result_id for r in receipts], 60)
+    assert len({r.number for r in receipts}) == 200 and not uploads()
+    assert memories and max(memories) < 256 << 20, max(memories)
     for c in channels:
         c.close()
 
@@ -76,49 +111,38 @@ def test_calls_are_bounded(shared, stubs):
 def test_large_uploads_stay_within_256_mb(tmp_path):
     """200 of 3.9 MB: on their way together, all at their last message, then looked at and stored;
     the memory of all the engine's processes, looked at again and again."""
-    noise = io.BytesIO()
-    Image.effect_noise((2200, 2200), 90).save(noise, "JPEG", quality=90)
-    noise = noise.getvalue()
-    whole = len(noise) // CHUNK     # messages without the last one
-    assert 3_800_000 < len(noise) < 4_000_000
-    at_last, memories = threading.Semaphore(0), []
-    last, over = threading.Event(), threading.Event()
+    data = noise(2200)
+    whole = len(data) // CHUNK     # messages without the last one
+    assert 3_800_000 < len(data) < 4_000_000
+    at_last, last = threading.Semaphore(0), threading.Event()
 
     def slowly(i):
-        data = noise[:2] + b"\xff\xfe\0\6%04d" % i + noise[2:]  # a comment: each is another
-        yield head(copy_case(), data)
-        yield from itertools.islice(chunks(data), whole)
+        mine = numbered(data, i)
+        yield head(copy_case(), mine)
+        yield from itertools.islice(chunks(mine), whole)
         at_last.release()
         last.wait(300)
-        yield from itertools.islice(chunks(data), whole, None)
+        yield from itertools.islice(chunks(mine), whole, None)
 
     with harness.Engine(tmp_path, original_mb_max=4) as e:
-        def look():
-            while not over.wait(0.1):
-                memories.append(memory(e))
-
         e.prepare().start()
         channels = [e.new_channel() for _ in range(4)]
         stubs = [e.stubs(c) for c in channels]
-        looking = threading.Thread(target=look)
-        looking.start()
-        try:
-            calls = [stubs[i % 4].issuance.CertifyCopy.future(slowly(i), timeout=300)
-                     for i in range(200)]
-            assert all(at_last.acquire(timeout=200) for _ in calls)
-            assert len(list((e.data / "store/objects/waiting").glob("*.part"))) == 200
-            last.set()
-            receipts = [call.result(timeout=300).receipt for call in calls]
-            e.wait_stored(stubs[0], [r.result_id for r in receipts], 120)
-        finally:
-            last.set()
-            over.set()
-            looking.join()
-            for c in channels:
-                c.close()
+        with watched(e) as memories:
+            try:
+                calls = [stubs[i % 4].issuance.CertifyCopy.future(slowly(i), timeout=300)
+                         for i in range(200)]
+                assert all(at_last.acquire(timeout=200) for _ in calls)
+                assert len(list((e.data / "store/objects/waiting").glob("*.part"))) == 200
+                last.set()
+                receipts = [call.result(timeout=300).receipt for call in calls]
+                e.wait_stored(stubs[0], [r.result_id for r in receipts], 120)
+            finally:
+                last.set()
+                for c in channels:
+                    c.close()
         assert len({r.number for r in receipts}) == 200
         assert len(memories) > 20 and max(memories) < 256 << 20, max(memories)
-
 
 
 @pytest.mark.skipif(os.environ.get("TRIEN_FULL") != "1", reason="half a minute; in the soak")
