@@ -1,0 +1,356 @@
+/*
+ * What `trien audit` finds amiss of one result, of a store whose answers the test makes: things
+ * that no engine writes and no file of a store can be made to say by a flipped bit alone.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/audit/audit.h"
+#include "signedleaf.h"
+
+#define OBJECTS_MAX 16
+
+/* One result, and all that the store says of it. */
+struct rig {
+	struct bench *bench;
+	struct desk desk;
+	struct roots *roots;
+	leaf_values values;
+	uint8_t *file;
+	size_t file_n;
+	uint8_t case_bytes[4];
+	struct result_view view;
+	const struct layer *objects[OBJECTS_MAX];
+	uint32_t objects_n;
+	struct result_event events[4];
+	uint32_t events_n;
+	uint64_t number_of;		/* whose sequence its number leads to; 0: nobody's */
+	struct audit audit;
+	struct audit_one *one;
+	struct audit_page page;
+};
+
+/* The store's calls have no other way to it. */
+static struct rig *rig;
+
+static enum status get(struct store_reader *r, uint8_t lane, uint64_t sequence,
+		       struct result_view *out)
+{
+	*out = rig->view;
+	return ST_OK;
+}
+
+static enum status read_file(struct store_reader *r, uint8_t lane, uint64_t sequence,
+			     uint64_t offset, uint8_t *buf, size_t *n)
+{
+	assert_int_equal(offset, 0);
+	*n = *n < rig->file_n ? *n : rig->file_n;
+	memcpy(buf, rig->file, *n);
+	return ST_OK;
+}
+
+static enum status object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],
+			  struct slice *out)
+{
+	for (uint32_t i = 0; i < rig->objects_n; i++) {
+		const struct layer *l = rig->objects[i];
+
+		if (l == NULL || memcmp(l->sha256, sha256, SHA256_BYTES) != 0)
+			continue;
+		*out = slice_of(l->bytes, l->size);
+		return ST_OK;
+	}
+	return ST_NOT_FOUND;
+}
+
+static enum status history(struct store_reader *r, uint8_t lane, uint64_t sequence, uint32_t max,
+			   struct result_event *out, uint32_t *n)
+{
+	memcpy(out, rig->events, rig->events_n * sizeof(*out));
+	*n = rig->events_n;
+	return ST_OK;
+}
+
+static enum status find_number(struct store_reader *r, struct slice unit, struct slice code,
+			       uint32_t year, uint64_t number, uint8_t *lane, uint64_t *sequence)
+{
+	*lane = rig->view.lane;
+	*sequence = rig->number_of;
+	return rig->number_of != 0 ? ST_OK : ST_NOT_FOUND;
+}
+
+static const struct store_ops ops = { .name = "made up", .get = get, .read = read_file,
+				      .object = object, .history = history,
+				      .find_number = find_number };
+static struct store store = { &ops };
+
+static void view_of(struct rig *g)
+{
+	const struct item *it = &g->bench->leaf.item;
+	struct result_view *v = &g->view;
+
+	*v = (struct result_view){
+		.state = STATE_STORED, .life = LIFE_VALID, .sequence = 77, .lane = 3,
+		.unit = slice_str(it->unit->code), .kind = slice_str(it->kind->code),
+		.case_code = slice_str("H1"),
+		.register_code = slice_str("XN"), .number_text = slice_str(it->number_text),
+		.register_year = 2026, .number = 5, .issued_ms = it->issued_ms,
+		.file_size = g->file_n, .signatures_n = it->slots_n,
+		.case_bytes = slice_of(g->case_bytes, 0) };
+	memcpy(v->result_id, it->result_id, sizeof(v->result_id));
+	sha256_once(g->file, g->file_n, v->file_sha256);
+	for (uint8_t i = 0; i < it->slots_n; i++) {
+		const struct signature_slot *plan = &it->slots[i].plan;
+
+		v->signatures[i] = (struct signature_view){ .signed_ms = plan->signed_ms };
+		memcpy(v->signatures[i].cert_sha256, plan->cert_sha256, SHA256_BYTES);
+		assert_non_null(plan->evidence);
+		memcpy(v->signatures[i].evidence_sha256, plan->evidence->set.sha256, SHA256_BYTES);
+		g->objects[g->objects_n++] = &plan->evidence->certificate;
+		g->objects[g->objects_n++] = &plan->evidence->set;
+		for (uint8_t k = 0; k < plan->evidence->members_n; k++)
+			g->objects[g->objects_n++] = plan->evidence->members[k];
+	}
+}
+
+static int setup(void **state)
+{
+	struct rig *g = calloc(1, sizeof(*g));
+
+	*state = rig = g;
+	if (g == NULL || desk_open(&g->desk, ALG_RSA2048) != 0 ||
+	    bench_open((void **)&g->bench) != 0 ||
+	    roots_load(&g->roots, g->desk.keys.certs, g->desk.keys.certs, NULL) != ST_OK ||
+	    policy_load((struct policy **)&g->audit.policy, g->desk.keys.certs, NULL) != ST_OK)
+		return -1;
+	leaf_open(&g->bench->leaf, 2);
+	if (leaf_sign(g->bench, &g->desk, g->values) != 0)
+		return -1;
+	g->file = leaf_file(&g->bench->leaf, &g->file_n);
+	view_of(g);
+	g->number_of = g->view.sequence;
+	g->audit.store = &store;
+	g->audit.roots = g->roots;
+	g->audit.certs = g->desk.keys.certs;
+	return audit_one_new(&g->one, &g->audit, NULL) == ST_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	struct rig *g = *state;
+
+	audit_one_free(g->one);
+	free(g->file);
+	leaf_close(&g->bench->leaf);
+	bench_close((void **)&g->bench);
+	policy_free((struct policy *)g->audit.policy);
+	roots_free(g->roots);
+	desk_close(&g->desk);
+	free(g);
+	return 0;
+}
+
+/* The names of what is found but for the case, which the rig has none of. */
+static const char *found(struct rig *g)
+{
+	static char names[400];
+	struct audit_page *p = &g->page;
+	json_t *f;
+	size_t i;
+
+	*p = (struct audit_page){ .days = json_object(), .findings = json_array(),
+				  .links = json_array() };
+	assert_int_equal(audit_result(g->one, (struct result_name){ 3, 77 }, p), ST_OK);
+	names[0] = '\0';
+	json_array_foreach(p->findings, i, f) {
+		const char *name = json_string_value(json_object_get(f, "fault"));
+
+		if (strcmp(name, "CASE") != 0)
+			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s ", name);
+	}
+	json_decref(p->days);
+	json_decref(p->findings);
+	json_decref(p->links);
+	return names;
+}
+
+static void happened(struct rig *g, uint8_t kind, int64_t after_ms)
+{
+	g->events[g->events_n++] = (struct result_event){ .kind = kind,
+							  .at_ms = g->view.issued_ms + after_ms };
+}
+
+static void test_good(void **state)
+{
+	struct rig *g = *state;
+
+	assert_string_equal(found(g), "");
+	assert_int_equal(g->page.sums.looked, 1);
+	happened(g, EVENT_HANDED, -500);
+	happened(g, EVENT_CORRECTED, 1000);
+	happened(g, EVENT_RESTRICTED, 1000);
+	happened(g, EVENT_REVOKED, 2000);
+	assert_string_equal(found(g), "");
+}
+
+static void test_events(void **state)
+{
+	struct rig *g = *state;
+
+	happened(g, EVENT_RESTRICTED, 2000);
+	happened(g, EVENT_RELEASED, 1000);
+	assert_string_equal(found(g), "HISTORY ");
+	g->events_n = 0;
+	happened(g, EVENT_CORRECTED, -1000);
+	assert_string_equal(found(g), "HISTORY ");
+	g->events_n = 0;
+	happened(g, EVENT_REVOKED, 1000);
+	happened(g, EVENT_CORRECTED, 2000);
+	assert_string_equal(found(g), "HISTORY ");
+	g->events_n = 0;
+	happened(g, EVENT_RELEASED, 1000);
+	assert_string_equal(found(g), "HISTORY ");
+	g->events_n = 0;
+	happened(g, EVENT_CORRECTED, 2000);
+	g->view.replaced_ms = g->view.issued_ms + 1000;
+	assert_string_equal(found(g), "HISTORY ");
+	g->events_n = 0;
+	happened(g, 99, 500);
+	assert_string_equal(found(g), "HISTORY ");
+}
+
+static void test_times_of_keys(void **state)
+{
+	struct rig *g = *state;
+	const int64_t year_ms = 365 * 86400000LL;
+
+	g->view.signatures[1].signed_ms += 20 * year_ms;
+	assert_non_null(strstr(found(g), "CERTIFICATE"));
+	assert_non_null(strstr(found(g), "RECORD"));
+	/* In the certificate's time, when nobody could know any more that it was not revoked. */
+	g->view.signatures[1].signed_ms -= 20 * year_ms - 40 * 86400000LL;
+	assert_non_null(strstr(found(g), "EVIDENCE"));
+	/* And before the list was made. */
+	g->view.signatures[1].signed_ms -= 40 * 86400000LL + 2 * 86400000LL;
+	assert_non_null(strstr(found(g), "EVIDENCE") != NULL ? strstr(found(g), "EVIDENCE") :
+			strstr(found(g), "CERTIFICATE"));
+}
+
+static void test_swapped(void **state)
+{
+	struct rig *g = *state;
+	struct signature_view *s = g->view.signatures, kept = s[0];
+
+	memcpy(s[0].cert_sha256, s[1].cert_sha256, SHA256_BYTES);
+	assert_non_null(strstr(found(g), "RECORD"));
+	s[0] = kept;
+	/* A certificate where its evidence should be. */
+	memcpy(s[0].evidence_sha256, s[1].cert_sha256, SHA256_BYTES);
+	assert_string_equal(found(g), "EVIDENCE ");
+	s[0] = kept;
+	assert_string_equal(found(g), "");
+}
+
+/* Whichever of them it is: certificate, set, list, issuer. */
+static void test_missing_evidence(void **state)
+{
+	struct rig *g = *state;
+	const struct layer *all[OBJECTS_MAX];
+	uint32_t n = g->objects_n;
+
+	memcpy(all, g->objects, sizeof(all));
+	for (uint32_t i = 0; i < n; i++) {
+		for (uint32_t k = 0; k < n; k++)
+			g->objects[k] = memcmp(all[k]->sha256, all[i]->sha256, SHA256_BYTES) != 0 ?
+					all[k] : NULL;
+		/* What was read before is remembered. */
+		audit_one_free(g->one);
+		assert_int_equal(audit_one_new(&g->one, &g->audit, NULL), ST_OK);
+		assert_non_null(strstr(found(g), "EVIDENCE"));
+	}
+}
+
+static void test_numbers(void **state)
+{
+	struct rig *g = *state;
+
+	g->number_of = 78;
+	assert_string_equal(found(g), "NUMBER ");
+	g->number_of = 0;
+	assert_string_equal(found(g), "NUMBER ");
+	g->view.number = 0;
+	assert_string_equal(found(g), "");
+}
+
+static void test_bytes(void **state)
+{
+	struct rig *g = *state;
+
+	g->file[g->file_n / 2] ^= 1;
+	assert_non_null(strstr(found(g), "FILE SIGNATURE"));
+	g->file[g->file_n / 2] ^= 1;
+	/* The document of another result in its place, with the digest that belongs to it. */
+	g->view.result_id[3] ^= 1;
+	assert_string_equal(found(g), "RECORD ");
+	g->view.result_id[3] ^= 1;
+	g->view.kind = slice_str("khac");
+	assert_non_null(strstr(found(g), "RECORD"));
+}
+
+static void test_policy(void **state)
+{
+	struct rig *g = *state;
+
+	g->view.unit = slice_str("v");
+	assert_non_null(strstr(found(g), "POLICY"));
+}
+
+static uint32_t links_found(struct audit *a, const struct audit_link *links, size_t n)
+{
+	struct audit_link copy[8];
+
+	memcpy(copy, links, n * sizeof(*links));
+	a->links = copy;
+	a->links_n = n;
+	a->findings = json_array();
+	memset(a->by_fault, 0, sizeof(a->by_fault));
+	audit_links(a);
+	json_decref(a->findings);
+	return (uint32_t)a->by_fault[AUDIT_LINK];
+}
+
+static void test_links(void **state)
+{
+	const struct audit_link links[] = {
+		{ { 2 }, { 1 }, true }, { { 1 }, { 2 }, false },
+		{ { 4 }, { 3 }, true }, { { 3 }, { 4 }, false },
+	};
+	struct audit a = { 0 };
+
+	assert_int_equal(links_found(&a, links, 4), 0);
+	assert_int_equal(links_found(&a, links, 3), 1);
+	assert_int_equal(links_found(&a, links + 1, 2), 2);
+	assert_int_equal(links_found(&a, links + 1, 3), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_good, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_times_of_keys, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_swapped, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_missing_evidence, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_policy, setup, teardown),
+		cmocka_unit_test(test_links),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
