@@ -140,6 +140,27 @@ static bool stays(uint32_t cp)
 	       (cp >= 0x20a0 && cp <= 0x20cf);
 }
 
+char *utf8_folded(const char *s)
+{
+	utf8proc_uint8_t *out = NULL;
+	char *p, *to;
+
+	if (utf8proc_map((const utf8proc_uint8_t *)s, 0, &out,
+			 UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPAT |
+			 UTF8PROC_DECOMPOSE | UTF8PROC_CASEFOLD | UTF8PROC_STRIPMARK) < 0)
+		return NULL;
+	/* The bar of đ (U+0111) is no mark of its own in Unicode. */
+	for (p = to = (char *)out; *p != '\0'; p++)
+		if (memcmp(p, "\xc4\x91", 2) == 0) {
+			*to++ = 'd';
+			p++;
+		} else {
+			*to++ = *p;
+		}
+	*to = '\0';
+	return (char *)out;
+}
+
 enum status utf8_nfc(struct slice s, struct arena *a, struct slice *out)
 {
 	struct slice rest = s;

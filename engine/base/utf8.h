@@ -28,6 +28,12 @@ bool utf8_string(struct slice s);
  */
 enum status utf8_nfc(struct slice s, struct arena *a, struct slice *out) must_use;
 
+/*
+ * For searching: small letters without marks, "Trường Đình" as "truong dinh"; malloc'd. NULL: not
+ * UTF-8, or memory is spent.
+ */
+char *utf8_folded(const char *s);
+
 /* Controls (C0, C1, DEL), bidi controls, zero-width, private use, non-characters, tags:
  * never allowed in a document. LF and TAB are judged by the caller. */
 bool utf8_refused(uint32_t cp);

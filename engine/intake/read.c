@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/calendar.h"
+#include "holding.h"
 #include "intake/answer.h"
 
 static void *arena_alloc(void *arg, size_t n)
@@ -70,7 +71,7 @@ static enum status holder_has(struct call *c, struct read_thread *r, const uint8
 
 	if (st != ST_OK)
 		return st;
-	return n == 1 && h.result.sequence == sequence && (h.to == 0 || h.to >= today) ?
+	return n == 1 && h.result.sequence == sequence && holding_lasts(h.from, h.to, today) ?
 	       ST_OK : ST_NOT_FOUND;
 }
 
@@ -365,12 +366,14 @@ static enum status list_put(struct call *c, struct read_thread *r, const struct 
 			    const struct holding_view *rows, uint32_t rows_n, bool hidden,
 			    struct noting *n, struct writer *w)
 {
+	uint32_t today = day_vietnam(c->in->ops.now_ms(c->in->ops.ctx));
 	enum status st = ST_OK;
 
 	for (uint32_t i = 0; st == ST_OK && i < rows_n; i++) {
 		if (!read_allowed(c, rows[i].result.unit) ||
 		    read_restricted(c, &rows[i].result) ||
-		    (rows[i].visibility == TRIEN__V1__HOLDER__VISIBILITY__HIDDEN && !hidden))
+		    (s->holder && !holding_lasts(rows[i].from, rows[i].to, today)) ||
+		    !holding_listed(rows[i].visibility, hidden))
 			continue;
 		noting_add(n, s, &rows[i].result);
 		st = put_holding(w, &rows[i], &r->scratch);

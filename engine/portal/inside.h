@@ -15,6 +15,7 @@
 #define PORTAL_URL_BYTES 300
 
 struct http;
+struct library;
 struct signin;
 
 struct portal {
@@ -29,6 +30,7 @@ struct portal {
 	struct sessions *sessions;
 	struct signin *signin;		/* NULL: nobody can sign in */
 	struct workers *workers;
+	struct library *library;	/* library.h */
 	struct http *http;
 };
 

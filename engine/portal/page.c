@@ -131,7 +131,7 @@ static struct node node_of(const char *p, const char *end, uint32_t line)
 		n.type = NODE_TEXT;
 		return n;
 	default:
-		if (end - p > 2 && p[1] == ' ' && (*p == 't' || *p == 'u')) {
+		if (end - p >= 2 && p[1] == ' ' && (*p == 't' || *p == 'u')) {
 			n.type = *p == 't' ? NODE_WORD : NODE_URL;
 			p += 2;
 		}
@@ -157,6 +157,36 @@ static const char *alone(const char *start, const char *open, const char *close,
 	return close == end ? end : *close == '\n' ? close + 1 : NULL;
 }
 
+/* The end of the tag that is open at p; NULL: it has none. A key's own {…} may stand at it. */
+static const char *tag_end(const char *p, const char *end)
+{
+	const char *close = seek(p, end, "}}");
+
+	while (close != NULL && close + 2 < end && close[2] == '}')
+		close++;
+	return close;
+}
+
+/* The text before a tag, and the tag; moves behind it. */
+static enum status read_tag(struct page *p, struct source *in, const char *start,
+			    const char *open, const char *close)
+{
+	struct node text = { NODE_TEXT, slice_of(in->p, (size_t)(open - in->p)),
+			     .line = in->line };
+	struct node tag = node_of(open + 2, close, in->line);
+	const char *rest = close + 2;
+	const char *next = shapes(&tag) ? alone(start, open, rest, in->end) : NULL;
+	enum status st;
+
+	while (next != NULL && text.s.n > 0 && (text.s.p[text.s.n - 1] == '\t' ||
+						text.s.p[text.s.n - 1] == ' '))
+		text.s.n--;
+	in->line += next != NULL && next > rest;
+	in->p = next != NULL ? next : rest;
+	st = node_add(p, text);
+	return st == ST_OK && !(tag.type == NODE_TEXT && tag.s.n == 0) ? node_add(p, tag) : st;
+}
+
 static enum status read_nodes(struct page *p, struct slice source, struct error *e)
 {
 	const char *start = (const char *)source.p;
@@ -164,41 +194,18 @@ static enum status read_nodes(struct page *p, struct slice source, struct error 
 	enum status st = ST_OK;
 
 	while (st == ST_OK && in.p < in.end) {
-		const char *open = seek(in.p, in.end, "{{"), *close, *rest, *text_end;
-		struct node node;
+		const char *open = seek(in.p, in.end, "{{"), *close;
 
-		text_end = open != NULL ? open : in.end;
-		node = (struct node){ NODE_TEXT, slice_of(in.p, (size_t)(text_end - in.p)),
-				      .line = in.line };
-		close = open != NULL ? seek(open, in.end, "}}") : NULL;
-		if (open != NULL && close == NULL)
+		if (open == NULL)
+			return node_add(p, (struct node){ NODE_TEXT, slice_of(
+				in.p, (size_t)(in.end - in.p)), .line = in.line });
+		for (const char *c = in.p; c < open; c++)
+			in.line += *c == '\n';
+		close = tag_end(open, in.end);
+		if (close == NULL)
 			return error_set(e, ST_INVALID, "%s: line %u: {{ without }}", p->name,
 					 in.line);
-		/* A key's own {…} may stand at its end. */
-		while (close != NULL && close + 2 < in.end && close[2] == '}')
-			close++;
-		for (const char *c = in.p; c < text_end; c++)
-			in.line += *c == '\n';
-		if (open == NULL)
-			return node_add(p, node);
-		rest = close + 2;
-		{
-			struct node tag = node_of(open + 2, close, in.line);
-			const char *next = shapes(&tag) ? alone(start, open, rest, in.end) : NULL;
-
-			if (next != NULL) {
-				while (node.s.n > 0 && (open[-1] == '\t' || open[-1] == ' ')) {
-					open--;
-					node.s.n--;
-				}
-				in.line += next > rest;
-				rest = next;
-			}
-			st = node_add(p, node);
-			if (st == ST_OK && !(tag.type == NODE_TEXT && tag.s.n == 0))
-				st = node_add(p, tag);
-		}
-		in.p = rest;
+		st = read_tag(p, &in, start, open, close);
 	}
 	return st;
 }

@@ -10,6 +10,7 @@
 #include "portal/embedded.h"
 #include "portal/http.h"
 #include "portal/inside.h"
+#include "portal/reading.h"
 #include "portal/sandbox.h"
 #include "portal/signin.h"
 
@@ -86,6 +87,7 @@ static enum status texts_read(struct portal *p, struct error *e)
 
 static void worker_close(struct worker *w)
 {
+	reading_close(w->reading);
 }
 
 static enum status start(struct portal *p, struct error *e)
@@ -115,6 +117,8 @@ static enum status start(struct portal *p, struct error *e)
 	p->https = strncmp(p->url, "https:", 6) == 0;
 	st = signin_new(&p->signin, p, e);
 	if (st == ST_OK)
+		st = library_open(&p->library, p->config, e);
+	if (st == ST_OK)
 		st = portal_sandbox(p->config, e);
 	if (st == ST_OK)
 		st = signin_start(p->signin, p, e);
@@ -134,6 +138,7 @@ static void stop(struct portal *p)
 	workers_stop(p->workers);
 	http_stop(p->http);
 	signin_free(p->signin);
+	library_close(p->library);
 	session_table_free(p->sessions);
 	limits_free(p->limits);
 	pages_free(p->pages);

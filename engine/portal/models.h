@@ -1,0 +1,20 @@
+/*
+ * models.h - what a page and its JSON under /api/v1/ both show: one function each, so that the rule
+ * who sees what is one. Whom the session of *q names is looked for; a handler under /api/v1/ fills
+ * that from a token. A model is the caller's. ST_NOT_FOUND: nothing of theirs.
+ */
+#ifndef TRIEN_PORTAL_MODELS_H
+#define TRIEN_PORTAL_MODELS_H
+
+#include "portal/request.h"
+
+/* mine.c: the list, by the query's year, unit, q, copies, hidden, page. */
+enum status mine_model(struct request *q, json_t **model) must_use;
+/* result.c: one result with its fields, history and signatures. */
+enum status result_model(struct request *q, const char *id, json_t **model) must_use;
+/* report.c: is its file what was issued, by whom is it signed, is it in force. */
+enum status report_model(struct request *q, const char *id, json_t **model) must_use;
+/* reads.c: who looked at whose papers; the query's before. */
+enum status reads_model(struct request *q, json_t **model) must_use;
+
+#endif

@@ -1,0 +1,87 @@
+/* Who looked at my papers: what the engine noted of each read by another (Decree 278/2025). */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "identity.h"
+#include "portal/inside.h"
+#include "portal/models.h"
+#include "portal/route.h"
+#include "portal/show.h"
+
+#define PAGE_READS 50
+#define PAPERS_MAX 20			/* named of one read */
+
+struct reads { struct reading *r; json_t *rows; };
+
+static const char *call_name(uint8_t call)
+{
+	static const char *const names[] = { [READ_GET] = "get", [READ_BATCH_GET] = "get",
+		[READ_DOWNLOAD] = "download", [READ_OBJECT] = "evidence", [READ_LIST] = "list",
+		[READ_FIND] = "find", [READ_VERIFY] = "verify", [READ_COPY] = "copy" };
+
+	return call < ARRAY_LEN(names) && names[call] != NULL ? names[call] : "other";
+}
+
+/* The readings' callback calls nothing of the store: only ids are written here. */
+static void read_add(void *ctx, const struct reading_view *v)
+{
+	struct reads *x = ctx;
+	json_t *papers = json_array(), *row;
+
+	for (uint16_t i = 0; i < v->names_n && i < PAPERS_MAX; i++) {
+		struct result_name name = reading_name(v, i);
+		char id[ID_TEXT_BYTES + 1];
+
+		reading_id_text(x->r, name.lane, name.sequence, id);
+		json_array_append_new(papers, json_pack("{s:s}", "id", id));
+	}
+	row = json_pack("{s:o, s:s, s:b, s:o, s:i}", "when",
+			moment_json(sequence_ms(v->stamp)), "call", call_name(v->call), "reuse",
+			v->reuse, "papers", papers, "papers_n", (int)v->names_n);
+	json_object_set_new(row, "actor", slice_json(v->actor));
+	json_object_set_new(row, "requester", slice_json(v->requester));
+	json_object_set_new(row, "purpose", slice_json(v->purpose));
+	json_object_set_new(row, "legal_basis", slice_json(v->legal_basis));
+	json_object_set_new(row, "case", slice_json(v->case_code));
+	json_array_append_new(x->rows, row);
+}
+
+enum status reads_model(struct request *q, json_t **model)
+{
+	const char *text = form_value(&q->query, "before");
+	uint64_t before = text != NULL ? strtoull(text, NULL, 16) : 0, last = 0;
+	struct reads x = { .rows = json_array() };
+	char next[24] = "";
+	uint8_t key[16];
+	enum status st = reading_of(q, &x.r);
+
+	*model = NULL;
+	person_key_of(&q->session.holder, key);
+	if (st == ST_OK)
+		st = x.r->ops->readings(x.r->store, key, before, PAGE_READS, read_add, &x, &last);
+	if (st != ST_OK) {
+		json_decref(x.rows);
+		return st;
+	}
+	if (last != 0)
+		snprintf(next, sizeof(next), "%" PRIx64, last);
+	*model = json_pack("{s:o, s:s}", "reads", x.rows, "next", next);
+	return ST_OK;
+}
+
+static void reads_show(struct request *q)
+{
+	json_t *model;
+	enum status st = reads_model(q, &model);
+
+	if (st != ST_OK)
+		reading_refuse(q, st);
+	else
+		answer_page(q, 200, "reads", model);
+}
+
+const struct route reads_routes[] = {
+	{ METHOD_GET, "/reads", reads_show, WHO_CITIZEN, LIMIT_PAGE, 0 },
+	{ 0 }
+};
