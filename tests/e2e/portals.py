@@ -7,7 +7,7 @@ import re
 import subprocess
 import urllib.parse
 
-from harness import TRIEN, wait_for
+from harness import ROOT, TRIEN, wait_for
 
 _addresses = itertools.count(1)
 
@@ -89,7 +89,7 @@ class Portal:
         self.data = data or folder / "data"
         self.log_path = folder / "portal.log"
         self.settings = {"portal_listen": "127.0.0.1:0", "portal_proxies": "127.0.0.1",
-                         "development": "true", **settings}
+                         "development": "true", "schemas": str(ROOT / "schemas"), **settings}
         self.process = None
 
     def command(self, *more):
