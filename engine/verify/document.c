@@ -4,7 +4,7 @@
 #include "verify/known.h"
 #include "verify/said.h"
 #include "verify/seen.h"
-#include "verify/signature.h"
+#include "verify/stamp.h"
 
 struct verifier {
 	const struct roots *roots;
@@ -18,9 +18,10 @@ struct passage {
 	struct verifier *v;
 	struct slice file;
 	struct pdf pdf;
-	struct found_signature found[REVISIONS_MAX];
-	uint8_t digests[REVISIONS_MAX][SHA256_BYTES];
-	uint8_t signatures_n;
+	struct found found;
+	struct dss dss;
+	uint8_t digests[VERIFY_SIGNATURES_MAX][SHA256_BYTES];
+	uint8_t stamp_digests[REVISIONS_MAX][SHA256_BYTES];
 };
 
 enum status verifier_new(struct verifier **out, const struct roots *roots, struct known *known)
@@ -53,39 +54,49 @@ void verifier_free(struct verifier *v)
 	free(v);
 }
 
+/* Goes on to the hole, and forks off what the signature covers. */
+static uint64_t hash_to(struct passage *p, uint64_t at, const uint64_t r[4],
+			uint8_t out[SHA256_BYTES])
+{
+	/* Each hole lies in its own revision, behind the one before. */
+	sha256_add(p->v->run, p->file.p + at, r[1] - at);
+	sha256_fork(p->v->range, p->v->run);
+	sha256_add(p->v->range, p->file.p + r[2], r[3]);
+	sha256_end(p->v->range, out);
+	return r[1];
+}
+
 /*
  * One pass over the file: its own hash goes on from hole to hole, each signature's takes a fork of
  * it. What a known beginning adds is there already.
  */
 static void hash_all(struct passage *p, uint8_t file_sha256[SHA256_BYTES])
 {
-	struct sha256 *run = p->v->run, *range = p->v->range;
 	uint64_t at = 0;
 
 	if (p->pdf.prefix != NULL) {
-		sha256_fork(run, p->pdf.prefix->state);
+		sha256_fork(p->v->run, p->pdf.prefix->state);
 		at = p->pdf.prefix->n;
 	} else {
-		sha256_start(run);
+		sha256_start(p->v->run);
 	}
-	for (uint8_t i = 0; i < p->signatures_n; i++) {
-		const uint64_t *r = p->found[i].range;
+	for (uint8_t i = 0; i < p->found.signatures_n; i++)
+		at = hash_to(p, at, p->found.signatures[i].range, p->digests[i]);
+	for (uint8_t i = 0; i < p->found.stamps_n; i++)
+		at = hash_to(p, at, p->found.stamps[i].range, p->stamp_digests[i]);
+	sha256_add(p->v->run, p->file.p + at, p->file.n - at);
+	sha256_end(p->v->run, file_sha256);
+}
 
-		/* Each hole lies in its own revision, behind the one before. */
-		sha256_add(run, p->file.p + at, r[1] - at);
-		at = r[1];
-		sha256_fork(range, run);
-		sha256_add(range, p->file.p + r[2], r[3]);
-		sha256_end(range, p->digests[i]);
-	}
-	sha256_add(run, p->file.p + at, p->file.n - at);
-	sha256_end(run, file_sha256);
+static struct slice hole_of(const struct found_signature *s)
+{
+	return slice_of(s->contents.p - 1, s->contents.n + 2);
 }
 
 static void check_one(struct passage *p, uint8_t i, struct signature_report *out)
 {
-	const struct found_signature *s = &p->found[i];
-	struct slice hole = slice_of(s->contents.p - 1, s->contents.n + 2);
+	const struct found_signature *s = &p->found.signatures[i];
+	struct slice hole = hole_of(s);
 	struct proven proven = { .cert = NULL };
 	struct seen *seen = p->v->seen;
 
@@ -98,6 +109,41 @@ static void check_one(struct passage *p, uint8_t i, struct signature_report *out
 		seen_keep(seen, &proven, out);
 }
 
+/* The level that stamps and store give to a signature that passed. */
+static enum evidence_level level_of(const struct passage *p, uint8_t i, const struct report *out)
+{
+	const struct found_signature *s = &p->found.signatures[i];
+	bool stamped = false, kept = false;
+
+	for (uint8_t k = 0; k < out->stamps_n; k++) {
+		stamped |= out->stamps[k].trusted;
+		kept |= out->stamps[k].trusted && p->found.stamps[k].revision >= p->dss.revision;
+	}
+	if (!stamped)
+		return LEVEL_B;
+	if (p->dss.revision == 0 || !dss_proves(p->v->roots, &p->dss, hole_of(s), s->signed_ms))
+		return LEVEL_T;
+	return kept ? LEVEL_LTA : LEVEL_LT;
+}
+
+/* What was added behind the last signature. */
+static void check_added(struct passage *p, struct report *out)
+{
+	out->dss = p->dss.revision != 0;
+	for (uint8_t i = 0; i < p->found.stamps_n; i++) {
+		const struct found_signature *s = &p->found.stamps[i];
+		struct stamp_report stamp = { .time_ms = INT64_MIN };
+
+		memcpy(stamp.range, s->range, sizeof(stamp.range));
+		stamp_check(p->v->roots, hole_of(s), p->stamp_digests[i], &p->dss, &stamp,
+			    &out->finding);
+		if (out->stamps_n < VERIFY_STAMPS_MAX)
+			out->stamps[out->stamps_n++] = stamp;
+	}
+	for (uint8_t i = 0; i < out->signatures_n && out->finding.verdict == VERDICT_PASSED; i++)
+		out->signatures[i].level = level_of(p, i, out);
+}
+
 static enum status check(struct passage *p, struct report *out)
 {
 	enum status st;
@@ -108,10 +154,11 @@ static enum status check(struct passage *p, struct report *out)
 		      p->v->known != NULL ? known_find(p->v->known, p->file) : NULL,
 		      &out->finding);
 	if (st == ST_OK)
-		st = signatures_find(&p->pdf, p->found, &out->finding);
-	p->signatures_n = st == ST_OK ? p->pdf.revisions_n : 0;
+		st = signatures_find(&p->pdf, &p->found, &p->dss, &out->finding);
+	if (st != ST_OK)
+		p->found.signatures_n = p->found.stamps_n = 0;
 	hash_all(p, out->file_sha256);
-	for (uint8_t i = 0; i < p->signatures_n; i++) {
+	for (uint8_t i = 0; i < p->found.signatures_n; i++) {
 		struct signature_report *s = &out->signatures[out->signatures_n++];
 
 		check_one(p, i, s);
@@ -120,17 +167,27 @@ static enum status check(struct passage *p, struct report *out)
 	out->own = st == ST_OK && said_read(&p->pdf, &out->said);
 	if (out->own)
 		report_check_agency(out);
+	check_added(p, out);
 	if (p->v->known != NULL && st == ST_OK && out->finding.verdict == VERDICT_PASSED)
 		known_learn_file(p->v->known, &p->pdf);
+	dss_free(&p->dss);
 	return st == ST_NOMEM ? ST_NOMEM : ST_OK;
 }
 
 enum status verifier_judge(struct verifier *v, struct slice file, struct report *out)
 {
-	struct passage p = { .v = v, .file = file };
-	enum status st = check(&p, out);
-	const struct prefix *prefix = p.pdf.prefix;
+	struct passage p;
+	const struct prefix *prefix;
+	enum status st;
 
+	/* All else is filled as it is found: it is large. */
+	p.v = v;
+	p.file = file;
+	p.pdf = (struct pdf){ .file = file };
+	p.dss = (struct dss){ .revision = 0 };
+	p.found.signatures_n = p.found.stamps_n = 0;
+	st = check(&p, out);
+	prefix = p.pdf.prefix;
 	pdf_close(&p.pdf);
 	if (v->known != NULL)
 		known_release(v->known, prefix);

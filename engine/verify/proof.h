@@ -13,6 +13,8 @@ struct roots {
 	X509_STORE *store;		/* trusted roots */
 	STACK_OF(X509) *others;		/* intermediates */
 	STACK_OF(X509_CRL) *crls;
+	X509_STORE *tsa;		/* roots of time-stamp authorities; NULL: none */
+	bool lists_optional;		/* a certificate without a list is no fault */
 };
 
 /* What a signature that passed can be recognised by; another with it passes likewise. */

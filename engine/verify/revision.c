@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "verify/same.h"
+
 #define ENTRY_BYTES 20
 
 static enum status say(struct finding *f, enum verdict v, enum indication i, enum status st,
@@ -237,7 +239,7 @@ static void take_stream(struct object *o, struct reader *r)
 		r->bad = true;
 		return;
 	}
-	read_bytes(r, length);
+	o->data = read_bytes(r, length);
 	token_gap(r);
 	token_literal(r, "endstream");
 	token_gap(r);
@@ -382,9 +384,10 @@ static enum status check_trailers(struct pdf *pdf, struct finding *f)
 			return pdf_bad(f, "revision %u: /Size or /Root of the trailer is wrong",
 				       i + 1u);
 		if (!array_next(&r, &id) || id.type != VALUE_HEX ||
-		    (i > 0 && !slice_eq(id.s, first.s)))
+		    (i > 0 && !value_same(id, first)))
 			return pdf_bad(f, "revision %u: /ID of the trailer is wrong", i + 1u);
-		first = id;
+		if (i == 0)
+			first = id;
 		pdf->root = root;
 		pdf->size = size;
 		if (rev->objects_n > 0 && rev->objects[rev->objects_n - 1].number >= size)

@@ -7,13 +7,14 @@
 #include "verify/token.h"
 #include "verify/verify.h"
 
-#define REVISIONS_MAX VERIFY_SIGNATURES_MAX
+#define REVISIONS_MAX 32
 #define OBJECTS_MAX 65536		/* of one revision */
 
 struct object {
 	uint32_t number;
 	uint64_t offset;
 	struct value value;		/* a stream's dictionary */
+	struct slice data;		/* a stream's, as it stands */
 	bool stream;
 	bool known;			/* its value lies in a prefix, which has no signature */
 };

@@ -5,26 +5,6 @@
 
 #define SCHEMA "trien-result/1"
 
-/* The bytes of a stream as they stand; nothing where a filter codes them. */
-static struct slice stream_data(const struct pdf *pdf, const struct object *o)
-{
-	struct reader r;
-	uint64_t length = 0;
-
-	if (o == NULL || !o->stream || dict_get(o->value, "/Filter").type != VALUE_BAD ||
-	    !value_uint(dict_get(o->value, "/Length"), &length))
-		return slice_of(NULL, 0);
-	r = (struct reader){ o->value.s.p + o->value.s.n,
-			     o->known ? pdf->prefix->bytes + pdf->prefix->n :
-					pdf->file.p + pdf->file.n, false };
-	token_space(&r);
-	token_literal(&r, "stream");
-	if (reader_left(&r) > 0 && *r.p == '\r')
-		r.p++;
-	token_literal(&r, "\n");
-	return read_bytes(&r, length);
-}
-
 /* The attached file of that name, by the name tree's one leaf. */
 static const struct object *attached(const struct pdf *pdf, const char *name)
 {
@@ -188,7 +168,10 @@ static void full_read(struct slice data, struct said *out)
 
 bool said_read(const struct pdf *pdf, struct said *out)
 {
-	struct slice data = stream_data(pdf, attached(pdf, "(result.json)"));
+	const struct object *o = attached(pdf, "(result.json)");
+	/* One that a filter codes is none of ours. */
+	struct slice data = o == NULL || dict_get(o->value, "/Filter").type != VALUE_BAD ?
+			    slice_of(NULL, 0) : o->data;
 
 	*out = (struct said){ .read = false };
 	out->read = data.n > 0 && quick_read(data, out);

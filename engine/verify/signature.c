@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "verify/later.h"
+
 #define FIELDS_OF_FORM_MAX 32
 #define OWN_RANGE_BYTES 32		/* room for a, b and c of /ByteRange */
 
@@ -219,6 +221,19 @@ static enum status read_signature(const struct pdf *pdf, struct found_signature 
 	return st;
 }
 
+enum status stamp_read(const struct pdf *pdf, struct found_signature *stamp, struct finding *f)
+{
+	static const char *const keys[] = { "/Type", "/SubFilter", "/ByteRange", "/Contents",
+					    "/Reference" };
+	struct value is[5];
+
+	dict_read(stamp->dict, keys, is, 5);
+	if (!value_is(is[0], VALUE_NAME, "/DocTimeStamp") ||
+	    !value_is(is[1], VALUE_NAME, "/ETSI.RFC3161") || is[4].type != VALUE_BAD)
+		return pdf_bad(f, "object %u is no document time stamp", stamp->object);
+	return read_range(pdf, stamp, is[2], is[3], f);
+}
+
 /* ---- what a revision holds ---- */
 
 /* The one signature dictionary of revision i, and the field that holds it from then on. */
@@ -243,9 +258,11 @@ static enum status find_in_revision(const struct pdf *pdf, const struct form *fo
 		s->dict = o->value;
 	}
 	if (s->object == 0)
-		return i == 0 ? pdf_bad(f, "the document is not signed") :
-			pdf_bad(f, "the document was changed after signature %u (byte %llu on)", i,
-				(unsigned long long)rev->start);
+		return i == 0 ? pdf_bad(f, "the document is not signed") : ST_OK;
+	if (value_is(dict_get(s->dict, "/Type"), VALUE_NAME, "/DocTimeStamp")) {
+		s->object = 0;
+		return i == 0 ? pdf_foreign(f, "a time stamp without a signature") : ST_OK;
+	}
 	for (uint32_t k = 0; k < form->n; k++) {
 		static const char *const keys[] = { "/V", "/Lock" };
 		struct value is[2];
@@ -347,17 +364,18 @@ static enum status check_change(const struct pdf *pdf, const struct found_signat
  * any more: what the officer signed is no result without the agency.
  */
 static enum status check_fields(const struct pdf *pdf, const struct form *form,
-				const struct found_signature *found, struct finding *f)
+				const struct found *found, struct finding *f)
 {
 	for (uint32_t k = 0; k < form->n; k++) {
+		struct value field;
 		bool known = false;
 
-		for (uint8_t i = 0; i < pdf->revisions_n; i++)
-			known = known || found[i].field == form->fields[k];
+		for (uint8_t i = 0; i < found->signatures_n; i++)
+			known = known || found->signatures[i].field == form->fields[k];
 		if (known)
 			continue;
-		if (dict_get(object_value(pdf, form->fields[k], pdf->revisions_n - 1), "/V").type !=
-		    VALUE_BAD)
+		field = object_value(pdf, form->fields[k], found->signatures_n - 1);
+		if (dict_get(field, "/V").type != VALUE_BAD)
 			return pdf_bad(f, "PDF: field object %u has a value that is no signature",
 				       form->fields[k]);
 		*f = (struct finding){ VERDICT_INDETERMINATE, IND_SIG_CONSTRAINTS_FAILURE, "" };
@@ -368,20 +386,46 @@ static enum status check_fields(const struct pdf *pdf, const struct form *form,
 	return ST_OK;
 }
 
-enum status signatures_find(const struct pdf *pdf, struct found_signature *found, struct finding *f)
+/* Signature i, with what it may have changed. */
+static enum status add_signature(const struct pdf *pdf, struct found *found,
+				 const struct found_signature *s, struct finding *f)
+{
+	struct found_signature *list = found->signatures;
+	uint8_t i = found->signatures_n;
+
+	if (i == VERIFY_SIGNATURES_MAX)
+		return pdf_bad(f, "more than %d signatures", VERIFY_SIGNATURES_MAX);
+	/* What is added to a document is added to a whole one. */
+	if (s->revision != i)
+		return pdf_bad(f, "PDF: revision %u signs what was added to a signed document",
+			       s->revision + 1u);
+	list[i] = *s;
+	found->signatures_n++;
+	if (s->own != list[0].own)
+		return pdf_bad(f, "PDF: signature %u is not in the form of those before", i + 1u);
+	return i > 0 ? check_change(pdf, &list[i - 1], s, f) : ST_OK;
+}
+
+enum status signatures_find(const struct pdf *pdf, struct found *found, struct dss *dss,
+			    struct finding *f)
 {
 	struct form form;
 	enum status st = read_form(pdf, &form, f);
 
+	found->signatures_n = found->stamps_n = 0;
 	for (uint8_t i = 0; st == ST_OK && i < pdf->revisions_n; i++) {
-		st = find_in_revision(pdf, &form, i, &found[i], f);
-		if (st == ST_OK && i > 0)
-			st = check_change(pdf, &found[i - 1], &found[i], f);
-		if (st == ST_OK && found[i].own != found[0].own)
-			st = pdf_bad(f, "PDF: signature %u is not in the form of those before",
-				     i + 1u);
+		struct found_signature s;
+
+		st = find_in_revision(pdf, &form, i, &s, f);
+		if (st == ST_OK && s.object != 0) {
+			st = add_signature(pdf, found, &s, f);
+		} else if (st == ST_OK) {
+			st = later_read(pdf, i, &s, dss, f);
+			if (st == ST_OK && s.object != 0)
+				found->stamps[found->stamps_n++] = s;
+		}
 	}
-	if (st == ST_OK && !found[0].own)
+	if (st == ST_OK && !found->signatures[0].own)
 		st = pdf_foreign(f, "the signatures are not in the form of this engine");
 	return st == ST_OK ? check_fields(pdf, &form, found, f) : st;
 }

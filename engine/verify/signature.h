@@ -19,11 +19,23 @@ struct found_signature {
 	bool own;			/* in the form that this engine writes */
 };
 
+/* The signatures in the first revisions, one each, and in later ones what was added to them. */
+struct found {
+	uint8_t signatures_n, stamps_n;
+	struct found_signature signatures[VERIFY_SIGNATURES_MAX];
+	struct found_signature stamps[REVISIONS_MAX];
+};
+
+struct dss;
+
 /*
- * found[i] is the signature of revision i. ST_INVALID, ST_UNSUPPORTED as pdf_open(). ST_OK with *f
- * INDETERMINATE: a field that the document has from the start is not signed.
+ * ST_INVALID, ST_UNSUPPORTED as pdf_open(). ST_OK with *f INDETERMINATE: a field that the document
+ * has from the start is not signed. dss: what the revisions behind the last signature brought.
  */
-enum status signatures_find(const struct pdf *pdf, struct found_signature *found, struct finding *f)
+enum status signatures_find(const struct pdf *pdf, struct found *found, struct dss *dss,
+			    struct finding *f) must_use;
+/* A document time stamp's dictionary, from stamp->dict: the rest of *stamp (V1-V3). */
+enum status stamp_read(const struct pdf *pdf, struct found_signature *stamp, struct finding *f)
 	must_use;
 
 #endif

@@ -49,6 +49,13 @@ const char *indication_name(enum indication i)
 	return names[i];
 }
 
+const char *level_name(enum evidence_level l)
+{
+	static const char *const names[] = { "B-B", "B-T", "B-LT", "B-LTA" };
+
+	return names[l];
+}
+
 void finding_merge(struct finding *all, const struct finding *one)
 {
 	if (all->verdict == VERDICT_FAILED || one->verdict == VERDICT_PASSED)

@@ -9,7 +9,8 @@
  *	V4	signatures nest: one a revision, in order
  *	V5	every byte of every revision is header, object, cross-reference or trailer; classic
  *		cross-reference tables only; nothing twice in a revision; header at 0
- *	V6	a later revision may fill one empty signature field and nothing else
+ *	V6	a later revision may fill one empty signature field and nothing else; all fields
+ *		are signed; behind the last signature only evidence is added (later.h)
  *	V9	one SignerInfo, signed attributes, ESS signing-certificate-v2, allowed algorithms,
  *		chain to a configured root at the signing time, revocation lists; a certificate
  *		names the agency that the attached data names, and none names another one
@@ -31,6 +32,7 @@
 /* A copy holds its original twice: as pages and attached. */
 #define VERIFY_FILE_BYTES_MAX (2 * ORIGINAL_BYTES_MAX + 16u * 1024 * 1024)
 #define VERIFY_SIGNATURES_MAX 8
+#define VERIFY_STAMPS_MAX 8
 
 enum verdict { VERDICT_PASSED, VERDICT_FAILED, VERDICT_INDETERMINATE };
 
@@ -52,7 +54,22 @@ struct finding {
 	char why[200];			/* English, no personal data; "" when passed */
 };
 
+/* EN 319 142-1: B-B, B-T, B-LT, B-LTA. It says how long a signature can be proved, no more. */
+enum evidence_level { LEVEL_B, LEVEL_T, LEVEL_LT, LEVEL_LTA };
+
+const char *level_name(enum evidence_level l);
+
+/* A document time stamp, right in itself. */
+struct stamp_report {
+	int64_t time_ms;
+	uint64_t range[4];
+	bool trusted;
+	char subject[256];		/* CN of the authority's certificate */
+	char why[160];			/* not trusted: English, no personal data */
+};
+
 struct signature_report {
+	enum evidence_level level;	/* of one that passed; else LEVEL_B */
 	struct finding finding;
 	char subject[256];		/* CN of the certificate; as the document shows it */
 	char unit[65];			/* agency that the certificate names, "" = none */
@@ -81,6 +98,10 @@ struct report {
 	struct said said;
 	uint8_t signatures_n;
 	struct signature_report signatures[VERIFY_SIGNATURES_MAX];
+	/* What was added behind the last signature: nothing of it changes the verdict. */
+	uint8_t stamps_n;		/* the first VERIFY_STAMPS_MAX of them */
+	struct stamp_report stamps[VERIFY_STAMPS_MAX];
+	bool dss;			/* a document security store */
 	uint64_t file_bytes;
 	uint8_t file_sha256[SHA256_BYTES];
 	/*
@@ -101,6 +122,11 @@ struct roots;
  */
 enum status roots_load(struct roots **out, const char *trust, const char *crls,
 		       struct error *e) must_use;
+/*
+ * Roots of time-stamp authorities, from a folder with *.pem or one PEM file: without any, no time
+ * stamp raises a signature's level. Before the roots are used. ST_NOT_FOUND: no root in it.
+ */
+enum status roots_add_tsa(struct roots *r, const char *path, struct error *e) must_use;
 void roots_free(struct roots *r);
 
 /* Fills *out for any bytes whatever; ST_NOMEM only. */
