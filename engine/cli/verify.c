@@ -17,7 +17,7 @@
 
 static const char usage[] =
 	"trien verify FILE.pdf… [--engine] [--trust PATH|--data DIR] [--crl PATH]\n"
-	"             [--lang vi|en] [--quiet] [--json]\n"
+	"             [--tsa PATH] [--lang vi|en] [--quiet] [--json]\n"
 	"\n"
 	"Checks each signature, its chain, and that every byte of the file is covered. Needs no\n"
 	"engine. Says in three sentences whether it is unchanged, who issued and who signed it,\n"
@@ -25,14 +25,17 @@ static const char usage[] =
 	"the facts; --json: as schemas/verification-report.json says. --engine: asks one, too,\n"
 	"whether it is the file that was issued and still in force; it is told the file's id and\n"
 	"SHA-256. --trust: a PEM file with the root, or a folder of *.pem and *.crl (--data DIR:\n"
-	"DIR/certs). --crl: a file or folder of revocation lists. --quiet: only files that do not\n"
-	"pass or are not in force, and the sum. Exit: 0 all passed, 1 one failed or is not in\n"
-	"force, 3 one is undetermined, 66 one cannot be read.\n"
+	"DIR/certs). --crl: a file or folder of revocation lists. --tsa: a PEM file or folder\n"
+	"with the roots of time-stamp authorities: time stamps raise a signature's level (B-T,\n"
+	"B-LT, B-LTA) and never change the verdict. --quiet: only files that do not pass or are\n"
+	"not in force, and the sum. Exit: 0 all passed, 1 one failed or is not in force, 3 one is\n"
+	"undetermined, 66 one cannot be read.\n"
 	CLIENT_OPTIONS_USAGE;
 
 struct options {
 	struct client_options engine;
-	const char *trust, *crl;
+	const char *trust, *crl, *tsa;
+	struct verifier *verifier;
 	bool ask, quiet, json;
 	enum report_language language;
 	struct client *client;		/* ask: the engine's */
@@ -100,10 +103,18 @@ static void print_report(const struct options *o, const char *path, const struct
 		time_of(when, s->signed_ms);
 		printf("  %u  %s%s%s%s, %s\n", i + 1u, s->subject, s->unit[0] != '\0' ? " (" : "",
 		       s->unit, s->unit[0] != '\0' ? ")" : "", s->algorithm);
-		printf("     signed %s, covers the %s %s bytes%s\n     ", when,
+		printf("     signed %s, covers the %s %s bytes%s, level %s\n     ", when,
 		       covered == r->file_bytes ? "whole file," : "first",
-		       count_text(bytes, covered), s->certifies ? ", certifies the document" : "");
+		       count_text(bytes, covered), s->certifies ? ", certifies the document" : "",
+		       level_name(s->level));
 		print_finding(&s->finding);
+	}
+	for (uint8_t i = 0; i < r->stamps_n; i++) {
+		const struct stamp_report *s = &r->stamps[i];
+
+		time_of(when, s->time_ms);
+		printf("  time stamp %s, %s%s%s\n", when, s->subject,
+		       s->trusted ? "" : ": not trusted, so no level rests on it: ", s->why);
 	}
 }
 
@@ -130,8 +141,8 @@ static json_t *row_json(const char *path, const struct report *r, const struct a
 	return row;
 }
 
-static enum status verify_one(const struct options *o, const struct roots *roots, const char *path,
-			      struct sums *sums, json_t *list, struct error *e)
+static enum status verify_one(const struct options *o, const char *path, struct sums *sums,
+			      json_t *list, struct error *e)
 {
 	struct asked a = { .standing = STANDING_NOT_ASKED };
 	struct slice file = { NULL, 0 };
@@ -142,7 +153,7 @@ static enum status verify_one(const struct options *o, const struct roots *roots
 
 	if (st != ST_OK)
 		return st;
-	st = verify_document(roots, file, &r);
+	st = verifier_judge(o->verifier, file, &r);
 	free((void *)file.p);
 	if (st != ST_OK)
 		return error_set(e, st, "%s: %s", path, status_name(st));
@@ -157,7 +168,7 @@ static enum status verify_one(const struct options *o, const struct roots *roots
 	return ST_OK;
 }
 
-static int verify_all(const struct options *o, const struct roots *roots, int argc, char **argv)
+static int verify_all(const struct options *o, int argc, char **argv)
 {
 	json_t *list = json_array();
 	struct sums sums = { 0 };
@@ -165,7 +176,7 @@ static int verify_all(const struct options *o, const struct roots *roots, int ar
 	for (int i = 1; i < argc; i++) {
 		struct error e = { 0 };
 
-		if (verify_one(o, roots, argv[i], &sums, list, &e) == ST_OK)
+		if (verify_one(o, argv[i], &sums, list, &e) == ST_OK)
 			continue;
 		fprintf(stderr, "trien verify: %s\n", e.text);
 		sums.unreadable++;
@@ -186,6 +197,23 @@ static int verify_all(const struct options *o, const struct roots *roots, int ar
 	return sums.n[VERDICT_INDETERMINATE] > 0 ? 3 : 0;
 }
 
+/* All files with one verifier: those of one template are read once. */
+static int verify_files(struct options *o, const struct roots *roots, int argc, char **argv)
+{
+	struct known *known = NULL;
+	int code;
+
+	if (known_new(&known) != ST_OK || verifier_new(&o->verifier, roots, known) != ST_OK) {
+		known_free(known);
+		fprintf(stderr, "trien verify: out of memory\n");
+		return EX_OSERR;
+	}
+	code = verify_all(o, argc, argv);
+	verifier_free(o->verifier);
+	known_free(known);
+	return code;
+}
+
 static bool is_folder(const char *path)
 {
 	struct stat st;
@@ -202,6 +230,7 @@ int cli_verify(int argc, char **argv)
 		{ "engine", OPTION_FLAG, &o.ask, 0, 0 },
 		{ "trust", OPTION_TEXT, &o.trust, 0, 0 },
 		{ "crl", OPTION_TEXT, &o.crl, 0, 0 },
+		{ "tsa", OPTION_TEXT, &o.tsa, 0, 0 },
 		{ "lang", OPTION_TEXT, &language, 0, 0 },
 		{ "quiet", OPTION_FLAG, &o.quiet, 0, 0 },
 		{ "json", OPTION_FLAG, &o.json, 0, 0 },
@@ -230,10 +259,11 @@ int cli_verify(int argc, char **argv)
 				  "FILE|FOLDER, or --data DIR of an engine", certs);
 		return error_exit("verify", &e);
 	}
-	if (o.ask && client_open(&o.client, &o.engine, &e) != ST_OK)
+	if ((o.tsa != NULL && roots_add_tsa(roots, o.tsa, &e) != ST_OK) ||
+	    (o.ask && client_open(&o.client, &o.engine, &e) != ST_OK))
 		code = error_exit("verify", &e);
 	else
-		code = verify_all(&o, roots, argc, argv);
+		code = verify_files(&o, roots, argc, argv);
 	client_close(o.client);
 	roots_free(roots);
 	return code;

@@ -60,10 +60,28 @@ static json_t *signature_json(const struct signature_report *s)
 	json_object_set_new(j, "algorithm", json_string(s->algorithm));
 	json_object_set_new(j, "signTime", time_json(s->signed_ms));
 	json_object_set_new(j, "certifies", json_boolean(s->certifies));
+	json_object_set_new(j, "level", json_string(level_name(s->level)));
 	json_object_set_new(j, "certificateSha256", hash_json(s->cert_sha256));
 	json_object_set_new(j, "coveredBytes",
 			    json_integer((json_int_t)(s->range[2] + s->range[3])));
 	return j;
+}
+
+static json_t *stamps_json(const struct report *r)
+{
+	json_t *list = json_array();
+
+	for (uint8_t i = 0; i < r->stamps_n; i++) {
+		const struct stamp_report *s = &r->stamps[i];
+		json_t *j = json_pack("{s:s, s:b, s:I}", "authority", s->subject, "trusted",
+				      s->trusted, "coveredBytes",
+				      (json_int_t)(s->range[2] + s->range[3]));
+
+		json_object_set_new(j, "time", time_json(s->time_ms));
+		put_text(j, "why", s->why);
+		json_array_append_new(list, j);
+	}
+	return list;
 }
 
 static json_t *said_json(const struct said *s)
@@ -128,6 +146,10 @@ json_t *report_json(const struct report *r, const struct asked *asked)
 	for (uint8_t i = 0; i < r->signatures_n; i++)
 		json_array_append_new(list, signature_json(&r->signatures[i]));
 	json_object_set_new(j, "signatures", list);
+	if (r->stamps_n > 0)
+		json_object_set_new(j, "timeStamps", stamps_json(r));
+	if (r->dss)
+		json_object_set_new(j, "longTermEvidence", json_true());
 	json_object_set_new(j, "standing", json_string(standing_name(a->standing)));
 	if (a->standing == STANDING_ISSUED)
 		json_object_set_new(j, "issued", issued_json(a));
