@@ -40,16 +40,20 @@ static bool token_fits(const struct request *q)
 	return !q->signed_in || (token != NULL && same_text(q->session.csrf, token));
 }
 
-/* Where they wanted to go, behind the sign-in; after a POST: home. */
+/*
+ * Where they wanted to go, behind the sign-in. A form cannot be sent on: `form-action` keeps
+ * browsers from following it to the provider, and what it says would be lost on the way.
+ */
 static void send_to_sign_in(struct request *q)
 {
 	struct text to = text_of(PORTAL_TARGET_BYTES_MAX * 3);
 
-	text_str(&to, "/sign-in");
-	if (q->method == METHOD_GET) {
-		text_str(&to, "?back=");
-		text_url(&to, slice_str(q->path));
+	if (q->method == METHOD_POST) {
+		answer_wrong(q, 403, "wrong.signed_out");
+		return;
 	}
+	text_str(&to, "/sign-in?back=");
+	text_url(&to, slice_str(q->path));
 	text_add(&to, "", 1);
 	if (to.bad)
 		answer_error(q, 400);

@@ -12,6 +12,9 @@
 enum status mine_model(struct request *q, json_t **model) must_use;
 /* result.c: one result with its fields, history and signatures. */
 enum status result_model(struct request *q, const char *id, json_t **model) must_use;
+/* Its file, a certificate or list of args[1]: answered, errors too. */
+void result_file(struct request *q);
+void result_evidence(struct request *q);
 /* report.c: is its file what was issued, by whom is it signed, is it in force. */
 enum status report_model(struct request *q, const char *id, json_t **model) must_use;
 /* reads.c: who looked at whose papers; the query's before. */

@@ -116,7 +116,7 @@ static void file_name(char out[80], struct slice number, const char *id)
 	snprintf(out + n, 80 - n, "%s.pdf", n > 0 ? "" : id);
 }
 
-static void file_send(struct request *q)
+void result_file(struct request *q)
 {
 	struct download *d = calloc(1, sizeof(*d));
 	struct holding_view h;
@@ -140,7 +140,7 @@ static void file_send(struct request *q)
 
 /* ---- certificates and lists ---- */
 
-static void evidence_send(struct request *q)
+void result_evidence(struct request *q)
 {
 	struct holding_view h;
 	struct evidence_list l;
@@ -180,7 +180,8 @@ static void evidence_send(struct request *q)
 
 const struct route result_routes[] = {
 	{ METHOD_GET, "/results/:id", result_show, WHO_CITIZEN, LIMIT_PAGE, 0 },
-	{ METHOD_GET, "/results/:id/file", file_send, WHO_CITIZEN, LIMIT_PAGE, 0 },
-	{ METHOD_GET, "/results/:id/evidence/:sha256", evidence_send, WHO_CITIZEN, LIMIT_PAGE, 0 },
+	{ METHOD_GET, "/results/:id/file", result_file, WHO_CITIZEN, LIMIT_PAGE, 0 },
+	{ METHOD_GET, "/results/:id/evidence/:sha256", result_evidence, WHO_CITIZEN, LIMIT_PAGE,
+	  0 },
 	{ 0 }
 };

@@ -1,8 +1,8 @@
 /* Every group of pages, once. */
 #include "portal/route.h"
 
-extern const struct route mine_routes[], plain_routes[], reads_routes[], report_routes[],
-	result_routes[], signin_routes[];
+extern const struct route api_routes[], mine_routes[], plain_routes[], reads_routes[],
+	report_routes[], result_routes[], signin_routes[];
 
 const struct route *const route_groups[] = { plain_routes, signin_routes, mine_routes,
-	result_routes, report_routes, reads_routes, NULL };
+	result_routes, report_routes, reads_routes, api_routes, NULL };

@@ -1,17 +1,42 @@
 """An OpenID provider of a test's own: good unless it is told to be bad. It shares no code with the
 engine: tokens are made with `cryptography`."""
 import base64
+import datetime
 import hashlib
 import http.server
 import json
+import ssl
 import threading
 import time
 import urllib.parse
 
-from cryptography.hazmat.primitives import hashes
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.x509.oid import NameOID
 
 NUMBER = "001199000017"
+
+
+def tls_files(folder, host="localhost"):
+    """(CA, certificate, key): files of a server's own authority."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    pair = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    name = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n)]) for n in ("CA", host)]
+    paths = [folder / n for n in ("ca.pem", "server.pem", "server.key")]
+    for i, ca in enumerate((True, False)):
+        cert = x509.CertificateBuilder().subject_name(name[i]).issuer_name(name[0]) \
+            .public_key(pair[i].public_key()).serial_number(x509.random_serial_number()) \
+            .not_valid_before(now - datetime.timedelta(days=1)) \
+            .not_valid_after(now + datetime.timedelta(days=9)) \
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True) \
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False) \
+            .sign(pair[0], hashes.SHA256())
+        paths[i].write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+    paths[2].write_bytes(pair[1].private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption()))
+    return paths
 
 
 def b64(data):
@@ -49,10 +74,10 @@ class Key:
 
 
 class Provider:
-    """with Provider() as p: p.issuer; members say how it is wrong."""
+    """with Provider() as p: p.issuer; members say how it is wrong. tls: certificate, key."""
 
-    def __init__(self, key=None):
-        self.key = key or Key()
+    def __init__(self, key=None, tls=None):
+        self.key, self.tls = key or Key(), tls
         self.keys = [self.key.jwk()]
         self.discovery = {}             # in place of the usual members; None: taken out
         self.claims = {"citizen_id": NUMBER, "name": "Nguyễn Thị Hà"}   # None: taken out
@@ -81,7 +106,13 @@ class Provider:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *args: None   # who asked has gone, or did not trust us
         self.issuer = f"http://127.0.0.1:{self.server.server_port}/realm"
+        if self.tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*self.tls)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.issuer = f"https://localhost:{self.server.server_port}/realm"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
 

@@ -99,6 +99,7 @@ class Portal:
         return args + list(more)
 
     def start(self, ready=True):
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.data.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, env=os.environ,
                                         stdout=subprocess.DEVNULL, stderr=self.log_path.open("wb"))

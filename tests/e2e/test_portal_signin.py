@@ -9,7 +9,7 @@ import urllib.parse
 
 import pytest
 
-from fake_provider import NUMBER, Key, Provider, b64
+from fake_provider import NUMBER, Key, Provider, b64, tls_files
 from harness import wait_for
 from portals import HA, LEADER, MINH, NOBODY, Browser, Portal, sign_in, with_dev_provider
 
@@ -422,6 +422,24 @@ def test_behind_https_the_cookies_are_the_hosts(tmp_path):
         # A subdomain could set the other name.
         b.cookies = {COOKIE: b.cookies[session]}
         assert who(b) == ""
+
+
+def test_a_provider_over_tls_is_who_its_ca_says(tmp_path):
+    for name in ("good", "other", "elsewhere"):
+        (tmp_path / name).mkdir()
+    ca, *pair = tls_files(tmp_path / "good")
+    other = tls_files(tmp_path / "other")[0]
+    with Provider(tls=pair) as p:
+        with at(tmp_path / "a", p, portal_oidc_ca=ca) as portal:
+            b, to = begin(portal)
+            assert to.status == 303 and b.get(p.consent(to.location)).status == 303
+        # Signed by nobody whom we trust; named otherwise than it is called.
+        for trusted in ({"portal_oidc_ca": other}, {}):
+            with at(tmp_path / "b", p, **trusted) as portal:
+                assert begin(portal)[1].status == 503
+    ca, *pair = tls_files(tmp_path / "elsewhere", "elsewhere.example")
+    with Provider(tls=pair) as p, at(tmp_path / "c", p, portal_oidc_ca=ca) as portal:
+        assert begin(portal)[1].status == 503
 
 
 # ---- a provider that is away, slow, or something else ----
