@@ -66,6 +66,29 @@ def test_they_wait_with_their_cases(office, tmp_path):
     assert "all as it should be" in office.trien("fsck", "--data", office.data).stdout
 
 
+@pytest.mark.embedded
+def test_what_ends_without_a_result_goes(office):
+    """At the next start, though the journal has their cases still."""
+    depot = office.data / "store" / "objects" / "waiting"
+    data = [originals.jpeg(quality=q) for q in (60, 70, 80)]
+    stubs, signer = office.stubs(), Signer(office)
+    ids = [certify(stubs, copy_case(kind=APPROVED), d).result_id for d in (*data, data[0])]
+    harness.wait_for(lambda: len(signer.waiting()) == 4)
+    for i in ids[:2]:
+        signer.refuse(i, "Bản chính không rõ")
+    harness.wait_for(lambda: len(signer.waiting()) == 2)
+    office.kill()
+    office.start(registers=False)
+    assert {f.name for f in depot.iterdir()} == \
+        {hashlib.sha256(data[i]).hexdigest() for i in (0, 2)}
+    signer = Signer(office)
+    signer.confirm(signer.open(ids[2:]))
+    office.wait_stored(office.stubs(), ids[2:])
+    for i, d in zip(ids[2:], (data[2], data[0])):
+        assert Paper(office.download(office.stubs(), i)[0]).original()[1] == d
+    assert not list(depot.iterdir())
+
+
 @pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 def test_servers_have_them_too(tmp_path):
     """What a machine lost is fetched: that is how another one goes on from a mirror."""
