@@ -194,7 +194,8 @@ struct store_ops {
 	 * An original that the depot has (objects/objects.h), before a record names it: durable in
 	 * the store, too, if that is elsewhere, and there until originals_sweep(), or for ever once
 	 * a result that rests on it is stored. Again is fine. ST_UNAVAILABLE, ST_TIMEOUT: ask
-	 * again. ST_CORRUPT: it stands there, damaged. Any thread.
+	 * again. ST_CORRUPT: it stands there, damaged. ST_NOT_FOUND: the depot lacks it; what is
+	 * there already stays as said. Any thread.
 	 */
 	enum status (*original_keep)(struct store *s, uint8_t lane,
 				     const uint8_t sha256[SHA256_BYTES], uint64_t size,

@@ -195,6 +195,22 @@ static void test_what_another_engine_needs_stays(void **state)
 	rig_free(&r);
 }
 
+/* A machine that lost it, or never had it, needs what the server has. */
+static void test_what_lies_there_alone_is_claimed(void **state)
+{
+	struct rig r;
+	uint32_t removed;
+
+	rig_make(&r, *state);
+	objects_remove(r.f->same.objects, r.sha256);
+	assert_int_equal(keep(&r, r.other), ST_NOT_FOUND);
+	assert_int_equal(claims(&r), 2);
+	assert_int_equal(sweep(r.f->same.store, false, &removed), 1);
+	assert_int_equal(removed, 0);
+	assert_int_equal(fetch(&r, r.other), ST_OK);
+	rig_free(&r);
+}
+
 /* Of before there were claims, or of a claim that went with its result. */
 static void test_what_was_there_unclaimed_stays(void **state)
 {
@@ -302,6 +318,7 @@ int main(void)
 		CITUS(test_what_a_result_rests_on_stays),
 		FOUR(test_what_another_engine_needs_stays),
 		CITUS(test_what_another_engine_needs_stays),
+		ONE(test_what_lies_there_alone_is_claimed),
 		ONE(test_what_was_there_unclaimed_stays),
 		FOUR(test_many_and_halves),
 		ONE(test_two_at_once),

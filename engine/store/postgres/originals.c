@@ -105,6 +105,31 @@ static enum status piece_same(struct pg_asking *a, uint8_t lane,
 	return st;
 }
 
+static void claim_question(struct pg_question *q, uint8_t lane, const uint8_t sha256[SHA256_BYTES],
+			   uint8_t engine)
+{
+	pg_question(q, PG_CLAIM);
+	pg_int2(q, lane);
+	pg_bytes(q, slice_of(sha256, SHA256_BYTES));
+	pg_int2(q, engine);
+}
+
+/* It is not here any more; perhaps it is there. */
+static enum status claim_alone(struct postgres *p, uint8_t lane,
+			       const uint8_t sha256[SHA256_BYTES])
+{
+	struct pg_way *w = way_take(p);
+	struct pg_question q;
+	PGresult *out = NULL;
+	enum status st;
+
+	claim_question(&q, lane, sha256, p->engine);
+	st = pg_ask(&w->servers[p->servers.of_lane[lane]], &q, 1, &out);
+	PQclear(out);
+	pthread_mutex_unlock(&w->lock);
+	return st;
+}
+
 /* The first one together with the claim: without it, it would stay for ever. */
 static enum status piece_put(struct pg_asking *a, uint8_t engine, uint8_t lane,
 			     const uint8_t sha256[SHA256_BYTES], uint32_t n, struct slice bytes)
@@ -115,10 +140,7 @@ static enum status piece_put(struct pg_asking *a, uint8_t engine, uint8_t lane,
 	enum status st;
 	bool there;
 
-	pg_question(&q[0], PG_CLAIM);
-	pg_int2(&q[0], lane);
-	pg_bytes(&q[0], slice_of(sha256, SHA256_BYTES));
-	pg_int2(&q[0], engine);
+	claim_question(&q[0], lane, sha256, engine);
 	pg_question(&q[k], PG_OBJECT_ADD);
 	pg_int2(&q[k], lane);
 	pg_bytes(&q[k], slice_of(sha256, SHA256_BYTES));
@@ -141,8 +163,10 @@ enum status pg_original_keep(struct store *store, uint8_t lane,
 	enum status st = piece != NULL ? object_open(p->objects, sha256, size, &f) : ST_NOMEM;
 
 	if (st != ST_OK) {
+		enum status claimed = object_lost(st) ? claim_alone(p, lane, sha256) : ST_OK;
+
 		free(piece);
-		return told(st, e);
+		return told(claimed == ST_OK ? st : claimed, e);
 	}
 	w = way_take(p);
 	for (uint32_t n = 0; st == ST_OK && pg_piece_bytes(size, n) > 0; n++) {
