@@ -95,7 +95,8 @@ class Portal:
     def command(self, *more):
         args = [str(TRIEN), "portal", "--data", str(self.data)]
         for name, value in self.settings.items():
-            args += [f"--{name.replace('_', '-')}", str(value)]
+            for one in value if isinstance(value, list) else [value]:
+                args += [f"--{name.replace('_', '-')}", str(one)]
         return args + list(more)
 
     def start(self, ready=True):

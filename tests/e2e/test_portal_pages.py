@@ -1,0 +1,194 @@
+"""A citizen's pages, on both stores: their own results and nobody else's, the file bit for bit, the
+report with its evidence, who read; with the engine away, too."""
+import hashlib
+import re
+import unicodedata
+
+import pytest
+
+from harness import Engine, as_case, generated, modules, store_of, wait_for
+from portals import sign_in, with_dev_provider
+
+
+def person(holder, name):
+    return {"name": name, "about": "công dân",
+            "claims": {"citizen_id": holder.number, "name": name}}
+
+
+def numbered(case):
+    return [h for h in case.holders if h.id_kind == 1 and h.number]
+
+
+class World:
+    """An engine with results of two citizens, and a portal at which both can sign in."""
+
+    def __init__(self, folder, which):
+        self.store, settings = store_of(which)
+        self.engine = Engine(folder / "engine", **settings).prepare().start()
+        stubs = self.engine.stubs()
+        m = modules()["issuance"]
+        cases = [as_case(line) for line in generated(40, seed=7)]
+        cases = [c for c in cases if len(c.results) == 1 and numbered(c)]
+        self.first, self.second = cases[0], next(
+            c for c in cases if numbered(c)[0].number != numbered(cases[0])[0].number)
+        # The first citizen has three papers more than what the sample gives.
+        more = []
+        for i in range(3):
+            copy = type(self.first)()
+            copy.CopyFrom(self.first)
+            copy.code = f"{self.first.code}.{i}"
+            for r in copy.results:
+                if r.given_number:
+                    r.given_number += 1 + i
+            more.append(copy)
+        answer = stubs.issuance.SubmitBatch(
+            m.SubmitBatchRequest(cases=[self.first, self.second, *more]), timeout=60)
+        assert not answer.rejects, answer.rejects
+        self.ids = [r.result_id for r in answer.receipts]
+        self.stored = self.engine.wait_stored(stubs, self.ids)
+        self.mine, self.others = [self.ids[0], *self.ids[2:]], self.ids[1]
+        self.people = (person(numbered(self.first)[0], "Người Một"),
+                       person(numbered(self.second)[0], "Người Hai"))
+        self.portal = with_dev_provider(folder / "portal", *self.people, data=self.engine.data,
+                                        **settings).start()
+
+    def signed_in(self, name="Người Một"):
+        b = self.portal.browser()
+        done = sign_in(b, name)
+        assert done.status == 303, done
+        return b
+
+
+@pytest.fixture(scope="module", params=["embedded", "postgres"])
+def world(request, tmp_path_factory):
+    w = World(tmp_path_factory.mktemp(request.param), request.param)
+    yield w
+    w.portal.kill()
+    w.engine.kill()
+
+
+def links(text):
+    return re.findall(r'<a href="/results/([0-9A-Z]{26})"', text)
+
+
+def test_the_list_is_ones_own(world):
+    b = world.signed_in()
+    page = b.get("/results")
+    assert page.status == 200, page
+    assert sorted(links(page.text)) == sorted(world.mine)
+    assert world.others not in page.text
+    assert world.stored[world.mine[0]].number_text in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+    other = world.signed_in("Người Hai").get("/results")
+    assert links(other.text) == [world.others]
+    # No number of a person in the page's title or in a link.
+    number = numbered(world.first)[0].number
+    assert number not in re.search("<title>(.*?)</title>", page.text).group(1)
+    assert not [x for x in re.findall('(?:href|src|action)="([^"]+)"', page.text) if number in x]
+
+
+def test_the_list_is_searched(world):
+    b = world.signed_in()
+    stored = world.stored[world.mine[0]]
+    assert links(b.get(f"/results?q={stored.number_text.split('/')[0]}%2F").text)
+    # Without its marks, as people type; the page says what the kind is called.
+    name = re.search(r'lang="vi">([^<]+)</a></h2>', b.get("/results").text).group(1)
+    plain = name.lower().translate(str.maketrans("đ", "d"))
+    plain = "".join(c for c in unicodedata.normalize("NFD", plain) if not unicodedata.combining(c))
+    found = b.get("/results?q=" + plain.replace(" ", "+"))
+    assert sorted(links(found.text)) == sorted(world.mine)
+    assert links(b.get("/results?q=xyzzy").text) == []
+    assert links(b.get("/results?year=1999").text) == []
+    assert sorted(links(b.get(f"/results?unit={stored.unit}").text)) == sorted(world.mine)
+    assert links(b.get("/results?copies=1").text) == []
+    evil = b.get("/results?q=%22%3E%3Cscript%3E")
+    assert evil.status == 200 and "<script" not in evil.text
+
+
+def test_one_result(world):
+    b = world.signed_in()
+    id = world.mine[0]
+    page = b.get(f"/results/{id}")
+    assert page.status == 200, page
+    r = world.stored[id]
+    for text in (r.number_text, r.case_code, id, r.file_sha256.hex()):
+        assert text in page.text, text
+    assert len(re.findall("Ký số", page.text)) == len(r.signatures)
+    shown = [f for f in world.first.results[0].fields if f.WhichOneof("value") == "text"]
+    assert any(f.text in page.text for f in shown)
+    english = b.get("/language?to=en&back=/results/" + id)
+    assert english.location == f"/results/{id}"
+    page = b.get(english.location)
+    assert 'lang="en"' in page.text and "Issued by" in page.text
+
+
+def test_anothers_is_like_none(world):
+    b = world.signed_in()
+    never = "0" * 26
+    for path in ("", "/file", "/report", "/evidence/" + "ab" * 32):
+        his, none = b.get(f"/results/{world.others}{path}"), b.get(f"/results/{never}{path}")
+        assert his.status == none.status == 404
+        assert his.text.replace(world.others, "") == none.text.replace(never, ""), path
+        assert [h for h in his.headers.items() if h[0] != "Date"] == \
+            [h for h in none.headers.items() if h[0] != "Date"]
+        # Without sign-in nothing is said at all.
+        out = world.portal.browser().get(f"/results/{world.mine[0]}{path}")
+        assert out.status == 303 and out.location.startswith("/sign-in?back=")
+
+
+def test_the_file_is_what_was_issued(world):
+    b = world.signed_in()
+    for id in world.mine:
+        r = world.stored[id]
+        got = b.get(f"/results/{id}/file")
+        assert got.status == 200 and got.headers["Content-Type"] == "application/pdf"
+        assert len(got.body) == r.file_size
+        assert hashlib.sha256(got.body).digest() == r.file_sha256
+        assert re.fullmatch(r'attachment; filename="[\w.-]+\.pdf"',
+                            got.headers["Content-Disposition"])
+
+
+def test_the_report_and_its_evidence(world):
+    b = world.signed_in()
+    id = world.mine[0]
+    page = b.get(f"/results/{id}/report")
+    assert page.status == 200, page
+    assert "TOTAL-PASSED" in page.text
+    shas = re.findall(rf'href="/results/{id}/evidence/([0-9a-f]{{64}})"', page.text)
+    assert {s.certificate_sha256.hex() for s in world.stored[id].signatures} <= set(shas)
+    kinds = set()
+    for sha in set(shas):
+        got = b.get(f"/results/{id}/evidence/{sha}")
+        assert got.status == 200 and hashlib.sha256(got.body).hexdigest() == sha
+        kinds.add(got.headers["Content-Type"])
+    assert kinds == {"application/pkix-cert", "application/pkix-crl"}
+    # What is kept but not of this result's signatures is nobody's to fetch here.
+    assert b.get(f"/results/{id}/evidence/{world.stored[id].file_sha256.hex()}").status == 404
+
+
+def test_who_looked(world):
+    b = world.signed_in()
+    assert "can-bo-7" not in b.get("/reads").text
+    m = modules()["repository"]
+    stubs = world.engine.stubs()
+    stubs.repository.GetResult(m.GetResultRequest(
+        result_id=world.mine[0], purpose=m.Purpose(purpose="Xét <b>hồ sơ</b>", legal_basis="NĐ 1",
+                                                   requester="can-bo-7")), timeout=20)
+    wait_for(lambda: "can-bo-7" in b.get("/reads").text, 10)
+    page = b.get("/reads").text
+    assert "tester" in page and world.mine[0] in page
+    assert "Xét &lt;b&gt;hồ sơ&lt;/b&gt;" in page
+    # What is told one is told nobody else.
+    other = world.signed_in("Người Hai").get("/reads").text
+    assert "can-bo-7" not in other and world.mine[0] not in other and world.others in other
+
+
+def test_with_the_engine_away(world):
+    """The last one: reading goes on while the engine is away."""
+    b = world.signed_in()
+    world.engine.stop()
+    assert sorted(links(b.get("/results").text)) == sorted(world.mine)
+    assert b.get(f"/results/{world.mine[0]}").status == 200
+    got = b.get(f"/results/{world.mine[0]}/file")
+    assert hashlib.sha256(got.body).digest() == world.stored[world.mine[0]].file_sha256
+    assert numbered(world.first)[0].number not in world.portal.log()
