@@ -3,7 +3,8 @@
  * that they and the document security store give.
  *
  * A stamp must be right to be there at all; whether its authority is trusted changes the level
- * alone. The verdict stays that of the signatures.
+ * alone. The verdict stays that of the signatures. Long-term evidence is a revocation list for each
+ * certificate: an OCSP answer is read, but proves nothing here.
  */
 #ifndef TRIEN_VERIFY_STAMP_H
 #define TRIEN_VERIFY_STAMP_H

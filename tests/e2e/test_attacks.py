@@ -107,6 +107,8 @@ def test_no_attack_passes(office, tmp_path, monkeypatch):
     for n, _ in files:
         said = [{k: v for k, v in rows[n].items() if k != "file"} for rows in (alone, quick)]
         assert said[0] == said[1], n
+    if office.algorithm != "p256":
+        return                                  # pyHanko's mind on the files is the same
     # The test would be none if the attacks broke everything for everybody: some pass elsewhere.
     fooled = [n for n, data in files if stamping.pyhanko_passes(data, office.context)]
     assert {"hex_in_lower_case", "stripped_second_signature"} <= set(fooled), fooled
@@ -129,3 +131,25 @@ def test_a_value_that_anybody_can_make_is_another_file(office, tmp_path):
     rows = office.verify(tmp_path / "twin", [("issued", office.files[0]), ("twin", twin)])
     assert rows["twin"]["verdict"] == "TOTAL-PASSED"
     assert rows["twin"]["fileSha256"] != rows["issued"]["fileSha256"]
+
+
+def test_each_byte_of_a_stamped_file(office, tmp_path, monkeypatch):
+    """What was issued stays as it is behind evidence; what a stamp covers cannot change, either."""
+    stamping.no_new_metadata(monkeypatch)
+    issued = office.files[0]
+    pdf = office.authority.stamped(office.authority.with_evidence(issued, office.certs))
+    start, end = attacks.re.search(rb"/Contents <[0-9a-fA-F]+>", pdf[-20000:]).span()
+    start, end = start + len(pdf) - 20000, end + len(pdf) - 20000
+    step = 1 if harness.os.environ.get("TRIEN_FULL") == "1" else 0
+    places = [*range(0, len(issued), step or 9973), *range(len(issued), start, step or 97),
+              *range(end, len(pdf), step or 13)]
+    files = [(f"{at}", pdf[:at] + bytes([pdf[at] ^ 1]) + pdf[at + 1:]) for at in places]
+    for n in range(0, len(files), 500):
+        rows = office.verify(tmp_path / f"{n}", files[n:n + 500])
+        assert not [at for at, row in rows.items() if row["verdict"] == "TOTAL-PASSED"]
+    # The token itself: what of it nobody signed, its certificates, can only cost its trust.
+    files = [(f"{at}", pdf[:at] + bytes([pdf[at] ^ 1]) + pdf[at + 1:])
+             for at in range(start + 12, end - 1, step or 61)]
+    for at, row in office.verify(tmp_path / "token", files).items():
+        if row["verdict"] == "TOTAL-PASSED":
+            assert [s["level"] for s in row["signatures"]] == ["B-B"] * 2, at
