@@ -402,22 +402,29 @@ enum status case_decode(struct case_view *out, struct slice bytes, struct arena 
 										  ST_OK;
 }
 
+/* To its results, of which it returns how many. */
+static uint8_t skip_holders(struct reader *legal)
+{
+	struct holder ignored;
+	uint8_t holders;
+
+	read_short(legal);
+	holders = read_u8(legal);
+	for (uint8_t i = 0; i < holders && !legal->bad; i++)
+		read_holder(legal, &ignored);
+	return read_u8(legal);
+}
+
 enum status case_skim(struct case_lead *out, struct slice bytes)
 {
 	struct slice legal, side;
-	struct holder ignored;
 	struct reader r;
-	uint8_t holders;
 
 	*out = (struct case_lead){ 0 };
 	if (split(bytes, &legal, &side) != ST_OK)
 		return ST_CORRUPT;
 	r = reader_of(legal);
-	read_short(&r);
-	holders = read_u8(&r);
-	for (uint8_t i = 0; i < holders && !r.bad; i++)
-		read_holder(&r, &ignored);
-	if (read_u8(&r) == 0)
+	if (skip_holders(&r) == 0)
 		return ST_CORRUPT;
 	out->unit = read_short(&r);
 	out->kind = read_short(&r);
@@ -429,6 +436,78 @@ enum status case_skim(struct case_lead *out, struct slice bytes)
 	read_short(&r);
 	out->facts = read_blob(&r);
 	return r.bad ? ST_CORRUPT : ST_OK;
+}
+
+static void skip_field(struct reader *r)
+{
+	uint32_t cells;
+
+	read_short(r);
+	switch (read_u8(r)) {
+	case FIELD_TEXT:
+		read_blob(r);
+		return;
+	case FIELD_NUMBER:
+		read_bytes(r, 9);
+		return;
+	case FIELD_FLAG:
+		read_u8(r);
+		return;
+	case FIELD_DATE:
+		read_u32(r);
+		return;
+	case FIELD_TABLE:
+		cells = read_u16(r);
+		cells *= read_u8(r);
+		for (uint32_t i = 0; i < cells && !r->bad; i++)
+			read_blob(r);
+		return;
+	}
+	r->bad = true;
+}
+
+/* From behind its signer to the next one. */
+static void skip_result(struct reader *r, uint8_t version)
+{
+	uint8_t fields;
+
+	read_u64(r);
+	read_short(r);
+	fields = read_u8(r);
+	for (uint8_t i = 0; i < fields && !r->bad; i++)
+		skip_field(r);
+	if (version == CASE_VERSION_ORIGINAL && read_u8(r) != 0)
+		read_bytes(r, 4 + SHA256_BYTES);
+}
+
+enum status case_skim_signer(struct slice *out, struct slice bytes, struct slice unit,
+			     struct slice kind, uint16_t ordinal)
+{
+	struct slice legal, side;
+	struct reader r;
+	uint8_t results;
+
+	*out = (struct slice){ NULL, 0 };
+	if (split(bytes, &legal, &side) != ST_OK)
+		return ST_CORRUPT;
+	r = reader_of(legal);
+	results = skip_holders(&r);
+	for (uint8_t i = 0; i < results && !r.bad; i++) {
+		bool this_one = slice_eq(read_short(&r), unit);
+		struct slice signer;
+
+		this_one &= slice_eq(read_short(&r), kind);
+		this_one &= read_u16(&r) == ordinal;
+		read_u16(&r);
+		read_short(&r);
+		signer = read_short(&r);
+		if (this_one && !r.bad) {
+			*out = signer;
+			return ST_OK;
+		}
+		skip_result(&r, bytes.p[0]);
+	}
+	return r.bad ? ST_CORRUPT : ST_NOT_FOUND;
 }
 
 enum status case_skim_replaced(struct replaced *out, struct slice bytes, const uint8_t id[16])

@@ -117,6 +117,9 @@ enum status case_decode(struct case_view *out, struct slice bytes, struct arena 
 /* Without an arena: the facts, and what its first result is. ST_CORRUPT if bytes is not a case. */
 struct case_lead { struct slice facts, unit, kind; uint16_t ordinal; };
 enum status case_skim(struct case_lead *out, struct slice bytes) must_use;
+/* The same for who signs one of its results. ST_NOT_FOUND: the case has none such. */
+enum status case_skim_signer(struct slice *out, struct slice bytes, struct slice unit,
+			     struct slice kind, uint16_t ordinal) must_use;
 /* The same for what one of its results replaces. ST_NOT_FOUND: the case does not say. */
 enum status case_skim_replaced(struct replaced *out, struct slice bytes,
 			       const uint8_t id[16]) must_use;

@@ -6,7 +6,10 @@
  * the result in its place, stands in the store and says when, why and by whom. Being used in
  * another agency's case counts on the day of that, an end without a result on the day when it
  * ended, being accepted on its own day, once the result is stored or has ended. How many of what is
- * what: no rates, which are for who reads them to form.
+ * what: rates are formed of them by intake/statistics.c.
+ *
+ * What results count is told apart further by its parts: procedure, field, signer and, of what is
+ * late, the cause. What else is counted has none.
  */
 #ifndef TRIEN_COUNTS_H
 #define TRIEN_COUNTS_H
@@ -16,13 +19,15 @@
 #include "limits.h"
 
 /*
- * For each its name, as the tables call it; and what it is over rows of SQL with a packed word f
- * (store/counted.h).
+ * For each its name, as the tables call it; and what it is over rows of SQL with packed words f and
+ * g (store/counted.h).
  */
 #define COUNTS_FLAG(what) "count(*) FILTER (WHERE f " what ")"
 #define COUNTS_SUM(what) "sum((f " what ")::int4)"
+#define COUNTS_PAPERS_FLAG(what) "count(*) FILTER (WHERE g " what ")"
+#define COUNTS_PAPERS_SUM(what) "sum((g " what ")::int4)"
 
-/* name, what it is of the packed word f over rows of SQL. */
+/* name, what it is of the packed words over rows of SQL. */
 #define COUNTS_OF_RESULTS(X) \
 	X(RESULTS, results, "count(*)") \
 	X(CASES, cases, COUNTS_FLAG("& 1 = 1")) \
@@ -50,7 +55,14 @@
 	X(SOURCED, sourced, COUNTS_FLAG(">> 18 & 63 > 0")) \
 	X(SOURCES, sources, COUNTS_SUM(">> 18 & 63")) \
 	X(TIMED, timed, COUNTS_FLAG(">> 24 & 1 = 1")) \
-	X(MINUTES, minutes, COUNTS_SUM(">> 25 & 16777215"))
+	X(MINUTES, minutes, COUNTS_SUM(">> 25 & 16777215")) \
+	X(CASES_REUSING, cases_reusing, COUNTS_PAPERS_FLAG(">> 17 & 1 = 1")) \
+	X(CASES_CITIZEN_DATA, cases_citizen_data, COUNTS_PAPERS_FLAG(">> 16 & 1 = 1")) \
+	X(CASES_WITH_PAPERS, cases_with_papers, COUNTS_PAPERS_FLAG("& 255 > 0")) \
+	X(CASES_DIGITISED, cases_digitised, \
+	  COUNTS_PAPERS_FLAG("& 255 > 0 AND g & 255 = g >> 8 & 255")) \
+	X(PAPERS, papers, COUNTS_PAPERS_SUM("& 255")) \
+	X(PAPERS_DIGITISED, papers_digitised, COUNTS_PAPERS_SUM(">> 8 & 255"))
 
 /* name */
 #define COUNTS_OF_ACTS(X) \
@@ -68,12 +80,28 @@ struct counts { uint64_t of[COUNTS]; };
 
 extern const char *const counts_names[COUNTS];
 
+/* What results are told apart by; joined in this order, each behind COUNTS_BEHIND but the first. */
+enum counts_part { COUNTS_PROCEDURE, COUNTS_FIELD, COUNTS_SIGNER, COUNTS_CAUSE, COUNTS_PARTS };
+#define COUNTS_BEHIND '\x1f'
+#define COUNTS_BY_ALL ((1u << COUNTS_PARTS) - 1)
+#define PARTS_BYTES_MAX (COUNTS_PARTS * (CODE_BYTES_MAX + 1))
+
 /*
- * Sums by agency, kind, day (or the period that holds it) and engine. Grows up to `most` rows; a
- * table that was made with room for all of them does not allocate again. One thread at a time.
+ * Joined into out, with a NUL behind it; returns how many bytes. Those that are empty at the end
+ * are left out; one that is no code (too long, no UTF-8) is empty, a control character is a `?`.
+ */
+uint8_t counts_join(char out[PARTS_BYTES_MAX], const struct slice of[COUNTS_PARTS]);
+/* One of them, borrowed; empty: there is none. */
+struct slice counts_part(struct slice joined, enum counts_part which);
+
+/*
+ * Sums by agency, kind, day (or the period that holds it), parts and engine. Grows up to `most`
+ * rows; a table that was made with room for all of them does not allocate again. One thread at a
+ * time.
  */
 struct tally_row {
 	char unit[CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
+	char parts[PARTS_BYTES_MAX];	/* joined */
 	uint32_t day;
 	uint8_t engine;
 	struct counts by;
@@ -86,8 +114,8 @@ void tally_free(struct tally *t);
 void tally_clear(struct tally *t);
 /* The row of that key, made where it is missing. NULL: no memory, too many, or codes too long. */
 struct tally_row *tally_at(struct tally *t, struct slice unit, struct slice kind, uint32_t day,
-			   uint8_t engine);
-/* Less than, equal to or greater than 0, as their agencies, kinds, days and engines are. */
+			   struct slice parts, uint8_t engine);
+/* Less than, equal to or greater than 0, as agencies, kinds, days, parts and engines are. */
 int tally_order(const struct tally_row *a, const struct tally_row *b);
 /* In that order. Nothing may be added afterwards. */
 void tally_sort(struct tally *t);
@@ -103,8 +131,12 @@ struct counts_question {
 	uint32_t units_n, kinds_n;
 	uint32_t from, to;		/* yyyymmdd, both included; 0: open */
 	enum counts_period period;
+	uint8_t by;			/* bit per enum counts_part: told apart by it */
 };
 
+/* What the question tells apart of them, borrowed or in buf. */
+struct slice counts_parts_asked(const struct counts_question *q, struct slice joined,
+				char buf[PARTS_BYTES_MAX]);
 bool counts_asked(const struct counts_question *q, struct slice unit, struct slice kind,
 		  uint32_t yyyymmdd);
 

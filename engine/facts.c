@@ -4,8 +4,8 @@
 #include "base/wire.h"
 
 /* Fields of trien.v1.Facts. */
-enum { CHANNEL = 3, RECEIVED_TIME, DUE_TIME, DELIVERY = 7, FEE, REUSED_RESULTS, DATA_SOURCES,
-       EXTENDED_MINUTES };
+enum { PROCEDURE_CODE = 1, CHANNEL = 3, RECEIVED_TIME, DUE_TIME, DELIVERY = 7, FEE, REUSED_RESULTS,
+       DATA_SOURCES, EXTENDED_MINUTES, PROCEDURE_FIELD, LATE_CAUSE, PAPERS, PAPERS_DIGITISED };
 
 #define CALENDAR_END_S 253402300800ull	/* year 10000 */
 
@@ -45,6 +45,53 @@ static void number_read(struct facts *out, const struct wire_field *f, uint32_t 
 	case EXTENDED_MINUTES:
 		*extended = (uint32_t)f->value;
 		break;
+	case PAPERS:
+		out->papers_n = (uint32_t)f->value;
+		break;
+	case PAPERS_DIGITISED:
+		out->digitised_n = (uint32_t)f->value;
+		break;
+	}
+}
+
+/* Field 1 of trien.v1.DataSource. */
+static bool of_population(struct slice source)
+{
+	struct wire w = wire_of(source);
+	struct slice database = { NULL, 0 };
+	struct wire_field f;
+
+	while (wire_next(&w, &f))
+		if (f.number == 1 && f.type == WIRE_BYTES)
+			database = f.bytes;
+	return slice_eq(database, slice_str(FACTS_POPULATION));
+}
+
+static void bytes_read(struct facts *out, const struct wire_field *f)
+{
+	switch (f->number) {
+	case PROCEDURE_CODE:
+		out->procedure = f->bytes;
+		break;
+	case RECEIVED_TIME:
+		out->received_ms = time_ms(f->bytes);
+		break;
+	case DUE_TIME:
+		out->due_ms = time_ms(f->bytes);
+		break;
+	case REUSED_RESULTS:
+		out->reused_n++;
+		break;
+	case DATA_SOURCES:
+		out->sources_n++;
+		out->citizen_data |= of_population(f->bytes);
+		break;
+	case PROCEDURE_FIELD:
+		out->field = f->bytes;
+		break;
+	case LATE_CAUSE:
+		out->late_cause = f->bytes;
+		break;
 	}
 }
 
@@ -58,14 +105,8 @@ void facts_read(struct facts *out, struct slice bytes)
 	while (wire_next(&w, &f)) {
 		if (f.type == WIRE_VARINT)
 			number_read(out, &f, &extended);
-		else if (f.type != WIRE_BYTES)
-			continue;
-		else if (f.number == RECEIVED_TIME)
-			out->received_ms = time_ms(f.bytes);
-		else if (f.number == DUE_TIME)
-			out->due_ms = time_ms(f.bytes);
-		out->reused_n += f.type == WIRE_BYTES && f.number == REUSED_RESULTS;
-		out->sources_n += f.type == WIRE_BYTES && f.number == DATA_SOURCES;
+		else if (f.type == WIRE_BYTES)
+			bytes_read(out, &f);
 	}
 	if (out->due_ms != 0)
 		out->due_ms += (int64_t)extended * 60000;

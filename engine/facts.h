@@ -10,6 +10,9 @@
 
 #include "base/bytes.h"
 
+/* In trien.v1.DataSource.database: the national database of the population. */
+#define FACTS_POPULATION "CSDLQGDC"
+
 /* Numbers as in trien.v1.Facts. */
 enum facts_channel { CHANNEL_NONE, CHANNEL_ONLINE, CHANNEL_COUNTER, CHANNEL_POST,
 		     CHANNEL_PROACTIVE, CHANNELS };
@@ -26,6 +29,9 @@ struct facts {
 	uint8_t channel, delivery, fee;
 	uint32_t reused_n;		/* earlier results used instead of papers */
 	uint32_t sources_n;		/* databases that data was taken from */
+	bool citizen_data;		/* one of them is that of the population */
+	uint32_t papers_n, digitised_n;	/* of the dossier, and those that it has as data */
+	struct slice procedure, field, late_cause;	/* borrowed from the bytes; may be empty */
 };
 
 /* bytes: checked against the schema by intake; what cannot be read of others is left out. */

@@ -70,6 +70,7 @@ struct state_change {
 	enum reason held;
 	int64_t at_ms;
 	int64_t issued_ms;		/* 0: not bound yet */
+	int64_t due_ms;			/* in flight: when its case is; 0: no deadline */
 	char unit[CODE_BYTES_MAX + 1], code[CASE_CODE_BYTES_MAX + 1], kind[CODE_BYTES_MAX + 1];
 	uint16_t ordinal;
 	char number_text[NUMBER_TEXT_BYTES_MAX + 1];

@@ -58,6 +58,7 @@ struct submitted_case {
 	const struct original *original;	/* that it copies; NULL: none */
 	struct slice code;
 	struct slice bytes;		/* canonical case, in submission.arena */
+	int64_t due_ms;			/* 0: no deadline */
 	uint8_t digest[SHA256_BYTES];
 	/* intake or spine: reason NONE = accepted */
 	struct refusal refusal;
@@ -293,6 +294,14 @@ struct engine_ops {
 			       struct result_event *out, uint32_t *n);
 	/* As store_ops.counts. */
 	enum status (*counts)(void *reader, const struct counts_question *q, struct tally *out);
+	/*
+	 * What this engine has accepted and is neither stored nor ended, by agency and kind (day
+	 * 0), in place of what was in `out`: RESULTS all of it; by Facts.due_time moved as it was,
+	 * LATE what is due before now and ON_TIME what is due later; ACCEPTED what was accepted
+	 * before before_ms. Of about one moment: what begins or ends to wait just then may be
+	 * missing. ST_TOO_LARGE.
+	 */
+	enum status (*pending)(void *reader, int64_t before_ms, struct tally *out);
 	/* Borrowed until the reader's next call. */
 	enum status (*object)(void *reader, const uint8_t sha256[SHA256_BYTES], struct slice *out);
 	enum status (*list)(void *reader, const uint8_t holder_key[16], uint64_t before,

@@ -262,7 +262,8 @@ static inline const ProtobufCFieldDescriptor *described(const ProtobufCMessageDe
 /* The bounds that the protocol names beside each text of Facts and Approval, by field number. */
 static uint32_t text_bytes_max(const ProtobufCMessageDescriptor *d, uint32_t number)
 {
-	static const uint16_t facts[] = { [1] = 40, [2] = 40, [9] = 64 };
+	static const uint16_t facts[] = { [1] = 40, [2] = 40, [9] = 64, [12] = 40,
+					  [13] = 40 };
 	static const uint16_t source[] = { [1] = 40, [3] = 64 };
 	static const uint16_t approval[] = { [1] = 64, [2] = 64, [3] = 400, [4] = 200,
 					     [6] = SHA256_BYTES };

@@ -1,5 +1,6 @@
 #include "intake/validate.h"
 
+#include "facts.h"
 #include "intake/check.h"
 
 #define REQUEST_ID_BYTES_MAX 64
@@ -240,6 +241,7 @@ static enum status encode(struct check *x, struct submitted_case *out, const str
 {
 	uint8_t *start = arena_take(a, 0);
 	size_t room = a->size - a->used, more = validate_more(c);
+	struct facts facts;
 	struct writer w;
 
 	x->at = (struct place){ .member = "" };
@@ -252,6 +254,8 @@ static enum status encode(struct check *x, struct submitted_case *out, const str
 	out->bytes = writer_slice(&w);
 	out->code = slice_of(out->bytes.p + CASE_CODE_AT, c->code.n);
 	out->priority = c->priority;
+	facts_read(&facts, c->facts);
+	out->due_ms = facts.due_ms;
 	return case_digest(out->bytes, out->digest);
 }
 

@@ -9,7 +9,8 @@
 #include "journal/waitrow.h"
 #include "waiting_schema.h"
 
-#define FORMAT 3			/* 1 had no order over all signers, 2 none by number */
+/* 1 had no order over all signers, 2 none by number, 3 none to be counted by */
+#define FORMAT 4
 #define TEXT_OF(n) #n
 #define SQL_OF(n) TEXT_OF(n)
 
@@ -32,7 +33,7 @@ static enum status statements(struct waitindex *x, struct error *e)
 {
 	const struct { sqlite3_stmt **out; const char *sql; } list[] = {
 		{ &x->put, "INSERT INTO waiting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-			   "?9, ?10, ?11, ?12, ?13, ?14, ?15)" },
+			   "?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)" },
 		{ &x->drop, "DELETE FROM waiting WHERE sequence = ?1" },
 		{ &x->spot, "SELECT sequence, position, size, state FROM waiting "
 			    "WHERE sequence = ?1" },
@@ -236,6 +237,7 @@ enum status waitindex_put(struct waitindex *x, const struct waiting_row *row,
 	sqlite3_bind_int64(s, 13, row->year);
 	sqlite3_bind_int64(s, 14, (int64_t)row->number);
 	sqlite3_bind_blob(s, 15, bytes, (int)writer_size(&w), SQLITE_STATIC);
+	sqlite3_bind_int64(s, 16, row->accepted_ms);
 	st = done(x, s, e);
 	return st == ST_OK ? count(x, row->state, 1, at->size, e) : st;
 }

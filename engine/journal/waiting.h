@@ -133,6 +133,15 @@ enum status waiting_numbers(struct waiting_reader *r, struct slice unit, struct 
 			    uint32_t year, uint64_t after, struct waiting_row *rows, uint32_t max,
 			    uint32_t *n, struct error *e) must_use;
 /*
+ * How many rows there are, by agency and kind: of them those due before now_ms, those that no
+ * deadline has, and those accepted before before_ms. As of one moment; read from an index alone,
+ * some 20 ms for 100,000.
+ */
+struct waiting_sum { struct slice unit, kind; uint64_t rows, late, undated, earlier; };
+enum status waiting_sums(struct waiting_reader *r, int64_t now_ms, int64_t before_ms,
+			 void (*one)(void *ctx, const struct waiting_sum *sum), void *ctx,
+			 struct error *e) must_use;
+/*
  * The record again, into buf, and its type. JOURNAL_RECORD_BYTES_MAX are always enough.
  * ST_NOT_FOUND, ST_TOO_LARGE, ST_CORRUPT.
  */

@@ -7,7 +7,8 @@
 /* A row that moves to another segment while it is read is looked up again. */
 #define READ_ATTEMPTS 100
 
-enum question { FIND, SPOT, AFTER, AFTER_ANY, LIST, LIST_ALL, CASE, EXPIRED, NUMBERS, QUESTIONS };
+enum question { FIND, SPOT, AFTER, AFTER_ANY, LIST, LIST_ALL, CASE, EXPIRED, NUMBERS, SUMS,
+		QUESTIONS };
 
 /* Behind a page's last row; of one signer, or of all. */
 #define LIST_SQL(signer) \
@@ -31,6 +32,9 @@ static const char *const question_sql[QUESTIONS] = {
 		    "ORDER BY expires, sequence LIMIT ?3",
 	[NUMBERS] = "SELECT row FROM waiting WHERE unit = ?1 AND register = ?2 AND year = ?3 "
 		    "AND number > ?4 AND number > 0 ORDER BY number LIMIT ?5",
+	/* due of one without a deadline is the largest integer */
+	[SUMS] = "SELECT unit, kind, count(*), sum(due < ?1), sum(due = 9223372036854775807), "
+		 "sum(accepted < ?2) FROM waiting GROUP BY unit, kind",
 };
 
 struct waiting_reader {
@@ -183,6 +187,41 @@ enum status waiting_numbers(struct waiting_reader *r, struct slice unit, struct 
 	sqlite3_bind_int64(s, 4, after > INT64_MAX ? INT64_MAX : (int64_t)after);
 	sqlite3_bind_int64(s, 5, max);
 	return rows_take(r, s, rows, max, n, e);
+}
+
+static struct slice text_of(sqlite3_stmt *s, int column)
+{
+	struct slice text = { sqlite3_column_text(s, column), 0 };
+
+	text.n = (size_t)sqlite3_column_bytes(s, column);
+	return text;
+}
+
+enum status waiting_sums(struct waiting_reader *r, int64_t now_ms, int64_t before_ms,
+			 void (*one)(void *ctx, const struct waiting_sum *sum), void *ctx,
+			 struct error *e)
+{
+	sqlite3_stmt *s = r->ask[SUMS];
+	enum status st = ST_OK;
+	int rc;
+
+	sqlite3_bind_int64(s, 1, now_ms);
+	sqlite3_bind_int64(s, 2, before_ms);
+	while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+		const struct waiting_sum sum = {
+			.unit = text_of(s, 0), .kind = text_of(s, 1),
+			.rows = (uint64_t)sqlite3_column_int64(s, 2),
+			.late = (uint64_t)sqlite3_column_int64(s, 3),
+			.undated = (uint64_t)sqlite3_column_int64(s, 4),
+			.earlier = (uint64_t)sqlite3_column_int64(s, 5),
+		};
+
+		one(ctx, &sum);
+	}
+	if (rc != SQLITE_DONE)
+		st = db_failed(r->db, r->path, "read", e);
+	sqlite3_reset(s);
+	return st;
 }
 
 /* ---- records ---- */

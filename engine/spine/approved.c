@@ -2,6 +2,7 @@
 
 #include "base/calendar.h"
 #include "base/log.h"
+#include "facts.h"
 #include "spine/approval.h"
 #include "spine/track.h"
 
@@ -233,6 +234,7 @@ static void numbering_keep(struct spine *s, const struct numbering *w, struct ke
 			   uint64_t pos, struct slice record)
 {
 	struct state_change change;
+	struct facts facts;
 	struct job *j = calloc(1, sizeof(*j));
 	enum status st = j != NULL ? ST_OK : ST_NOMEM;
 
@@ -242,6 +244,8 @@ static void numbering_keep(struct spine *s, const struct numbering *w, struct ke
 	if (st == ST_OK)
 		st = keyindex_put(s->keys, k, pos);
 	change_fill(s, &change, w->n, w->r, w->c.code, STATE_NUMBERED, w->n->issued_ms);
+	facts_read(&facts, w->c.facts);
+	change.due_ms = facts.due_ms;
 	if (st == ST_OK)
 		st = inflight_add_over(s->inflight, w->n->sequence, w->n->lane,
 				       w->rec.accepted_ms, &change, STATE_AWAITING_APPROVAL);

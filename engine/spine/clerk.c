@@ -22,7 +22,8 @@ void waiting_change(struct identity *id, struct state_change *out, const struct 
 		    enum state state, int64_t at_ms)
 {
 	*out = (struct state_change){ .state = state, .at_ms = at_ms,
-				      .issued_ms = row->issued_ms, .ordinal = row->ordinal,
+				      .issued_ms = row->issued_ms, .due_ms = row->due_ms,
+				      .ordinal = row->ordinal,
 				      .register_year = row->year, .number = row->number };
 	if (state == STATE_HELD || state == STATE_VOID)
 		out->held = (enum reason)row->reason;

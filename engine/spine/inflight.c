@@ -12,7 +12,7 @@
 struct row {
 	struct row *next, *next_case;
 	uint64_t sequence, case_hash;
-	int64_t accepted_ms, at_ms, issued_ms;
+	int64_t accepted_ms, at_ms, issued_ms, due_ms;
 	uint8_t result_id[16];
 	uint64_t number;		/* 0: none yet */
 	uint32_t year;			/* of its register */
@@ -129,7 +129,8 @@ static void row_show(const struct row *r, struct state_change *out)
 	const char *p = r->strings;
 
 	*out = (struct state_change){ .state = r->state, .held = r->held, .at_ms = r->at_ms,
-				      .issued_ms = r->issued_ms, .ordinal = r->ordinal,
+				      .issued_ms = r->issued_ms, .due_ms = r->due_ms,
+				      .ordinal = r->ordinal,
 				      .register_year = r->year, .number = r->number,
 				      .case_at = r->case_at, .case_n = r->case_n };
 	memcpy(out->case_lanes, r->case_lanes, sizeof(out->case_lanes));
@@ -177,6 +178,7 @@ enum status inflight_add_over(struct inflight *f, uint64_t sequence, uint8_t lan
 		return ST_NOMEM;
 	*r = (struct row){ .sequence = sequence, .lane = lane, .accepted_ms = accepted_ms,
 			   .at_ms = about->at_ms, .issued_ms = about->issued_ms,
+			   .due_ms = about->due_ms,
 			   .state = (uint8_t)about->state,
 			   .held = (uint8_t)about->held, .room = (uint8_t)room,
 			   .ordinal = about->ordinal, .number = about->number,
@@ -336,6 +338,24 @@ enum status inflight_register(struct inflight *f, struct slice unit, struct slic
 		return found == 0 ? ST_OK : ST_NOMEM;
 	qsort(*out, *n, sizeof(**out), by_number);
 	return ST_OK;
+}
+
+void inflight_each(struct inflight *f, void (*one)(void *ctx, const struct flight *flight),
+		   void *ctx)
+{
+	pthread_mutex_lock(&f->lock);
+	for (uint32_t i = 0; i <= f->mask; i++)
+		for (const struct row *r = f->by_sequence[i]; r != NULL; r = r->next) {
+			const struct flight flight = {
+				.unit = slice_of(r->strings, r->unit_n),
+				.kind = slice_of(r->strings + r->unit_n + r->code_n, r->kind_n),
+				.accepted_ms = r->accepted_ms, .due_ms = r->due_ms,
+				.state = (enum state)r->state, .room = (enum state)r->room,
+			};
+
+			one(ctx, &flight);
+		}
+	pthread_mutex_unlock(&f->lock);
 }
 
 uint32_t inflight_count(struct inflight *f)

@@ -59,6 +59,17 @@ uint32_t inflight_case(struct inflight *f, struct slice unit, struct slice code,
 struct flying { uint64_t number, sequence; };
 enum status inflight_register(struct inflight *f, struct slice unit, struct slice code,
 			      uint32_t year, struct flying **out, uint32_t *n) must_use;
+/*
+ * All entries, one by one, under the lock: one() is quick and calls nothing of these. As slow as
+ * inflight_register().
+ */
+struct flight {
+	struct slice unit, kind;
+	int64_t accepted_ms, due_ms;	/* due_ms 0: no deadline */
+	enum state state, room;		/* room 0: it has no row in the waiting room */
+};
+void inflight_each(struct inflight *f, void (*one)(void *ctx, const struct flight *flight),
+		   void *ctx);
 uint32_t inflight_count(struct inflight *f);
 /* Spine: its row in the waiting room has gone. */
 void inflight_bare(struct inflight *f, uint64_t sequence);

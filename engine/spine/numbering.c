@@ -390,6 +390,7 @@ static void keep_case(struct spine *s, struct submission *sub, struct submitted_
 			    t->awaiting >> i & 1 ? STATE_AWAITING_APPROVAL : STATE_NUMBERED,
 			    t->accepted_ms);
 		change_case(&change, t->results, c->results_n, i);
+		change.due_ms = c->due_ms;
 		if (st == ST_OK)
 			st = inflight_add(s->inflight, n->sequence, n->lane, t->accepted_ms,
 					  &change);

@@ -37,6 +37,9 @@ enum status reads_case(void *reader, struct slice unit, struct slice code, uint3
 enum status reads_whole_case(void *reader, struct slice unit, struct slice code, uint32_t max,
 			     struct state_change *out, uint32_t *n);
 
+/* unfinished.c: as engine_ops.pending. */
+enum status reads_pending(void *reader, int64_t before_ms, struct tally *out);
+
 /* book.c: as engine_ops has them. */
 enum status book_open(void *reader, struct slice unit, struct slice code, uint32_t year,
 		      uint64_t after, uint64_t upto, struct book **out);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "facts.h"
 #include "spine/approval.h"
 #include "spine/followrow.h"
 #include "spine/leftopen.h"
@@ -94,7 +95,9 @@ static enum status results_open(struct replay *r, uint8_t type, const struct rec
 				const struct case_view *c, struct pending *p)
 {
 	enum status st = ST_OK;
+	struct facts facts;
 
+	facts_read(&facts, c->facts);
 	for (uint8_t i = p->next_result; i < p->end && st == ST_OK; i++) {
 		const struct numbered_result *n = &rec->results[i];
 		struct open_result o = { .sequence = n->sequence, .pending = p, .lane = n->lane,
@@ -109,6 +112,7 @@ static enum status results_open(struct replay *r, uint8_t type, const struct rec
 				    waits ? STATE_AWAITING_APPROVAL : STATE_NUMBERED,
 				    rec->accepted_ms);
 			change_case(&o.change, rec->results, rec->results_n, i);
+			o.change.due_ms = facts.due_ms;
 		}
 		if (st == ST_OK)
 			st = leftopen_result(r, &o);

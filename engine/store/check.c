@@ -247,7 +247,7 @@ static void counts_compare(struct check *c, const struct tally_row *told,
 /* Both in one order: agency, kind and day by agency, kind and day. */
 static enum status count_totals(struct check *c)
 {
-	const struct counts_question all = { .period = COUNTS_DAY };
+	const struct counts_question all = { .period = COUNTS_DAY, .by = COUNTS_BY_ALL };
 	struct tally told;
 	uint32_t i = 0, k = 0;
 	enum status st = tally_init(&told, 1024, UINT32_MAX);

@@ -6,15 +6,21 @@
 #define DAY_MS (24 * 3600 * 1000LL)
 #define MINUTE_MS 60000
 
-/* ---- the packed word ---- */
+/* ---- the packed words ---- */
 
 enum { AT_CASE, AT_REPLACES, AT_TIMELINESS, AT_CHANNEL = 4, AT_DELIVERY = 7, AT_FEE = 9,
        AT_REUSED = 12, AT_SOURCES = 18, AT_TIMED = 24, AT_MINUTES, AT_DAYS = 49, AT_REPLACED = 61 };
 enum { FEW_MAX = 63, MINUTES_MAX = 0xffffff, DAYS_MAX = 0xfff };
+enum { AT_DIGITISED = 8, AT_CITIZEN_DATA = 16, AT_REUSING, PAPERS_MAX = 255 };
 
 static uint64_t at_most(uint64_t v, uint64_t most)
 {
 	return v < most ? v : most;
+}
+
+static uint64_t part(int64_t word, int at, uint64_t mask)
+{
+	return (uint64_t)word >> at & mask;
 }
 
 static int64_t days_between(int64_t from_ms, int64_t to_ms)
@@ -33,25 +39,17 @@ static uint64_t times(const struct facts *f, int64_t signed_ms)
 	       AT_MINUTES;
 }
 
-int64_t counted_word(const struct result_view *v)
+static int64_t facts_word(const struct result_view *v, const struct facts *f, bool first)
 {
-	struct case_lead lead;
 	struct replaced old;
-	struct facts f;
 	uint64_t w = (uint64_t)!id_is_zero(v->replaces) << AT_REPLACES;
 	int64_t days = days_between(v->accepted_ms, v->issued_ms);
-	enum status st = case_skim(&lead, v->case_bytes);
 
-	facts_read(&f, lead.facts);
-	if (id_is_zero(v->replaces)) {
-		w |= (uint64_t)(st == ST_OK && slice_eq(lead.unit, v->unit) &&
-				slice_eq(lead.kind, v->kind) && lead.ordinal == v->ordinal) <<
-		     AT_CASE;
-		w |= times(&f, result_signed_ms(v));
-	}
-	w |= (uint64_t)f.channel << AT_CHANNEL | (uint64_t)f.delivery << AT_DELIVERY |
-	     (uint64_t)f.fee << AT_FEE | at_most(f.reused_n, FEW_MAX) << AT_REUSED |
-	     at_most(f.sources_n, FEW_MAX) << AT_SOURCES;
+	if (id_is_zero(v->replaces))
+		w |= (uint64_t)first << AT_CASE | times(f, result_signed_ms(v));
+	w |= (uint64_t)f->channel << AT_CHANNEL | (uint64_t)f->delivery << AT_DELIVERY |
+	     (uint64_t)f->fee << AT_FEE | at_most(f->reused_n, FEW_MAX) << AT_REUSED |
+	     at_most(f->sources_n, FEW_MAX) << AT_SOURCES;
 	if (!id_is_zero(v->replaces) &&
 	    case_skim_replaced(&old, v->case_bytes, v->replaces) == ST_OK && old.day != 0 &&
 	    !old.revoked)
@@ -61,9 +59,36 @@ int64_t counted_word(const struct result_view *v)
 	return (int64_t)w;
 }
 
-static uint64_t part(int64_t word, int at, uint64_t mask)
+static int32_t papers_word(const struct facts *f)
 {
-	return (uint64_t)word >> at & mask;
+	bool all = f->digitised_n >= f->papers_n;
+	uint64_t papers = at_most(f->papers_n, PAPERS_MAX);
+	uint64_t digitised = all ? papers : at_most(f->digitised_n, PAPERS_MAX - 1);
+
+	return (int32_t)(papers | digitised << AT_DIGITISED |
+			 (uint64_t)f->citizen_data << AT_CITIZEN_DATA |
+			 (uint64_t)(f->reused_n > 0) << AT_REUSING);
+}
+
+void counted_says(struct counted_says *out, const struct result_view *v)
+{
+	struct slice parts[COUNTS_PARTS], signer;
+	struct case_lead lead;
+	struct facts f;
+	bool first = case_skim(&lead, v->case_bytes) == ST_OK && slice_eq(lead.unit, v->unit) &&
+		     slice_eq(lead.kind, v->kind) && lead.ordinal == v->ordinal;
+
+	if (case_skim_signer(&signer, v->case_bytes, v->unit, v->kind, v->ordinal) != ST_OK)
+		signer = (struct slice){ NULL, 0 };
+	facts_read(&f, lead.facts);
+	out->facts = facts_word(v, &f, first);
+	out->papers = first && id_is_zero(v->replaces) ? papers_word(&f) : 0;
+	parts[COUNTS_PROCEDURE] = f.procedure;
+	parts[COUNTS_FIELD] = f.field;
+	parts[COUNTS_SIGNER] = signer;
+	parts[COUNTS_CAUSE] = part(out->facts, AT_TIMELINESS, 3) == TIMELINESS_LATE ?
+			      f.late_cause : (struct slice){ NULL, 0 };
+	out->parts_n = counts_join(out->parts, parts);
 }
 
 /* One of n choices, counted from the first one on; 0: none of them. */
@@ -82,7 +107,8 @@ static uint32_t accepted(struct counted out[2], uint32_t day)
 		return 1;
 	}
 	out[1] = (struct counted){ .unit = out[0].unit, .kind = out[0].kind, .day = day,
-				   .engine = out[0].engine, .by.of[COUNT_ACCEPTED] = 1 };
+				   .parts = out[0].parts, .engine = out[0].engine,
+				   .by.of[COUNT_ACCEPTED] = 1 };
 	return 2;
 }
 
@@ -96,11 +122,11 @@ static_assert(COUNT_LATE == COUNT_EARLY + 2 &&
 	      COUNT_POSTED == COUNT_ELECTRONIC + 2 && COUNT_DUE == COUNT_FREE + 4,
 	      "choices stand in the order of their numbers");
 
-bool counted_replaced(struct counted *out, const struct result_view *v, int64_t word)
+bool counted_replaced(struct counted *out, const struct result_view *v, int64_t facts)
 {
 	struct replaced old;
 
-	if (part(word, AT_REPLACED, 1) == 0 ||
+	if (part(facts, AT_REPLACED, 1) == 0 ||
 	    case_skim_replaced(&old, v->case_bytes, v->replaces) != ST_OK)
 		return false;
 	*out = (struct counted){ .unit = old.unit.n > 0 ? old.unit : v->unit, .kind = v->kind,
@@ -109,14 +135,27 @@ bool counted_replaced(struct counted *out, const struct result_view *v, int64_t 
 	return true;
 }
 
-uint32_t counted_result(struct counted out[COUNTED_RESULT_MAX], const struct result_view *v,
-			int64_t word)
+static void dossier(struct counts *c, int64_t papers)
 {
+	c->of[COUNT_CASES_REUSING] = part(papers, AT_REUSING, 1);
+	c->of[COUNT_CASES_CITIZEN_DATA] = part(papers, AT_CITIZEN_DATA, 1);
+	c->of[COUNT_PAPERS] = part(papers, 0, PAPERS_MAX);
+	c->of[COUNT_PAPERS_DIGITISED] = part(papers, AT_DIGITISED, PAPERS_MAX);
+	c->of[COUNT_CASES_WITH_PAPERS] = c->of[COUNT_PAPERS] > 0;
+	c->of[COUNT_CASES_DIGITISED] = c->of[COUNT_PAPERS] > 0 &&
+				       c->of[COUNT_PAPERS] == c->of[COUNT_PAPERS_DIGITISED];
+}
+
+uint32_t counted_result(struct counted out[COUNTED_RESULT_MAX], const struct result_view *v,
+			const struct counted_says *says)
+{
+	const int64_t word = says->facts;
 	struct counts *c = &out[0].by;
 	int64_t days = (int64_t)part(word, AT_DAYS, DAYS_MAX);
 	uint32_t n;
 
 	out[0] = (struct counted){ .unit = v->unit, .kind = v->kind,
+				   .parts = slice_of(says->parts, says->parts_n),
 				   .day = day_vietnam(v->issued_ms),
 				   .engine = engine_of(v->sequence),
 				   .by.of[COUNT_RESULTS] = 1 };
@@ -134,6 +173,7 @@ uint32_t counted_result(struct counted out[COUNTED_RESULT_MAX], const struct res
 	c->of[COUNT_SOURCED] = c->of[COUNT_SOURCES] > 0;
 	c->of[COUNT_TIMED] = part(word, AT_TIMED, 1);
 	c->of[COUNT_MINUTES] = part(word, AT_MINUTES, MINUTES_MAX);
+	dossier(c, says->papers);
 	n = accepted(out, days == 0 ? out[0].day : day_vietnam(v->issued_ms - days * DAY_MS));
 	return n + counted_replaced(&out[n], v, word);
 }
@@ -178,7 +218,7 @@ bool counted_event(struct counted *out, const struct result_event *ev,
 
 bool counted_add(struct tally *t, const struct counted *c)
 {
-	struct tally_row *row = tally_at(t, c->unit, c->kind, c->day, c->engine);
+	struct tally_row *row = tally_at(t, c->unit, c->kind, c->day, c->parts, c->engine);
 
 	for (int i = 0; row != NULL && i < COUNTS; i++)
 		row->by.of[i] += c->by.of[i];

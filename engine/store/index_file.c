@@ -6,7 +6,7 @@
 #include "store/index_parts.h"
 #include "store_schema.h"
 
-#define FORMAT 6
+#define FORMAT 7
 #define NUMBER_TEXT_(n) #n
 #define NUMBER_TEXT(n) NUMBER_TEXT_(n)
 
@@ -40,7 +40,7 @@ static enum status statements(struct store_index *x, struct error *e)
 			     &x->insert_layer, e);
 	if (st == ST_OK)
 		st = db_prepare(x->db, x->path,
-				"INSERT INTO counter VALUES (?1, ?2, ?3, ?4, ?5"
+				"INSERT INTO counter VALUES (?1, ?2, ?3, ?4, ?5, ?6"
 				COUNTS_OF_RESULTS(PARAM3) COUNTS_OF_ACTS(PARAM2) ")",
 			     &x->insert_counter, e);
 	if (st == ST_OK)
@@ -107,11 +107,12 @@ static enum status layers_load(struct store_index *x, struct error *e)
 /* One act: a crash between taking out and putting in would lose what was counted. */
 static const char fold_sql[] =
 	"BEGIN IMMEDIATE;"
-	"CREATE TEMP TABLE folded AS SELECT unit, kind, day, engine, max(watermark)"
+	"CREATE TEMP TABLE folded AS SELECT unit, kind, day, engine, max(watermark),"
+	" parts"
 	COUNTS_OF_RESULTS(SUM3) COUNTS_OF_ACTS(SUM2)
-	" FROM counter GROUP BY unit, kind, day, engine HAVING count(*) > 1;"
-	"DELETE FROM counter WHERE (unit, kind, day, engine) IN "
-	"(SELECT unit, kind, day, engine FROM folded);"
+	" FROM counter GROUP BY unit, kind, day, engine, parts HAVING count(*) > 1;"
+	"DELETE FROM counter WHERE (unit, kind, day, engine, parts) IN "
+	"(SELECT unit, kind, day, engine, parts FROM folded);"
 	"INSERT INTO counter SELECT * FROM folded;"
 	"DROP TABLE folded;"
 	"COMMIT;";

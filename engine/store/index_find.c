@@ -55,7 +55,8 @@ void index_reader_close(struct index_reader *r)
 	sqlite3_finalize(r->numbers);
 	sqlite3_finalize(r->results);
 	sqlite3_finalize(r->watermark);
-	sqlite3_finalize(r->counts);
+	for (int i = 0; i < COUNTS_QUESTIONS; i++)
+		sqlite3_finalize(r->counts[i]);
 	sqlite3_close(r->db);
 	free(r);
 }
@@ -250,32 +251,41 @@ enum status index_rows(struct index_reader *r, enum row_table t, uint64_t *n)
 
 #define COLUMN3(name, column, sql) ", " #column
 #define COLUMN2(name, column) ", " #column
-static const char counts_sql[] = "SELECT unit, kind, day"
-	COUNTS_OF_RESULTS(COLUMN3) COUNTS_OF_ACTS(COLUMN2)
-	" FROM counter WHERE day BETWEEN ?1 AND ?2 AND unit BETWEEN ?3 AND ?4";
+#define COUNTS_SQL "SELECT unit, kind, day, parts" \
+	COUNTS_OF_RESULTS(COLUMN3) COUNTS_OF_ACTS(COLUMN2) " FROM counter"
 
-#define BEHIND_ALL "~"			/* codes are of letters, digits and hyphens */
+/* Of one agency through the key; of all since a day through that; else one after the other. */
+static const char *const counts_sql[COUNTS_QUESTIONS] = {
+	[COUNTS_OF_UNIT] = COUNTS_SQL " WHERE unit = ?3 AND +day BETWEEN ?1 AND ?2",
+	[COUNTS_SINCE] = COUNTS_SQL " INDEXED BY counter_day WHERE day BETWEEN ?1 AND ?2",
+	[COUNTS_OF_ALL] = COUNTS_SQL " WHERE +day BETWEEN ?1 AND ?2",
+};
 
 static enum status counts_prepare(struct index_reader *r, struct error *e)
 {
 	enum status st = ST_OK;
 
-	if (r->counts == NULL)
+	if (r->watermark == NULL)
 		st = db_prepare(r->db, r->home->path,
 				"SELECT value FROM meta WHERE name = 'watermark'", &r->watermark,
 				e);
-	return st == ST_OK && r->counts == NULL ?
-	       db_prepare(r->db, r->home->path, counts_sql, &r->counts, e) : st;
+	for (int i = 0; i < COUNTS_QUESTIONS && st == ST_OK; i++)
+		if (r->counts[i] == NULL)
+			st = db_prepare(r->db, r->home->path, counts_sql[i], &r->counts[i], e);
+	return st;
 }
 
 static bool counts_add(struct tally *out, const struct counts_question *q, struct slice unit,
-		       struct slice kind, uint32_t day, const struct counts *by)
+		       struct slice kind, uint32_t day, struct slice parts,
+		       const struct counts *by)
 {
+	char asked[PARTS_BYTES_MAX];
 	struct tally_row *row;
 
 	if (!counts_asked(q, unit, kind, day))
 		return true;
-	row = tally_at(out, unit, kind, counts_period_of(q->period, day), 0);
+	row = tally_at(out, unit, kind, counts_period_of(q->period, day),
+		       counts_parts_asked(q, parts, asked), 0);
 	for (int i = 0; row != NULL && i < COUNTS; i++)
 		row->by.of[i] += by->of[i];
 	return row != NULL;
@@ -292,7 +302,8 @@ static bool counts_recent(struct store_index *x, const struct counts_question *q
 	for (uint32_t i = 0; i < x->counters.n && fits; i++) {
 		const struct tally_row *c = &x->counters.rows[i];
 
-		fits = counts_add(out, q, slice_str(c->unit), slice_str(c->kind), c->day, &c->by);
+		fits = counts_add(out, q, slice_str(c->unit), slice_str(c->kind), c->day,
+				  slice_str(c->parts), &c->by);
 	}
 	pthread_mutex_unlock(&x->lock);
 	return fits;
@@ -309,23 +320,22 @@ static struct slice text_of(sqlite3_stmt *s, int column)
 static enum status counts_of_unit(struct index_reader *r, const struct counts_question *q,
 				  const struct slice *unit, struct tally *out)
 {
-	sqlite3_stmt *s = r->counts;
+	sqlite3_stmt *s = r->counts[unit != NULL ? COUNTS_OF_UNIT :
+				    q->from != 0 ? COUNTS_SINCE : COUNTS_OF_ALL];
 	bool fits = true;
 	int rc = SQLITE_DONE;
 
 	sqlite3_bind_int64(s, 1, q->from);
 	sqlite3_bind_int64(s, 2, q->to != 0 ? q->to : UINT32_MAX);
-	sqlite3_bind_text(s, 3, unit != NULL ? (const char *)unit->p : "",
-			  unit != NULL ? (int)unit->n : 0, SQLITE_STATIC);
-	sqlite3_bind_text(s, 4, unit != NULL ? (const char *)unit->p : BEHIND_ALL,
-			  unit != NULL ? (int)unit->n : 1, SQLITE_STATIC);
+	if (unit != NULL)
+		sqlite3_bind_text(s, 3, (const char *)unit->p, (int)unit->n, SQLITE_STATIC);
 	while (fits && (rc = sqlite3_step(s)) == SQLITE_ROW) {
 		struct counts by;
 
 		for (int i = 0; i < COUNTS; i++)
-			by.of[i] = (uint64_t)sqlite3_column_int64(s, 3 + i);
+			by.of[i] = (uint64_t)sqlite3_column_int64(s, 4 + i);
 		fits = counts_add(out, q, text_of(s, 0), text_of(s, 1),
-				  (uint32_t)sqlite3_column_int64(s, 2), &by);
+				  (uint32_t)sqlite3_column_int64(s, 2), text_of(s, 3), &by);
 	}
 	sqlite3_reset(s);
 	return !fits ? ST_TOO_LARGE : rc == SQLITE_DONE ? ST_OK : db_status(rc);

@@ -39,10 +39,13 @@ struct store_index {
 	struct db_look look;
 };
 
+enum counts_question_sql { COUNTS_OF_UNIT, COUNTS_SINCE, COUNTS_OF_ALL, COUNTS_QUESTIONS };
+
 struct index_reader {
 	struct store_index *home;
 	sqlite3 *db;
-	sqlite3_stmt *find[ROW_TABLES], *numbers, *results, *watermark, *counts;
+	sqlite3_stmt *find[ROW_TABLES], *numbers, *results, *watermark;
+	sqlite3_stmt *counts[COUNTS_QUESTIONS];
 };
 
 /* Nothing of the file is open yet. */

@@ -82,7 +82,8 @@ static enum status result_rows(struct record_rows *out, const struct frame_recor
 	    v->case_code.n > CASE_CODE_BYTES_MAX)
 		return ST_CORRUPT;
 	out->sequence = v->sequence;
-	out->counted_n = counted_result(out->counted, v, counted_word(v));
+	counted_says(&out->says, v);
+	out->counted_n = counted_result(out->counted, v, &out->says);
 	row(out, ROW_RESULT, row_key_sequence(v->sequence));
 	for (uint8_t i = 0; i < r.holdings_n; i++)
 		row(out, ROW_HOLDING, row_key_bytes(r.holdings[i].key));

@@ -14,7 +14,8 @@ struct record_rows {
 	uint64_t sequence;		/* of every row; a READ's is its stamp */
 	uint32_t n;
 	struct { enum row_table table; struct row_key key; } of[INDEX_ROWS_RECORD];
-	/* What a RESULT or a VOID counts; borrowed from the record. */
+	/* What a RESULT or a VOID counts; borrowed from the record, and from `says`. */
+	struct counted_says says;
 	uint32_t counted_n;
 	struct counted counted[COUNTED_RESULT_MAX];
 	/* Of an EVENT: what it adds to, counted_event() says with its result. kind 0: another */

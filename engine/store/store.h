@@ -290,8 +290,9 @@ struct store_ops {
 			    uint32_t *n);
 	/*
 	 * What the counters say, of all engines together, into `out` in place of what was there;
-	 * its days are the question's periods. Exact against what is stored, also while batches
-	 * are being stored: each is counted whole or not at all. ST_TOO_LARGE: more than out takes.
+	 * its days are the question's periods, its parts those that the question tells apart. Exact
+	 * against what is stored, also while batches are being stored: each is counted whole or not
+	 * at all. ST_TOO_LARGE: more than out takes.
 	 */
 	enum status (*counts)(struct store_reader *r, const struct counts_question *q,
 			      struct tally *out);

@@ -183,8 +183,9 @@ static int insert_counters(struct store_index *x, uint64_t watermark)
 		sqlite3_bind_int64(x->insert_counter, 3, c->day);
 		sqlite3_bind_int64(x->insert_counter, 4, c->engine);
 		sqlite3_bind_int64(x->insert_counter, 5, (int64_t)watermark);
+		db_bind_text(x->insert_counter, 6, c->parts);
 		for (int k = 0; k < COUNTS; k++)
-			sqlite3_bind_int64(x->insert_counter, 6 + k, (int64_t)c->by.of[k]);
+			sqlite3_bind_int64(x->insert_counter, 7 + k, (int64_t)c->by.of[k]);
 		rc = step(x->insert_counter);
 	}
 	return rc;

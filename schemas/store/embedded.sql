@@ -52,10 +52,10 @@ CREATE TABLE reading (
 ) WITHOUT ROWID;
 
 -- Statistics: deltas, only inserted, summed on read, folded at start. day: yyyymmdd in Vietnam; what
--- counts when, and what each is: engine/store/counts.h, and postgres/004.sql column by column.
+-- counts when, and what each is: engine/counts.h, and postgres/004.sql and 007.sql column by column.
 CREATE TABLE counter (
 	unit TEXT NOT NULL, kind TEXT NOT NULL, day INTEGER NOT NULL, engine INTEGER NOT NULL,
-	watermark INTEGER NOT NULL,
+	watermark INTEGER NOT NULL, parts TEXT NOT NULL,
 	results INTEGER NOT NULL, cases INTEGER NOT NULL, replacements INTEGER NOT NULL,
 	early INTEGER NOT NULL, on_time INTEGER NOT NULL, late INTEGER NOT NULL,
 	cases_early INTEGER NOT NULL, cases_on_time INTEGER NOT NULL, cases_late INTEGER NOT NULL,
@@ -67,12 +67,17 @@ CREATE TABLE counter (
 	reusing INTEGER NOT NULL, reused INTEGER NOT NULL,
 	sourced INTEGER NOT NULL, sources INTEGER NOT NULL,
 	timed INTEGER NOT NULL, minutes INTEGER NOT NULL,
+	cases_reusing INTEGER NOT NULL, cases_citizen_data INTEGER NOT NULL,
+	cases_with_papers INTEGER NOT NULL, cases_digitised INTEGER NOT NULL,
+	papers INTEGER NOT NULL, papers_digitised INTEGER NOT NULL,
 	accepted INTEGER NOT NULL, voided INTEGER NOT NULL, refused INTEGER NOT NULL,
 	withdrawn INTEGER NOT NULL, timed_out INTEGER NOT NULL, outside INTEGER NOT NULL,
 	reuses INTEGER NOT NULL, replaced INTEGER NOT NULL, corrected INTEGER NOT NULL,
 	revoked INTEGER NOT NULL,
-	PRIMARY KEY (unit, kind, day, engine, watermark)
+	PRIMARY KEY (unit, kind, day, engine, watermark, parts)
 ) WITHOUT ROWID;
+-- What happened on some days, of all agencies: asked for every few seconds.
+CREATE INDEX counter_day ON counter (day);
 
 CREATE TABLE layer (
 	id INTEGER PRIMARY KEY, sha256 BLOB NOT NULL, position INTEGER NOT NULL,

@@ -21,7 +21,7 @@ CREATE TABLE waiting (
 	state INTEGER NOT NULL, signer TEXT NOT NULL, priority INTEGER NOT NULL,
 	due INTEGER NOT NULL, expires INTEGER, unit TEXT NOT NULL, kind TEXT NOT NULL,
 	case_code TEXT NOT NULL, register TEXT NOT NULL, year INTEGER NOT NULL,
-	number INTEGER NOT NULL, row BLOB NOT NULL
+	number INTEGER NOT NULL, row BLOB NOT NULL, accepted INTEGER NOT NULL
 );
 
 -- By sequence within a state: an index ends with the row's key.
@@ -34,5 +34,7 @@ CREATE INDEX waiting_case ON waiting (unit, case_code);
 CREATE INDEX waiting_expiry ON waiting (state, expires) WHERE expires IS NOT NULL;
 -- What an official book lacks until it is stored. number: 0 for one that has none yet.
 CREATE INDEX waiting_number ON waiting (unit, register, year, number) WHERE number > 0;
+-- How many of what wait, for statistics: read from the index alone.
+CREATE INDEX waiting_pending ON waiting (unit, kind, due, accepted);
 -- Which rows keep a segment.
 CREATE INDEX waiting_position ON waiting (position);

@@ -170,7 +170,7 @@ static void store_group(struct bench *b, struct target *t, struct cost *sum)
 
 /* ---- COPY BINARY ---- */
 
-#define COPY_COLUMNS 11
+#define COPY_COLUMNS 13
 #define COPY_BYTES 21			/* before and behind the rows */
 #define COPY_ROW_BYTES (2 + COPY_COLUMNS * 4)
 
@@ -218,7 +218,9 @@ static void copy_encode(struct bench *b, uint32_t i)
 		bytes(&p, row->layers);
 		bytes(&p, row->record);
 		bytes(&p, slice_of(it->doc.body, it->doc.body_size));
-		number(&p, (uint64_t)row->facts, 8);
+		number(&p, (uint64_t)row->says.facts, 8);
+		number(&p, (uint32_t)row->says.papers, 4);
+		bytes(&p, slice_of(row->says.parts, row->says.parts_n));
 	}
 	b->work.b = NULL;
 	put(&p, 0xffff, 2);

@@ -2,8 +2,10 @@
 import collections
 import datetime
 import json
+import os
 import random
 import shutil
+import signal
 import time
 
 import grpc
@@ -25,6 +27,8 @@ DAY, MONTH, QUARTER, YEAR = 1, 2, 3, 4
 CHANNEL = {1: "online", 2: "at_counter", 3: "by_post", 4: "proactive"}
 DELIVERY = {1: "electronic", 2: "handed_over", 3: "posted"}
 FEE = {1: "fee_free", 2: "paid_online", 3: "paid_cash", 4: "fee_exempt", 5: "fee_due"}
+PROCEDURE, FIELD, SIGNED_BY, LATE_CAUSE = 1, 2, 3, 4
+PARTS = ("procedure_code", "procedure_field", "signer", "late_cause")
 TIMELINESS = {1: "early", 2: "on_time", 3: "late"}
 
 
@@ -39,8 +43,12 @@ def with_facts(rng, now):
         f.due_time.FromSeconds(now + rng.randrange(-2 * 86400, 2 * 86400))
         f.extended_minutes = rng.choice((0, 0, 30, 1440))
     f.reused_results.extend("KQ.1" for _ in range(rng.choice((0, 0, 1, 3))))
-    f.data_sources.extend([harness.modules()["case"].DataSource(database="CSDLQGDC")] *
-                          rng.choice((0, 1, 2)))
+    f.data_sources.extend(harness.modules()["case"].DataSource(database=rng.choice((
+        "CSDLQGDC", "CSDLDN"))) for _ in range(rng.choice((0, 1, 2))))
+    f.procedure_code = rng.choice(("1.004873", "2.000815", ""))
+    f.procedure_field = rng.choice(("Hộ tịch", "Chứng thực"))
+    f.late_cause = rng.choice(("PHOI_HOP", "NHAN_SU", ""))
+    f.papers, f.papers_digitised = rng.choice(((0, 0), (4, 4), (4, 3), (300, 300), (300, 299)))
     if rng.random() < 0.2:
         other = UNITS[1 - UNITS.index(c.results[0].unit)]
         r = c.results.add()
@@ -68,25 +76,47 @@ def vietnam(stamp):
     return stamp.ToDatetime(datetime.timezone.utc).astimezone(VIETNAM)
 
 
-def expected(stubs, ids, leads):
-    """By (agency, kind, day): counted from each result by itself."""
+def dossier(c, f):
+    """What its first result says of a dossier."""
+    c["cases_reusing"] += bool(f.reused_results)
+    c["cases_citizen_data"] += any(s.database == "CSDLQGDC" for s in f.data_sources)
+    c["cases_with_papers"] += bool(f.papers)
+    c["cases_digitised"] += 0 < f.papers <= f.papers_digitised
+    c["papers"] += min(f.papers, 255)
+    c["papers_digitised"] += min(f.papers_digitised, 255 - (f.papers > f.papers_digitised))
+
+
+def parts_of(r, f, late, by):
+    """What a result is told apart by."""
+    values = (f.procedure_code, f.procedure_field, SIGNER[r.unit], f.late_cause if late else "")
+    return tuple(values[i - 1] if i in by else "" for i in (1, 2, 3, 4)) if by else ()
+
+
+def expected(stubs, ids, leads, by=()):
+    """By (agency, kind, day), and what it is told apart by: counted from each result by itself."""
+    none = ("",) * 4 if by else ()
     m = harness.modules()["repository"]
     out = collections.defaultdict(collections.Counter)
     for i in ids:
         r = stubs.repository.GetResult(m.GetResultRequest(result_id=i), timeout=20)
         day = vietnam(r.issue_time).date()
-        c, f = out[r.unit, r.kind, day], r.facts
+        f, later = r.facts, out[(r.unit, r.kind, day) + none]
         signed = max(s.sign_time.ToMilliseconds() for s in r.signatures)
+        due = f.due_time.ToMilliseconds() + f.extended_minutes * 60000
+        when = 0 if not f.HasField("due_time") else 3 if signed > due else \
+            1 if vietnam_day(signed) < vietnam_day(due) else 2
+        assert r.timeliness == when
+        c = out[(r.unit, r.kind, day) + parts_of(r, f, when == 3 and not r.replaces, by)]
         c["results"] += 1
         c["accepted"] += vietnam(r.accept_time).date() == day
         c["replacements"] += bool(r.replaces)
         acts = [e.kind for e in events(stubs, i)]
-        c["corrected"] += acts.count(m.Event.CORRECTED)
-        c["revoked"] += acts.count(m.Event.REVOKED)
+        later["corrected"] += acts.count(m.Event.CORRECTED)
+        later["revoked"] += acts.count(m.Event.REVOKED)
         if r.replaces:
             # Not where nobody relied on it any more.
             old = stubs.repository.GetResult(m.GetResultRequest(result_id=r.replaces), timeout=20)
-            out[old.unit, old.kind, vietnam(old.issue_time).date()]["replaced"] += \
+            out[(old.unit, old.kind, vietnam(old.issue_time).date()) + none]["replaced"] += \
                 old.life != m.REVOKED
         for names, value in ((CHANNEL, f.channel), (DELIVERY, f.delivery), (FEE, f.fee)):
             if value in names:
@@ -95,10 +125,6 @@ def expected(stubs, ids, leads):
         c["reusing"] += bool(f.reused_results)
         c["sources"] += len(f.data_sources)
         c["sourced"] += bool(f.data_sources)
-        due = f.due_time.ToMilliseconds() + f.extended_minutes * 60000
-        when = 0 if not f.HasField("due_time") else 3 if signed > due else \
-            1 if vietnam_day(signed) < vietnam_day(due) else 2
-        assert r.timeliness == when
         c["e_results"] += not r.replaces
         c["solved"] += not r.replaces
         c["received"] += 1
@@ -108,13 +134,16 @@ def expected(stubs, ids, leads):
         c["register_copies"] += r.kind == REGISTER
         lead = leads[r.case_code] == r.unit
         c["cases"] += lead
+        if lead:
+            dossier(c, f)
         if when:
             c[TIMELINESS[when]] += 1
             c[f"cases_{TIMELINESS[when]}"] += lead
         if f.HasField("received_time"):
             c["timed"] += 1
             c["minutes"] += (signed - f.received_time.ToMilliseconds()) // 60000
-    return {k: {n: v for n, v in c.items() if v} for k, c in out.items()}
+    told_apart = {k: {n: v for n, v in c.items() if v} for k, c in out.items()}
+    return {k: c for k, c in told_apart.items() if c}
 
 
 def vietnam_day(ms):
@@ -122,8 +151,41 @@ def vietnam_day(ms):
 
 
 def told(stubs, period=DAY, **kw):
-    return {(r.unit, r.kind, datetime.date(r.first_day.year, r.first_day.month, r.first_day.day)):
-            flat(r.counts) for r in ask(stubs, period=period, **kw)[0]}
+    rows = ask(stubs, period=period, **kw)[0]
+    return {(r.unit, r.kind, datetime.date(r.first_day.year, r.first_day.month, r.first_day.day)) +
+            (tuple(getattr(r, p) for p in PARTS) if kw.get("by") else ()): flat(r.counts)
+            for r in rows}
+
+
+def waiting(stubs, **kw):
+    """What is pending, by agency; and the sum."""
+    a = stubs.audit.GetStatistics(harness.modules()["audit"].GetStatisticsRequest(
+        pending=True, **kw), timeout=20)
+    rows = {r.unit: flat(r.counts) for r in a.pending}
+    total = collections.Counter()
+    for counts in rows.values():
+        total.update(counts)
+    assert flat(a.pending_total) == total
+    return rows
+
+
+def rate(part, whole):
+    return (part, whole, (20000 * part + whole) // (2 * whole)) if whole else (0, 0, 0)
+
+
+def rates_of(c):
+    """Each by its definition."""
+    in_time, cases_in_time = c.early + c.on_time, c.cases_early + c.cases_on_time
+    return {"e_results": rate(c.results - c.replacements, c.solved),
+            "e_results_of_received": rate(c.results - c.replacements, c.accepted + c.outside),
+            "on_time": rate(in_time, in_time + c.late),
+            "cases_on_time": rate(cases_in_time, cases_in_time + c.cases_late),
+            "on_time_of_received": rate(in_time, c.accepted + c.outside),
+            "reuse": rate(c.cases_reusing, c.cases),
+            "digitised": rate(c.cases_digitised, c.cases),
+            "citizen_data": rate(c.cases_citizen_data, c.cases),
+            "online": rate(c.online, c.online + c.at_counter + c.by_post + c.proactive),
+            "paid_online": rate(c.paid_online, c.paid_online + c.paid_cash)}
 
 
 @pytest.fixture(scope="module", params=["embedded", "postgres"])
@@ -185,6 +247,20 @@ def test_counted_is_what_is_stored(office):
     # By dossier and by document.
     assert 0 < sum(getattr(total, f"cases_{by}") for by in TIMELINESS.values()) < \
         sum(getattr(total, by) for by in TIMELINESS.values())
+    # Told apart, by one and by all of it; and together again the same.
+    for by in (PROCEDURE,), (FIELD, LATE_CAUSE), (PROCEDURE, FIELD, SIGNED_BY, LATE_CAUSE):
+        assert told(stubs, by=by) == expected(stubs, office.ids, office.leads, by), by
+        assert ask(stubs, period=YEAR, by=by)[1] == total
+    apart, _ = ask(stubs, period=YEAR, by=[PROCEDURE])
+    assert {r.procedure_code for r in apart} == {"", "1.004873", "2.000815"}
+    assert ask(stubs, period=YEAR, by=[PROCEDURE], page_size=1)[0] == apart
+    # Causes are of what is late, and of nothing else.
+    causes = ask(stubs, period=YEAR, by=[LATE_CAUSE])[0]
+    assert all(r.counts.late == r.counts.results for r in causes if r.late_cause)
+    for r in rows:
+        assert {f.name: (v.part, v.whole, v.per_10000) for f in r.rates.DESCRIPTOR.fields
+                for v in (getattr(r.rates, f.name),)} == rates_of(r.counts)
+    assert 0 < rows[0].rates.digitised.per_10000 < 10000
     # A page at a time, one agency, nothing of another kind or another year.
     assert ask(stubs, period=YEAR, page_size=1) == (rows, total)
     one = ask(stubs, units=[UNITS[0]], kinds=[KIND])[1]
@@ -196,6 +272,65 @@ def test_counted_is_what_is_stored(office):
     office.kill()
     office.start(registers=False)
     assert told(office.stubs()) == want
+    assert told(office.stubs(), by=[PROCEDURE, FIELD]) == \
+        expected(office.stubs(), office.ids, office.leads, [PROCEDURE, FIELD])
+    whole(office)
+
+
+def test_what_is_pending(office):
+    """In time, late and without a deadline; held, on its way, and gone; over a restart."""
+    without_key(office, UNITS[1])
+    office.hup()
+    stubs, date = office.stubs(), harness.modules()["case"].Date
+    cases = [case(unit=UNITS[1]) for _ in range(4)]
+    now, today = int(time.time()), datetime.datetime.now(VIETNAM).date()
+    cases[0].facts.due_time.FromSeconds(now - 3600)
+    cases[1].facts.due_time.FromSeconds(now + 86400)
+    # Late but for what it was moved by.
+    cases[2].facts.due_time.FromSeconds(now - 3600)
+    cases[2].facts.extended_minutes = 1440
+    office.leads.update({c.code: UNITS[1] for c in cases})
+    ids = [r.result_id for r in send(stubs, cases).receipts]
+    harness.wait_for(lambda: len(held(office)) == 4)
+    now_there = {UNITS[1]: {"pending": 4, "in_time": 2, "late": 1}}
+    assert waiting(stubs) == now_there
+    assert waiting(stubs, units=[UNITS[0]]) == {}
+    assert waiting(stubs, kinds=[OTHER]) == {}
+    assert waiting(stubs, by=[PROCEDURE]) == now_there
+    # As of a day that begins later, all of it was carried over to it.
+    before = date(year=today.year - 1, month=1, day=1)
+    later = today + datetime.timedelta(days=2)
+    later = date(year=later.year, month=later.month, day=later.day)
+    assert waiting(stubs, **{"from": before}) == now_there
+    carried = {UNITS[1]: {"pending": 4, "in_time": 2, "late": 1, "from_before": 4,
+                          "carried_over": 4}}
+    assert waiting(stubs, **{"from": later}) == carried
+    # Nothing is told that was not asked for.
+    a = stubs.audit.GetStatistics(harness.modules()["audit"].GetStatisticsRequest(), timeout=20)
+    assert not a.pending and not a.HasField("pending_total")
+    office.kill()
+    office.start(registers=False)
+    stubs = office.stubs()
+    assert waiting(stubs, **{"from": later}) == carried
+    # On its way, without a row in the waiting room, and those that come from there.
+    office.good()
+    office.hup()
+    os.kill(office.children()["signer"], signal.SIGSTOP)
+    try:
+        more = case(unit=UNITS[0])
+        more.facts.due_time.FromSeconds(now - 3600)
+        office.leads[more.code] = UNITS[0]
+        ids += [r.result_id for r in send(stubs, [more]).receipts]
+        assert waiting(stubs) == {UNITS[0]: {"pending": 1, "late": 1}, **now_there}
+        office.trien("held", "retry", "--connect", f"unix:{office.data}/engine.sock")
+        assert waiting(stubs, **{"from": later}) == {
+            UNITS[0]: {"pending": 1, "late": 1, "from_before": 1, "carried_over": 1}, **carried}
+    finally:
+        os.kill(office.children()["signer"], signal.SIGCONT)
+    office.ids += ids
+    office.wait_stored(stubs, ids)
+    harness.wait_for(lambda: waiting(stubs) == {})
+    assert waiting(stubs, **{"from": later}) == {}
 
 
 def test_what_happens_later_is_added_to_the_day_of_issue(office):
@@ -253,7 +388,15 @@ def instead(old, unit=None):
     return c
 
 
-EARLIER = """
+NEW = ("cases_reusing", "cases_citizen_data", "cases_with_papers", "cases_digitised", "papers",
+       "papers_digitised")
+VERSION_6 = f"""
+ALTER TABLE result DROP COLUMN papers, DROP COLUMN parts;
+DROP INDEX counter_day;
+ALTER TABLE counter DROP COLUMN parts, {", ".join("DROP COLUMN " + n for n in NEW)};
+DELETE FROM trien_schema WHERE version > 6;
+"""
+VERSION_3 = VERSION_6 + """
 ALTER TABLE result DROP COLUMN facts; DROP TABLE object, claim;
 DROP FUNCTION trien_claim, trien_release;
 DELETE FROM counter WHERE coalesce(results, 0) = 0;
@@ -269,8 +412,10 @@ DELETE FROM trien_schema WHERE version > 3;
 
 
 @pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
-def test_what_an_earlier_version_stored_is_counted(tmp_path):
-    """Tables as they were before: their records say what counts."""
+@pytest.mark.parametrize("version, earlier", ((3, VERSION_3), (6, VERSION_6)), ids=("3", "6"))
+def test_what_an_earlier_version_stored_is_counted(tmp_path, version, earlier):
+    """Tables as they were before: their records say what counted then; new counts begin with what
+    is stored from then on, and so does what it is told apart by."""
     store = postgres.Store()
     store.init()
     rng, now = random.Random(3), int(datetime.datetime.now().timestamp())
@@ -287,10 +432,11 @@ def test_what_an_earlier_version_stored_is_counted(tmp_path):
         leads = {c.code: c.results[0].unit for c in cases}
         want = expected(stubs, ids, leads)
         harness.wait_for(lambda: told(stubs) == want)
+        want = {k: {n: v for n, v in c.items() if n not in NEW} for k, c in want.items()}
         facts = store.sql("SELECT lane, sequence, facts FROM result ORDER BY 1, 2")
         assert e.stop() == 0
-        store.sql(EARLIER)
-        assert "from version 3" in store.init().stdout
+        store.sql(earlier)
+        assert f"from version {version}" in store.init().stdout
         assert store.sql("SELECT lane, sequence, facts FROM result ORDER BY 1, 2") == facts
         checked = e.trien("store", "check", "--deep", *store.conninfos)
         assert "all as it should be" in checked.stdout
@@ -300,7 +446,12 @@ def test_what_an_earlier_version_stored_is_counted(tmp_path):
         ids.append(send(e.stubs(), [case()]).receipts[0].result_id)
         got = e.wait_stored(e.stubs(), ids[-1:])[ids[-1]]
         want = expected(e.stubs(), ids, {**leads, got.case_code: got.unit})
+        want = {k: {n: v for n, v in c.items() if n not in NEW} for k, c in want.items()}
         assert told(e.stubs()) == want
+        apart = [r for r in ask(e.stubs(), by=[SIGNED_BY])[0] if r.signer]
+        assert [(r.signer, r.counts.results) for r in apart] == [(SIGNER[got.unit], 1)]
+        checked = e.trien("store", "check", "--deep", *store.conninfos)
+        assert "all as it should be" in checked.stdout
 
 
 def test_late_is_what_was_signed_late(office):
@@ -397,6 +548,13 @@ def test_ends_count_on_their_day(office):
     table = office.trien("statistics", "--period", "year", "--connect",
                          f"unix:{office.data}/engine.sock").stdout.splitlines()
     assert len(table) == 6 and table[-1].split()[:2] == ["total", str(after.results)]
+    wanted = [f"{after.register_copies:8}", f"{after.cases:8}",
+              f"{10000 * after.e_results // after.solved / 100:8.2f}"]
+    assert all(w in table[-1] for w in wanted) and "reg-copy" in table[0], table
+    table = office.trien("statistics", "--by", "procedure,signer", "--pending", "--connect",
+                         f"unix:{office.data}/engine.sock").stdout.splitlines()
+    assert table[0].split()[2:] == ["pending", "in-time", "late", "before", "carried"]
+    assert any(f"signer={SIGNER[UNITS[0]]}" in line for line in table)
 
 
 def test_who_may_ask_and_for_what(office):
@@ -407,6 +565,7 @@ def test_who_may_ask_and_for_what(office):
                         ({"from": date(year=2026, month=2)}, "from"),
                         ({"from": date(year=2026, month=3, day=1),
                           "to": date(year=2026, month=2, day=1)}, "to"),
+                        ({"by": [1, 1]}, "by"), ({"by": [0]}, "by"), ({"by": [5]}, "by"),
                         ({"page_token": "ff"}, "page_token")):
         request = harness.modules()["audit"].GetStatisticsRequest(**more)
         with pytest.raises(grpc.RpcError) as e:
@@ -438,6 +597,7 @@ def test_a_year_turns_in_vietnam(tmp_path):
     """17:00 UTC: the day, the month, the quarter and the year are others."""
     e = harness.Engine(tmp_path, crl_hours_max="8760")
     e.prepare()
+    without_key(e, UNITS[1])
     clock = Clock(e)
     now = datetime.datetime.now(VIETNAM)
     try:
@@ -445,6 +605,8 @@ def test_a_year_turns_in_vietnam(tmp_path):
         e.start()
         ids = [send(e.stubs(), [case()]).receipts[0].result_id]
         e.wait_stored(e.stubs(), ids)
+        stuck = send(e.stubs(), [case(unit=UNITS[1])]).receipts[0].result_id
+        harness.wait_for(lambda: len(held(e)) == 1)
         e.stop()
         clock.set(in_vietnam(now.year + 1, 1, 1, 0, 0, 5))
         e.start(registers=False)
@@ -463,5 +625,13 @@ def test_a_year_turns_in_vietnam(tmp_path):
         for period in (DAY, YEAR):
             assert [(r.counts.results, r.counts.replacements, r.counts.replaced)
                     for r in ask(e.stubs(), period=period)[0]] == [(1, 0, 1), (3, 1, 0)]
+        # What the old year carried over stays that, whatever comes of it in the new one.
+        new_year = {"from": harness.modules()["case"].Date(year=now.year + 1, month=1, day=1)}
+        assert waiting(e.stubs(), **new_year) == {
+            UNITS[1]: {"pending": 1, "from_before": 1, "carried_over": 1}}
+        e.trien("held", "void", stuck, "--reason", "Cấp nhầm", "--connect",
+                f"unix:{e.data}/engine.sock")
+        assert waiting(e.stubs(), **new_year) == {UNITS[1]: {"carried_over": 1}}
+        assert waiting(e.stubs()) == {}
     finally:
         e.kill()

@@ -13,14 +13,16 @@
 #include "facts.h"
 
 static uint8_t buf[4096];
+static const struct slice none;
 
 /* 2026-11-30 17:00 in Vietnam, and what lies around it. */
 #define DUE_MS 1796032800000LL
 #define HOUR_MS 3600000LL
 
-static struct slice facts_of(int64_t due_ms, uint32_t extended)
+static struct slice facts_from(int64_t due_ms, uint32_t extended, const char *database)
 {
 	struct writer w = writer_of(buf, sizeof(buf));
+	uint8_t *at;
 
 	put_text(&w, 1, "1.004873");
 	put_number(&w, 3, CHANNEL_ONLINE);
@@ -30,11 +32,22 @@ static struct slice facts_of(int64_t due_ms, uint32_t extended)
 	put_number(&w, 8, FEE_DUE);
 	for (int i = 0; i < 3; i++)
 		put_text(&w, 9, "KQ.1");
-	put_text(&w, 10, "x");
+	at = put_begin(&w, 10);
+	put_text(&w, 1, database);
+	put_end(&w, at);
 	put_number(&w, 11, extended);
+	put_text(&w, 12, "Hộ tịch");
+	put_text(&w, 13, "PHOI_HOP");
+	put_number(&w, 14, 5);
+	put_number(&w, 15, 300);
 	put_text(&w, 99, "later");
 	assert_false(w.bad);
 	return writer_slice(&w);
+}
+
+static struct slice facts_of(int64_t due_ms, uint32_t extended)
+{
+	return facts_from(due_ms, extended, "CSDLDN");
 }
 
 static void test_facts(void **state)
@@ -48,6 +61,12 @@ static void test_facts(void **state)
 	assert_true(f.reused_n == 3 && f.sources_n == 1);
 	assert_true(f.received_ms == DUE_MS - 48 * HOUR_MS);
 	assert_true(f.due_ms == DUE_MS + 90 * 60000);
+	assert_true(slice_eq(f.procedure, slice_str("1.004873")));
+	assert_true(slice_eq(f.field, slice_str("Hộ tịch")));
+	assert_true(slice_eq(f.late_cause, slice_str("PHOI_HOP")));
+	assert_true(f.papers_n == 5 && f.digitised_n == 300 && !f.citizen_data);
+	facts_read(&f, facts_from(DUE_MS, 90, FACTS_POPULATION));
+	assert_true(f.citizen_data);
 	/* Without a deadline there is nothing to be moved. */
 	facts_read(&f, facts_of(0, 90));
 	assert_true(f.due_ms == 0);
@@ -114,7 +133,7 @@ static void test_tally(void **state)
 
 		snprintf(unit, sizeof(unit), "u-%u", i % 40);
 		row = tally_at(&t, slice_str(unit), slice_str(i % 2 == 0 ? "k" : "kk"),
-			       20260101 + i % 25, 0);
+			       20260101 + i % 25, none, 0);
 		assert_non_null(row);
 		row->by.of[COUNT_RESULTS]++;
 	}
@@ -126,10 +145,41 @@ static void test_tally(void **state)
 	}
 	tally_clear(&t);
 	for (uint32_t i = 0; i < 1000; i++)
-		assert_non_null(tally_at(&t, slice_str("u"), slice_str("k"), i, 0));
-	assert_null(tally_at(&t, slice_str("u"), slice_str("k"), 1000, 0));
-	assert_non_null(tally_at(&t, slice_str("u"), slice_str("k"), 999, 0));
+		assert_non_null(tally_at(&t, slice_str("u"), slice_str("k"), i, none, 0));
+	assert_null(tally_at(&t, slice_str("u"), slice_str("k"), 1000, none, 0));
+	assert_non_null(tally_at(&t, slice_str("u"), slice_str("k"), 999, none, 0));
 	tally_free(&t);
+}
+
+static void test_parts(void **state)
+{
+	struct slice of[COUNTS_PARTS] = { slice_str("1.004873"), none, slice_str("a\x1f\n"), none };
+	struct counts_question q = { .by = 1u << COUNTS_SIGNER };
+	char joined[PARTS_BYTES_MAX], asked[PARTS_BYTES_MAX];
+	char long_one[CODE_BYTES_MAX + 1];
+	struct slice all = slice_of(joined, counts_join(joined, of));
+
+	assert_string_equal(joined, "1.004873\x1f\x1f" "a??");
+	assert_true(slice_eq(counts_part(all, COUNTS_PROCEDURE), of[0]));
+	assert_int_equal(counts_part(all, COUNTS_FIELD).n, 0);
+	assert_true(slice_eq(counts_part(all, COUNTS_SIGNER), slice_str("a??")));
+	assert_int_equal(counts_part(all, COUNTS_CAUSE).n, 0);
+	assert_true(slice_eq(counts_parts_asked(&q, all, asked), slice_str("\x1f\x1f" "a??")));
+	q.by = 1u << COUNTS_CAUSE;
+	assert_int_equal(counts_parts_asked(&q, all, asked).n, 0);
+	q.by = COUNTS_BY_ALL;
+	assert_true(slice_eq(counts_parts_asked(&q, all, asked), all));
+	q.by = 0;
+	assert_int_equal(counts_parts_asked(&q, all, asked).n, 0);
+	/* What is no code is none; all of the longest fit. */
+	memset(long_one, 'x', sizeof(long_one));
+	of[0] = slice_of(long_one, sizeof(long_one));
+	of[1] = slice_str("\xff");
+	of[2] = none;
+	assert_int_equal(counts_join(joined, of), 0);
+	for (int i = 0; i < COUNTS_PARTS; i++)
+		of[i] = slice_of(long_one, CODE_BYTES_MAX);
+	assert_int_equal(counts_join(joined, of), PARTS_BYTES_MAX - 1);
 }
 
 static void test_questions(void **state)
@@ -151,7 +201,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_facts), cmocka_unit_test(test_facts_of_anything),
 		cmocka_unit_test(test_timeliness), cmocka_unit_test(test_periods),
-		cmocka_unit_test(test_tally), cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_tally), cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_questions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

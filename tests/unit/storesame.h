@@ -72,6 +72,7 @@ void same_evidence_is_kept(void **state);
 void same_copies(void **state);
 void same_acts_of_one_day(void **state);
 void same_replaced_on_its_own_day(void **state);
+void same_told_apart(void **state);
 
 #define SAME_TESTS(setup, teardown) \
 	cmocka_unit_test_setup_teardown(same_stored_as_given, setup, teardown), \
@@ -99,6 +100,7 @@ void same_replaced_on_its_own_day(void **state);
 	cmocka_unit_test_setup_teardown(same_evidence_is_kept, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_copies, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_acts_of_one_day, setup, teardown), \
-	cmocka_unit_test_setup_teardown(same_replaced_on_its_own_day, setup, teardown)
+	cmocka_unit_test_setup_teardown(same_replaced_on_its_own_day, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_told_apart, setup, teardown)
 
 #endif

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/calendar.h"
+#include "base/wire.h"
 #include "counts.h"
 #include "identity.h"
 #include "storesame.h"
@@ -172,6 +173,115 @@ void same_replaced_on_its_own_day(void **state)
 		assert_int_equal(sum.of[COUNT_REPLACED], 1);
 		assert_int_equal(sum.of[COUNT_REPLACEMENTS], 2);
 		assert_int_equal(sum.of[COUNT_RESULTS], 3);
+		f->reopen(f);
+	}
+}
+
+/* Facts of item k: whose procedure, how late, why, how many of its papers as data. */
+static struct slice facts_of(uint8_t *buf, size_t room, uint32_t k)
+{
+	struct writer w = writer_of(buf, room);
+	uint8_t *at;
+
+	put_text(&w, 1, k % 2 == 0 ? "1.004873" : "2.000815");
+	put_time(&w, 5, k % 3 == 0 ? STORECASE_BASE_MS - 1000 * 3600000LL :
+				     STORECASE_BASE_MS + 1000 * 3600000LL);
+	for (uint32_t i = 0; i < k % 4; i++)
+		put_text(&w, 9, "KQ.1");
+	at = put_begin(&w, 10);
+	put_text(&w, 1, k % 5 == 0 ? "CSDLQGDC" : "CSDLDN");
+	put_end(&w, at);
+	put_text(&w, 12, "Hộ tịch");
+	put_text(&w, 13, k % 2 == 0 ? "PHOI_HOP" : "NHAN_SU");
+	put_number(&w, 14, k == 1 ? 1000 : 4);
+	put_number(&w, 15, k == 1 ? 999 : k % 6);
+	assert_false(w.bad);
+	return writer_slice(&w);
+}
+
+struct apart { uint64_t results, late, accepted, reusing, citizens, digitised, papers, as_data; };
+
+static void expect(struct apart *a, uint32_t k)
+{
+	a->results++;
+	a->accepted++;
+	a->late += k % 3 == 0;
+	a->reusing += k % 4 > 0;
+	a->citizens += k % 5 == 0;
+	a->digitised += k != 1 && k % 6 >= 4;
+	a->papers += k == 1 ? 255 : 4;
+	a->as_data += k == 1 ? 254 : k % 6 < 4 ? k % 6 : 4;
+}
+
+static void compare(const struct counts *c, const struct apart *a)
+{
+	assert_int_equal(c->of[COUNT_RESULTS], a->results);
+	assert_int_equal(c->of[COUNT_ACCEPTED], a->accepted);
+	assert_int_equal(c->of[COUNT_LATE], a->late);
+	assert_int_equal(c->of[COUNT_CASES_REUSING], a->reusing);
+	assert_int_equal(c->of[COUNT_CASES_CITIZEN_DATA], a->citizens);
+	assert_int_equal(c->of[COUNT_CASES_WITH_PAPERS], a->results);
+	assert_int_equal(c->of[COUNT_CASES_DIGITISED], a->digitised);
+	assert_int_equal(c->of[COUNT_PAPERS], a->papers);
+	assert_int_equal(c->of[COUNT_PAPERS_DIGITISED], a->as_data);
+}
+
+/* The one row of that part, among what a question tells apart by it. */
+static void part_is(struct storesame *f, enum counts_part which, const char *value, uint32_t from,
+		    const struct apart *a)
+{
+	const struct counts_question q = { .from = from, .period = COUNTS_YEAR,
+					   .by = (uint8_t)(1u << which) };
+	struct counts sum = { { 0 } };
+	struct tally t;
+
+	assert_int_equal(tally_init(&t, 64, 64), ST_OK);
+	assert_int_equal(f->store->ops->counts(f->reader, &q, &t), ST_OK);
+	for (uint32_t i = 0; i < t.n; i++) {
+		struct slice part = counts_part(slice_str(t.rows[i].parts), which);
+
+		for (int k = 0; k < COUNTS && slice_eq(part, slice_str(value)); k++)
+			sum.of[k] += t.rows[i].by.of[k];
+	}
+	tally_free(&t);
+	compare(&sum, a);
+}
+
+/* By procedure, and by the cause of what is late; before and after rows are folded. */
+void same_told_apart(void **state)
+{
+	struct storesame *f = *state;
+	const uint32_t n = 60, day = day_vietnam(STORECASE_BASE_MS);
+	struct apart all = { 0 }, even = { 0 }, odd = { 0 }, late_even = { 0 };
+	static uint8_t facts[60][256];
+
+	storecase_fill(&f->sc, 0, n);
+	for (uint32_t k = 0; k < n; k++) {
+		struct item *it = &f->sc.b->items[k];
+
+		it->c.facts = facts_of(facts[k], sizeof(facts[k]), k);
+		storecase_encode(&f->sc, it);
+		expect(&all, k);
+		expect(k % 2 == 0 ? &even : &odd, k);
+		if (k % 6 == 0)
+			expect(&late_even, k);
+	}
+	assert_int_equal(same_put_batch(f), ST_OK);
+	/* Once more, as after a crash. */
+	assert_int_equal(same_put_batch(f), ST_OK);
+	for (int again = 0; again < 2; again++) {
+		struct counts sum;
+
+		counts_of(f, &sum);
+		compare(&sum, &all);
+		/* With and without a first day they are found by other ways. */
+		for (uint32_t from = 0; from <= day; from += day) {
+			part_is(f, COUNTS_PROCEDURE, "1.004873", from, &even);
+			part_is(f, COUNTS_PROCEDURE, "2.000815", from, &odd);
+			part_is(f, COUNTS_CAUSE, "PHOI_HOP", from, &late_even);
+			part_is(f, COUNTS_FIELD, "Hộ tịch", from, &all);
+			part_is(f, COUNTS_FIELD, "", from, &(struct apart){ 0 });
+		}
 		f->reopen(f);
 	}
 }

@@ -413,8 +413,8 @@ static void the_index_is_checked(void **state)
 	static const char *const wrong[] = {
 		"DELETE FROM waiting WHERE sequence = 7",
 		"INSERT INTO waiting SELECT 99, position, size, state, signer, priority, due, "
-		"expires, unit, kind, case_code, register, year, number, row FROM waiting "
-		"WHERE sequence = 8",
+		"expires, unit, kind, case_code, register, year, number, row, accepted FROM "
+		"waiting WHERE sequence = 8",
 		"UPDATE waiting SET position = position + 4096 WHERE sequence = 9",
 	};
 	uint8_t *index;

@@ -9,7 +9,7 @@
 
 /* Of `stored`, with the names that the list of counts uses. */
 #define COUNTED_DATED \
-	"dated AS (SELECT lane, sequence, unit, kind, facts AS f," \
+	"dated AS (SELECT lane, sequence, unit, kind, parts, facts AS f, papers AS g," \
 	" (issued AT TIME ZONE 'UTC' + interval '7 hours')::date AS day," \
 	" (sequence >> 14 & 255)::smallint AS engine, (facts >> 49 & 4095)::int AS days" \
 	" FROM stored)"
@@ -26,15 +26,15 @@
  */
 #define COUNTED(count, mark, old) \
 	"INSERT INTO counter (lane, unit, kind, day, engine, watermark" \
-	COUNTS_OF_RESULTS(COUNTED_NAME) ", accepted, replaced)" \
+	COUNTS_OF_RESULTS(COUNTED_NAME) ", accepted, replaced, parts)" \
 	" SELECT min(lane), unit, kind, to_char(day, 'YYYYMMDD')::int, engine, " mark \
-	COUNTS_OF_RESULTS(count) ", nullif(count(*) FILTER (WHERE days = 0), 0), NULL::bigint" \
-	" FROM dated GROUP BY unit, kind, day, engine" \
+	COUNTS_OF_RESULTS(count) ", nullif(count(*) FILTER (WHERE days = 0), 0), NULL::bigint," \
+	" parts FROM dated GROUP BY unit, kind, parts, day, engine" \
 	" UNION ALL SELECT min(lane), unit, kind, to_char(day - days, 'YYYYMMDD')::int, engine, " \
-	mark COUNTS_OF_RESULTS(COUNTED_NONE) ", count(*), NULL" \
-	" FROM dated WHERE days > 0 GROUP BY unit, kind, day - days, engine" \
+	mark COUNTS_OF_RESULTS(COUNTED_NONE) ", count(*), NULL, parts" \
+	" FROM dated WHERE days > 0 GROUP BY unit, kind, parts, day - days, engine" \
 	" UNION ALL SELECT lane, old_unit, kind, old_day, (sequence >> 14 & 255)::smallint," \
-	" -(sequence # (128::bigint << 14)) - 1" COUNTS_OF_RESULTS(COUNTED_NONE) ", NULL, 1" \
+	" -(sequence # (128::bigint << 14)) - 1" COUNTS_OF_RESULTS(COUNTED_NONE) ", NULL, 1, ''" \
 	" FROM " old " WHERE old_day > 0"
 
 #endif

@@ -8,6 +8,8 @@
 #include "store/postgres/events.h"
 #include "store/postgres/reader.h"
 
+#define LANES_TOGETHER 16
+
 /* ---- what acts add ---- */
 
 static enum count which(const struct counts *c)
@@ -129,48 +131,75 @@ static struct slice texts(struct writer *w, const struct slice *of, uint32_t n)
 	return pg_array_end(&a);
 }
 
-static void question(struct pg_question *to, const struct counts_question *q, struct writer *w,
-		     uint8_t lane)
+/* The codes that are asked for: of every lane the same. */
+struct asked { const struct counts_question *q; struct slice units, kinds; };
+
+static void question(struct pg_question *to, const struct asked *a, uint8_t lane)
 {
+	const struct counts_question *q = a->q;
+
 	pg_question(to, PG_COUNTS);
 	pg_int2(to, lane);
-	pg_bytes(to, texts(w, q->units, q->units_n));
-	pg_bytes(to, texts(w, q->kinds, q->kinds_n));
+	pg_bytes(to, a->units);
+	pg_bytes(to, a->kinds);
 	pg_int4(to, (int32_t)q->from);
 	pg_int4(to, q->to != 0 ? (int32_t)q->to : INT32_MAX);
 	pg_int2(to, (int16_t)q->period);
+	pg_int2(to, q->by);
 }
 
-static bool told(const PGresult *answer, struct tally *out)
+static bool told(const PGresult *answer, const struct counts_question *q, struct tally *out)
 {
+	char asked[PARTS_BYTES_MAX];
+
 	for (int i = 0; i < PQntuples(answer); i++) {
 		struct tally_row *row = tally_at(out, pg_column(answer, i, 0),
 						 pg_column(answer, i, 1),
-						 (uint32_t)pg_number(answer, i, 2), 0);
+						 (uint32_t)pg_number(answer, i, 2),
+						 counts_parts_asked(q, pg_column(answer, i, 3),
+								    asked), 0);
 
 		for (int k = 0; row != NULL && k < COUNTS; k++)
-			row->by.of[k] += (uint64_t)pg_number(answer, i, 3 + k);
+			row->by.of[k] += (uint64_t)pg_number(answer, i, 4 + k);
 		if (row == NULL)
 			return false;
 	}
 	return true;
 }
 
-static enum status ask_lanes(struct store_reader *r, const struct counts_question *q,
-			     uint8_t *buf, size_t room, struct tally *out)
+static enum status ask_lanes(struct store_reader *r, uint8_t server, const uint8_t *lanes,
+			     uint32_t n, const struct asked *a, struct tally *out)
 {
+	PGresult *answers[LANES_TOGETHER];
+	enum status st;
+
+	reader_forget(r, 0);
+	for (uint32_t i = 0; i < n; i++)
+		question(&r->questions[i], a, lanes[i]);
+	st = reader_ask_all(r, server, r->questions, n, answers);
+	for (uint32_t i = 0; i < n && st == ST_OK; i++)
+		if (!told(answers[i], a->q, out))
+			st = ST_TOO_LARGE;
+	return st;
+}
+
+/* Some lanes at once, where they are not each a transaction's: their answers are kept together. */
+static enum status ask_server(struct store_reader *r, uint8_t server, const struct asked *a,
+			      struct tally *out)
+{
+	const struct pg_servers *s = &r->home->servers;
+	const uint32_t together = s->citus ? 1 : LANES_TOGETHER;
+	uint8_t lanes[LANES_TOGETHER];
+	uint32_t n = 0;
 	enum status st = ST_OK;
 
 	for (uint8_t lane = 0; lane < LANES && st == ST_OK; lane++) {
-		struct writer w = writer_of(buf, room);
-		PGresult *answer = NULL;
-
-		reader_forget(r, 0);
-		question(&r->questions[0], q, &w, lane);
-		assert(!w.bad);
-		st = reader_ask(r, r->home->servers.of_lane[lane], &r->questions[0], &answer);
-		if (st == ST_OK && !told(answer, out))
-			st = ST_TOO_LARGE;
+		if (s->of_lane[lane] == server)
+			lanes[n++] = lane;
+		if (n < together && (lane < LANES - 1 || n == 0))
+			continue;
+		st = ask_lanes(r, server, lanes, n, a, out);
+		n = 0;
 	}
 	return st;
 }
@@ -182,8 +211,10 @@ static enum status ask_lanes(struct store_reader *r, const struct counts_questio
 enum status pg_counts(struct store_reader *r, const struct counts_question *q, struct tally *out)
 {
 	size_t room = 2 * PG_ARRAY_BYTES;
+	struct asked a = { .q = q };
+	struct writer w;
 	uint8_t *buf;
-	enum status st;
+	enum status st = ST_OK;
 
 	for (uint32_t i = 0; i < q->units_n; i++)
 		room += 4 + q->units[i].n;
@@ -193,7 +224,12 @@ enum status pg_counts(struct store_reader *r, const struct counts_question *q, s
 	if (buf == NULL)
 		return ST_NOMEM;
 	tally_clear(out);
-	st = ask_lanes(r, q, buf, room, out);
+	w = writer_of(buf, room);
+	a.units = texts(&w, q->units, q->units_n);
+	a.kinds = texts(&w, q->kinds, q->kinds_n);
+	assert(!w.bad);
+	for (uint8_t i = 0; i < r->home->servers.n && st == ST_OK; i++)
+		st = ask_server(r, i, &a, out);
 	free(buf);
 	return st;
 }

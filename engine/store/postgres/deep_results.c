@@ -77,14 +77,25 @@ static bool wants_of(struct deep_wants *w, const struct stored_result *r)
 
 /* ---- one result ---- */
 
+/* Of one that was stored before version 4, or 7, they may not be known. */
+static bool counts_good(const PGresult *page, int row, const struct result_view *v)
+{
+	struct counted_says says;
+
+	counted_says(&says, v);
+	return (PQgetisnull(page, row, 5) || pg_number(page, row, 5) == says.facts) &&
+	       (PQgetisnull(page, row, 6) || pg_number(page, row, 6) == says.papers) &&
+	       (PQgetisnull(page, row, 7) ||
+		slice_eq(pg_column(page, row, 7), slice_of(says.parts, says.parts_n)));
+}
+
 static bool columns_good(const PGresult *page, int row, const struct result_view *v)
 {
 	return slice_eq(pg_column(page, row, 1), v->unit) &&
 	       slice_eq(pg_column(page, row, 2), v->kind) &&
 	       pg_number(page, row, 3) == pg_time(v->issued_ms) &&
 	       slice_eq(pg_column(page, row, 4), slice_of(v->case_digest, SHA256_BYTES)) &&
-	       /* Of one that was stored before version 4 it may not be known yet. */
-	       (PQgetisnull(page, row, 5) || pg_number(page, row, 5) == counted_word(v));
+	       counts_good(page, row, v);
 }
 
 static enum status result_check(struct deep *d, const PGresult *page, int row,

@@ -13,7 +13,7 @@
 
 #include "base/bytes.h"
 
-#define PG_WRITE_PARAMS_MAX 13
+#define PG_WRITE_PARAMS_MAX 15
 
 /* Types by the numbers that PostgreSQL gives them for ever (pg_type.dat). */
 enum pg_oid { PG_OID_BYTEA = 17, PG_OID_INT8 = 20, PG_OID_INT2 = 21, PG_OID_INT4 = 23,

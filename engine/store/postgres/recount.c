@@ -18,12 +18,16 @@ static const char look_sql[] =
 static const char facts_sql[] =
 	"UPDATE result SET facts = v.f FROM unnest($2::bigint[], $3::bigint[]) AS v(s, f)"
 	" WHERE lane = $1::smallint AND sequence = v.s";
-/* As results they were counted then; no row of theirs has such a watermark (counting.c). */
+/*
+ * As results they were counted then, and stay without parts; no row of theirs has such a watermark
+ * (counting.c).
+ */
 #define ADDED(name, column, sql) \
 	", nullif(" sql " - CASE '" #column "' WHEN 'results' THEN count(*) ELSE 0 END, 0)"
 static const char counts_sql[] =
 	"WITH stored AS (SELECT $1::smallint AS lane, sequence, unit, kind, issued, facts,"
-	" old_unit, old_day FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[],"
+	" 0 AS papers, '' AS parts, old_unit, old_day"
+	" FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[],"
 	" $6::timestamptz[], $7::text[], $8::int[]) AS v(sequence, facts, unit, kind, issued,"
 	" old_unit, old_day)), " COUNTED_DATED " "
 	COUNTED(ADDED, "max(sequence) # (128::bigint << 14)", "stored");
@@ -92,13 +96,15 @@ static void read_page(struct recount *r, uint8_t lane, uint64_t *after)
 	r->n = 0;
 	for (int i = 0; i < PQntuples(r->answer); i++) {
 		struct recounted *one = &r->of[r->n];
+		struct counted_says says;
 		struct counted old;
 
 		*after = (uint64_t)pg_number(r->answer, i, 0);
 		if (reader_row(r->answer, i, 1, lane, *after, &r->result) != ST_OK)
 			continue;
+		counted_says(&says, &r->result.view);
 		*one = (struct recounted){ .sequence = *after,
-					   .word = counted_word(&r->result.view),
+					   .word = says.facts,
 					   .issued = pg_number(r->answer, i, 6),
 					   .unit = pg_column(r->answer, i, 4),
 					   .kind = pg_column(r->answer, i, 5) };

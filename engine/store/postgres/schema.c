@@ -14,7 +14,7 @@
 #define REACH_MS_MAX 5000
 #define LOOK_MS_MAX 5000		/* for a word; what makes tables takes its time */
 #define SERVER_VERSION_MIN 150000
-#define RECOUNT_VERSION 4		/* counters count what records say */
+#define RECOUNT_VERSION 7		/* has all columns that counters of version 4 on lack */
 
 static const char *const migrations[] = { POSTGRES_MIGRATIONS };
 

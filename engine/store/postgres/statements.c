@@ -17,8 +17,9 @@ static_assert(EVENT_CORRECTED == 2 && EVENT_RELEASED == 10 && EVENT_REUSED == 16
 #define WEIGHED3(name, column, sql) " + coalesce(" #column ", 0) * (hashtext('" #column "') & 1023)"
 /* Each count, and all of them weighed by what they count: equal only where all of that is. */
 #define TOTALS COUNTS_OF_RESULTS(TOTAL3) \
-	", coalesce(mod(sum((hashtext(unit || ' ' || kind || ' ' || day) & 2147483647)::numeric" \
-	" * (0" COUNTS_OF_RESULTS(WEIGHED3) ")), 4611686018427387904), 0)::int8"
+	", coalesce(mod(sum((hashtext(unit || ' ' || kind || ' ' || day || ' ' || parts)" \
+	" & 2147483647)::numeric * (0" COUNTS_OF_RESULTS(WEIGHED3) ")), 4611686018427387904)," \
+	" 0)::int8"
 
 const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 	[PG_GET] = { "get",
@@ -85,12 +86,13 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		PG_ACTS | PG_CHECKS, true },
 	[PG_COUNTS] = { "counts",
 		"SELECT unit, kind, CASE $6::int2 WHEN 0 THEN day WHEN 1 THEN day / 100"
-		" WHEN 2 THEN day / 10000 * 10 + (day / 100 % 100 + 2) / 3 ELSE day / 10000 END"
+		" WHEN 2 THEN day / 10000 * 10 + (day / 100 % 100 + 2) / 3 ELSE day / 10000 END,"
+		" CASE $7::int2 WHEN 0 THEN '' ELSE parts END"
 		COUNTS_OF_RESULTS(SUM3) COUNTS_OF_ACTS(SUM2)
 		" FROM counter WHERE lane = $1::int2"
 		" AND (cardinality($2::text[]) = 0 OR unit = ANY($2::text[]))"
 		" AND (cardinality($3::text[]) = 0 OR kind = ANY($3::text[]))"
-		" AND day BETWEEN $4::int4 AND $5::int4 GROUP BY 1, 2, 3", PG_READS, true },
+		" AND day BETWEEN $4::int4 AND $5::int4 GROUP BY 1, 2, 3, 4", PG_READS, true },
 	/* From register to register through the key, not over all numbers. */
 	[PG_MARKS] = { "marks",
 		"WITH RECURSIVE mark AS ("
@@ -178,7 +180,7 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		" AND has_column_privilege('result', 'sequence', 'SELECT'))::int4",
 		PG_CHECKS, false },
 	[PG_WALK_RESULTS] = { "walk_results",
-		"SELECT sequence, unit, kind, issued, case_digest, facts FROM result"
+		"SELECT sequence, unit, kind, issued, case_digest, facts, papers, parts FROM result"
 		" WHERE lane = $1::int2 AND sequence > $2::int8 ORDER BY sequence LIMIT $3::int8",
 		PG_READS | PG_CHECKS, true },
 	[PG_WALK_HOLDINGS] = { "walk_holdings",
@@ -237,10 +239,11 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		" coalesce(sum(replaced), 0)::int8, coalesce(sum(corrected), 0)::int8,"
 		" coalesce(sum(revoked), 0)::int8 FROM counter WHERE lane = $1::int2) AS told,"
 		" (SELECT 0" TOTALS ", coalesce(sum(accepted), 0)::int8"
-		" FROM (SELECT unit, kind, day, count(f) AS accepted" COUNTS_OF_RESULTS(AS3)
-		" FROM (SELECT unit, kind, facts AS f, to_char(issued AT TIME ZONE 'UTC'"
+		" FROM (SELECT unit, kind, parts, day, count(f) AS accepted" COUNTS_OF_RESULTS(AS3)
+		" FROM (SELECT unit, kind, coalesce(parts, '') AS parts, facts AS f,"
+		" coalesce(papers, 0) AS g, to_char(issued AT TIME ZONE 'UTC'"
 		" + interval '7 hours', 'YYYYMMDD')::int AS day FROM result"
-		" WHERE lane = $1::int2) AS one GROUP BY unit, kind, day) AS days) AS there,"
+		" WHERE lane = $1::int2) AS one GROUP BY unit, kind, parts, day) AS days) AS there,"
 		" (SELECT count(*) FILTER (WHERE kind = 16), (SELECT count(*) FROM result"
 		" WHERE lane = $1::int2 AND facts >> 61 & 1 = 1),"
 		" count(*) FILTER (WHERE kind = 2), count(*) FILTER (WHERE kind = 4)"

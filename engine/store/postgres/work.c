@@ -86,10 +86,10 @@ static bool row_encode(struct pg_row *row, struct item *it, struct writer *w, in
 	if (stored_result_encode(&r, w) != ST_OK)
 		return false;
 	row->record = slice_of(start, (size_t)(w->p - start));
-	row->facts = counted_word(&r.view);
+	counted_says(&row->says, &r.view);
 	row->old_unit = (struct slice){ NULL, 0 };
 	row->old_day = 0;
-	if (counted_replaced(&old, &r.view, row->facts)) {
+	if (counted_replaced(&old, &r.view, row->says.facts)) {
 		row->old_unit = old.unit;
 		row->old_day = old.day;
 	}
@@ -357,6 +357,13 @@ static void fill_replaced(struct pg_params *out, const struct picks *p)
 	COLUMN(PG_OID_INT4, pg_params_i32, (int32_t)row->old_day);
 }
 
+static void fill_says(struct pg_params *out, const struct picks *p)
+{
+	COLUMN(PG_OID_INT8, pg_params_i64, row->says.facts);
+	COLUMN(PG_OID_INT4, pg_params_i32, row->says.papers);
+	COLUMN(PG_OID_TEXT, pg_params_bytes, slice_of(row->says.parts, row->says.parts_n));
+}
+
 static void fill_results(struct pg_params *out, const struct picks *p)
 {
 	COLUMN(PG_OID_INT8, pg_params_i64, (int64_t)it->sequence);
@@ -368,7 +375,7 @@ static void fill_results(struct pg_params *out, const struct picks *p)
 	COLUMN(PG_OID_BYTEA, pg_params_bytes, row->layers);
 	COLUMN(PG_OID_BYTEA, pg_params_bytes, row->record);
 	COLUMN(PG_OID_BYTEA, pg_params_bytes, slice_of(it->doc.body, it->doc.body_size));
-	COLUMN(PG_OID_INT8, pg_params_i64, row->facts);
+	fill_says(out, p);
 }
 
 static void fill_holdings(struct pg_params *out, const struct picks *p)
@@ -403,7 +410,7 @@ static void fill_counters(struct pg_params *out, const struct picks *p)
 	COLUMN(PG_OID_TEXT, pg_params_bytes, it->result->unit);
 	COLUMN(PG_OID_TEXT, pg_params_bytes, it->result->kind);
 	COLUMN(PG_OID_TIMESTAMPTZ, pg_params_i64, pg_time(it->issued_ms));
-	COLUMN(PG_OID_INT8, pg_params_i64, row->facts);
+	fill_says(out, p);
 }
 
 static void fill_rows(struct pg_params *out, enum pg_write what, const struct picks *p)

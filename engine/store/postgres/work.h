@@ -13,6 +13,7 @@
 #ifndef TRIEN_STORE_POSTGRES_WORK_H
 #define TRIEN_STORE_POSTGRES_WORK_H
 
+#include "store/counted.h"
 #include "store/postgres/params.h"
 #include "store/postgres/postgres.h"
 
@@ -36,7 +37,7 @@ struct pg_row {
 	struct item *it;
 	struct slice layers, record;	/* in the work's memory */
 	int32_t crc;
-	int64_t facts;			/* what counts of it: store/counted.h */
+	struct counted_says says;	/* what counts of it */
 	struct slice old_unit;		/* what it replaces, where that counts, else empty */
 	uint32_t old_day;
 	uint8_t register_lane, holdings_n, locators_n;

@@ -12,10 +12,10 @@
 
 #define RESULTS \
 	"INSERT INTO result (lane, sequence, unit, kind, issued, case_digest, crc, layers," \
-	" record, body, facts)" \
+	" record, body, facts, papers, parts)" \
 	" SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::text[], $4::text[]," \
 	" $5::timestamptz[], $6::bytea[], $7::int[], $8::bytea[], $9::bytea[]," \
-	" $10::bytea[], $11::bigint[])" \
+	" $10::bytea[], $11::bigint[], $12::int[], $13::text[])" \
 	" ON CONFLICT (lane, sequence) DO NOTHING"
 
 /*
@@ -32,10 +32,10 @@ static const struct pg_write_text texts[] = {
 	 * one of its results, so that it lies on their server.
 	 */
 	[PGW_RESULTS] = { "results",
-		"WITH stored AS (" RESULTS " RETURNING lane, sequence, unit, kind, issued, facts"
-		"), " COUNTED_DATED ", counted AS ("
+		"WITH stored AS (" RESULTS " RETURNING lane, sequence, unit, kind, issued, facts,"
+		" papers, parts), " COUNTED_DATED ", counted AS ("
 		COUNTED(COUNTED_ALL, "max(sequence)", "stored JOIN unnest($2::bigint[],"
-			" $12::text[], $13::int[]) AS old(of, old_unit, old_day) ON of = sequence")
+			" $14::text[], $15::int[]) AS old(of, old_unit, old_day) ON of = sequence")
 		") SELECT count(*) FROM stored" },
 	[PGW_HOLDINGS] = { "holdings",
 		"INSERT INTO holding (lane, holder, sequence, result_lane, role, visibility,"
@@ -75,10 +75,11 @@ static const struct pg_write_text texts[] = {
 	[PGW_LANE_RESULTS] = { "lane_results",
 		RESULTS " RETURNING lane" },
 	[PGW_LANE_COUNTERS] = { "lane_counters",
-		"WITH stored AS (SELECT l AS lane, sequence, unit, kind, issued, facts, old_unit,"
-		" old_day FROM unnest($1::smallint[], $2::bigint[], $3::text[],"
-		" $4::text[], $5::timestamptz[], $6::bigint[], $7::text[], $8::int[])"
-		" AS v(l, sequence, unit, kind, issued, facts, old_unit, old_day)), "
+		"WITH stored AS (SELECT l AS lane, sequence, unit, kind, issued, facts, papers,"
+		" parts, old_unit, old_day FROM unnest($1::smallint[], $2::bigint[], $3::text[],"
+		" $4::text[], $5::timestamptz[], $6::bigint[], $7::int[], $8::text[], $9::text[],"
+		" $10::int[]) AS v(l, sequence, unit, kind, issued, facts, papers, parts, old_unit,"
+		" old_day)), "
 		COUNTED_DATED " "
 		COUNTED(COUNTED_ALL, "max(sequence)", "stored")
 		" ON CONFLICT (lane, unit, kind, day, engine, watermark) DO NOTHING" },

@@ -34,5 +34,6 @@ GRANT SELECT ON result, holding, locator, voided, event, number_register, counte
 	trien_schema, reading, object, claim TO trien_reader;
 
 -- Auditors: books, statistics and what happened; no files and no cases.
-GRANT SELECT (lane, sequence, unit, kind, issued, case_digest, facts) ON result TO trien_auditor;
+GRANT SELECT (lane, sequence, unit, kind, issued, case_digest, facts, papers, parts) ON result
+	TO trien_auditor;
 GRANT SELECT ON voided, event, number_register, counter, unit_owner, trien_schema TO trien_auditor;
