@@ -13,7 +13,7 @@
 #define KINDS_MAX 100
 #define ROWS_DEFAULT 500u
 #define ROWS_MAX 2000u
-#define TALLY_MOST 100000u		/* rows of one request, over all pages: some 40 MB */
+#define TALLY_MOST 65536u		/* rows of one request, over all pages: some 40 MB */
 #define PENDING_MAX 4000u		/* agencies and kinds */
 #define RATE_BYTES_MAX 30
 /* Codes, a name, two dates, parts, all counts and rates. */
