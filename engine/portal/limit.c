@@ -14,7 +14,8 @@ static const struct { uint32_t burst, per_minute; } rates[LIMIT_CLASSES] = {
 	[LIMIT_PAGE] = { 120, 600 },
 	[LIMIT_LOOKUP] = { 20, 20 },
 	[LIMIT_FILE] = { 10, 20 },
-	[LIMIT_SIGN_IN] = { 10, 20 },
+	/* Thousands of telephones stand behind one address of a mobile network. */
+	[LIMIT_SIGN_IN] = { 60, 240 },
 	[LIMIT_API] = { 120, 600 },
 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/bytes.h"
+#include "base/base64url.h"
 
 struct entry {
 	int64_t begun_ms, seen_ms;
@@ -57,18 +57,12 @@ static uint64_t head_of(const uint8_t key[SHA256_BYTES])
 /* 256 random bits as base64url. */
 static bool random_text(char out[SESSION_COOKIE_BYTES + 1])
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	uint8_t bytes[33] = { 0 };
+	uint8_t bytes[32];
 
-	if (getrandom(bytes, 32, 0) != 32)
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
 		return false;
-	for (uint32_t i = 0; i < SESSION_COOKIE_BYTES; i++) {
-		uint32_t bit = i * 6, two = (uint32_t)bytes[bit / 8] << 8 | bytes[bit / 8 + 1];
-
-		out[i] = digits[two >> (10 - bit % 8) & 63];
-	}
-	out[SESSION_COOKIE_BYTES] = '\0';
+	base64url_write(out, bytes, sizeof(bytes));
+	explicit_bzero(bytes, sizeof(bytes));
 	return true;
 }
 
