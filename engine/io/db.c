@@ -76,9 +76,32 @@ static bool beside(const char *path, const char *suffix, off_t *size)
 	return true;
 }
 
+/* Who comes makes files beside it, and takes them away when going. */
+static struct timespec folder_changed(const char *path)
+{
+	char name[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	size_t n = slash != NULL && slash != path ? (size_t)(slash - path) : 0;
+	struct stat s;
+
+	if (n >= sizeof(name))
+		return (struct timespec){ 0 };
+	memcpy(name, path, n);
+	name[n] = '\0';
+	if (stat(n > 0 ? name : slash != NULL ? "/" : ".", &s) != 0)
+		return (struct timespec){ 0 };
+	return s.st_mtim;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
 /* Said as of now. ST_AGAIN: a log without the index that its writers share is no sight. */
 static enum status look_how(const char *path, struct db_look *how)
 {
+	struct timespec folder = folder_changed(path);
 	off_t wal = 0, shm = 0;
 	bool logged = beside(path, "-wal", &wal), shared = beside(path, "-shm", &shm);
 	struct stat s;
@@ -86,7 +109,7 @@ static enum status look_how(const char *path, struct db_look *how)
 	if (stat(path, &s) != 0)
 		return ST_NOT_FOUND;
 	*how = (struct db_look){ .device = s.st_dev, .inode = s.st_ino,
-				 .still = !logged || !shared };
+				 .still = !logged || !shared, .folder = folder };
 	if (!how->still)
 		return ST_OK;
 	how->size = s.st_size;
@@ -142,12 +165,14 @@ bool db_look_changed(const char *path, const struct db_look *how)
 {
 	struct db_look now;
 
+	if (how->folder.tv_sec != 0 && same_time(folder_changed(path), how->folder))
+		return false;
 	/* A file that is gone is read on: its positions stay true until there is a new one. */
 	if (look_how(path, &now) == ST_NOT_FOUND)
 		return false;
 	return now.device != how->device || now.inode != how->inode || now.still != how->still ||
 	       (now.still && (now.size != how->size ||
-			      memcmp(&now.changed, &how->changed, sizeof(now.changed)) != 0));
+			      !same_time(now.changed, how->changed)));
 }
 
 /* ---- statements ---- */

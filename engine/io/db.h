@@ -29,7 +29,14 @@ enum status db_connect(sqlite3 **db, const char *path, const char *pragmas,
  * is worth nothing, and it is to be opened again. ST_AGAIN: its writer is just coming or going;
  * ST_NOT_FOUND: there is none.
  */
-struct db_look { dev_t device; ino_t inode; off_t size; struct timespec changed; bool still; };
+struct db_look {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec changed;
+	bool still;
+	struct timespec folder;		/* nothing came or went beside it since */
+};
 enum status db_look(sqlite3 **db, const char *path, const char *pragmas, struct db_look *how,
 		    struct error *e) must_use;
 bool db_look_changed(const char *path, const struct db_look *how);

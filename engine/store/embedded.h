@@ -46,6 +46,14 @@ struct look {
 	_Atomic uint64_t due_ns;	/* not looked for more before; CLOCK_BOOTTIME */
 };
 
+/*
+ * Who reads all files meets the same layers again and again: checked once, then kept. By where it
+ * lies; 0: none.
+ */
+#define LAYERS_KEPT 16
+#define LAYER_KEPT_BYTES (256u * 1024)
+struct layer_kept { uint64_t position; uint32_t n; uint8_t *bytes; };
+
 /* What a reading thread has. */
 struct store_reader {
 	struct embedded *home;
@@ -63,6 +71,9 @@ struct store_reader {
 	uint8_t *piece;			/* of an object */
 	struct opened_files files;
 	bool unchecked;			/* who reads files compares them */
+	struct layer_kept layers[LAYERS_KEPT];	/* only then */
+	uint32_t layers_next;
+	uint64_t held;			/* whose record is in `record`; 0: to be read */
 	uint64_t looked;		/* look.c: which index file its connection is of */
 };
 

@@ -1,27 +1,66 @@
 /* A result's file, put together from layers, body and an original's bytes. */
+#include <stdlib.h>
+
 #include "store/embedded.h"
 
-static enum status layer_append(struct store_reader *r, const struct stored_part *p, uint8_t *to,
-				size_t room, size_t *n)
+static bool layer_kept(const struct store_reader *r, uint64_t position, struct slice *out)
+{
+	for (size_t i = 0; r->unchecked && i < LAYERS_KEPT; i++)
+		if (r->layers[i].position == position) {
+			*out = slice_of(r->layers[i].bytes, r->layers[i].n);
+			return true;
+		}
+	return false;
+}
+
+static void layer_keep(struct store_reader *r, uint64_t position, struct slice bytes)
+{
+	struct layer_kept *at = &r->layers[r->layers_next % LAYERS_KEPT];
+	uint8_t *copy = r->unchecked && bytes.n <= LAYER_KEPT_BYTES ? malloc(bytes.n + 1) : NULL;
+
+	if (copy == NULL)
+		return;
+	memcpy(copy, bytes.p, bytes.n);
+	free(at->bytes);
+	*at = (struct layer_kept){ position, (uint32_t)bytes.n, copy };
+	r->layers_next++;
+}
+
+static enum status layer_read(struct store_reader *r, uint32_t id, struct slice *out)
 {
 	struct layer_entry known;
 	struct stored_layer l;
 	struct frame_record rec;
 	enum status st;
 
-	if (!layers_get(&r->home->layers, p->layer, &known))
+	if (!layers_get(&r->home->layers, id, &known))
 		return ST_CORRUPT;
+	if (layer_kept(r, known.position, out))
+		return ST_OK;
 	st = logreader_get(&r->log, known.position, known.size + FRAME_RECORD_BYTES + 36ull,
 			   &r->other, &rec);
 	if (st != ST_OK)
 		return st;
 	if (rec.type != STORED_LAYER || stored_layer_decode(&l, rec.payload) != ST_OK ||
-	    l.id != p->layer)
+	    l.id != id)
 		return ST_CORRUPT;
-	*n = p->size != 0 ? p->size : l.bytes.n;
-	if (p->offset > l.bytes.n || *n > l.bytes.n - p->offset || *n > room)
+	*out = l.bytes;
+	layer_keep(r, known.position, l.bytes);
+	return ST_OK;
+}
+
+static enum status layer_append(struct store_reader *r, const struct stored_part *p, uint8_t *to,
+				size_t room, size_t *n)
+{
+	struct slice bytes = { NULL, 0 };
+	enum status st = layer_read(r, p->layer, &bytes);
+
+	if (st != ST_OK)
+		return st;
+	*n = p->size != 0 ? p->size : bytes.n;
+	if (p->offset > bytes.n || *n > bytes.n - p->offset || *n > room)
 		return ST_CORRUPT;
-	memcpy(to, l.bytes.p + p->offset, *n);
+	memcpy(to, bytes.p + p->offset, *n);
 	return ST_OK;
 }
 

@@ -183,7 +183,8 @@ static enum status follow(struct embedded *s, struct error *e)
 
 /* ---- one call ---- */
 
-struct turn { enum status st; uint32_t tries; bool in, once; };
+/* record: the reader's is used again for another's, or is nobody's. */
+struct turn { enum status st; uint32_t tries; bool in, once, record; };
 
 static enum status enter(struct embedded *s, struct store_reader *r, bool now)
 {
@@ -233,6 +234,8 @@ static bool turn(struct store_reader *r, struct turn *t)
 		t->st = enter(s, r, t->tries++ > 0);
 		if (t->st == ST_OK) {
 			t->in = true;
+			if (t->record)
+				r->held = 0;
 			return true;
 		}
 		if (t->st != ST_AGAIN)
@@ -289,7 +292,7 @@ static enum status look_history(struct store_reader *r, uint8_t lane, uint64_t s
 static enum status look_list(struct store_reader *r, const uint8_t holder_key[16],
 			     uint64_t before, uint32_t max, struct holding_view *out, uint32_t *n)
 {
-	struct turn t = { 0 };
+	struct turn t = { .record = true };
 
 	while (turn(r, &t))
 		t.st = embedded_list(r, holder_key, before, max, out, n);
@@ -301,7 +304,7 @@ static enum status look_readings(struct store_reader *r, const uint8_t holder_ke
 				 void (*one)(void *ctx, const struct reading_view *v), void *ctx,
 				 uint64_t *last)
 {
-	struct turn t = { .once = true };
+	struct turn t = { .once = true, .record = true };
 
 	while (turn(r, &t))
 		t.st = embedded_readings(r, holder_key, before, max, one, ctx, last);
@@ -311,7 +314,7 @@ static enum status look_readings(struct store_reader *r, const uint8_t holder_ke
 static enum status look_find_case(struct store_reader *r, struct slice unit, struct slice code,
 				  uint32_t max, uint8_t *lanes, uint64_t *sequences, uint32_t *n)
 {
-	struct turn t = { 0 };
+	struct turn t = { .record = true };
 
 	while (turn(r, &t))
 		t.st = embedded_find_case(r, unit, code, max, lanes, sequences, n);
@@ -321,7 +324,7 @@ static enum status look_find_case(struct store_reader *r, struct slice unit, str
 static enum status look_names(struct store_reader *r, uint8_t lane, uint64_t after, uint64_t upto,
 			      uint32_t max, struct result_name *out, uint32_t *n)
 {
-	struct turn t = { 0 };
+	struct turn t = { .record = true };
 
 	while (turn(r, &t))
 		t.st = embedded_names(r, lane, after, upto, max, out, n);
@@ -332,7 +335,7 @@ static enum status look_find_number(struct store_reader *r, struct slice unit,
 				    struct slice register_code, uint32_t year, uint64_t number,
 				    uint8_t *lane, uint64_t *sequence)
 {
-	struct turn t = { 0 };
+	struct turn t = { .record = true };
 
 	while (turn(r, &t))
 		t.st = embedded_find_number(r, unit, register_code, year, number, lane, sequence);
@@ -344,7 +347,7 @@ static enum status look_book(struct store_reader *r, struct slice unit, struct s
 			     bool (*cb)(void *ctx, const struct book_entry *row), void *ctx,
 			     uint32_t *n)
 {
-	struct turn t = { .once = true };
+	struct turn t = { .once = true, .record = true };
 
 	while (turn(r, &t))
 		t.st = embedded_book(r, unit, code, year, after, max, cb, ctx, n);

@@ -45,6 +45,8 @@ void embedded_reader_close(struct store_reader *r)
 		return;
 	opened_free(&r->files);
 	index_reader_close(r->index);
+	for (size_t i = 0; i < LAYERS_KEPT; i++)
+		free(r->layers[i].bytes);
 	logreader_close(&r->log);
 	sha256_free(r->hash);
 	free(r->piece);
@@ -127,12 +129,20 @@ enum status reader_known(struct store_reader *r, uint8_t lane, uint64_t sequence
 	st = known_at(r, hit.position);
 	if (st == ST_OK && r->result.view.sequence != sequence)
 		return ST_CORRUPT;
+	r->held = st == ST_OK ? sequence : 0;
 	return st == ST_OK && r->result.view.lane != lane ? ST_NOT_FOUND : st;
+}
+
+/* Of one who looks at all that is said of a result, one call after the other. */
+static bool held_still(const struct store_reader *r, uint8_t lane, uint64_t sequence)
+{
+	return r->unchecked && r->held == sequence && r->result.view.sequence == sequence &&
+	       r->result.view.lane == lane;
 }
 
 enum status reader_result(struct store_reader *r, uint8_t lane, uint64_t sequence)
 {
-	enum status st = reader_known(r, lane, sequence);
+	enum status st = held_still(r, lane, sequence) ? ST_OK : reader_known(r, lane, sequence);
 
 	return st == ST_OK && r->result.view.state != STATE_STORED ? ST_NOT_FOUND : st;
 }
