@@ -58,6 +58,12 @@ static bool cert_hash(const char *folder, const char *name, uint8_t out[SHA256_B
 	return n > 0;
 }
 
+static int by_hash(const void *a, const void *b)
+{
+	return memcmp(((const struct named *)a)->sha256, ((const struct named *)b)->sha256,
+		      SHA256_BYTES);
+}
+
 static enum status policy_take(struct audit_keys *k)
 {
 	const struct policy *p = k->a->policy;
@@ -74,6 +80,7 @@ static enum status policy_take(struct audit_keys *k)
 		at->key = policy_key(p, i);
 		k->policy_n += cert_hash(k->a->certs, at->key->cert_file, at->sha256);
 	}
+	qsort(k->policy, k->policy_n, sizeof(*k->policy), by_hash);
 	return ST_OK;
 }
 
@@ -104,14 +111,22 @@ void audit_keys_free(struct audit_keys *k)
 static void policy_ask(const struct audit_keys *k, const uint8_t id[16], struct slice unit,
 		       struct slice kind, const struct signature_view *s, json_t *findings)
 {
+	size_t low = 0, high = k->policy_n;
 	bool any = false, fits = false;
 	const char *name = "";
 
-	for (size_t i = 0; i < k->policy_n; i++) {
-		const struct key_policy *p = k->policy[i].key;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
 
-		if (memcmp(k->policy[i].sha256, s->cert_sha256, SHA256_BYTES) != 0)
-			continue;
+		if (memcmp(k->policy[middle].sha256, s->cert_sha256, SHA256_BYTES) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < k->policy_n &&
+	     memcmp(k->policy[low].sha256, s->cert_sha256, SHA256_BYTES) == 0; low++) {
+		const struct key_policy *p = k->policy[low].key;
+
 		any = true;
 		name = p->id;
 		fits |= slice_eq(slice_str(p->unit), unit) && policy_covers(p, kind) &&
