@@ -129,6 +129,12 @@
 #define SESSION_IDLE_MS_MAX (20 * 60 * 1000)	/* signed in, without a request */
 #define SESSION_MS_MAX (8 * 60 * 60 * 1000)	/* signed in at all */
 #define PORTAL_STREAM_BYTES (128 * 1024)	/* of a download, read ahead of the client */
+#define PREVIEW_FILE_BYTES_MAX (32 * 1024 * 1024) /* larger files have no picture */
+#define PREVIEW_BYTES_MAX (4 * 1024 * 1024)	/* of one picture */
+#define PREVIEW_KEPT_BYTES_MAX (24 * 1024 * 1024) /* of all that are kept */
+#define PREVIEW_CPU_S 5				/* of who draws one */
+#define PREVIEW_MS (8 * 1000)
+#define PREVIEW_MEMORY_BYTES (512ull * 1024 * 1024) /* address space */
 #define PORTAL_PAGE_BYTES_MAX (512 * 1024)	/* one page as HTML */
 #define PORTAL_ENGINE_S_MAX 5			/* a call to the engine */
 

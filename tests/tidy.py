@@ -107,7 +107,7 @@ HOMES = {
     "qpdf/*": ["foreign/pdf*"],
     "p11-kit/pkcs11.h": ["signer/p11.h"],
     "seccomp.h": ["signer/sandbox.c", "remote/sandbox.c", "foreign/sandbox.c",
-                  "portal/sandbox.c"],
+                  "portal/previewer.c", "portal/sandbox.c"],
     "sqlite3.h": ["io/db.*", "store/*"],
     "utf8proc.h": ["base/utf8.c", "render/words.c"],
     "zlib.h": ["render/*", "foreign/flate.*", "foreign/png.c"],

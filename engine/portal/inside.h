@@ -16,6 +16,7 @@
 
 struct http;
 struct library;
+struct preview;
 struct signin;
 
 struct portal {
@@ -31,6 +32,7 @@ struct portal {
 	struct signin *signin;		/* NULL: nobody can sign in */
 	struct workers *workers;
 	struct library *library;	/* library.h */
+	struct preview *preview;	/* NULL: no pictures */
 	struct http *http;
 };
 

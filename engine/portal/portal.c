@@ -10,6 +10,7 @@
 #include "portal/embedded.h"
 #include "portal/http.h"
 #include "portal/inside.h"
+#include "portal/preview.h"
 #include "portal/reading.h"
 #include "portal/sandbox.h"
 #include "portal/signin.h"
@@ -95,8 +96,11 @@ static enum status start(struct portal *p, struct error *e)
 	char at[64];
 	uint8_t secret[16];
 	int fd = -1;
-	enum status st = texts_read(p, e);
+	/* First: it is a process of its own, which knows nothing of us. */
+	enum status st = preview_start(&p->preview, e);
 
+	if (st == ST_OK)
+		st = texts_read(p, e);
 	if (st == ST_OK)
 		st = proxies_read(&p->proxies, p->config->portal.proxies, e);
 	if (st == ST_OK && getrandom(secret, sizeof(secret), 0) != sizeof(secret))
@@ -139,6 +143,7 @@ static void stop(struct portal *p)
 	http_stop(p->http);
 	signin_free(p->signin);
 	library_close(p->library);
+	preview_stop(p->preview);
 	session_table_free(p->sessions);
 	limits_free(p->limits);
 	pages_free(p->pages);

@@ -8,6 +8,7 @@
 #include "portal/evidence.h"
 #include "portal/inside.h"
 #include "portal/models.h"
+#include "portal/preview.h"
 #include "portal/route.h"
 #include "portal/show.h"
 
@@ -71,10 +72,15 @@ static void result_show(struct request *q)
 	json_t *model;
 	enum status st = result_model(q, q->args[0], &model);
 
-	if (st != ST_OK)
+	if (st != ST_OK) {
 		reading_refuse(q, st);
-	else
-		answer_page(q, 200, "result", model);
+		return;
+	}
+	json_object_set_new(model, "preview", json_boolean(
+		q->portal->preview != NULL &&
+		json_integer_value(json_object_get(model, "file_bytes")) <=
+			PREVIEW_FILE_BYTES_MAX));
+	answer_page(q, 200, "result", model);
 }
 
 /* ---- its file ---- */
@@ -138,6 +144,47 @@ void result_file(struct request *q)
 	answer_stream(q, "application/pdf", h.result.file_size, name, download_fill, free, d);
 }
 
+/* ---- its first page ---- */
+
+static enum status picture(struct request *q, struct reading *r, const struct result_view *v,
+			   void **png, size_t *n)
+{
+	struct preview *p = q->portal->preview;
+	uint8_t lane = v->lane, *pdf;
+	uint64_t sequence = v->sequence;
+	size_t size = v->file_size;
+	enum status st;
+
+	*png = preview_kept(p, lane, sequence, n);
+	if (*png != NULL)
+		return ST_OK;
+	st = reading_file(r, v, PREVIEW_FILE_BYTES_MAX, &pdf);
+	if (st == ST_OK)
+		st = preview_draw(p, lane, sequence, slice_of(pdf, size), png, n);
+	free(pdf);
+	return st == ST_TOO_LARGE || st == ST_UNSUPPORTED ? ST_NOT_FOUND : st;
+}
+
+static void preview_send(struct request *q)
+{
+	struct holding_view h;
+	struct reading *r;
+	uint8_t key[16];
+	void *png = NULL;
+	size_t n = 0;
+	enum status st = q->portal->preview == NULL ? ST_NOT_FOUND : reading_of(q, &r);
+
+	person_key_of(&q->session.holder, key);
+	if (st == ST_OK)
+		st = reading_result(r, key, q->args[0], q->now_ms, &h);
+	if (st == ST_OK)
+		st = picture(q, r, &h.result, &png, &n);
+	if (st != ST_OK)
+		reading_refuse(q, st);
+	else
+		answer_bytes(q, 200, "image/png", png, n, NULL);
+}
+
 /* ---- certificates and lists ---- */
 
 void result_evidence(struct request *q)
@@ -180,6 +227,8 @@ void result_evidence(struct request *q)
 
 const struct route result_routes[] = {
 	{ METHOD_GET, "/results/:id", result_show, WHO_CITIZEN, LIMIT_PAGE, 0 },
+	{ METHOD_GET, "/results/:id/preview.png", preview_send, WHO_CITIZEN, LIMIT_PAGE,
+	  ROUTE_SLOW },
 	{ METHOD_GET, "/results/:id/file", result_file, WHO_CITIZEN, LIMIT_PAGE, 0 },
 	{ METHOD_GET, "/results/:id/evidence/:sha256", result_evidence, WHO_CITIZEN, LIMIT_PAGE,
 	  0 },

@@ -1,7 +1,10 @@
 """A citizen's pages, on both stores: their own results and nobody else's, the file bit for bit, the
 report with its evidence, who read; with the engine away, too."""
+import contextlib
 import hashlib
+import pathlib
 import re
+import struct
 import unicodedata
 
 import pytest
@@ -41,12 +44,21 @@ class World:
                 if r.given_number:
                     r.given_number += 1 + i
             more.append(copy)
+        # Two of them the second one holds for the first: until long ago, and still.
+        for copy, year in ((more[1], 2020), (more[2], 2090)):
+            guardian = copy.holders.add()
+            guardian.CopyFrom(numbered(self.second)[0])
+            guardian.role = 4
+            getattr(guardian, "from").year = 2010
+            getattr(guardian, "from").month = getattr(guardian, "from").day = 1
+            guardian.to.year, guardian.to.month, guardian.to.day = year, 1, 1
         answer = stubs.issuance.SubmitBatch(
             m.SubmitBatchRequest(cases=[self.first, self.second, *more]), timeout=60)
         assert not answer.rejects, answer.rejects
         self.ids = [r.result_id for r in answer.receipts]
         self.stored = self.engine.wait_stored(stubs, self.ids)
         self.mine, self.others = [self.ids[0], *self.ids[2:]], self.ids[1]
+        self.ended, self.lasting = self.ids[3], self.ids[4]
         self.people = (person(numbered(self.first)[0], "Người Một"),
                        person(numbered(self.second)[0], "Người Hai"))
         self.portal = with_dev_provider(folder / "portal", *self.people, data=self.engine.data,
@@ -80,7 +92,7 @@ def test_the_list_is_ones_own(world):
     assert world.stored[world.mine[0]].number_text in page.text
     assert page.headers["Cache-Control"] == "no-store"
     other = world.signed_in("Người Hai").get("/results")
-    assert links(other.text) == [world.others]
+    assert sorted(links(other.text)) == sorted([world.others, world.lasting])
     # No number of a person in the page's title or in a link.
     number = numbered(world.first)[0].number
     assert number not in re.search("<title>(.*?)</title>", page.text).group(1)
@@ -164,6 +176,58 @@ def test_the_report_and_its_evidence(world):
     assert kinds == {"application/pkix-cert", "application/pkix-crl"}
     # What is kept but not of this result's signatures is nobody's to fetch here.
     assert b.get(f"/results/{id}/evidence/{world.stored[id].file_sha256.hex()}").status == 404
+
+
+def test_its_first_page_as_a_picture(world):
+    if not pathlib.Path("/usr/bin/pdftoppm").exists():
+        pytest.skip("pdftoppm is not there")
+    b = world.signed_in()
+    id = world.mine[0]
+    alt = re.search(r'<img src="/results/\w+/preview.png" alt="([^"]+)"',
+                    b.get(f"/results/{id}").text).group(1)
+    assert world.stored[id].number_text in alt
+    first = b.get(f"/results/{id}/preview.png")
+    assert first.status == 200 and first.headers["Content-Type"] == "image/png", first
+    assert first.body.startswith(b"\x89PNG\r\n") and len(first.body) > 10_000
+    width, height = struct.unpack(">II", first.body[16:24])
+    assert width == 826 and 1.3 < height / width < 1.5
+    assert b.get(f"/results/{id}/preview.png").body == first.body
+    other = b.get(f"/results/{world.others}/preview.png")
+    assert other.status == 404
+
+
+def test_pictures_are_drawn_apart(world):
+    """The process that draws can open neither the store nor a socket, and dies with the portal."""
+    if not pathlib.Path("/usr/bin/pdftoppm").exists():
+        pytest.skip("pdftoppm is not there")
+    drawing = list(children(world.portal.process.pid))
+    assert len(drawing) == 1
+    status = pathlib.Path(f"/proc/{drawing[0]}/status").read_text()
+    assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
+
+
+def children(pid):
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            stat = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            if int(stat[1]) == pid and stat[0] != "Z":
+                yield int(entry.name)
+
+
+def test_a_holding_that_ended(world):
+    """A guardian sees a child's paper as long as that holding lasts: here, and by the engine."""
+    b = world.signed_in("Người Hai")
+    assert world.lasting in links(b.get("/results").text)
+    assert b.get(f"/results/{world.lasting}").status == 200
+    assert world.ended not in b.get("/results").text
+    assert b.get(f"/results/{world.ended}").status == 404
+    assert b.get(f"/results/{world.ended}/file").status == 404
+    m = modules()["repository"]
+    second = numbered(world.second)[0]
+    got = world.engine.stubs().repository.ListResults(m.ListResultsRequest(
+        id_kind=1, country="VN", number=second.number, as_holder=True), timeout=20)
+    listed = {h.result.result_id for h in got.holdings}
+    assert world.lasting in listed and world.ended not in listed
 
 
 def test_who_looked(world):
