@@ -18,6 +18,8 @@
 
 #define DAY_MS 86400000
 #define UNDETERMINED 3
+#define WAITING_JOBS 4			/* a core, where threads wait for a server, */
+#define WAITING_JOBS_MAX 32		/* and what it may be asked to bear by itself */
 
 static const char usage[] =
 	"trien audit [CONNECTION…] --data DIR [--from DAY] [--to DAY] [--sample N|N%]\n"
@@ -35,9 +37,9 @@ static const char usage[] =
 	"--from, --to: results of these days (YYYY-MM-DD, Vietnam) and registers of these years.\n"
 	"--sample: so many results, or so many of a hundred, always the same ones; registers are\n"
 	"looked at whole. --state: what is done is noted there, and the same command goes on with\n"
-	"it after a break. --jobs: threads (all cores). --html: a page to print, which needs\n"
-	"nothing else. --report: the JSON that --json prints. --trust, --crl: roots and lists, as\n"
-	"trien verify takes them (DIR/certs).\n"
+	"it after a break. --jobs: threads (one a core; where they wait for a server, four).\n"
+	"--html: a page to print, which needs nothing else. --report: the JSON that --json prints.\n"
+	"--trust, --crl: roots and lists, as trien verify takes them (DIR/certs).\n"
 	"Exit: 0 all good, 1 findings, 3 not all done.\n";
 
 struct options {
@@ -175,11 +177,16 @@ static enum status trust_open(struct audit *a, const struct options *o, struct r
 	return st;
 }
 
+static bool is_postgres(const struct options *o)
+{
+	return o->connections_n > 0 || strcmp(o->config.store, "postgres") == 0;
+}
+
 static enum status store_open(struct audit *a, const struct options *o, struct error *e)
 {
 	const struct config *c = &o->config;
 	char dir[PATH_MAX];
-	bool postgres = o->connections_n > 0 || strcmp(c->store, "postgres") == 0;
+	bool postgres = is_postgres(o);
 	struct store_config sc = { .dir = dir, .reader = c->postgres_reader,
 				   .citus = strcmp(c->postgres_distribution, "citus") == 0 };
 	enum status st;
@@ -386,6 +393,9 @@ int cli_audit(int argc, char **argv)
 		fprintf(stderr, "trien audit: %s\n", e.text);
 		return EX_CONFIG;
 	}
+	if (o.jobs == NULL && is_postgres(&o))
+		a.jobs = a.jobs * WAITING_JOBS < WAITING_JOBS_MAX ? a.jobs * WAITING_JOBS :
+								    WAITING_JOBS_MAX;
 	scope_of(&a.scope, io_wall_ms());
 	a.days = json_object();
 	a.findings = json_array();
