@@ -58,6 +58,9 @@
 #define INSPECTION_CPU_S_MAX 10			/* with so much time */
 #define INSPECTION_MS_MAX 20000
 #define INSPECTION_WORK_BYTES_MAX (160 * 1024 * 1024) /* and memory, beside the file's own */
+#define JUDGEMENTS_MAX 4			/* others' PDFs that are verified at once, each */
+#define JUDGEMENT_CPU_S_MAX 1			/* with so much time: an answer within 2 s */
+#define JUDGEMENT_MS_MAX 1900
 #define UPLOADS_MAX 256				/* in flight at once */
 #define FETCHES_MAX 16				/* from the store, beside those */
 #define UPLOAD_CHUNK_BYTES_MAX (64 * 1024)	/* of one message */

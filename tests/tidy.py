@@ -68,6 +68,9 @@ INCLUDES = {
     "mirror/*": {"base", "io", "limits.h"},
     "signer/*": {"base", "io", "limits.h", "document.h"},
     "remote/*": {"base", "io", "limits.h", "signer"},
+    # The program joins who parses with who judges.
+    "foreign/main.c": {"base", "limits.h", "verify"},
+    "judging.*": {"base", "limits.h", "foreign", "verify"},
     "foreign/*": {"base", "io", "limits.h", "original.h", "reason.h"},
     "objects/*": {"base", "io", "limits.h"},
     "catalogue/*": {"base", "io", "case.h", "document.h", "limits.h", "reason.h"},
@@ -110,7 +113,8 @@ HOMES = {
                   "portal/previewer.c", "portal/sandbox.c"],
     "sqlite3.h": ["io/db.*", "store/*"],
     "utf8proc.h": ["base/utf8.c", "render/words.c"],
-    "zlib.h": ["render/*", "foreign/flate.*", "foreign/png.c"],
+    "zlib.h": ["render/*", "foreign/flate.*", "foreign/png.c",
+               "verify/anyflate.c"],
 }
 SYSTEM = set("""
     assert ctype dirent endian errno fcntl ftw getopt glob inttypes limits malloc math poll pthread

@@ -184,27 +184,8 @@ static void one(struct inspector *i, const char *path)
 static enum status begin(struct inspector *i, uint32_t seconds, struct error *e)
 {
 	const struct foreign_words words = { "error", seconds, NULL };
-	pid_t parent = getpid(), pid;
-	int pair[2], program;
-	enum status st = foreign_program_open(&program, e);
 
-	if (st != ST_OK)
-		return st;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-		return error_set(e, ST_IO, "socketpair: %s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		return error_set(e, ST_IO, "fork: %s", strerror(errno));
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() == parent)
-			foreign_program_exec(program, pair[1], &words);
-		_exit(EX_OSERR);
-	}
-	close(program);
-	close(pair[1]);
-	foreign_set(i->foreign, pair[0]);
-	return ST_OK;
+	return foreign_start(i->foreign, &words, e);
 }
 
 static int run(struct inspector *i, int argc, char **argv, uint32_t seconds)

@@ -2,7 +2,7 @@
 
 #include "foreign/foreign.h"
 
-enum { ANSWER_GOOD = 1, ANSWER_REFUSED };
+enum { ANSWER_GOOD = 1, ANSWER_REFUSED, ANSWER_JUDGED };
 
 void foreign_write(struct writer *w, const struct original *o, const struct foreign_verdict *v)
 {
@@ -58,4 +58,27 @@ enum status foreign_read(struct slice message, const struct foreign_file *file, 
 	memcpy(out->sha256, file->sha256, SHA256_BYTES);
 	*v = (struct foreign_verdict){ .why = REASON_NONE };
 	return st;
+}
+
+void foreign_judgement_write(struct writer *w, struct slice judgement)
+{
+	write_u8(w, ANSWER_JUDGED);
+	write_bytes(w, judgement.p, judgement.n);
+}
+
+enum status foreign_judgement_read(struct slice message, struct slice *judgement,
+				   struct foreign_verdict *v)
+{
+	struct reader r = reader_of(message);
+	uint8_t kind = read_u8(&r);
+
+	*judgement = slice_of(NULL, 0);
+	*v = (struct foreign_verdict){ .why = REASON_NONE };
+	if (kind == ANSWER_REFUSED)
+		return read_refusal(&r, v);
+	if (kind != ANSWER_JUDGED || reader_left(&r) == 0 ||
+	    reader_left(&r) > FOREIGN_JUDGEMENT_BYTES_MAX)
+		return ST_CORRUPT;
+	*judgement = read_bytes(&r, reader_left(&r));
+	return ST_OK;
 }

@@ -16,12 +16,27 @@
 #include "base/log.h"
 #include "foreign/foreign.h"
 #include "limits.h"
+#include "verify/anypdf.h"
 
+static_assert(REPORT_PACKED_BYTES_MAX <= FOREIGN_JUDGEMENT_BYTES_MAX, "a report is an answer");
 static_assert(INSPECTION_MS_MAX == 2000 * INSPECTION_CPU_S_MAX, "a file that waits, not computes");
+
+static size_t judge(struct slice file, struct slice packed, uint8_t *out, size_t max)
+{
+	struct writer w = writer_of(out, max);
+	struct report report = { .own = false };
+	struct roots *roots;
+
+	if (roots_unpack(&roots, packed) != ST_OK || any_document(roots, file, &report) != ST_OK)
+		return 0;
+	report_pack(&report, &w);
+	return w.bad ? 0 : writer_size(&w);
+}
 
 int main(int argc, char **argv)
 {
-	struct foreign_config c = { .socket = FOREIGN_SOCKET };
+	struct foreign_config c = { .socket = FOREIGN_SOCKET, .judge = judge,
+				    .prepare = any_prepare };
 	enum log_level level;
 
 	if (argc < 4 || strcmp(argv[1], FOREIGN_FORM) != 0) {

@@ -20,7 +20,11 @@
 
 static_assert(FOREIGN_DETAIL_BYTES == LOOK_DETAIL_BYTES, "a detail is handed on as it is");
 
+#define ROOTS_READ_FACTOR 24
 #define ARENA_BYTES (32 * 1024 * 1024)	/* address space: pages come as they are touched */
+
+/* What is asked: two descriptors, or three. */
+struct task { int file, to, roots; uint32_t size, roots_size; uint8_t job; };
 
 /* A child, and whom it answers. */
 struct work { pid_t pid; int answer; int64_t until_ms; bool ended; };
@@ -30,7 +34,7 @@ struct process {
 	struct foreign_sandbox *sandbox;
 	int signals;
 	sigset_t before;		/* the mask that children have */
-	struct work works[INSPECTIONS_MAX];
+	struct work works[INSPECTIONS_MAX + JUDGEMENTS_MAX];
 	uint64_t files, refused, failed;
 };
 
@@ -75,40 +79,88 @@ static enum reason look(struct slice file, bool own, struct arena *a, struct ori
 #define CLOSED_FROM 0
 #endif
 
-/* Descriptors of the process and of other files are none of its business. */
-static bool close_others(unsigned int a, unsigned int b)
+/* Descriptors of the process and of other files are none of its business. keep: ascending. */
+static bool close_others(const int *keep, size_t n)
 {
-	unsigned int low = a < b ? a : b, high = a < b ? b : a;
+	unsigned int from = CLOSED_FROM;
 
-	return (low <= CLOSED_FROM || close_range(CLOSED_FROM, low - 1, 0) == 0) &&
-	       (high == low + 1 || close_range(low + 1, high - 1, 0) == 0) &&
-	       close_range(high + 1, ~0u, 0) == 0;
+	for (size_t i = 0; i < n; i++) {
+		unsigned int fd = (unsigned int)keep[i];
+
+		if (fd > from && close_range(from, fd - 1, 0) != 0)
+			return false;
+		if (fd >= from)
+			from = fd + 1;
+	}
+	return close_range(from, ~0u, 0) == 0;
 }
 
-static void child(struct process *p, pid_t parent, int file, int to, uint32_t size, bool own)
+static int ascending(const void *a, const void *b)
 {
-	uint64_t work = p->c.work_bytes != 0 ? p->c.work_bytes : INSPECTION_WORK_BYTES_MAX;
+	const int *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static struct slice mapped(int fd, uint32_t size)
+{
+	void *p = size == 0 ? NULL : mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	if (p == MAP_FAILED)
+		_exit(EX_OSERR);
+	return slice_of(p, size);
+}
+
+/* Returns its exit code. */
+static int look_child(struct process *p, const struct task *t)
+{
 	foreign_look *how = p->c.look != NULL ? p->c.look : look;
 	struct foreign_verdict v = { REASON_NONE, "" };
-	struct original o = { .size = size };
+	struct original o = { .size = t->size };
 	struct arena a;
-	void *bytes;
+
+	if (arena_init(&a, ARENA_BYTES) != ST_OK)
+		return EX_OSERR;
+	v.why = how(mapped(t->file, t->size), t->job == FOREIGN_LOOK_OWN, &a, &o, v.detail);
+	/* Who asked may be gone. */
+	if (!answer(t->to, &o, &v, 0))
+		return EX_IOERR;
+	return v.why == REASON_NONE ? EX_OK : EX_DATAERR;
+}
+
+static int judge_child(struct process *p, const struct task *t)
+{
+	static uint8_t bytes[FOREIGN_JUDGEMENT_BYTES_MAX], message[sizeof(bytes) + 1];
+	struct writer w = writer_of(message, sizeof(message));
+	size_t n = p->c.judge(mapped(t->file, t->size), mapped(t->roots, t->roots_size), bytes,
+			      sizeof(bytes));
+
+	/* No memory: the process answers that there was no judgement. */
+	if (n == 0)
+		return EX_UNAVAILABLE;
+	foreign_judgement_write(&w, slice_of(bytes, n));
+	return send(t->to, message, writer_size(&w), MSG_NOSIGNAL) == (ssize_t)writer_size(&w) ?
+		EX_OK : EX_IOERR;
+}
+
+static void child(struct process *p, pid_t parent, const struct task *t)
+{
+	uint64_t work = p->c.work_bytes != 0 ? p->c.work_bytes : INSPECTION_WORK_BYTES_MAX;
+	bool judges = t->job == FOREIGN_JUDGE;
+	uint32_t cpu_s = judges ? JUDGEMENT_CPU_S_MAX :
+			 p->c.cpu_s != 0 ? p->c.cpu_s : INSPECTION_CPU_S_MAX;
+	int keep[] = { t->file, t->to, judges ? t->roots : t->to };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || !close_others((unsigned int)file, (unsigned int)to))
+	qsort(keep, ARRAY_LEN(keep), sizeof(keep[0]), ascending);
+	if (getppid() != parent || !close_others(keep, ARRAY_LEN(keep)))
 		_exit(EX_OSERR);
 	sigprocmask(SIG_SETMASK, &p->before, NULL);
-	if (foreign_sandbox_child(p->sandbox, p->c.cpu_s != 0 ? p->c.cpu_s : INSPECTION_CPU_S_MAX,
-				  size + work) != ST_OK || arena_init(&a, ARENA_BYTES) != ST_OK)
+	/* Lists of revoked certificates take more room read than packed. */
+	if (foreign_sandbox_child(p->sandbox, cpu_s, t->size + work +
+				  ROOTS_READ_FACTOR * (uint64_t)t->roots_size) != ST_OK)
 		_exit(EX_OSERR);
-	bytes = size == 0 ? NULL : mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
-	if (bytes == MAP_FAILED)
-		_exit(EX_OSERR);
-	v.why = how(slice_of(bytes, size), own, &a, &o, v.detail);
-	/* Who asked may be gone. */
-	if (!answer(to, &o, &v, 0))
-		_exit(EX_IOERR);
-	_exit(v.why == REASON_NONE ? EX_OK : EX_DATAERR);
+	_exit(judges ? judge_child(p, t) : look_child(p, t));
 }
 
 /* ---- the process ---- */
@@ -121,21 +173,50 @@ static struct work *work_free(struct process *p)
 	return NULL;
 }
 
-static void begin(struct process *p, struct work *w, int file, int to, uint32_t size, bool own)
+static void task_close(const struct task *t)
 {
+	close(t->file);
+	if (t->roots >= 0)
+		close(t->roots);
+}
+
+static void begin(struct process *p, struct work *w, const struct task *t)
+{
+	uint32_t wall_ms = t->job == FOREIGN_JUDGE ? JUDGEMENT_MS_MAX :
+			   p->c.wall_ms != 0 ? p->c.wall_ms : INSPECTION_MS_MAX;
 	pid_t parent = getpid(), pid = fork();
 
 	if (pid == 0)
-		child(p, parent, file, to, size, own);
-	close(file);
+		child(p, parent, t);
+	task_close(t);
 	if (pid < 0) {
 		log_error("foreign", "fork: %s", strerror(errno));
-		close(to);	/* an end without an answer: to be tried again */
+		close(t->to);	/* an end without an answer: to be tried again */
 		return;
 	}
 	p->files++;
-	*w = (struct work){ pid, to, now_ms() + (p->c.wall_ms != 0 ? p->c.wall_ms :
-						  INSPECTION_MS_MAX), false };
+	*w = (struct work){ pid, t->to, now_ms() + wall_ms, false };
+}
+
+static bool task_read(const struct process *p, struct task *t, struct slice bytes,
+		      const struct cmsghdr *h)
+{
+	struct reader r = reader_of(bytes);
+	int fds[3] = { -1, -1, -1 };
+	size_t n;
+
+	*t = (struct task){ .size = read_u32(&r) };
+	t->job = read_u8(&r);
+	t->roots_size = read_u32(&r);
+	n = (t->job == FOREIGN_JUDGE ? 3 : 2) * sizeof(int);
+	if (r.bad || t->job >= FOREIGN_JOBS || (t->job == FOREIGN_JUDGE && p->c.judge == NULL) ||
+	    h == NULL || h->cmsg_type != SCM_RIGHTS || h->cmsg_len != CMSG_LEN(n))
+		return false;
+	memcpy(fds, CMSG_DATA(h), n);
+	t->file = fds[0];
+	t->to = fds[1];
+	t->roots = fds[2];
+	return true;
 }
 
 /* EX_OK: there was a request; -1: nothing more now; else the process ends so. */
@@ -143,26 +224,21 @@ static int request(struct process *p)
 {
 	uint8_t bytes[FOREIGN_REQUEST_BYTES];
 	struct iovec iov = { bytes, sizeof(bytes) };
-	union { struct cmsghdr h; char space[CMSG_SPACE(2 * sizeof(int))]; } u;
+	union { struct cmsghdr h; char space[CMSG_SPACE(3 * sizeof(int))]; } u;
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u,
 			    .msg_controllen = sizeof(u) };
 	struct work *w = work_free(p);
 	ssize_t n = w == NULL ? 0 : recvmsg(p->c.socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-	struct reader r = reader_of(slice_of(bytes, sizeof(bytes)));
-	uint32_t size;
-	int fds[2];
+	struct task t;
 
 	if (w == NULL || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return -1;
 	if (n <= 0 && (n == 0 || errno == ECONNRESET))
 		return EX_NOHOST;
-	if (n != FOREIGN_REQUEST_BYTES || h == NULL || h->cmsg_type != SCM_RIGHTS ||
-	    h->cmsg_len != CMSG_LEN(sizeof(fds)) || (m.msg_flags & MSG_CTRUNC) != 0)
+	if (n != FOREIGN_REQUEST_BYTES || (m.msg_flags & MSG_CTRUNC) != 0 ||
+	    !task_read(p, &t, slice_of(bytes, sizeof(bytes)), CMSG_FIRSTHDR(&m)))
 		return EX_PROTOCOL;
-	memcpy(fds, CMSG_DATA(h), sizeof(fds));
-	size = read_u32(&r);
-	begin(p, w, fds[0], fds[1], size, read_u8(&r) != 0);
+	begin(p, w, &t);
 	return EX_OK;
 }
 
@@ -273,6 +349,8 @@ int foreign_run(const struct foreign_config *c)
 	sigemptyset(&child_ends);
 	sigaddset(&child_ends, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child_ends, &p.before);
+	if (c->prepare != NULL)
+		c->prepare();
 	p.signals = signalfd(-1, &child_ends, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (p.signals < 0 || foreign_sandbox_enter(&p.sandbox, &e) != ST_OK) {
 		log_error("foreign", "%s", p.signals < 0 ? strerror(errno) : e.text);

@@ -1,9 +1,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "foreign/foreign.h"
@@ -58,4 +62,33 @@ void foreign_program_exec(int program, int socket, const struct foreign_words *w
 	else
 		fcntl(socket, F_SETFD, 0);
 	fexecve(program, argv, environ);
+}
+
+enum status foreign_start(struct foreign *f, const struct foreign_words *w, struct error *e)
+{
+	pid_t parent = getpid(), pid;
+	int pair[2], program;
+	enum status st = foreign_program_open(&program, e);
+
+	if (st != ST_OK)
+		return st;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+		close(program);
+		return error_set(e, ST_IO, "socketpair: %s", strerror(errno));
+	}
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == parent)
+			foreign_program_exec(program, pair[1], w);
+		_exit(EX_OSERR);
+	}
+	close(program);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return error_set(e, ST_IO, "fork: %s", strerror(errno));
+	}
+	foreign_set(f, pair[0]);
+	return ST_OK;
 }

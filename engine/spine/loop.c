@@ -179,7 +179,7 @@ void spine_free(struct spine *s)
 	render_close(s->render);
 	catalogue_unref(s->catalogue);
 	keyring_unref(s->keyring);
-	roots_free(s->roots);
+	trust_unref(s->trust);
 	identity_close(s->identity);
 	batch_pool_free(s->batches);
 	inflight_free(s->inflight);

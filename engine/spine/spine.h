@@ -24,6 +24,7 @@
 #include "journal/keyindex.h"
 #include "journal/snapshot.h"
 #include "journal/waiting.h"
+#include "judging.h"
 #include "notify/notify.h"
 #include "objects/objects.h"
 #include "pipeline.h"
@@ -237,7 +238,7 @@ struct spine {
 	struct catalogue *catalogue;
 	struct keyring *keyring;
 	pthread_rwlock_t roots_lock;	/* of the next */
-	struct roots *roots;		/* NULL: there is none to trust */
+	struct trust *trust;		/* NULL: there is no root */
 
 	bool numbering, stopping;
 	struct error failure;		/* status not ST_OK: the engine stops */

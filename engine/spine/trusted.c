@@ -7,29 +7,33 @@
 void trusted_read(struct spine *s)
 {
 	const char *certs = s->config->certs;
-	struct roots *roots = NULL, *old;
+	struct trust *trust = NULL, *old;
 	struct error e = { 0 };
 
 	/* An engine whose certificates come without their root issues all the same. */
-	if (roots_load(&roots, certs, certs, &e) != ST_OK)
+	if (trust_load(&trust, certs, certs, &e) != ST_OK)
 		log_warn("verify", "no document can be verified here: %s", e.text);
 	pthread_rwlock_wrlock(&s->roots_lock);
-	old = s->roots;
-	s->roots = roots;
+	old = s->trust;
+	s->trust = trust;
 	pthread_rwlock_unlock(&s->roots_lock);
-	roots_free(old);
+	trust_unref(old);
 }
 
 enum status trusted_verify(void *ctx, struct slice file, struct report *out)
 {
 	struct spine *s = ctx;
+	struct trust *trust;
 	enum status st = ST_OK;
 
+	/* Whoever reads them anew must not wait until a file is judged. */
 	pthread_rwlock_rdlock(&s->roots_lock);
-	if (s->roots != NULL)
-		st = verify_document(s->roots, file, out);
+	trust = s->trust != NULL ? trust_ref(s->trust) : NULL;
+	pthread_rwlock_unlock(&s->roots_lock);
+	if (trust != NULL)
+		st = judging_document(trust, s->foreign, file, -1, out);
 	else
 		verify_without_roots(file, out);
-	pthread_rwlock_unlock(&s->roots_lock);
+	trust_unref(trust);
 	return st;
 }

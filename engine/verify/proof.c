@@ -28,8 +28,7 @@ static void format_fault(struct finding *f, const char *why)
 	find_fault(f, VERDICT_FAILED, IND_FORMAT_FAILURE, "CMS: %s", why);
 }
 
-/* One CMS, in the only encoding it can have (DER), then nothing but zeros. */
-static CMS_ContentInfo *parse(struct slice der, struct finding *f)
+CMS_ContentInfo *proof_parse(struct slice der, int content, struct finding *f)
 {
 	const unsigned char *p = der.p;
 	CMS_ContentInfo *cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.n);
@@ -50,11 +49,14 @@ static CMS_ContentInfo *parse(struct slice der, struct finding *f)
 	if (OBJ_obj2nid(CMS_get0_type(cms)) != NID_pkcs7_signed) {
 		format_fault(f, "it is no SignedData");
 	} else {
-		ASN1_OCTET_STRING **content = CMS_get0_content(cms);
+		ASN1_OCTET_STRING **held = CMS_get0_content(cms);
+		bool detached = held != NULL && *held == NULL;
 
-		if (content == NULL || *content != NULL ||
-		    OBJ_obj2nid(CMS_get0_eContentType(cms)) != NID_pkcs7_data)
-			format_fault(f, "it is not detached, or its content is not plain data");
+		/* Plain data are the file's own bytes; other content stands in the CMS. */
+		if (held == NULL || detached != (content == NID_pkcs7_data) ||
+		    OBJ_obj2nid(CMS_get0_eContentType(cms)) != content)
+			format_fault(f, "it is not detached, or its content is not what it has to "
+					"be");
 	}
 	return cms;
 }
@@ -120,7 +122,7 @@ static void check_ess(const CMS_SignerInfo *si, X509 *cert, struct finding *f)
 			   "certificate");
 }
 
-static bool pss_allowed(const X509_ALGOR *alg)
+bool proof_pss_allowed(const X509_ALGOR *alg)
 {
 	const ASN1_OBJECT *oid;
 	const void *value;
@@ -170,7 +172,7 @@ static void check_algorithms(const CMS_SignerInfo *si, X509 *cert, struct signat
 	X509_ALGOR_get0(&oid, NULL, NULL, signature_alg);
 	nid = OBJ_obj2nid(oid);
 	if (nid == NID_rsassaPss)
-		ok = ok && rsa && pss_allowed(signature_alg);
+		ok = ok && rsa && proof_pss_allowed(signature_alg);
 	else if (nid == NID_sha256WithRSAEncryption || nid == NID_rsaEncryption)
 		ok = ok && rsa;
 	else
@@ -183,7 +185,7 @@ static void check_algorithms(const CMS_SignerInfo *si, X509 *cert, struct signat
 			   "algorithm or key size is not allowed: %s", out->algorithm);
 }
 
-static X509 *signers_certificate(CMS_SignerInfo *si, STACK_OF(X509) *certs)
+X509 *proof_signer(CMS_SignerInfo *si, STACK_OF(X509) *certs)
 {
 	for (int i = 0; i < sk_X509_num(certs); i++)
 		if (CMS_SignerInfo_cert_cmp(si, sk_X509_value(certs, i)) == 0)
@@ -247,7 +249,7 @@ void proven_free(struct proven *p)
 static void check_signer(const struct question *c, CMS_SignerInfo *si, STACK_OF(X509) *certs)
 {
 	struct signature_report *out = c->out;
-	X509 *cert = signers_certificate(si, certs);
+	X509 *cert = proof_signer(si, certs);
 	struct chain chain = { 0 };
 	unsigned int n = 0;
 
@@ -277,7 +279,7 @@ static void check_signer(const struct question *c, CMS_SignerInfo *si, STACK_OF(
 static void check(const struct question *c, struct slice der)
 {
 	struct finding *f = &c->out->finding;
-	CMS_ContentInfo *cms = parse(der, f);
+	CMS_ContentInfo *cms = proof_parse(der, NID_pkcs7_data, f);
 	STACK_OF(CMS_SignerInfo) *infos = NULL;
 	STACK_OF(X509) *certs = NULL;
 

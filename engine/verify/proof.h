@@ -4,6 +4,7 @@
 #ifndef TRIEN_VERIFY_PROOF_H
 #define TRIEN_VERIFY_PROOF_H
 
+#include <openssl/cms.h>
 #include <openssl/x509.h>
 
 #include "verify/own.h"
@@ -47,6 +48,17 @@ struct chain {
  */
 void chain_check(const struct roots *roots, X509 *cert, STACK_OF(X509) *certs, int64_t signed_ms,
 		 struct chain *out, struct finding *f);
+
+/*
+ * One SignedData in DER, with nothing but zeros behind it: detached where content is
+ * NID_pkcs7_data, else of that content. What is wrong is set in *f; NULL: it could not even be
+ * read. The caller frees it.
+ */
+CMS_ContentInfo *proof_parse(struct slice der, int content, struct finding *f);
+/* RSASSA-PSS with SHA-256 throughout and a salt of 32 bytes. */
+bool proof_pss_allowed(const X509_ALGOR *alg);
+/* The certificate that si names, borrowed from certs; NULL: not among them. */
+X509 *proof_signer(CMS_SignerInfo *si, STACK_OF(X509) *certs);
 
 /* Sets *f unless something was found before. */
 void find_fault(struct finding *f, enum verdict v, enum indication i, const char *fmt, ...)
