@@ -77,6 +77,7 @@ static void undetermined(struct report *out, enum indication i, const char *why)
 	out->finding = (struct finding){ VERDICT_INDETERMINATE, i, "" };
 	snprintf(out->finding.why, sizeof(out->finding.why), "%s", why);
 	out->signatures_n = 0;
+	out->stamps_n = 0;
 }
 
 static bool write_all(int fd, struct slice s)

@@ -301,6 +301,62 @@ static enum status check_objects(const struct change *c)
 	return ST_OK;
 }
 
+/* ---- what is added ---- */
+
+/* Objects of this revision that are still to be followed, and those that were. */
+struct reach { const struct any_object **left; uint32_t left_n; bool *seen; };
+
+static void follow(const struct change *c, struct reach *w, struct value v, uint32_t depth)
+{
+	const struct any_revision *rev = &c->a->revisions[c->revision];
+	struct reader r = v.type == VALUE_DICT ? dict_entries(v) : array_elements(v);
+	const struct any_object *o;
+	struct slice key;
+	struct value one;
+
+	if (v.type == VALUE_REF && is_new(c, value_ref(v))) {
+		o = any_object(c->a, value_ref(v), c->revision);
+		if (o != NULL && !w->seen[o - rev->objects]) {
+			w->seen[o - rev->objects] = true;
+			w->left[w->left_n++] = o;
+		}
+	}
+	if (depth > TOKEN_DEPTH_MAX || (v.type != VALUE_DICT && v.type != VALUE_ARRAY))
+		return;
+	while (v.type == VALUE_DICT ? dict_next(&r, &key, &one) : array_next(&r, &one))
+		follow(c, w, one, depth + 1);
+}
+
+/* Each new object belongs to what was let be changed: nothing is left lying for somebody else. */
+static enum status check_added(const struct change *c)
+{
+	const struct any_revision *rev = &c->a->revisions[c->revision];
+	struct reach w = { calloc(rev->objects_n + 1u, sizeof(struct any_object *)), 0,
+			   calloc(rev->objects_n + 1u, sizeof(bool)) };
+	enum status st = w.left != NULL && w.seen != NULL ? ST_OK : ST_NOMEM;
+
+	for (uint32_t i = 0; st == ST_OK && i < rev->objects_n; i++)
+		if (!is_new(c, rev->objects[i].number))
+			follow(c, &w, rev->objects[i].value, 0);
+	if (st == ST_OK)
+		follow(c, &w, dict_get(rev->trailer, "/Info"), 0);
+	while (st == ST_OK && w.left_n > 0)
+		follow(c, &w, w.left[--w.left_n]->value, 0);
+	for (uint32_t i = 0; st == ST_OK && i < rev->objects_n; i++) {
+		const struct any_object *o = &rev->objects[i];
+		struct value type = dict_get(o->value, "/Type");
+		bool frame = o->stream && (value_is(type, VALUE_NAME, "/XRef") ||
+					   value_is(type, VALUE_NAME, "/ObjStm"));
+
+		if (o->kind != ANY_FREE && is_new(c, o->number) && !w.seen[i] && !frame)
+			st = pdf_bad(c->f, "PDF: object %u, which belongs to nothing, was added "
+				     "after a signature", o->number);
+	}
+	free(w.left);
+	free(w.seen);
+	return st;
+}
+
 /* ---- a signature after another one ---- */
 
 /* What the signatures before let it be: DocMDP (12.8.2.2), FieldMDP (12.8.2.4). */
@@ -391,6 +447,8 @@ static enum status check_revision(struct change *c)
 	find_places(c);
 	count_all(c->a, c->revision - 1, c->references);
 	st = check_objects(c);
+	if (st == ST_OK)
+		st = check_added(c);
 	return st == ST_OK ? check_form(c) : st;
 }
 

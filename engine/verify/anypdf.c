@@ -32,6 +32,7 @@ enum status any_document(const struct roots *roots, struct slice file, struct re
 
 	out->finding = (struct finding){ .verdict = VERDICT_PASSED };
 	out->signatures_n = 0;
+	out->stamps_n = 0;
 	st = any_open(&a, file, &out->finding);
 	if (st == ST_OK)
 		st = any_signatures_read(&a, &found, &out->finding);
@@ -42,8 +43,13 @@ enum status any_document(const struct roots *roots, struct slice file, struct re
 		finding_merge(&out->finding, &changed);
 	}
 	for (uint8_t i = 0; st == ST_OK && i < found.n; i++) {
-		struct signature_report *s = &out->signatures[out->signatures_n++];
+		struct signature_report *s = &out->signatures[out->signatures_n];
 
+		if (found.list[i].timestamp) {
+			any_stamp_check(roots, file, &found.list[i], out);
+			continue;
+		}
+		out->signatures_n++;
 		st = any_proof_check(roots, file, &found.list[i], s);
 		finding_merge(&out->finding, &s->finding);
 	}

@@ -11,7 +11,7 @@
 
 #include "verify/verify.h"
 
-#define REPORT_PACKED_BYTES_MAX (8 * 1024)
+#define REPORT_PACKED_BYTES_MAX (12 * 1024)
 
 /* As verify_document(), which fills what is not the verdict: digest and /ID are the caller's. */
 enum status any_document(const struct roots *roots, struct slice file,

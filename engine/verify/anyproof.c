@@ -1,12 +1,12 @@
 #include <openssl/cms.h>
 #include <openssl/err.h>
 #include <openssl/ess.h>
-#include <openssl/ts.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "signer/certs.h"
 #include "verify/anysign.h"
+#include "verify/stamp.h"
 
 #define CONTENTS_BYTES_MAX (256u * 1024)
 #define RSA_BITS_MIN 2048
@@ -195,56 +195,26 @@ static void check_signer(const struct roots *roots, struct slice file,
 
 /* ---- document time-stamps ---- */
 
-/* RFC 3161: it is over these bytes, and its own signature is right. */
-static bool token_good(struct slice der, struct slice file, const struct any_signature *s,
-		       int64_t *time_ms)
+void any_stamp_check(const struct roots *roots, struct slice file, const struct any_signature *s,
+		     struct report *out)
 {
-	const unsigned char *p = der.p;
-	PKCS7 *token = d2i_PKCS7(NULL, &p, (long)der.n);
-	TS_TST_INFO *info = token == NULL ? NULL : PKCS7_to_TS_TST_INFO(token);
-	TS_MSG_IMPRINT *imprint = info == NULL ? NULL : TS_TST_INFO_get_msg_imprint(info);
-	const EVP_MD *md = imprint == NULL ? NULL :
-			   digest_of(TS_MSG_IMPRINT_get_algo(imprint));
+	const struct slice hole = { s->contents.p - 1, s->contents.n + 2 };
+	const struct dss nothing = { .certs = NULL };
+	struct stamp_report stamp = { .time_ms = INT64_MIN };
 	uint8_t digest[EVP_MAX_MD_SIZE];
-	bool good = md != NULL && digest_ranges(file, s->range, md, digest);
 
-	if (good) {
-		const ASN1_OCTET_STRING *said = TS_MSG_IMPRINT_get_msg(imprint);
-
-		good = ASN1_STRING_length(said) == EVP_MD_get_size(md) &&
-		       memcmp(ASN1_STRING_get0_data(said), digest,
-			      (size_t)EVP_MD_get_size(md)) == 0 &&
-		       PKCS7_verify(token, NULL, NULL, NULL, NULL, PKCS7_NOVERIFY) == 1;
-		*time_ms = cert_time_ms(TS_TST_INFO_get_time(info));
-	}
-	TS_TST_INFO_free(info);
-	PKCS7_free(token);
-	return good;
+	memcpy(stamp.range, s->range, sizeof(stamp.range));
+	if (hole.n > 2 * CONTENTS_BYTES_MAX)
+		constraint(&out->finding, "/Contents is larger than a time stamp has to be");
+	else if (digest_ranges(file, s->range, EVP_sha256(), digest))
+		stamp_check(roots, hole, digest, &nothing, &stamp, &out->finding);
+	else
+		find_fault(&out->finding, VERDICT_INDETERMINATE, IND_GENERIC, "out of memory");
+	if (out->stamps_n < VERIFY_STAMPS_MAX)
+		out->stamps[out->stamps_n++] = stamp;
 }
 
-static void check_timestamp(struct slice der, struct slice file, const struct any_signature *s,
-			    struct signature_report *out)
-{
-	CMS_ContentInfo *cms = proof_parse(der, NID_id_smime_ct_TSTInfo, &out->finding);
-	STACK_OF(X509) *certs = cms == NULL ? NULL : CMS_get1_certs(cms);
-	STACK_OF(CMS_SignerInfo) *infos = cms == NULL ? NULL : CMS_get0_SignerInfos(cms);
-	X509 *cert = sk_CMS_SignerInfo_num(infos) == 1 ?
-		     proof_signer(sk_CMS_SignerInfo_value(infos, 0), certs) : NULL;
-
-	snprintf(out->algorithm, sizeof(out->algorithm), "time-stamp");
-	if (cert != NULL) {
-		cert_common_name(cert, out->subject, sizeof(out->subject));
-		X509_digest(cert, EVP_sha256(), out->cert_sha256, NULL);
-	}
-	if (cert == NULL || !token_good(der, file, s, &out->signed_ms))
-		find_fault(&out->finding, VERDICT_FAILED, IND_FORMAT_FAILURE,
-			   "the time-stamp is not over this document, or was not made by whom it "
-			   "names");
-	sk_X509_pop_free(certs, X509_free);
-	CMS_ContentInfo_free(cms);
-}
-
-/* ---- either ---- */
+/* ---- signatures ---- */
 
 static void check_signature(const struct roots *roots, struct slice der, struct slice file,
 			    const struct any_signature *s, struct signature_report *out)
@@ -282,8 +252,6 @@ enum status any_proof_check(const struct roots *roots, struct slice file,
 	if (!hex_read(der, n, s->contents))
 		find_fault(&out->finding, VERDICT_FAILED, IND_FORMAT_FAILURE,
 			   "PDF: /Contents is no hex");
-	else if (s->timestamp)
-		check_timestamp(slice_of(der, n), file, s, out);
 	else
 		check_signature(roots, slice_of(der, n), file, s, out);
 	free(der);

@@ -258,14 +258,6 @@ static enum status read_one(const struct any *a, const struct any_form *form, ui
 
 /* ---- all of them ---- */
 
-static bool is_signature(const struct any_object *o)
-{
-	struct value type = dict_get(o->value, "/Type");
-
-	return dict_get(o->value, "/ByteRange").type != VALUE_BAD ||
-	       value_is(type, VALUE_NAME, "/Sig") || value_is(type, VALUE_NAME, "/DocTimeStamp");
-}
-
 enum status any_signatures_read(const struct any *a, struct any_signatures *out, struct finding *f)
 {
 	uint8_t last = a->revisions_n - 1;
@@ -279,7 +271,7 @@ enum status any_signatures_read(const struct any *a, struct any_signatures *out,
 		for (uint32_t k = 0; st == ST_OK && k < a->revisions[i].objects_n; k++) {
 			const struct any_object *o = &a->revisions[i].objects[k];
 
-			if (o->kind == ANY_FREE || !is_signature(o))
+			if (o->kind == ANY_FREE || !is_signature(o->value))
 				continue;
 			if (out->n == VERIFY_SIGNATURES_MAX)
 				return pdf_foreign(f, "PDF: more than %d signatures",

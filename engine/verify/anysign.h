@@ -51,7 +51,13 @@ enum status any_signatures_read(const struct any *a, struct any_signatures *out,
 enum status any_changes_check(const struct any *a, const struct any_signatures *s,
 			      struct finding *f) must_use;
 
-/* V9, and the time-stamp's rules; fills *out. ST_NOMEM. */
+/*
+ * One more of out->stamps; what is wrong with it is set in out->finding. Its level of evidence is
+ * not raised here: whose stamp it is is told.
+ */
+void any_stamp_check(const struct roots *roots, struct slice file, const struct any_signature *s,
+		     struct report *out);
+/* V9; fills *out. ST_NOMEM. */
 enum status any_proof_check(const struct roots *roots, struct slice file,
 			    const struct any_signature *s, struct signature_report *out) must_use;
 

@@ -163,6 +163,17 @@ void report_pack(const struct report *r, struct writer *w)
 		write_u8(w, s->certifies);
 		write_bytes(w, s->cert_sha256, SHA256_BYTES);
 	}
+	write_u8(w, r->stamps_n);
+	for (uint8_t i = 0; i < r->stamps_n; i++) {
+		const struct stamp_report *t = &r->stamps[i];
+
+		write_u64(w, (uint64_t)t->time_ms);
+		for (int k = 0; k < 4; k++)
+			write_u64(w, t->range[k]);
+		write_u8(w, t->trusted);
+		write_bytes(w, t->subject, sizeof(t->subject));
+		write_bytes(w, t->why, sizeof(t->why));
+	}
 }
 
 /* A text of its whole room, ended within it. */
@@ -186,6 +197,16 @@ static void unpack_finding(struct reader *r, struct finding *f)
 	f->verdict = (enum verdict)verdict;
 	f->indication = (enum indication)indication;
 	unpack_text(r, f->why, sizeof(f->why));
+}
+
+static void unpack_stamp(struct reader *r, struct stamp_report *t)
+{
+	t->time_ms = (int64_t)read_u64(r);
+	for (int k = 0; k < 4; k++)
+		t->range[k] = read_u64(r);
+	t->trusted = read_u8(r) != 0;
+	unpack_text(r, t->subject, sizeof(t->subject));
+	unpack_text(r, t->why, sizeof(t->why));
 }
 
 enum status report_unpack(struct report *out, struct slice packed)
@@ -213,10 +234,17 @@ enum status report_unpack(struct report *out, struct slice packed)
 		if (hash.p != NULL)
 			memcpy(s->cert_sha256, hash.p, SHA256_BYTES);
 	}
+	r.stamps_n = read_u8(&in);
+	if (r.stamps_n > VERIFY_STAMPS_MAX)
+		return ST_CORRUPT;
+	for (uint8_t i = 0; i < r.stamps_n; i++)
+		unpack_stamp(&in, &r.stamps[i]);
 	if (in.bad || reader_left(&in) > 0)
 		return ST_CORRUPT;
 	out->finding = r.finding;
 	out->signatures_n = r.signatures_n;
 	memcpy(out->signatures, r.signatures, sizeof(r.signatures));
+	out->stamps_n = r.stamps_n;
+	memcpy(out->stamps, r.stamps, sizeof(r.stamps));
 	return ST_OK;
 }

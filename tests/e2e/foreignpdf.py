@@ -96,14 +96,14 @@ def as_asn1(cert):
     return asn1.Certificate.load(cert.public_bytes(serialization.Encoding.DER))
 
 
-def plain_paper(words="Giay to cua noi khac", version="1.7"):
+def plain_paper(words="Giay to cua noi khac", version="1.7", contents=b"4 0 R"):
     """One page, by a classic producer."""
     content = f"BT /F1 24 Tf 72 700 Td ({words}) Tj ET".encode()
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R "
-        b"/Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents " + contents +
+        b" /Resources << /Font << /F1 5 0 R >> >> >>",
         b"<< /Length %d >>\nstream\n" % len(content) + content + b"\nendstream",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
         b"<< /Producer (Others) /Title (Paper) >>",
@@ -157,5 +157,5 @@ def says_pyhanko(file, authority):
         return False
 
 
-__all__ = ["Authority", "MDPPerm", "SigSeedSubFilter", "fields", "plain_paper", "says_pyhanko",
-           "sign", "signers", "through_qpdf"]
+__all__ = ["DAY", "NOW", "Authority", "MDPPerm", "SigSeedSubFilter", "fields", "plain_paper",
+           "says_pyhanko", "sign", "signers", "through_qpdf"]

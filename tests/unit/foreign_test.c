@@ -166,12 +166,32 @@ static enum reason act(struct slice file, bool own, struct arena *a, struct orig
 	return REASON_NONE;
 }
 
+/* What a judge does, by the file's first byte; the roots come back behind it. */
+static size_t judge(struct slice file, struct slice roots, uint8_t *out, size_t max)
+{
+	if (file.p[0] == 'c')
+		*(volatile int *)NULL = 1;
+	while (file.p[0] == 'h')
+		;
+	if (file.p[0] == 'm')
+		memory();
+	if (file.p[0] == 'e')
+		return (size_t)snprintf((char *)out, max, "%s.", escape(file.p));
+	if (file.p[0] == 'd')
+		return (size_t)snprintf((char *)out, max, "%u", descriptors());
+	if (file.p[0] != 'g')
+		return 0;
+	out[0] = 'g';
+	memcpy(out + 1, roots.p, roots.n);
+	return 1 + roots.n;
+}
+
 /* ---- the rig ---- */
 
 static void start(struct rig *r, uint32_t wall_ms)
 {
 	struct foreign_config c = { .cpu_s = 1, .wall_ms = wall_ms, .work_bytes = 96 << 20,
-				    .look = act };
+				    .look = act, .judge = judge };
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
@@ -257,7 +277,83 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* The judgement's bytes as text, "" where there is none; how: what became of the child. */
+static enum status judged(struct rig *r, const char *text, char out[64],
+			  struct foreign_verdict *how)
+{
+	struct foreign_case c = { file_of(text), file_of("roots"), (uint32_t)strlen(text), 5 };
+	uint8_t bytes[FOREIGN_JUDGEMENT_BYTES_MAX];
+	size_t n = 0;
+	enum status st = foreign_judge(r->foreign, &c, bytes, &n, how);
+
+	assert_true(n < 64);
+	memcpy(out, bytes, n);
+	out[n] = '\0';
+	close(c.fd);
+	close(c.roots_fd);
+	return st;
+}
+
 /* ---- the tests ---- */
+
+static void judgements(void **state)
+{
+	struct foreign_verdict v;
+	char said[64];
+
+	assert_int_equal(judged(*state, "g", said, &v), ST_OK);
+	assert_string_equal(said, "groots");
+	/* A file, its roots and where to answer: no more, and nowhere else to go. */
+#ifndef __SANITIZE_ADDRESS__
+	assert_int_equal(judged(*state, "d", said, &v), ST_OK);
+	assert_string_equal(said, "3");
+#endif
+	assert_int_equal(judged(*state, "e", said, &v), ST_OK);
+	assert_string_equal(said, ".");
+	/* Each of these costs itself alone. */
+	assert_int_equal(judged(*state, "c", said, &v), ST_OK);
+	assert_string_equal(said, "");
+	assert_int_equal(v.why, REASON_ORIGINAL_DAMAGED);
+	assert_int_equal(judged(*state, "h", said, &v), ST_OK);
+	assert_int_equal(v.why, REASON_ORIGINAL_TIMEOUT);
+	assert_non_null(strstr(v.detail, "time"));
+	assert_int_equal(judged(*state, "m", said, &v), ST_OK);
+	assert_int_equal(v.why, REASON_ORIGINAL_TIMEOUT);
+	assert_int_equal(judged(*state, "g", said, &v), ST_OK);
+	assert_string_equal(said, "groots");
+	gives(*state, "good", REASON_NONE, NULL);
+}
+
+struct judging_caller { struct rig *rig; const char *text; bool good; };
+
+static void *judging_caller(void *arg)
+{
+	struct judging_caller *c = arg;
+	struct foreign_verdict v;
+	char said[64];
+
+	/* It may have to wait for its turn beyond patience: then it is told so. */
+	c->good = judged(c->rig, c->text, said, &v) == ST_OK &&
+		  (c->text[0] == 'g') == (said[0] == 'g');
+	return NULL;
+}
+
+/* Others' judgements go on beside one that hangs. */
+static void judgements_together(void **state)
+{
+	struct judging_caller callers[JUDGEMENTS_MAX];
+	pthread_t threads[JUDGEMENTS_MAX];
+
+	for (size_t i = 0; i < JUDGEMENTS_MAX; i++) {
+		callers[i] = (struct judging_caller){ *state, i == 0 ? "h" : i == 1 ? "c" : "g",
+						      false };
+		assert_int_equal(pthread_create(&threads[i], NULL, judging_caller, &callers[i]), 0);
+	}
+	for (size_t i = 0; i < JUDGEMENTS_MAX; i++) {
+		pthread_join(threads[i], NULL);
+		assert_true(callers[i].good);
+	}
+}
 
 static void answers(void **state)
 {
@@ -458,6 +554,8 @@ int main(void)
 		cmocka_unit_test(who_does_not_read),
 		cmocka_unit_test(nothing_but_the_file_and_the_answer_is_left),
 		cmocka_unit_test(many_at_once),
+		cmocka_unit_test(judgements),
+		cmocka_unit_test(judgements_together),
 		cmocka_unit_test(a_process_that_is_gone),
 		cmocka_unit_test(a_process_that_is_stuck),
 	};
