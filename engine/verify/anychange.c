@@ -430,6 +430,22 @@ static enum status check_trailer(const struct change *c)
 	return ST_OK;
 }
 
+/* A revision without a signature brings evidence: /DSS, or something below it, is another. */
+static bool brings_evidence(const struct change *c)
+{
+	const struct any_revision *rev = &c->a->revisions[c->revision];
+	const struct any_object *was = any_object(c->a, c->a->root, c->revision - 1);
+	const struct any_object *is = any_object(c->a, c->a->root, c->revision);
+	struct value before = dict_get(was->value, "/DSS"), after = dict_get(is->value, "/DSS");
+
+	if (after.type == VALUE_BAD || !same(before, after, 0))
+		return after.type != VALUE_BAD;
+	for (uint32_t i = 0; i < rev->objects_n; i++)
+		if (in_dss(c, rev->objects[i].number))
+			return true;
+	return false;
+}
+
 static enum status check_revision(struct change *c)
 {
 	enum status st;
@@ -447,6 +463,9 @@ static enum status check_revision(struct change *c)
 	find_places(c);
 	count_all(c->a, c->revision - 1, c->references);
 	st = check_objects(c);
+	if (st == ST_OK && c->here == NULL && !brings_evidence(c))
+		st = pdf_bad(c->f, "PDF: revision %u, behind a signature, brings neither a "
+			     "signature nor evidence", c->revision + 1u);
 	if (st == ST_OK)
 		st = check_added(c);
 	return st == ST_OK ? check_form(c) : st;

@@ -151,6 +151,7 @@ def changed(good, one):
         "two-then-content": revised(good["two"], {4: PAINT}),
         "stamped-then-content": revised(good["two-stamped"], {4: PAINT}),
         "sneaky": sign(certified, one, name="Sig9", box=(0, 0, 500, 800)),
+        "rewritten": revised(file, {root: object_of(file, root)}),
         "left-lying": revised(file, {size: b"null"}),
         "unsigned": plain_paper(),
         "nothing": b"",
@@ -169,7 +170,7 @@ def test_nothing_that_was_changed_passes(authority, good, tmp_path):
     failed = {n for n, r in rows.items() if r["verdict"] == "TOTAL-FAILED"}
     assert {"behind", "cut", "content-replaced", "content-exchanged", "annotation", "layers",
             "font", "pages", "hidden-before", "freed", "smuggled", "range-widened", "padding",
-            "sneaky", "left-lying", "two-then-content"} <= failed
+            "sneaky", "rewritten", "left-lying", "two-then-content"} <= failed
     # Revisions that add nothing but evidence are what they were made of.
     root = int(re.search(rb"/Root (\d+) 0 R", good["table"]).group(1))
     harmless = {"dss": revised(good["table"], {root: object_of(good["table"], root)[:-2] +
@@ -208,7 +209,7 @@ def packed(head, content):
 
 def slow(signer):
     """Whatever a revision may change has to be looked for in all that stands before it: sixty
-    revisions that change nothing, behind two million references."""
+    revisions of evidence behind two million references."""
     heavy = {7 + i: b"[" + b"3 0 R " * 1000 + b"]" for i in range(2000)}
     file = sign(revised(plain_paper(), heavy), signer)
     ident = re.findall(rb"/ID *(\[.*?\])", file[-2000:], re.S)[-1]
@@ -216,8 +217,8 @@ def slow(signer):
     root, before = object_of(file, 1), last_xref(file[-2000:])
     out = [file]
     at = len(file)
-    for _ in range(60):
-        body = b"1 0 obj\n" + root + b"\nendobj\n"
+    for i in range(60):
+        body = b"1 0 obj\n" + root[:-2] + b" /DSS << /X %d >> >>\nendobj\n" % i
         xref = (b"xref\n1 1\n%010d 00000 n \ntrailer\n<< /Size %s /Root 1 0 R /ID %s /Prev %d >>\n"
                 b"startxref\n%d\n%%%%EOF\n" % (at, size, ident, before, at + len(body)))
         before = at + len(body)
