@@ -466,6 +466,10 @@ enum status store_look_embedded(struct store **out, const struct store_config *c
 	}
 	if (st != ST_OK) {
 		look_close(&s->store);
+		if (st == ST_UNSUPPORTED)
+			return error_set(e, ST_PRECONDITION, "%s: the index is of another version; "
+					 "it is made again when this version's engine starts",
+					 cfg->dir);
 		return st == ST_AGAIN ? error_set(e, ST_UNAVAILABLE, "%s", e->text) :
 		       st == ST_NOT_FOUND ? error_set(e, ST_PRECONDITION,
 						      "%s: there is no index yet; it is made when "

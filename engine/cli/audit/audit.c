@@ -38,8 +38,8 @@ static const char usage[] =
 	"--sample: so many results, or so many of a hundred, always the same ones; registers are\n"
 	"looked at whole. --state: what is done is noted there, and the same command goes on with\n"
 	"it after a break. --jobs: threads (one a core; where they wait for a server, four).\n"
-	"--html: a page to print, which needs nothing else. --report: the JSON that --json prints.\n"
-	"--trust, --crl: roots and lists, as trien verify takes them (DIR/certs).\n"
+	"--html: a page to print, which needs nothing else. --report: the JSON that --json\n"
+	"prints. --trust, --crl: roots and lists, as trien verify takes them (DIR/certs).\n"
 	"Exit: 0 all good, 1 findings, 3 not all done.\n";
 
 struct options {
