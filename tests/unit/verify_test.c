@@ -124,6 +124,39 @@ static void good_files_pass_on_both_paths(void **state)
 	}
 }
 
+/* Whatever it is taught, by whomever: the verdicts are those of a verifier that knows nothing. */
+static void what_is_learned_changes_no_verdict(void **state)
+{
+	static const char head[] = "%PDF-1.7\n%\xe2\xe3\xcf\xd3\n";
+	const uint8_t *end;
+	struct slice layers[2];
+	char text[2048];
+	struct rig r;
+
+	rig_open(&r, *state, ALG_P256);
+	make(&r, 2, "Không");
+	/* More than are kept, and half of them are none. */
+	for (int i = 0; i < 600; i++) {
+		snprintf(text, sizeof(text), "%d 0 obj\n(%01200d)\n%s\n", i + 1, i,
+			 i % 2 == 0 ? "endobj" : "endofjob");
+		layers[0] = slice_str(head);
+		layers[1] = slice_str(text);
+		assert_int_equal(known_learn(r.known, layers, 2), ST_OK);
+	}
+	/* All objects up to the table, the signature's among them: not as a beginning. */
+	end = memmem(r.file, r.n, "\nxref\n0 ", 8);
+	assert_non_null(end);
+	layers[0] = slice_of(r.file, (size_t)(end + 1 - r.file));
+	assert_int_equal(known_learn(r.known, layers, 1), ST_OK);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(judge(&r).finding.verdict, VERDICT_PASSED);
+	/* The officer's part alone. */
+	end = memmem(r.file, r.n, "%%EOF\n", 6);
+	r.n = (size_t)(end + 6 - r.file);
+	assert_int_equal(judge(&r).finding.verdict, VERDICT_INDETERMINATE);
+	rig_close(&r);
+}
+
 /* ---- every byte ---- */
 
 static void none_passes(struct rig *r, size_t at, uint8_t bits)
@@ -184,7 +217,10 @@ static void no_mutation_passes_p256(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest files[] = { cmocka_unit_test(good_files_pass_on_both_paths) };
+	const struct CMUnitTest files[] = {
+		cmocka_unit_test(good_files_pass_on_both_paths),
+		cmocka_unit_test(what_is_learned_changes_no_verdict),
+	};
 	const struct CMUnitTest rsa[] = { cmocka_unit_test(no_mutation_passes_rsa) };
 	const struct CMUnitTest p256[] = { cmocka_unit_test(no_mutation_passes_p256) };
 
