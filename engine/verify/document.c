@@ -147,13 +147,15 @@ static void check_added(struct passage *p, struct report *out)
 static enum status check(struct passage *p, struct report *out)
 {
 	enum status st;
+	bool opened;
 
 	*out = (struct report){ .file_bytes = p->file.n };
 	report_find_id(p->file, out);
 	st = pdf_open(&p->pdf, p->file,
 		      p->v->known != NULL ? known_find(p->v->known, p->file) : NULL,
 		      &out->finding);
-	if (st == ST_OK)
+	opened = st == ST_OK;
+	if (opened)
 		st = signatures_find(&p->pdf, &p->found, &p->dss, &out->finding);
 	if (st != ST_OK)
 		p->found.signatures_n = p->found.stamps_n = 0;
@@ -164,8 +166,9 @@ static enum status check(struct passage *p, struct report *out)
 		check_one(p, i, s);
 		finding_merge(&out->finding, &s->finding);
 	}
-	out->own = st == ST_OK && said_read(&p->pdf, &out->said);
-	if (out->own)
+	/* Whatever was done to it since: of a file with our data nobody else has a say. */
+	out->own = opened && said_read(&p->pdf, &out->said);
+	if (out->own && st == ST_OK)
 		report_check_agency(out);
 	check_added(p, out);
 	if (p->v->known != NULL && st == ST_OK && out->finding.verdict == VERDICT_PASSED)
