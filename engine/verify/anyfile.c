@@ -92,6 +92,15 @@ static void read_stream(const struct any *a, uint8_t revision, struct any_object
 	o->stream = true;
 }
 
+/* Between here and its end, so far as that can be told. */
+static bool says_signature(const struct any *a, uint64_t at)
+{
+	const uint8_t *p = a->file.p + at;
+	const uint8_t *end = memmem(p, a->file.n - at, "endobj", 6);
+
+	return end != NULL && memmem(p, (size_t)(end - p), "/ByteRange", 10) != NULL;
+}
+
 static enum status read_at(struct any *a, uint8_t revision, struct any_object *o,
 			   struct finding *f)
 {
@@ -109,6 +118,9 @@ static enum status read_at(struct any *a, uint8_t revision, struct any_object *o
 		read_stream(a, revision, o, &r);
 	token_literal(&r, "endobj");
 	o->end = (uint64_t)(r.p - a->file.p);
+	if (r.bad && says_signature(a, o->at))
+		return pdf_bad(f, "object %u at byte %llu is a malformed signature", o->number,
+			       (unsigned long long)o->at);
 	/* It may be sound, and beyond what token.h reads. */
 	return r.bad ? pdf_foreign(f, "object %u at byte %llu is malformed, or of a form that is "
 				   "not read", o->number, (unsigned long long)o->at) : ST_OK;
