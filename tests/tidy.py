@@ -45,7 +45,9 @@ INCLUDES = {
     "cli/*": ANY,
     "client/*": {"base", "limits.h"} | GENERATED,
     # A process of its own.
-    "portal/*": STAGE | GENERATED | {"client", "config.h", "sign", "signer", "store", "verify"},
+    # render: its QR encoder
+    "portal/*": STAGE | GENERATED | {"client", "config.h", "render", "sign", "signer", "store",
+                                    "verify"},
     # What all stages share.
     "limits.h": set(),
     "reason.*": {"base"},

@@ -17,6 +17,7 @@
 struct http;
 struct library;
 struct preview;
+struct qr_tables;
 struct signin;
 
 struct portal {
@@ -33,6 +34,8 @@ struct portal {
 	struct workers *workers;
 	struct library *library;	/* library.h */
 	struct preview *preview;	/* NULL: no pictures */
+	struct qr_tables *qr;
+	uint8_t secret[32];		/* of this process: seals what its forms carry */
 	struct http *http;
 };
 

@@ -6,7 +6,7 @@
 #ifndef TRIEN_PORTAL_MODELS_H
 #define TRIEN_PORTAL_MODELS_H
 
-#include "portal/request.h"
+#include "portal/reading.h"
 
 /* mine.c: the list, by the query's year, unit, q, copies, hidden, page. */
 enum status mine_model(struct request *q, json_t **model) must_use;
@@ -15,6 +15,9 @@ enum status result_model(struct request *q, const char *id, json_t **model) must
 /* Its file, a certificate or list of args[1]: answered, errors too. */
 void result_file(struct request *q);
 void result_evidence(struct request *q);
+/* result.c: the file of a stored result, id for its name, as the answer. */
+enum status result_file_send(struct request *q, const struct result_view *v, const char *id)
+	must_use;
 /* report.c: is its file what was issued, by whom is it signed, is it in force. */
 enum status report_model(struct request *q, const char *id, json_t **model) must_use;
 /* reads.c: who looked at whose papers; the query's before. */

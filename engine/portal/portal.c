@@ -8,12 +8,14 @@
 
 #include "base/log.h"
 #include "portal/embedded.h"
+#include "portal/engineside.h"
 #include "portal/http.h"
 #include "portal/inside.h"
 #include "portal/preview.h"
 #include "portal/reading.h"
 #include "portal/sandbox.h"
 #include "portal/signin.h"
+#include "render/qr.h"
 
 static enum status url_check(const char *url, struct error *e)
 {
@@ -89,6 +91,7 @@ static enum status texts_read(struct portal *p, struct error *e)
 static void worker_close(struct worker *w)
 {
 	reading_close(w->reading);
+	engine_close(w);
 }
 
 static enum status start(struct portal *p, struct error *e)
@@ -103,12 +106,15 @@ static enum status start(struct portal *p, struct error *e)
 		st = texts_read(p, e);
 	if (st == ST_OK)
 		st = proxies_read(&p->proxies, p->config->portal.proxies, e);
-	if (st == ST_OK && getrandom(secret, sizeof(secret), 0) != sizeof(secret))
+	if (st == ST_OK && (getrandom(secret, sizeof(secret), 0) != sizeof(secret) ||
+			    getrandom(p->secret, sizeof(p->secret), 0) != sizeof(p->secret)))
 		st = error_set(e, ST_INTERNAL, "no random bytes at start");
 	if (st == ST_OK)
 		st = limits_new(&p->limits, secret);
 	if (st == ST_OK)
 		st = session_table_new(&p->sessions, PORTAL_SESSIONS_MAX);
+	if (st == ST_OK)
+		st = qr_tables_new(&p->qr);
 	if (st == ST_OK)
 		st = http_listen("portal_listen", p->config->portal.listen, &fd, at,
 				 &p->loopback, e);
@@ -144,6 +150,7 @@ static void stop(struct portal *p)
 	signin_free(p->signin);
 	library_close(p->library);
 	preview_stop(p->preview);
+	qr_tables_free(p->qr);
 	session_table_free(p->sessions);
 	limits_free(p->limits);
 	pages_free(p->pages);

@@ -122,26 +122,33 @@ static void file_name(char out[80], struct slice number, const char *id)
 	snprintf(out + n, 80 - n, "%s.pdf", n > 0 ? "" : id);
 }
 
-void result_file(struct request *q)
+enum status result_file_send(struct request *q, const struct result_view *v, const char *id)
 {
 	struct download *d = calloc(1, sizeof(*d));
+	char name[80];
+
+	if (d == NULL)
+		return ST_NOMEM;
+	*d = (struct download){ q->portal, v->lane, v->sequence };
+	file_name(name, v->number_text, id);
+	answer_stream(q, "application/pdf", v->file_size, name, download_fill, free, d);
+	return ST_OK;
+}
+
+void result_file(struct request *q)
+{
 	struct holding_view h;
 	struct reading *r;
-	char name[80];
 	uint8_t key[16];
-	enum status st = d == NULL ? ST_NOMEM : reading_of(q, &r);
+	enum status st = reading_of(q, &r);
 
 	person_key_of(&q->session.holder, key);
 	if (st == ST_OK)
 		st = reading_result(r, key, q->args[0], q->now_ms, &h);
-	if (st != ST_OK) {
-		free(d);
+	if (st == ST_OK)
+		st = result_file_send(q, &h.result, q->args[0]);
+	if (st != ST_OK)
 		reading_refuse(q, st);
-		return;
-	}
-	*d = (struct download){ q->portal, h.result.lane, h.result.sequence };
-	file_name(name, h.result.number_text, q->args[0]);
-	answer_stream(q, "application/pdf", h.result.file_size, name, download_fill, free, d);
 }
 
 /* ---- its first page ---- */

@@ -1,0 +1,131 @@
+/*
+ * How far a case is, for whoever knows its code and the last four digits of a holder's number
+ * (Decree 61/2018: whoever filed a case may follow it). Case codes are serial, so a wrong code and
+ * wrong digits are one answer, and look-ups are few (LIMIT_LOOKUP).
+ */
+#include <string.h>
+
+#include "base/calendar.h"
+#include "portal/agencies.h"
+#include "portal/engineside.h"
+#include "portal/inside.h"
+#include "portal/library.h"
+#include "portal/route.h"
+#include "portal/show.h"
+#include "portal/told.h"
+
+#define DIGITS 4
+
+static const char *state_name(Trien__V1__State s)
+{
+	switch (s) {
+	case TRIEN__V1__STATE__STORED:
+		return "stored";
+	case TRIEN__V1__STATE__AWAITING_APPROVAL:
+		return "approval";
+	case TRIEN__V1__STATE__AWAITING_SIGNATURE:
+		return "signature";
+	case TRIEN__V1__STATE__HELD:
+		return "held";
+	case TRIEN__V1__STATE__REFUSED:
+		return "refused";
+	case TRIEN__V1__STATE__WITHDRAWN:
+		return "withdrawn";
+	case TRIEN__V1__STATE__TIMED_OUT:
+		return "timed_out";
+	case TRIEN__V1__STATE__VOID:
+		return "void";
+	default:
+		return "under_way";
+	}
+}
+
+static json_t *form_told(struct request *q)
+{
+	const char *code = form_value(&q->form, "code"), *unit = form_value(&q->form, "unit");
+
+	return json_pack("{s:o, s:s, s:b, s:b}", "agencies",
+			 agencies_told(q->portal->library->catalogue, unit), "code",
+			 code != NULL ? code : "", "missing", 0, "ask_agency", 0);
+}
+
+static void track_show(struct request *q)
+{
+	answer_page(q, 200, "track", form_told(q));
+}
+
+/* The form again, with what is wrong. */
+static void again(struct request *q, unsigned int status, const char *what)
+{
+	json_t *m = form_told(q);
+
+	json_object_set_new(m, what, json_true());
+	answer_page(q, status, "track", m);
+}
+
+static void result_told(const struct request *q, const Trien__V1__TrackedResult *r, json_t *list)
+{
+	const struct library *l = q->portal->library;
+	uint32_t day = day_vietnam(q->now_ms);
+	const struct kind *k = show_kind(l, slice_str(r->kind), day);
+	json_t *m = json_pack("{s:s, s:o, s:s}", "kind",
+			      k == NULL ? r->kind : q->language == LANGUAGE_EN ? k->name_en :
+			      k->name_vi, "unit", show_unit_name(l, slice_str(r->unit), day),
+			      "state", state_name(r->state));
+
+	told_time(m, "since", r->change_time);
+	json_array_append_new(list, m);
+}
+
+static void told(struct request *q, const Trien__V1__TrackCaseResponse *a)
+{
+	json_t *list = json_array(), *m;
+
+	for (size_t i = 0; i < a->n_results; i++)
+		result_told(q, a->results[i], list);
+	m = json_pack("{s:s, s:o, s:i, s:i, s:b}", "code", form_value(&q->form, "code"), "results",
+		      list, "total", (int)a->total, "stored", (int)a->stored, "done",
+		      a->stored + a->ended == a->total);
+	told_time(m, "due", a->due_time);
+	answer_page(q, 200, "tracked", m);
+}
+
+static void track_find(struct request *q)
+{
+	const char *code = form_value(&q->form, "code"), *unit = form_value(&q->form, "unit");
+	const char *digits = form_value(&q->form, "digits");
+	Trien__V1__TrackCaseRequest r = TRIEN__V1__TRACK_CASE_REQUEST__INIT;
+	Trien__V1__TrackCaseResponse *a;
+	struct failure f = { 0 };
+
+	if (code == NULL || code[0] == '\0' || digits == NULL || strlen(digits) != DIGITS ||
+	    strspn(digits, "0123456789") != DIGITS) {
+		again(q, 400, "incomplete");
+		return;
+	}
+	if (unit == NULL || unit[0] == '\0')
+		unit = agency_of_case(q->portal->library->catalogue, code);
+	if (unit == NULL) {
+		again(q, 400, "ask_agency");
+		return;
+	}
+	r.unit = (char *)unit;
+	r.code = (char *)code;
+	r.last_digits = (char *)digits;
+	a = (void *)engine_ask(q->worker, REPOSITORY "TrackCase", &r.base,
+			       &trien__v1__track_case_response__descriptor, &f);
+	if (a != NULL)
+		told(q, a);
+	else if (f.code == GRPC_STATUS_NOT_FOUND || f.code == GRPC_STATUS_INVALID_ARGUMENT)
+		again(q, 404, "missing");
+	else
+		engine_failed(q, &f);
+	if (a != NULL)
+		trien__v1__track_case_response__free_unpacked(a, NULL);
+}
+
+const struct route track_routes[] = {
+	{ METHOD_GET, "/track", track_show, WHO_ANYBODY, LIMIT_PAGE, 0 },
+	{ METHOD_POST, "/track", track_find, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
+	{ 0 }
+};
