@@ -165,6 +165,12 @@
 #define LIVING_ACTS_MAX 250			/* on one result */
 #define HANDOVERS_MAX 8			/* a held result may get so many other signers */
 #define LINKS_TOLD_MAX 64		/* holders added to one result later: the newest */
+#define SHARE_SECONDS_MAX (30 * 24 * 60 * 60)	/* a share lasts so long */
+#define SHARE_SECONDS_DEFAULT (3 * 60)
+#define SHARE_VIEWS_MAX 1000
+#define SHARE_VIEWER_BYTES_MAX 200	/* from where it was viewed */
+#define SHARE_TRIES_MAX 10		/* wrong codes of one result; then its codes are over */
+#define SHARE_CHANGES_MAX 10000		/* of one result's shares, for ever: then none is made */
 #define APPROVAL_DAYS_MAX 3660			/* a kind may let a case wait so long */
 
 /* ---- sign-in ---- */

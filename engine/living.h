@@ -33,26 +33,33 @@
  * HIDDEN, SHOWN: of one holding, whose holder key detail holds in hex. LINKED: a holder was added;
  * link() of the store keeps it, history() tells it; detail holds why. REUSED: note_reads() of the
  * store tells it, once for each (result, reader, reader's case); detail holds the result's unit and
- * kind and the reader's case, a line each: what statistics count. The others hold a decision. Part
- * of stored forms: never renumbered.
+ * kind and the reader's case, a line each: what statistics count. SHARED, SHARE_VIEWED,
+ * SHARE_ENDED: of a share, which detail holds (share.h). The others hold a decision. Part of stored
+ * forms: never renumbered.
  */
 enum event_kind {
 	EVENT_READ = 1, EVENT_CORRECTED, EVENT_REPLACED, EVENT_REVOKED, EVENT_HANDED = 6,
 	EVENT_HIDDEN, EVENT_SHOWN, EVENT_RESTRICTED, EVENT_RELEASED, EVENT_LINKED,
-	EVENT_REUSED = 16
+	EVENT_SHARED, EVENT_SHARE_VIEWED, EVENT_SHARE_ENDED, EVENT_REUSED = 16
 };
+
+static inline bool event_is_share(uint8_t kind)
+{
+	return kind >= EVENT_SHARED && kind <= EVENT_SHARE_ENDED;
+}
 
 /* Of those that the store's events() takes. */
 static inline bool event_is_kind(uint8_t kind)
 {
-	return (kind >= EVENT_READ && kind <= EVENT_RELEASED && kind != 5) || kind == EVENT_REUSED;
+	return (kind >= EVENT_READ && kind <= EVENT_RELEASED && kind != 5) ||
+	       event_is_share(kind) || kind == EVENT_REUSED;
 }
 
 /* Of an act upon its life or who sees it; each makes its etag another one. */
 static inline bool event_is_act(uint8_t kind)
 {
 	return event_is_kind(kind) && kind != EVENT_READ && kind != EVENT_HANDED &&
-	       kind != EVENT_REUSED;
+	       kind != EVENT_REUSED && !event_is_share(kind);
 }
 
 /* The paper behind an act. */

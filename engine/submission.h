@@ -97,7 +97,11 @@ enum act_type {
 	ACT_APPROVE,			/* a session's confirmation: act.approval */
 	ACT_SEND_BACK,			/* the signer refuses one waiting result, with a reason */
 	ACT_WITHDRAW,			/* the case system takes one back, with a reason */
-	ACT_SIGNATURES_GIVE		/* a bridge brings what its token signed: act.signatures */
+	ACT_SIGNATURES_GIVE,		/* a bridge brings what its token signed: act.signatures */
+	ACT_SHARE_MAKE,			/* act.share, of act.sequence, a result of act.unit */
+	ACT_SHARE_FIND,			/* what opens with act.share.secret; is it open? */
+	ACT_SHARE_USE,			/* the same, and counts it */
+	ACT_SHARE_END			/* act.unit empty: not known */
 };
 
 /* refused is NONE: it gets its number and date, whatever crashes. Else it waits as before. */
@@ -169,6 +173,22 @@ struct status_view {
 	const char *remote;		/* the remote signer: "up", "away"; "": there is none */
 };
 
+/*
+ * Of SHARE_* (share.h). FIND, USE: ST_NOT_FOUND, or ST_OK with `wrong`: nothing opens with it;
+ * ST_PRECONDITION: it is what `state` says. MAKE: ST_PRECONDITION: too many were made. END:
+ * ST_NOT_FOUND: there is none, or another's; ST_OK: it has ended, now or before.
+ */
+struct share_order {
+	/* MAKE: holder, kind, scope, views_max; END: stamp, holder. Out: as it is now. */
+	struct share share;
+	int64_t lasts_ms;		/* MAKE */
+	uint8_t secret[SHA256_BYTES];	/* MAKE, FIND, USE: hash of what opens it */
+	bool typed;			/* FIND, USE: it is a code; wrong ones are counted */
+	struct slice viewer;		/* USE: from where */
+	enum share_state state;		/* out: FIND, USE, END */
+	bool wrong;			/* out */
+};
+
 #define ACT_VI_BYTES 160
 
 struct act {
@@ -187,6 +207,7 @@ struct act {
 	/* SIGNATURES_GIVE: at most AWAITED_MAX, the caller's */
 	struct given_signature *signatures;
 	uint32_t signatures_n;
+	struct share_order *share;	/* SHARE_*: caller's */
 	struct approval *approval;	/* APPROVE: caller's; actor is the principal who confirms */
 	uint8_t lane;
 	struct holder holder;
@@ -203,8 +224,10 @@ struct act {
 	enum status status;
 	struct error error;
 	char vi[ACT_VI_BYTES];		/* the error in Vietnamese; "": nobody said it so */
-	bool pending;			/* LINK_HOLDER, LIVE: durable, the store is away */
-	enum reason refused;		/* HAND: why not that signer; NONE: see error */
+	bool pending;			/* LINK_HOLDER, LIVE, SHARE_*: durable, the store is away */
+	/* HAND: why not that signer; SHARE_*: UNIT_ELSEWHERE, error.text is the owner; NONE: see
+	 * error */
+	enum reason refused;
 	struct register_row *registers;	/* caller's array of max; OPEN, CLOSE: the one it left */
 	uint32_t n;
 	/* NUMBER_FIND: what has number `first` in some register of that year, as far as the key
@@ -292,6 +315,9 @@ struct engine_ops {
 	/* As store_ops.history. */
 	enum status (*history)(void *reader, uint8_t lane, uint64_t sequence, uint32_t max,
 			       struct result_event *out, uint32_t *n);
+	/* As store_ops.shares. */
+	enum status (*shares)(void *reader, uint8_t lane, uint64_t sequence,
+			      void (*one)(void *ctx, const struct result_event *v), void *ctx);
 	/* As store_ops.counts. */
 	enum status (*counts)(void *reader, const struct counts_question *q, struct tally *out);
 	/*
@@ -360,6 +386,14 @@ struct engine_ops {
 				     const struct result_name *names, uint32_t names_n,
 				     bool *stored);
 	void (*result_id)(void *reader, uint8_t lane, uint64_t sequence, uint8_t out[16]);
+	/* The other way round; false: no id of this instance. */
+	bool (*id_read)(void *reader, const uint8_t result_id[16], uint8_t *lane,
+			uint64_t *sequence);
+	/*
+	 * The canonical case of a result that is stored or waits. Borrowed until the reader's next
+	 * call. ST_NOT_FOUND: others, too.
+	 */
+	enum status (*case_of)(void *reader, const uint8_t result_id[16], struct slice *out);
 
 	/* Bridges. The most urgent of a signer's, of one key or (NULL) of all; those on their way
 	 * with their signature are left out. */

@@ -193,6 +193,22 @@ static void put_original(struct writer *w, const struct original *o)
 	put_end(w, at);
 }
 
+/* What the result itself says, of all that its case has. */
+static void put_fields(struct writer *w, const struct result_view *v, const struct case_view *c)
+{
+	for (uint8_t i = 0; i < c->results_n; i++) {
+		const struct case_result *r = &c->results[i];
+
+		if (!slice_eq(r->unit, v->unit) || !slice_eq(r->kind, v->kind) ||
+		    r->ordinal != v->ordinal)
+			continue;
+		for (uint8_t k = 0; k < r->fields_n; k++)
+			put_field(w, 31, &r->fields[k]);
+		if (r->original != NULL)
+			put_original(w, r->original);
+	}
+}
+
 static enum status put_case(struct writer *w, const struct result_view *v, struct arena *scratch)
 {
 	struct case_view c;
@@ -203,18 +219,17 @@ static enum status put_case(struct writer *w, const struct result_view *v, struc
 	put_slice(w, 29, c.facts);
 	put_slice(w, 30, c.approval);
 	put_number(w, 50, timeliness(v, c.facts));
-	for (uint8_t i = 0; i < c.results_n; i++) {
-		const struct case_result *r = &c.results[i];
-
-		if (!slice_eq(r->unit, v->unit) || !slice_eq(r->kind, v->kind) ||
-		    r->ordinal != v->ordinal)
-			continue;
-		for (uint8_t k = 0; k < r->fields_n; k++)
-			put_field(w, 31, &r->fields[k]);
-		if (r->original != NULL)
-			put_original(w, r->original);
-	}
+	put_fields(w, v, &c);
 	return ST_OK;
+}
+
+static void put_note(struct writer *w, const struct result_view *v)
+{
+	if (v->living.note.kind == 0)
+		return;
+	put_text(w, 41, v->living.note.number);
+	answer_day(w, 42, v->living.note.day);
+	answer_id(w, 43, v->living.note.paper);
 }
 
 static void put_stored(struct writer *w, const struct result_view *v)
@@ -233,11 +248,7 @@ static void put_stored(struct writer *w, const struct result_view *v)
 	put_slice(w, 27, slice_of(v->pins.signer, PIN_BYTES));
 	answer_signatures(w, 28, v);
 	put_text(w, 40, v->etag);
-	if (v->living.note.kind != 0) {
-		put_text(w, 41, v->living.note.number);
-		answer_day(w, 42, v->living.note.day);
-		answer_id(w, 43, v->living.note.paper);
-	}
+	put_note(w, v);
 	put_number(w, 44, v->living.restricted);
 }
 
@@ -267,6 +278,34 @@ enum status answer_result(struct writer *w, const struct result_view *v, bool wh
 		return ST_OK;
 	put_stored(w, v);
 	return whole && v->case_bytes.n > 0 ? put_case(w, v, scratch) : ST_OK;
+}
+
+enum status answer_shared(struct writer *w, const struct result_view *v, uint8_t scope,
+			  struct arena *scratch)
+{
+	struct case_view c;
+	enum status st = ST_OK;
+
+	answer_id(w, 1, v->result_id);
+	put_number(w, 2, v->state);
+	put_slice(w, 4, v->unit);
+	put_slice(w, 6, v->kind);
+	put_slice(w, 12, v->number_text);
+	put_time(w, 15, v->issued_ms);
+	put_number(w, 17, v->life);
+	answer_id(w, 18, v->replaced_by);
+	answer_day(w, 20, v->valid_until);
+	put_note(w, v);
+	if (scope >= SHARE_FILE) {
+		put_number(w, 21, v->file_size);
+		put_slice(w, 22, slice_of(v->file_sha256, SHA256_BYTES));
+	}
+	if (scope < SHARE_DATA)
+		return ST_OK;
+	st = case_decode(&c, v->case_bytes, scratch);
+	if (st == ST_OK)
+		put_fields(w, v, &c);
+	return st;
 }
 
 static void put_total(struct writer *w, const struct register_row *r)

@@ -23,6 +23,12 @@ void answer_reject(struct writer *w, uint32_t number, const struct submitted_cas
  */
 enum status answer_result(struct writer *w, const struct result_view *v, bool whole,
 			  struct arena *scratch) must_use;
+/*
+ * The same as somebody sees it by a share of that scope (share.h): no case, no facts, no key to
+ * anything else. ST_CORRUPT.
+ */
+enum status answer_shared(struct writer *w, const struct result_view *v, uint8_t scope,
+			  struct arena *scratch) must_use;
 /* The fields of trien.v1.Register; all of it as field `number`. */
 void answer_register_fields(struct writer *w, const struct register_row *r);
 void answer_register(struct writer *w, uint32_t number, const struct register_row *r);

@@ -51,6 +51,25 @@
 	  "Kết quả không có trong kho", "the result is not in the store") \
 	F(HOLDER_NOT_FOUND, NOT_FOUND, \
 	  "Kết quả không phải của người này", "the result is not this holder's") \
+	F(SHARE_NOT_FOUND, NOT_FOUND, \
+	  "Đường dẫn hoặc mã chia sẻ không đúng", "there is no such share") \
+	F(SHARE_EXPIRED, FAILED_PRECONDITION, \
+	  "Chia sẻ đã hết hạn", "the share's time is over") \
+	F(SHARE_USED_UP, FAILED_PRECONDITION, \
+	  "Chia sẻ đã hết lượt xem", "the share was used as often as it may be") \
+	F(SHARE_REVOKED, FAILED_PRECONDITION, \
+	  "Người chia sẻ đã hủy chia sẻ này", "its holder revoked the share") \
+	F(SHARE_TRIED_OUT, FAILED_PRECONDITION, \
+	  "Mã này không còn dùng được vì mã sai bị nhập quá nhiều lần", \
+	  "wrong codes were tried too often; this one is over") \
+	F(SHARE_SCOPE, FAILED_PRECONDITION, \
+	  "Chia sẻ này không gồm tệp kết quả", "the share does not show the file") \
+	F(SHARE_RESTS, FAILED_PRECONDITION, \
+	  "Hiện không xem được kết quả này qua chia sẻ", \
+	  "the result is not its holder's, is hidden or restricted: shares of it rest") \
+	F(SHARES_TOO_MANY, FAILED_PRECONDITION, \
+	  "Kết quả này đã được chia sẻ quá nhiều lần", \
+	  "the result was shared too often") \
 	F(REGISTER_NOT_FOUND, NOT_FOUND, \
 	  "Không có sổ đăng ký này", "there is no such register") \
 	F(REGISTER_INCOMPLETE, FAILED_PRECONDITION, \

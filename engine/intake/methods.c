@@ -53,6 +53,14 @@ const struct method methods[] = {
 	  .free = chunk_free },
 
 	{ REPOSITORY "ListEvents", MAY_AUDIT | READERS, 8, .work = events_work },
+	{ REPOSITORY "CreateShare", MAY_PORTAL, 4, .work = create_share_work,
+	  .free = operate_free },
+	{ REPOSITORY "ListShares", MAY_PORTAL, 4, .work = list_shares_work },
+	{ REPOSITORY "RevokeShare", MAY_PORTAL, 4, .work = revoke_share_work,
+	  .free = operate_free },
+	{ REPOSITORY "UseShare", MAY_PORTAL, 8, .work = use_share_work, .free = operate_free },
+	{ REPOSITORY "RecordRead", MAY_PORTAL, 8, .work = record_read_work },
+	{ REPOSITORY "TrackCase", MAY_PORTAL, 4, .work = track_case_work },
 
 	{ OPERATIONS "OpenRegister", MAY_REGISTRY, 2, .work = register_open_work,
 	  .free = operate_free },

@@ -70,6 +70,15 @@ void issuecopy_work(struct call *c, struct read_thread *r);
 void revoke_work(struct call *c, struct read_thread *r);
 void correct_work(struct call *c, struct read_thread *r);
 void visibility_work(struct call *c, struct read_thread *r);
+/* shares.c */
+void create_share_work(struct call *c, struct read_thread *r);
+void list_shares_work(struct call *c, struct read_thread *r);
+void revoke_share_work(struct call *c, struct read_thread *r);
+/* useshare.c */
+void use_share_work(struct call *c, struct read_thread *r);
+void record_read_work(struct call *c, struct read_thread *r);
+/* tracking.c */
+void track_case_work(struct call *c, struct read_thread *r);
 /* history.c */
 void events_work(struct call *c, struct read_thread *r);
 

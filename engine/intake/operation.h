@@ -21,6 +21,8 @@ struct operation {
 	struct arena texts;		/* of LinkHolder, of acts on a result's life */
 	struct etag etag;		/* of the latter: what it was, */
 	char issuer[CODE_BYTES_MAX + 1];	/* and whose */
+	struct share_order share;	/* of acts on shares, */
+	uint8_t secret[SHARE_SECRET_BYTES];	/* and what opens a new one */
 	struct status_view view;
 	struct register_row row;	/* a register as the act left it */
 	void *rows;			/* lists */

@@ -51,6 +51,16 @@ static void put_ids(struct look *l, const struct reading_view *v)
 	put_number(l->w, 7, l->of_result ? 1 : v->names_n);
 }
 
+/* By a share, or by the public: from where. */
+static void put_shared(struct writer *w, const struct reading_view *v)
+{
+	if (v->call == READ_SHARE) {
+		put_slice(w, 8, v->case_code);
+		put_number(w, 9, v->purpose.n == 1 ? v->purpose.p[0] - '0' : 0);
+	}
+	put_slice(w, 10, v->requester);
+}
+
 static void one(void *owner, const struct reading_view *v)
 {
 	struct look *l = owner;
@@ -61,7 +71,9 @@ static void one(void *owner, const struct reading_view *v)
 	at = put_begin(l->w, 1);
 	put_time(l->w, 1, sequence_ms(v->stamp));
 	put_slice(l->w, 2, v->actor);
-	if (v->purpose.n + v->legal_basis.n + v->case_code.n + v->requester.n > 0) {
+	if (v->call >= READ_SHARE) {
+		put_shared(l->w, v);
+	} else if (v->purpose.n + v->legal_basis.n + v->case_code.n + v->requester.n > 0) {
 		inner = put_begin(l->w, 3);
 		put_slice(l->w, 1, v->purpose);
 		put_slice(l->w, 2, v->legal_basis);

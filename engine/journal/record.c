@@ -8,7 +8,8 @@
 /* First byte of every payload; a record of another form gets another version or type. */
 #define VERSION 1
 #define NUMBERED_VERSION 3		/* 1 and 2 are read, and written where they say all */
-#define LIVING_VERSION 2		/* of STATE_EVENT; version 1 is a LinkHolder */
+#define LIVING_VERSION 2		/* of STATE_EVENT; version 1 is a LinkHolder, */
+#define SHARE_VERSION 3			/* this a share's */
 #define REGISTER_VERSION 2		/* with a total; 1 is read, and written without one */
 #define RESULT_VERSION 3		/* of struct record_result; 1 and 2 are read, too */
 
@@ -520,7 +521,7 @@ enum status record_link_decode(struct record_link *r, struct slice payload)
 
 bool record_is_living(struct slice payload)
 {
-	return payload.n > 0 && payload.p[0] >= LIVING_VERSION;
+	return payload.n > 0 && payload.p[0] == LIVING_VERSION;
 }
 
 static bool living_valid(const struct record_living *r)
@@ -563,4 +564,64 @@ enum status record_living_decode(struct record_living *r, struct slice payload)
 	r->actor = read_blob(&in);
 	r->detail = read_blob(&in);
 	return ended(&in, living_valid(r));
+}
+
+/* ---- STATE_EVENT: a change of a share ---- */
+
+bool record_is_share(struct slice payload)
+{
+	return payload.n > 0 && payload.p[0] >= SHARE_VERSION;
+}
+
+static bool share_valid(const struct record_share *r)
+{
+	struct share s;
+
+	return r->lane < LANES && r->actor.n <= PRINCIPAL_BYTES_MAX &&
+	       (r->kind == 0 ? r->detail.n == 0 :
+			       event_is_share(r->kind) && share_read(&s, NULL, r->detail) == ST_OK);
+}
+
+enum status record_share_encode(const struct record_share *r, struct writer *w)
+{
+	if (!share_valid(r))
+		return ST_TOO_LARGE;
+	write_u8(w, SHARE_VERSION);
+	write_u64(w, r->sequence);
+	write_u8(w, r->lane);
+	write_u8(w, r->kind);
+	write_u64(w, (uint64_t)r->at_ms);
+	write_u32(w, r->changes);
+	write_u8(w, r->tries);
+	write_u16(w, r->codes);
+	write_u64(w, (uint64_t)r->codes_until_ms);
+	write_bytes(w, r->secret, sizeof(r->secret));
+	write_blob(w, r->actor);
+	write_blob(w, r->detail);
+	return written(w);
+}
+
+enum status record_share_decode(struct record_share *r, struct slice payload)
+{
+	struct reader in = reader_of(payload);
+	uint8_t version;
+	enum status st = begun_in(&in, SHARE_VERSION, &version);
+
+	*r = (struct record_share){ 0 };
+	if (st != ST_OK)
+		return st;
+	if (version != SHARE_VERSION)
+		return ST_CORRUPT;
+	r->sequence = read_u64(&in);
+	r->lane = read_u8(&in);
+	r->kind = read_u8(&in);
+	r->at_ms = (int64_t)read_u64(&in);
+	r->changes = read_u32(&in);
+	r->tries = read_u8(&in);
+	r->codes = read_u16(&in);
+	r->codes_until_ms = (int64_t)read_u64(&in);
+	read_array(&in, r->secret, sizeof(r->secret));
+	r->actor = read_blob(&in);
+	r->detail = read_blob(&in);
+	return ended(&in, share_valid(r));
 }

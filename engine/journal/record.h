@@ -7,6 +7,7 @@
 
 #include "case.h"
 #include "living.h"
+#include "share.h"
 #include "catalogue/catalogue.h"
 
 enum record_type {
@@ -207,7 +208,7 @@ enum status record_link_encode(const struct record_link *r, struct writer *w) mu
 enum status record_link_decode(struct record_link *r, struct slice payload) must_use;
 
 /*
- * An act upon a stored result (living.h): STATE_EVENT, too, told apart by its version, 2 and above.
+ * An act upon a stored result (living.h): STATE_EVENT, too, told apart by its version, 2.
  * acts: so many there are with this one, as far as the engine knows.
  */
 struct record_living {
@@ -220,5 +221,25 @@ struct record_living {
 bool record_is_living(struct slice payload);
 enum status record_living_encode(const struct record_living *r, struct writer *w) must_use;
 enum status record_living_decode(struct record_living *r, struct slice payload) must_use;
+
+/*
+ * A change of a share (share.h): STATE_EVENT, too, of version 3. It says all that the engine has to
+ * know of that share and of its result's codes. kind 0: a wrong code, which changes no share and is
+ * no event.
+ */
+struct record_share {
+	uint64_t sequence;
+	uint8_t lane, kind;
+	int64_t at_ms;
+	uint32_t changes;		/* so many of this result's shares, with this one */
+	uint8_t tries;			/* wrong codes since the newest one was made */
+	uint16_t codes;			/* how often the result's codes were tried out before */
+	int64_t codes_until_ms;		/* the last of them is over; 0: there is none */
+	uint8_t secret[SHA256_BYTES];	/* SHARED: of what opens it */
+	struct slice actor, detail;	/* detail empty: kind 0 */
+};
+bool record_is_share(struct slice payload);
+enum status record_share_encode(const struct record_share *r, struct writer *w) must_use;
+enum status record_share_decode(struct record_share *r, struct slice payload) must_use;
 
 #endif

@@ -9,6 +9,7 @@
 #include "spine/mirror.h"
 #include "spine/numbers.h"
 #include "spine/replay.h"
+#include "spine/shares.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 #include "spine/units.h"
@@ -66,7 +67,7 @@ void act_tell(struct spine *s, struct act *a, enum job_type type, struct slice p
 	job_push(s, j);
 }
 
-static void answer_when_durable(struct spine *s, struct act *a)
+void act_answer(struct spine *s, struct act *a)
 {
 	struct job *j = job_for(s, a, JOB_ANSWER);
 
@@ -108,7 +109,7 @@ static void register_record(struct spine *s, struct act *a, enum record_type typ
 		 (const char *)a->unit.p, (int)a->code.n, (const char *)a->code.p, a->year,
 		 closes ? "closed" : "opened", (unsigned long long)number, (int)a->actor.n,
 		 (const char *)a->actor.p);
-	answer_when_durable(s, a);
+	act_answer(s, a);
 }
 
 static bool refuse_elsewhere(struct spine *s, struct act *a)
@@ -246,7 +247,7 @@ static void register_act_find(struct spine *s, struct act *a)
 	a->n = register_find(s->registers, a->unit, a->code, a->year, a->registers);
 	if (a->type == ACT_NUMBER_FIND && !numbers_find(s, a))
 		return;
-	answer_when_durable(s, a);
+	act_answer(s, a);
 }
 
 static void status_act(struct spine *s, struct act *a)
@@ -330,7 +331,8 @@ static bool writes(enum act_type type)
 	       type == ACT_LINK_HOLDER || type == ACT_LIVE || type == ACT_HELD_RETRY ||
 	       type == ACT_HELD_VOID ||
 	       type == ACT_HAND || type == ACT_APPROVE || type == ACT_SEND_BACK ||
-	       type == ACT_WITHDRAW || type == ACT_SIGNATURES_GIVE;
+	       type == ACT_WITHDRAW || type == ACT_SIGNATURES_GIVE ||
+	       (type >= ACT_SHARE_MAKE && type <= ACT_SHARE_END);
 }
 
 void act_run(struct spine *s, struct act *a)
@@ -393,6 +395,12 @@ void act_run(struct spine *s, struct act *a)
 		break;
 	case ACT_SIGNATURES_GIVE:
 		job_act(s, a, JOB_GIVEN_FIND);
+		break;
+	case ACT_SHARE_MAKE:
+	case ACT_SHARE_FIND:
+	case ACT_SHARE_USE:
+	case ACT_SHARE_END:
+		share_act(s, a);
 		break;
 	}
 }

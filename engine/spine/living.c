@@ -1,6 +1,7 @@
 #include "spine/living.h"
 
 #include "spine/replacing.h"
+#include "spine/shares.h"
 #include "spine/track.h"
 
 /* The bits of an entry's number: acts so far, and whether one of them revoked it. */
@@ -208,6 +209,8 @@ enum status state_event_project(struct spine *s, struct slice payload, struct er
 	struct result_event v;
 	enum status st;
 
+	if (record_is_share(payload))
+		return share_project(s, payload, e);
 	if (!record_is_living(payload))
 		return link_project(s, payload, e);
 	st = record_living_decode(&r, payload);

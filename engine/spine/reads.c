@@ -168,6 +168,14 @@ static enum status history(void *reader, uint8_t lane, uint64_t sequence, uint32
 	return r->spine->store->ops->history(r->store, lane, sequence, max, out, n);
 }
 
+static enum status shares(void *reader, uint8_t lane, uint64_t sequence,
+			  void (*one)(void *ctx, const struct result_event *v), void *ctx)
+{
+	struct reads *r = reader;
+
+	return r->spine->store->ops->shares(r->store, lane, sequence, one, ctx);
+}
+
 static enum status read_bytes_at(void *reader, const uint8_t result_id[16], uint64_t offset,
 				 uint8_t *buf, size_t *n)
 {
@@ -458,6 +466,13 @@ static void id_of(void *reader, uint8_t lane, uint64_t sequence, uint8_t out[16]
 	identity_result_id(r->identity, out, lane, sequence);
 }
 
+static bool id_place(void *reader, const uint8_t result_id[16], uint8_t *lane, uint64_t *sequence)
+{
+	struct reads *r = reader;
+
+	return identity_read(r->identity, result_id, lane, sequence) && *sequence <= INT64_MAX;
+}
+
 static enum status object_keep(void *reader, uint8_t lane, const uint8_t sha256[SHA256_BYTES],
 			       uint64_t size, struct error *e)
 {
@@ -508,7 +523,7 @@ void reads_ops(struct spine *s, struct engine_ops *ops)
 				    .unwatch = notify_unwatch, .reader_open = reader_open,
 				    .reader_close = reader_close, .get = get,
 				    .read = read_bytes_at, .etag_read = read_etag,
-				    .etag_after = after_etag, .history = history,
+				    .etag_after = after_etag, .history = history, .shares = shares,
 				    .object = object, .list = list, .readings = readings,
 				    .counts = counts, .pending = reads_pending,
 				    .verify = trusted_verify,
@@ -525,7 +540,9 @@ void reads_ops(struct spine *s, struct engine_ops *ops)
 				    .inspect = inspect,
 				    .original_bytes_max =
 					    (uint64_t)s->config->original_mb_max << 20,
-				    .result_id = id_of, .session_keep = keep_session,
+				    .result_id = id_of, .id_read = id_place,
+				    .case_of = reads_case_of,
+				    .session_keep = keep_session,
 				    .session_forget = forget_session,
 				    .session_each = each_session };
 }

@@ -36,6 +36,7 @@ enum status reads_case(void *reader, struct slice unit, struct slice code, uint3
 		       struct state_change *out, uint32_t *n);
 enum status reads_whole_case(void *reader, struct slice unit, struct slice code, uint32_t max,
 			     struct state_change *out, uint32_t *n);
+enum status reads_case_of(void *reader, const uint8_t result_id[16], struct slice *out);
 
 /* unfinished.c: as engine_ops.pending. */
 enum status reads_pending(void *reader, int64_t before_ms, struct tally *out);

@@ -11,6 +11,7 @@
 #include "spine/numbers.h"
 #include "spine/originals.h"
 #include "spine/replacing.h"
+#include "spine/shares.h"
 
 /* ---- one record after the other ---- */
 
@@ -335,8 +336,14 @@ static enum status replay_result(struct replay *r, uint64_t pos, uint8_t type, s
 static enum status replay_event(struct replay *r, uint64_t pos, uint8_t type, struct slice payload)
 {
 	struct record_living rec;
+	struct record_share share;
 	enum status st = ST_OK;
 
+	if (record_is_share(payload) && pos >= r->covered) {
+		st = record_share_decode(&share, payload);
+		if (st == ST_OK)
+			st = share_remember(r->s, &share, pos);
+	}
 	if (record_is_living(payload) && pos >= r->covered) {
 		st = record_living_decode(&rec, payload);
 		if (st == ST_OK)

@@ -360,6 +360,8 @@ void act_end(struct spine *s, struct job *j);
  */
 void act_tell(struct spine *s, struct act *a, enum job_type type, struct slice payload,
 	      uint64_t track);
+/* Answers it as it is, once all that was appended so far is durable. */
+void act_answer(struct spine *s, struct act *a);
 /* Answers it at once. */
 void refuse_act(struct act *a, enum status st, const char *text);
 /* The same, said in Vietnamese, too. */

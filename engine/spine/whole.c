@@ -61,9 +61,8 @@ static enum status result_at(struct reads *r, uint8_t lane, uint64_t sequence,
 }
 
 /* Its record in the waiting room has the whole case, too. ST_NOT_FOUND: it has none. */
-static enum status waiting_units(struct whole *w, uint64_t sequence)
+static enum status waiting_case_bytes(struct reads *r, uint64_t sequence, struct slice *out)
 {
-	struct reads *r = w->r;
 	struct record_numbered rec;
 	uint8_t type;
 	size_t n;
@@ -78,7 +77,38 @@ static enum status waiting_units(struct whole *w, uint64_t sequence)
 	if (st == ST_OK)
 		st = record_numbered_decode(&rec, record_numbered_in(type,
 							      slice_of(r->record, n)));
-	return st == ST_OK ? units_of(w, rec.case_bytes) : st;
+	if (st == ST_OK)
+		*out = rec.case_bytes;
+	return st;
+}
+
+static enum status waiting_units(struct whole *w, uint64_t sequence)
+{
+	struct slice bytes;
+	enum status st = waiting_case_bytes(w->r, sequence, &bytes);
+
+	return st == ST_OK ? units_of(w, bytes) : st;
+}
+
+enum status reads_case_of(void *reader, const uint8_t result_id[16], struct slice *out)
+{
+	struct reads *r = reader;
+	struct result_view v;
+	uint64_t sequence;
+	uint8_t lane;
+	enum status st;
+
+	if (!identity_read(r->identity, result_id, &lane, &sequence) || sequence > INT64_MAX)
+		return ST_NOT_FOUND;
+	st = waiting_case_bytes(r, sequence, out);
+	if (st != ST_NOT_FOUND)
+		return st;
+	st = r->spine->store->ops->get(r->store, lane, sequence, &v);
+	if (st == ST_OK && v.case_bytes.n == 0)
+		st = ST_NOT_FOUND;
+	if (st == ST_OK)
+		*out = v.case_bytes;
+	return st;
 }
 
 /* As long as all that is known of it flies: where the others are. */

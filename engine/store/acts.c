@@ -79,7 +79,9 @@ static enum status event_known(struct embedded *s, const struct result_event *v)
 {
 	struct row_hit hits[LIVING_ACTS_MAX + HANDOVERS_MAX];
 	uint32_t n = 0;
-	struct row_key key = row_key_event(v->sequence, ABOUT_LIFE);
+	/* A share's that is told again is among the newest. */
+	struct row_key key = row_key_event(v->sequence, event_is_share(v->kind) ? ABOUT_SHARES :
+					   ABOUT_LIFE);
 	enum status st = index_find(s->self->index, ROW_EVENT, key, 0, ARRAY_LEN(hits), hits,
 				    &n);
 

@@ -324,7 +324,7 @@ static const struct store_ops ops = {
 	.reader_open = embedded_reader_open, .reader_close = embedded_reader_close,
 	.get = embedded_get, .read = embedded_read,
 	.object = embedded_object, .list = embedded_list, .readings = embedded_readings,
-	.history = embedded_history,
+	.history = embedded_history, .shares = embedded_shares,
 	.find_case = embedded_find_case, .find_number = embedded_find_number,
 	.names = embedded_names, .unchecked = embedded_unchecked,
 	.book = embedded_book, .counts = embedded_counts,

@@ -152,6 +152,8 @@ enum status embedded_get(struct store_reader *r, uint8_t lane, uint64_t sequence
 			 struct result_view *out);
 enum status embedded_history(struct store_reader *r, uint8_t lane, uint64_t sequence, uint32_t max,
 			     struct result_event *out, uint32_t *n);
+enum status embedded_shares(struct store_reader *r, uint8_t lane, uint64_t sequence,
+			    void (*one)(void *ctx, const struct result_event *v), void *ctx);
 enum status embedded_list(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
 			  uint32_t max, struct holding_view *out, uint32_t *n);
 enum status embedded_find_case(struct store_reader *r, struct slice unit, struct slice code,

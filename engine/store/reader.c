@@ -285,6 +285,32 @@ enum status embedded_history(struct store_reader *r, uint8_t lane, uint64_t sequ
 	return st;
 }
 
+#define SHARES_READ_MAX (SHARE_CHANGES_MAX + 64)	/* with those that a restart told again */
+
+enum status embedded_shares(struct store_reader *r, uint8_t lane, uint64_t sequence,
+			    void (*one)(void *ctx, const struct result_event *v), void *ctx)
+{
+	uint32_t n = 0;
+	enum status st = reader_result(r, lane, sequence);
+
+	if (st != ST_OK)
+		return st;
+	if (!reader_hits_room(r, SHARES_READ_MAX))
+		return ST_NOMEM;
+	st = index_find(r->index, ROW_EVENT, row_key_event(sequence, ABOUT_SHARES), 0,
+			SHARES_READ_MAX, r->hits, &n);
+	for (uint32_t i = 0; i < n && st == ST_OK; i++) {
+		struct result_event ev;
+
+		st = event_at(r, &r->hits[i], &ev);
+		if (st == ST_OK && (ev.sequence != sequence || !event_is_share(ev.kind)))
+			st = ST_CORRUPT;
+		if (st == ST_OK)
+			one(ctx, &ev);
+	}
+	return st;
+}
+
 /* ---- lists ---- */
 
 /* The record's buffer is used again for the next row: strings move to this row's room. */

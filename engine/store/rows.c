@@ -107,8 +107,9 @@ static enum status event_rows(struct record_rows *out, const struct frame_record
 	if (st != ST_OK)
 		return st;
 	out->sequence = ev->sequence;
-	row(out, ROW_EVENT, row_key_event(ev->sequence, ev->kind != EVENT_READ && !reused ?
-					  ABOUT_LIFE : ABOUT_READS));
+	row(out, ROW_EVENT, row_key_event(ev->sequence, event_is_share(ev->kind) ? ABOUT_SHARES :
+					  ev->kind != EVENT_READ && !reused ? ABOUT_LIFE :
+					  ABOUT_READS));
 	if (!reused)
 		return ST_OK;
 	if (!locator_reused(key, ev))

@@ -71,12 +71,15 @@ struct result_name { uint8_t lane; uint64_t sequence; };
 
 /* Part of the stored form, and numbered as in trien.v1.Read.Call. */
 enum read_call { READ_GET = 1, READ_BATCH_GET, READ_DOWNLOAD, READ_OBJECT, READ_LIST, READ_FIND,
-		 READ_VERIFY, READ_COPY, READ_CALLS };
+		 READ_VERIFY, READ_COPY, READ_SHARE, READ_LOOK_UP, READ_LOOK_UP_NUMBER,
+		 READ_LOOK_UP_FILE, READ_CALLS };
 
 /*
  * One call by another than the holder, of what it got. stamp: made as a sequence is, of one's own
  * engine, no two alike: the reader's time and the row's place. holder: whose list was looked
- * through, found or not; NULL: the results alone say whom it is about.
+ * through, found or not; NULL: the results alone say whom it is about. Of a share's use, case_code
+ * is its id and purpose the digit of its scope; of that and of public look-ups, requester is from
+ * where.
  */
 struct read_note {
 	uint64_t stamp;
@@ -246,10 +249,17 @@ struct store_ops {
 			      struct slice *out);
 	/*
 	 * Events of a result that is stored and the holders that were added to it (LINKED), oldest
-	 * first, but who read it: at most max. Borrowed until the reader's next call. ST_NOT_FOUND.
+	 * first, but who read it and its shares: at most max. Borrowed until the reader's next
+	 * call. ST_NOT_FOUND.
 	 */
 	enum status (*history)(struct store_reader *r, uint8_t lane, uint64_t sequence,
 			       uint32_t max, struct result_event *out, uint32_t *n);
+	/*
+	 * Events of a stored result's shares (share.h), one by one in any order; some may come
+	 * twice. ST_NOT_FOUND.
+	 */
+	enum status (*shares)(struct store_reader *r, uint8_t lane, uint64_t sequence,
+			      void (*one)(void *ctx, const struct result_event *v), void *ctx);
 	/* Highest sequence first, at most max, with sequence < before (0: from the highest). */
 	enum status (*list)(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
 			    uint32_t max, struct holding_view *out, uint32_t *n);

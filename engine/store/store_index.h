@@ -38,7 +38,7 @@ struct row_hit { uint64_t sequence, position; };
  */
 struct row_key row_key_sequence(uint64_t sequence);
 /* Part of the index's form. Reads are many: what is rare is found beside them. */
-enum event_about { ABOUT_READS, ABOUT_LIFE, ABOUT_HOLDERS };
+enum event_about { ABOUT_READS, ABOUT_LIFE, ABOUT_HOLDERS, ABOUT_SHARES };
 struct row_key row_key_event(uint64_t sequence, enum event_about about);
 struct row_key row_key_bytes(const uint8_t key[16]);
 struct row_key row_key_number(uint32_t register_id, uint64_t number);

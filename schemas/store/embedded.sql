@@ -38,7 +38,8 @@ CREATE TABLE number_register (
 ) WITHOUT ROWID;
 
 -- What happened to a result; the position is its order. life = 1: it changed the result's life, which
--- every reader must know, or was handed to another signer; 0: reads by others; 2: holdings added later.
+-- every reader must know, or was handed to another signer; 0: reads by others; 2: holdings added later;
+-- 3: its shares.
 CREATE TABLE event (
 	sequence INTEGER NOT NULL, life INTEGER NOT NULL, position INTEGER NOT NULL,
 	PRIMARY KEY (sequence, life, position)

@@ -42,7 +42,7 @@ static const struct store_ops ops = {
 	.close = postgres_close,
 	.reader_open = pg_reader_open, .reader_close = pg_reader_close,
 	.get = pg_get, .read = pg_read, .object = pg_object, .list = pg_list,
-	.readings = pg_readings, .history = pg_history,
+	.readings = pg_readings, .history = pg_history, .shares = pg_shares,
 	.names = pg_names, .unchecked = pg_unchecked,
 	.find_case = pg_find_case, .find_number = pg_find_number, .book = pg_book,
 	.counts = pg_counts,

@@ -135,6 +135,8 @@ enum status pg_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES]
 		      struct slice *out);
 enum status pg_history(struct store_reader *r, uint8_t lane, uint64_t sequence, uint32_t max,
 		       struct result_event *out, uint32_t *n);
+enum status pg_shares(struct store_reader *r, uint8_t lane, uint64_t sequence,
+		      void (*one)(void *ctx, const struct result_event *v), void *ctx);
 enum status pg_list(struct store_reader *r, const uint8_t holder_key[16], uint64_t before,
 		    uint32_t max, struct holding_view *out, uint32_t *n);
 enum status pg_find_case(struct store_reader *r, struct slice unit, struct slice code,

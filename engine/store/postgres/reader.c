@@ -304,6 +304,33 @@ enum status pg_history(struct store_reader *r, uint8_t lane, uint64_t sequence, 
 	return st;
 }
 
+/* ---- its shares ---- */
+
+enum status pg_shares(struct store_reader *r, uint8_t lane, uint64_t sequence,
+		      void (*one)(void *ctx, const struct result_event *v), void *ctx)
+{
+	struct pg_question *q = &r->questions[0];
+	PGresult *answer = NULL;
+	enum status st;
+
+	reader_forget(r, 0);
+	st = known(r, lane, sequence);
+	if (st != ST_OK || r->result.view.state != STATE_STORED)
+		return st == ST_OK ? ST_NOT_FOUND : st;
+	pg_question(q, PG_SHARES);
+	pg_int2(q, lane);
+	pg_int8(q, (int64_t)sequence);
+	st = reader_ask(r, r->home->servers.of_lane[lane], q, &answer);
+	for (int row = 0; st == ST_OK && row < PQntuples(answer); row++) {
+		struct result_event ev;
+
+		st = reader_event(answer, row, 0, lane, sequence, &ev);
+		if (st == ST_OK)
+			one(ctx, &ev);
+	}
+	return st;
+}
+
 /* ---- locators ---- */
 
 enum status pg_find_case(struct store_reader *r, struct slice unit, struct slice code, uint32_t max,

@@ -5,8 +5,9 @@
 #include "counts.h"
 #include "store/store.h"
 
-/* These say something of a result's life. */
-static_assert(EVENT_CORRECTED == 2 && EVENT_RELEASED == 10 && EVENT_REUSED == 16, "kinds");
+/* These say something of a result's life; those of its shares. */
+static_assert(EVENT_CORRECTED == 2 && EVENT_RELEASED == 10 && EVENT_REUSED == 16 &&
+	      EVENT_SHARED == 12 && EVENT_SHARE_ENDED == 14, "kinds");
 
 #define SUM3(name, column, sql) ", sum(" #column ")::int8"
 #define SUM2(name, column) SUM3(, column, )
@@ -40,7 +41,11 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 	[PG_LIVES] = { "lives",
 		"SELECT sequence, record, crc, kind FROM event"
 		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[])"
-		" AND kind NOT IN (1, 16)", PG_READS | PG_CHECKS | PG_NOTES, true },
+		" AND kind NOT IN (1, 12, 13, 14, 16)", PG_READS | PG_CHECKS | PG_NOTES, true },
+	[PG_SHARES] = { "shares_of",
+		"SELECT record, crc FROM event"
+		" WHERE lane = $1::int2 AND sequence = $2::int8 AND kind BETWEEN 12 AND 14",
+		PG_READS, true },
 	[PG_HOLDINGS] = { "holdings_of",
 		"SELECT sequence, result_lane, role, visibility, valid_from, valid_to FROM holding"
 		" WHERE lane = $1::int2 AND holder = $2::bytea AND sequence < $3::int8"

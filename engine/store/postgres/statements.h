@@ -17,7 +17,9 @@ enum pg_statement {
 	PG_GET,			/* lane, sequence: what, layers, record, crc */
 	PG_FILE,		/* lane, sequence: layers, record, crc, body */
 	PG_RESULTS,		/* lane, sequences: sequence, layers, record, crc */
-	PG_LIVES,		/* lane, sequences: sequence, record, crc, kind; no reads */
+	PG_LIVES,		/* lane, sequences: sequence, record, crc, kind; no reads, no
+				 * shares */
+	PG_SHARES,		/* lane, sequence: record, crc; of its shares */
 	PG_HOLDINGS,		/* lane, holder, before, max: sequence, result's lane, role,
 				 * visibility, from, to; newest first */
 	PG_LOCATE,		/* lane, key, max: sequence, result's lane; newest first */

@@ -1,0 +1,110 @@
+/* TrackCase: how far a case is, for who has its receipt. */
+#include "facts.h"
+#include "intake/answer.h"
+#include "intake/read.h"
+
+#define RESULTS_MAX (2 * CASE_RESULTS_MAX)	/* with some that were replaced */
+#define DIGITS 4
+
+static bool digits_end(struct slice number, const char *digits)
+{
+	return number.n >= DIGITS && memcmp(number.p + number.n - DIGITS, digits, DIGITS) == 0;
+}
+
+/* Does a holder's number end so? Whatever is found, all of them are looked at. */
+static bool known_to(const struct case_view *about, const char *digits)
+{
+	bool known = false;
+
+	for (uint8_t i = 0; i < about->holders_n; i++)
+		known |= digits_end(about->holders[i].number, digits);
+	return known;
+}
+
+/* By whichever of its results says what the case is. ST_NOT_FOUND: none does, or not so. */
+static enum status case_known(struct call *c, struct read_thread *r, const struct state_change *of,
+			      uint32_t n, const char *digits, int64_t *due_ms)
+{
+	enum status st = ST_NOT_FOUND;
+
+	for (uint32_t i = 0; i < n && st == ST_NOT_FOUND; i++) {
+		size_t mark = r->scratch.used;
+		struct case_view about;
+		struct slice bytes;
+		struct facts f;
+
+		st = c->in->ops.case_of(r->store, of[i].result_id, &bytes);
+		if (st == ST_OK)
+			st = case_decode(&about, bytes, &r->scratch);
+		if (st == ST_OK && !known_to(&about, digits))
+			st = ST_NOT_FOUND;
+		if (st == ST_OK) {
+			facts_read(&f, about.facts);
+			*due_ms = f.due_ms;
+		}
+		r->scratch.used = mark;
+	}
+	return st;
+}
+
+static void put_all(struct writer *w, const struct state_change *of, uint32_t n)
+{
+	uint32_t stored = 0, ended = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t *at = put_begin(w, 1);
+
+		put_text(w, 1, of[i].unit);
+		put_text(w, 2, of[i].kind);
+		put_number(w, 3, of[i].state);
+		put_time(w, 4, of[i].at_ms);
+		put_end(w, at);
+		stored += of[i].state == STATE_STORED;
+		ended += of[i].state >= STATE_REFUSED;
+	}
+	put_number(w, 2, n);
+	put_number(w, 3, stored);
+	put_number(w, 4, ended);
+}
+
+static bool asked_well(struct call *c, const Trien__V1__TrackCaseRequest *q)
+{
+	const char *field = q->unit[0] == '\0' || strlen(q->unit) > CODE_BYTES_MAX ? "unit" :
+			    q->code[0] == '\0' || strlen(q->code) > CASE_CODE_BYTES_MAX ? "code" :
+			    strspn(q->last_digits, "0123456789") != DIGITS ||
+			    strlen(q->last_digits) != DIGITS ? "last_digits" : NULL;
+
+	if (field != NULL)
+		call_refuse(c, FAULT_ARGUMENT_INVALID, field, "%s", "");
+	return field == NULL;
+}
+
+void track_case_work(struct call *c, struct read_thread *r)
+{
+	const Trien__V1__TrackCaseRequest *q =
+		read_request(c, r, &trien__v1__track_case_request__descriptor);
+	struct state_change of[RESULTS_MAX];
+	uint8_t bytes[RESULTS_MAX * 160 + 64];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	int64_t due_ms = 0;
+	uint32_t n = 0;
+	enum status st;
+
+	if (q == NULL || !asked_well(c, q))
+		return;
+	st = c->in->ops.whole_case(r->store, slice_str(q->unit), slice_str(q->code), RESULTS_MAX,
+				   of, &n);
+	if (st == ST_OK)
+		st = case_known(c, r, of, n, q->last_digits, &due_ms);
+	if (st == ST_NOT_FOUND) {
+		call_refuse(c, FAULT_CASE_NOT_FOUND, "code", "%s", "");
+		return;
+	}
+	if (st != ST_OK) {
+		read_refuse(c, st);
+		return;
+	}
+	put_all(&w, of, n);
+	put_time(&w, 5, due_ms);
+	call_reply(c, slice_copied(&w));
+}
