@@ -47,6 +47,8 @@ static const struct command {
 	{ "reuse", cli_reuse, "--number N --purpose T --legal-basis T --case C",
 	  "a citizen's results for another procedure" },
 	{ "reads", cli_reads, "--number N | --result ID", "who read about a holder, or a result" },
+	{ "share", cli_share, "create | list | revoke | use …",
+	  "links and codes by which a holder lets others see a result" },
 	{ "statistics", cli_statistics, "[UNIT …] [--from D] [--to D] [--period P]",
 	  "how many results, in time, with reuse, by agency, kind and period" },
 	{ "held", cli_held, "list | retry [RESULT_ID] | void RESULT_ID --reason T",

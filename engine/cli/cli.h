@@ -17,6 +17,7 @@ int cli_get(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_reuse(int argc, char **argv);
 int cli_reads(int argc, char **argv);
+int cli_share(int argc, char **argv);
 int cli_case(int argc, char **argv);
 int cli_register(int argc, char **argv);
 int cli_held(int argc, char **argv);

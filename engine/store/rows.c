@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "share.h"
+
 void locator_case(uint8_t key[16], struct slice unit, struct slice code)
 {
 	uint8_t buf[CODE_BYTES_MAX + CASE_CODE_BYTES_MAX + 8], digest[SHA256_BYTES];
@@ -102,8 +104,11 @@ static enum status event_rows(struct record_rows *out, const struct frame_record
 	struct result_event *ev = &out->event;
 	enum status st = stored_event_decode(ev, rec->payload);
 	bool reused = st == ST_OK && ev->kind == EVENT_REUSED;
+	struct share share;
 	uint8_t key[16];
 
+	if (st == ST_OK && event_is_share(ev->kind))
+		st = share_read(&share, NULL, ev->detail);
 	if (st != ST_OK)
 		return st;
 	out->sequence = ev->sequence;

@@ -443,3 +443,30 @@ def away(e, cluster):
     assert use(stubs, kept).share.views == 2
     assert [x.call for x in reads(stubs, me)] == [USE_SHARE] * 2
     assert e.stop() == 0
+
+
+def test_from_the_command_line(shared, stubs):
+    me = citizen()
+    r, = issued(shared, me)
+
+    def run(*words, code=0, stdin=""):
+        done = shared.trien("share", *words, "--data", shared.data, check=False, input=stdin)
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done.stdout
+
+    token, share = run("create", r.result_id, "--holder", "-", "--views", "2",
+                       stdin=me + "\n").split()
+    shown = json.loads(run("use", "-", "--viewer", "quầy số 3", "--json", stdin=token + "\n"))
+    assert (shown["result"]["resultId"], shown["share"]["views"]) == (r.result_id, 1)
+    assert r.number_text in run("use", token)
+    run("use", token, code=1)
+    row, = json.loads(run("list", "--holder", me, "--json"))
+    assert (row["shareId"], row["state"]) == (share, "USED_UP")
+    made = json.loads(run("create", r.result_id, "--holder", me, "--kind", "code", "--scope",
+                          "file", "--seconds", "60", "--json"))
+    assert "OPEN" in run("use", r.result_id, made["code"], "--look")
+    assert "ended" in run("revoke", made["share"]["shareId"], "--holder", me)
+    assert "REVOKED" in run("list", "--holder", me, "--result", r.result_id)
+    for words in ((), ("give",), ("create", r.result_id), ("use",),
+                  ("create", r.result_id, "--holder", me, "--kind", "x")):
+        run(*words, code=2)

@@ -571,6 +571,57 @@ static void living_round_trip(void **state)
 	assert_int_equal(record_living_encode(&r, &w), ST_TOO_LARGE);
 }
 
+static struct record_share share_record(void)
+{
+	static uint8_t detail[SHARE_BYTES];
+	struct writer w = writer_of(detail, sizeof(detail));
+	struct share s = { .stamp = 5, .holder = { 1 }, .kind = SHARE_CODE, .scope = SHARE_FILE,
+			   .views_max = 9, .views = 2, .expire_ms = 77, .view_ms = 66 };
+
+	share_write(&s, slice_str(""), &w);
+	return (struct record_share){ .sequence = 77, .lane = 5, .kind = EVENT_SHARED,
+				      .at_ms = 1234567, .changes = 70000, .tries = 9,
+				      .codes = 300, .codes_until_ms = 7654321,
+				      .secret = { 3, 1, 4 }, .actor = TEXT("portal"),
+				      .detail = writer_slice(&w) };
+}
+
+static void share_round_trip(void **state)
+{
+	struct record_share r = share_record(), got;
+	struct record_living living;
+	struct writer w = writer_of(buf, sizeof(buf));
+
+	assert_int_equal(record_share_encode(&r, &w), ST_OK);
+	assert_true(record_is_share(writer_slice(&w)));
+	assert_false(record_is_living(writer_slice(&w)));
+	assert_int_equal(record_share_decode(&got, writer_slice(&w)), ST_OK);
+	assert_int_equal(got.sequence, 77);
+	assert_int_equal(got.lane, 5);
+	assert_int_equal(got.kind, EVENT_SHARED);
+	assert_int_equal(got.at_ms, 1234567);
+	assert_int_equal(got.changes, 70000);
+	assert_int_equal(got.tries, 9);
+	assert_int_equal(got.codes, 300);
+	assert_int_equal(got.codes_until_ms, 7654321);
+	assert_memory_equal(got.secret, r.secret, sizeof(r.secret));
+	assert_true(slice_eq(got.actor, r.actor));
+	assert_true(slice_eq(got.detail, r.detail));
+	/* A program that knows acts alone says that it is too old. */
+	assert_int_equal(record_living_decode(&living, writer_slice(&w)), ST_UNSUPPORTED);
+	/* A wrong code is no event, and changes no share. */
+	r.kind = 0;
+	w = writer_of(buf, sizeof(buf));
+	assert_int_equal(record_share_encode(&r, &w), ST_TOO_LARGE);
+	r.detail = slice_of(NULL, 0);
+	w = writer_of(buf, sizeof(buf));
+	assert_int_equal(record_share_encode(&r, &w), ST_OK);
+	assert_int_equal(record_share_decode(&got, writer_slice(&w)), ST_OK);
+	r.kind = EVENT_REVOKED;
+	w = writer_of(buf, sizeof(buf));
+	assert_int_equal(record_share_encode(&r, &w), ST_TOO_LARGE);
+}
+
 /* As an older program wrote it. */
 static void link_is_no_act(void **state)
 {
@@ -584,7 +635,7 @@ static void link_is_no_act(void **state)
 /* ---- all of them alike ---- */
 
 enum { NUMBERED, ACCEPTED, APPROVED, RESULT, SIGNATURE, REGISTER, LINK, HANDED, LIVING,
-       NUMBERS, KINDS };
+       NUMBERS, SHARE, KINDS };
 
 static size_t encode(int kind)
 {
@@ -596,6 +647,7 @@ static size_t encode(int kind)
 	struct record_numbers m = numbers_record();
 	struct record_link l = link_record();
 	struct record_living a = living_record();
+	struct record_share sh = share_record();
 	struct record_signature s = signature_record();
 	enum status st = kind == NUMBERED || kind == ACCEPTED ? record_numbered_encode(&n, &w) :
 			 kind == APPROVED ? record_approved_encode(approved(5), &w) :
@@ -605,6 +657,7 @@ static size_t encode(int kind)
 			 kind == HANDED ? record_handed_encode(&h, &w) :
 			 kind == NUMBERS ? record_numbers_encode(&m, &w) :
 			 kind == LIVING ? record_living_encode(&a, &w) :
+			 kind == SHARE ? record_share_encode(&sh, &w) :
 					  record_link_encode(&l, &w);
 
 	assert_int_equal(st, ST_OK);
@@ -623,6 +676,7 @@ static enum status decode(int kind, const uint8_t *p, size_t n)
 		struct record_numbers m;
 		struct record_link l;
 		struct record_living i;
+		struct record_share sh;
 	} out;
 	struct slice s = slice_of(p, n);
 
@@ -634,6 +688,7 @@ static enum status decode(int kind, const uint8_t *p, size_t n)
 	       kind == HANDED ? record_handed_decode(&out.h, s) :
 	       kind == NUMBERS ? record_numbers_decode(&out.m, s) :
 	       kind == LIVING ? record_living_decode(&out.i, s) :
+	       kind == SHARE ? record_share_decode(&out.sh, s) :
 				record_link_decode(&out.l, s);
 }
 
@@ -647,7 +702,8 @@ static void strict(void **state)
 		assert_int_equal(decode(kind, buf, n), ST_OK);
 		buf[n] = 0;
 		assert_int_equal(decode(kind, buf, n + 1), ST_CORRUPT);
-		buf[0] = kind == RESULT || kind == NUMBERED || kind == ACCEPTED ? 4 :
+		buf[0] = kind == RESULT || kind == NUMBERED || kind == ACCEPTED ||
+			 kind == SHARE ? 4 :
 			 kind == LIVING || kind == REGISTER ? 3 : 2;
 		assert_int_equal(decode(kind, buf, n), ST_UNSUPPORTED);
 		buf[0] = 0;
@@ -739,7 +795,8 @@ int main(void)
 		cmocka_unit_test(signature_in_the_waiting_room),
 		cmocka_unit_test(register_round_trip), cmocka_unit_test(numbers_round_trip),
 		cmocka_unit_test(link_round_trip),
-		cmocka_unit_test(living_round_trip), cmocka_unit_test(link_is_no_act),
+		cmocka_unit_test(living_round_trip), cmocka_unit_test(share_round_trip),
+		cmocka_unit_test(link_is_no_act),
 		cmocka_unit_test(strict), cmocka_unit_test(bounds), cmocka_unit_test(mutations),
 	};
 

@@ -3,12 +3,14 @@ trien_test(store_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c
 	${CMAKE_SOURCE_DIR}/tests/unit/storesame.c
 	${CMAKE_SOURCE_DIR}/tests/unit/storesame_counts.c
 	${CMAKE_SOURCE_DIR}/tests/unit/storesame_lives.c
-	${CMAKE_SOURCE_DIR}/tests/unit/storesame_reads.c LINK trien_store)
+	${CMAKE_SOURCE_DIR}/tests/unit/storesame_reads.c
+	${CMAKE_SOURCE_DIR}/tests/unit/storesame_shares.c LINK trien_store)
 trien_test(look_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c
 	${CMAKE_SOURCE_DIR}/tests/unit/storesame.c
 	${CMAKE_SOURCE_DIR}/tests/unit/storesame_counts.c
 	${CMAKE_SOURCE_DIR}/tests/unit/storesame_lives.c
-	${CMAKE_SOURCE_DIR}/tests/unit/storesame_reads.c LINK trien_store)
+	${CMAKE_SOURCE_DIR}/tests/unit/storesame_reads.c
+	${CMAKE_SOURCE_DIR}/tests/unit/storesame_shares.c LINK trien_store)
 trien_test(store_faults_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c LINK trien_store)
 set_tests_properties(store_faults_test PROPERTIES COST 15)
 trien_test(pgkeys_test LINK trien_store_postgres)
@@ -19,7 +21,8 @@ trien_test(pgparams_test LINK trien_store_postgres)
 trien_test(pgwork_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c LINK trien_store_postgres)
 # With a server of its own, where one is installed.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
-set(same storecase.c storesame.c storesame_counts.c storesame_lives.c storesame_reads.c pgrig.c)
+set(same storecase.c storesame.c storesame_counts.c storesame_lives.c storesame_reads.c
+	storesame_shares.c pgrig.c)
 set(with_server ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/unit/with_postgres.py)
 list(TRANSFORM same PREPEND ${CMAKE_SOURCE_DIR}/tests/unit/)
 trien_test(pgstore_test SOURCES ${same} LINK trien_store_postgres RUN ${with_server}

@@ -62,6 +62,8 @@ void same_readings(void **state);
 void same_readings_of_many(void **state);
 void same_reuse_counts_once(void **state);
 void same_reuse_hides_no_holder(void **state);
+void same_shares(void **state);
+void same_shares_hide_no_life(void **state);
 void same_link(void **state);
 void same_void(void **state);
 void same_book(void **state);
@@ -91,6 +93,8 @@ void same_told_apart(void **state);
 	cmocka_unit_test_setup_teardown(same_readings_of_many, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_reuse_counts_once, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_reuse_hides_no_holder, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_shares, setup, teardown), \
+	cmocka_unit_test_setup_teardown(same_shares_hide_no_life, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_link, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_void, setup, teardown), \
 	cmocka_unit_test_setup_teardown(same_book, setup, teardown), \

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "case.h"
+#include "share.h"
 #include "store/postgres/deep_inside.h"
 #include "store/rows.h"
 
@@ -440,12 +441,14 @@ static bool event_good(const struct deep *d, const PGresult *page, int i, struct
 	struct slice record;
 	struct holding_link l;
 	struct result_event ev;
+	struct share share;
 
 	if (!reader_record(page, i, 1, d->lane, sequence, &record))
 		return false;
 	if (kind != PG_EVENT_LINKED)
 		return stored_event_decode(&ev, record) == ST_OK && ev.kind == kind &&
-		       ev.sequence == sequence && ev.lane == d->lane;
+		       ev.sequence == sequence && ev.lane == d->lane &&
+		       (!event_is_share(ev.kind) || share_read(&share, NULL, ev.detail) == ST_OK);
 	if (stored_link_decode(&l, record) != ST_OK || l.sequence != sequence || l.lane != d->lane)
 		return false;
 	*linked = (struct place){ .lane = lane_of_key(l.key), .sequence = sequence };
