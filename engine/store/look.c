@@ -289,6 +289,16 @@ static enum status look_history(struct store_reader *r, uint8_t lane, uint64_t s
 	return t.st;
 }
 
+static enum status look_shares(struct store_reader *r, uint8_t lane, uint64_t sequence,
+			       void (*one)(void *ctx, const struct result_event *v), void *ctx)
+{
+	struct turn t = { .once = true };
+
+	while (turn(r, &t))
+		t.st = embedded_shares(r, lane, sequence, one, ctx);
+	return t.st;
+}
+
 static enum status look_list(struct store_reader *r, const uint8_t holder_key[16],
 			     uint64_t before, uint32_t max, struct holding_view *out, uint32_t *n)
 {
@@ -415,7 +425,8 @@ static const struct store_ops look_ops = {
 	.name = "embedded", .close = look_close, .marks = look_marks,
 	.reader_open = look_reader_open, .reader_close = embedded_reader_close,
 	.get = look_get, .read = look_read, .object = look_object, .list = look_list,
-	.readings = look_readings, .history = look_history, .find_case = look_find_case,
+	.readings = look_readings, .history = look_history, .shares = look_shares,
+	.find_case = look_find_case,
 	.names = look_names, .unchecked = embedded_unchecked,
 	.find_number = look_find_number, .book = look_book, .counts = look_counts,
 };

@@ -78,6 +78,12 @@ static enum status history(struct store_reader *r, uint8_t lane, uint64_t sequen
 	return looked_at->ops->history(now(r), lane, sequence, max, out, n);
 }
 
+static enum status shares(struct store_reader *r, uint8_t lane, uint64_t sequence,
+			  void (*one)(void *, const struct result_event *), void *ctx)
+{
+	return looked_at->ops->shares(now(r), lane, sequence, one, ctx);
+}
+
 static enum status list(struct store_reader *r, const uint8_t key[16], uint64_t before,
 			uint32_t max, struct holding_view *out, uint32_t *n)
 {
@@ -142,6 +148,7 @@ static void both_open(struct fixture *f)
 	f->both.read = read_file;
 	f->both.object = object;
 	f->both.history = history;
+	f->both.shares = shares;
 	f->both.list = list;
 	f->both.readings = readings;
 	f->both.find_case = find_case;
