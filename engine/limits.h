@@ -140,8 +140,6 @@
 #define PREVIEW_MEMORY_BYTES (512ull * 1024 * 1024) /* address space */
 #define PORTAL_PAGE_BYTES_MAX (512 * 1024)	/* one page as HTML */
 #define PORTAL_ENGINE_S_MAX 5			/* a call to the engine */
-#define SHARE_SECONDS_MAX (30 * 24 * 60 * 60)	/* a share lasts so long */
-#define SHARE_VIEWS_MAX 1000
 
 /* ---- store ---- */
 #define LAYER_CACHE_BYTES (32 * 1024 * 1024)	/* shared layers read from PostgreSQL */

@@ -46,8 +46,8 @@ INCLUDES = {
     "client/*": {"base", "limits.h"} | GENERATED,
     # A process of its own.
     # render: its QR encoder
-    "portal/*": STAGE | GENERATED | {"client", "config.h", "render", "sign", "signer", "store",
-                                    "verify"},
+    "portal/*": STAGE | GENERATED | {"client", "config.h", "judging.h", "render", "sign",
+                                    "signer", "store", "verify"},
     # What all stages share.
     "limits.h": set(),
     "reason.*": {"base"},

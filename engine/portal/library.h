@@ -8,20 +8,22 @@
 #include "catalogue/catalogue.h"
 #include "config.h"
 #include "identity.h"
+#include "judging.h"
 #include "store/store.h"
-#include "verify/verify.h"
 
 struct library {
 	const struct config *config;
 	struct catalogue *catalogue;	/* of names and labels */
-	struct roots *roots;		/* to be trusted in signatures; NULL: there are none */
+	struct trust *trust;		/* judging.h; NULL: there are no roots to be trusted */
+	struct foreign *judge;		/* others' files; NULL: they are not judged here */
 	struct store *store;		/* NULL: it was never reached yet */
 	struct identity *identity;	/* the secrets of result ids; NULL: not made yet */
 	void *lock;			/* of the last two */
 };
 
 /*
- * Before the sandbox. What the engine has not made yet is looked for again by library_ready().
+ * Before the sandbox, which would not let the process start that judges others' files. What the
+ * engine has not made yet is looked for again by library_ready().
  * ST_INVALID: a catalogue that cannot be used.
  */
 enum status library_open(struct library **out, const struct config *c,

@@ -8,10 +8,10 @@
 
 enum status verified_file(struct request *q, struct slice file, struct report *out)
 {
-	const struct roots *roots = q->portal->library->roots;
+	const struct library *l = q->portal->library;
 
-	if (roots != NULL)
-		return verify_document(roots, file, out);
+	if (l->trust != NULL)
+		return judging_document(l->trust, l->judge, file, -1, out);
 	verify_without_roots(file, out);
 	return ST_OK;
 }
