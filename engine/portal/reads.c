@@ -18,7 +18,9 @@ static const char *call_name(uint8_t call)
 {
 	static const char *const names[] = { [READ_GET] = "get", [READ_BATCH_GET] = "get",
 		[READ_DOWNLOAD] = "download", [READ_OBJECT] = "evidence", [READ_LIST] = "list",
-		[READ_FIND] = "find", [READ_VERIFY] = "verify", [READ_COPY] = "copy" };
+		[READ_FIND] = "find", [READ_VERIFY] = "verify", [READ_COPY] = "copy",
+		[READ_SHARE] = "share", [READ_LOOK_UP] = "look_up",
+		[READ_LOOK_UP_NUMBER] = "look_up", [READ_LOOK_UP_FILE] = "verify" };
 
 	return call < ARRAY_LEN(names) && names[call] != NULL ? names[call] : "other";
 }

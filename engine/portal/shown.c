@@ -37,6 +37,7 @@ static bool ticket_make(const struct portal *p, const char *id, int64_t until_ms
 		 &mac_n) == NULL)
 		return false;
 	hex_lower(out, mac, sizeof(mac));
+	out[TICKET_BYTES] = '\0';
 	return true;
 }
 
