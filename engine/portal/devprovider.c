@@ -284,9 +284,9 @@ static bool grant_make(struct devprovider *d, struct MHD_Connection *c, size_t p
 }
 
 /* Back to the portal with a code; without a person, with a refusal. */
-static enum MHD_Result choose(struct devprovider *d, struct MHD_Connection *c)
+static enum MHD_Result choose(struct devprovider *d, struct MHD_Connection *c, const char *who)
 {
-	const char *wrong = request_wrong(d, c), *who = asked(c, "person"), *code = NULL;
+	const char *wrong = request_wrong(d, c), *code = NULL;
 	struct text to = text_of(PAGE_BYTES_MAX);
 	size_t person = strtoul(who, NULL, 10);
 	enum MHD_Result result;
@@ -400,9 +400,10 @@ static enum MHD_Result get(struct devprovider *d, struct MHD_Connection *c, cons
 	if (strcmp(path, "/keys") == 0)
 		return reply_json(c, 200, devkey_set(&d->key));
 	if (strcmp(path, "/authorize") == 0)
-		return people_show(d, c);
+		return asked(c, "login_hint")[0] == '\0' ? people_show(d, c) :
+		       choose(d, c, asked(c, "login_hint"));
 	if (strcmp(path, "/choose") == 0)
-		return choose(d, c);
+		return choose(d, c, asked(c, "person"));
 	if (strcmp(path, "/portal.css") == 0)
 		return sheet_show(c);
 	return reply_wrong(c, 404, "not found\n");

@@ -4,7 +4,8 @@
  * says what it is. Its key is made at start and dies with the process.
  *
  * The list is JSON: {"people": [{"name": …, "about": …, "claims": {…}}]}; the claims go into the ID
- * token as they are, beside what every token has.
+ * token as they are, beside what every token has. `login_hint` with a person's place in the list
+ * (0 is the first) chooses without asking.
  */
 #ifndef TRIEN_PORTAL_DEVPROVIDER_H
 #define TRIEN_PORTAL_DEVPROVIDER_H

@@ -278,10 +278,20 @@ static void failed(struct request *q, enum status st, const struct error *e)
 		answer_error(q, 500);
 }
 
+/* Behind the address of the built-in provider: whom it need not ask for. */
+static void hint(struct text *url, const char *person)
+{
+	url->n--;
+	text_str(url, "&login_hint=");
+	text_url(url, slice_str(person));
+	text_add(url, "", 1);
+}
+
 static void sign_in(struct request *q)
 {
 	const struct signin *s = q->portal->signin;
 	const char *back = own_path(form_value(&q->query, "back"));
+	const char *as = s != NULL && s->dev != NULL ? form_value(&q->query, "as") : NULL;
 	struct text url = text_of(PORTAL_TARGET_BYTES_MAX);
 	char cookie[OIDC_COOKIE_BYTES_MAX], life[32];
 	struct error e = { 0 };
@@ -291,12 +301,16 @@ static void sign_in(struct request *q)
 		answer_wrong(q, 503, "wrong.sign_in_off");
 		return;
 	}
-	if (q->signed_in) {
+	if (q->signed_in && as == NULL) {
 		answer_redirect(q, back);
 		return;
 	}
 	st = oidc_begin(s->oidc, back, language_code(q->language), q->now_ms, cookie, &url, &e);
-	if (st == ST_OK) {
+	if (st == ST_OK && as != NULL)
+		hint(&url, as);
+	if (st == ST_OK && url.bad) {
+		answer_error(q, 400);
+	} else if (st == ST_OK) {
 		answer_redirect(q, url.p);
 		snprintf(life, sizeof(life), "; Max-Age=%d", SIGN_IN_S_MAX);
 		cookie_set(q, ATTEMPT_COOKIE, cookie, life);

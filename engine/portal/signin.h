@@ -7,7 +7,8 @@
  *	trien-sign-in		state, nonce and verifier of a sign-in, sealed		10 minutes
  *
  * Both are HttpOnly and SameSite=Lax, and where citizens see https also Secure and named
- * `__Host-…`. A sign-in always begins a new session and ends the one that was.
+ * `__Host-…`. A sign-in always begins a new session and ends the one that was. With the built-in
+ * provider, /sign-in?as=0 signs in the first of its people, without its page: links of the demo.
  */
 #ifndef TRIEN_PORTAL_SIGNIN_H
 #define TRIEN_PORTAL_SIGNIN_H
