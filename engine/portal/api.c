@@ -159,6 +159,18 @@ static void reads(struct request *q)
 		answer_json(q, 200, model);
 }
 
+static void lead(struct request *q)
+{
+	json_t *model = NULL;
+
+	if (!known(q))
+		return;
+	if ((q->session.roles & ROLE_LEADER) == 0)
+		answer_wrong(q, 403, "wrong.who");
+	else if (good(q, lead_model(q, &model)))
+		answer_json(q, 200, model);
+}
+
 #define V1 "/api/v1"
 
 const struct route api_routes[] = {
@@ -171,5 +183,6 @@ const struct route api_routes[] = {
 	{ METHOD_GET, V1 "/results/:id/evidence/:sha256", evidence, WHO_CITIZEN, LIMIT_API,
 	  ROUTE_JSON },
 	{ METHOD_GET, V1 "/reads", reads, WHO_CITIZEN, LIMIT_API, ROUTE_JSON },
+	{ METHOD_GET, V1 "/lead", lead, WHO_LEADER, LIMIT_API, ROUTE_JSON | ROUTE_SLOW },
 	{ 0 }
 };

@@ -14,6 +14,7 @@
 
 #define PORTAL_URL_BYTES 300
 
+struct figure_desk;
 struct http;
 struct library;
 struct preview;
@@ -36,6 +37,7 @@ struct portal {
 	struct preview *preview;	/* NULL: no pictures */
 	struct qr_tables *qr;
 	uint8_t secret[32];		/* of this process: seals what its forms carry */
+	struct figure_desk *figures;	/* leaders' numbers; figures.h */
 	struct http *http;
 };
 

@@ -20,6 +20,11 @@ enum status result_file_send(struct request *q, const struct result_view *v, con
 	must_use;
 /* report.c: is its file what was issued, by whom is it signed, is it in force. */
 enum status report_model(struct request *q, const char *id, json_t **model) must_use;
+/*
+ * lead.c: today's numbers of the units that the session leads, by ward and agency. ST_UNAVAILABLE:
+ * the engine did not tell any yet.
+ */
+enum status lead_model(struct request *q, json_t **model) must_use;
 /* reads.c: who looked at whose papers; the query's before. */
 enum status reads_model(struct request *q, json_t **model) must_use;
 

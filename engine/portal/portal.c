@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "portal/embedded.h"
 #include "portal/engineside.h"
+#include "portal/figures.h"
 #include "portal/http.h"
 #include "portal/inside.h"
 #include "portal/preview.h"
@@ -129,6 +130,8 @@ static enum status start(struct portal *p, struct error *e)
 	if (st == ST_OK)
 		st = library_open(&p->library, p->config, e);
 	if (st == ST_OK)
+		st = figures_open(&p->figures);
+	if (st == ST_OK)
 		st = portal_sandbox(p->config, e);
 	if (st == ST_OK)
 		st = signin_start(p->signin, p, e);
@@ -148,6 +151,7 @@ static void stop(struct portal *p)
 	workers_stop(p->workers);
 	http_stop(p->http);
 	signin_free(p->signin);
+	figures_close(p->figures);
 	library_close(p->library);
 	preview_stop(p->preview);
 	qr_tables_free(p->qr);

@@ -253,6 +253,19 @@ def test_a_leader_has_no_papers_here(world):
         assert leader.json(path, 403)["error"]["code"] == "PERMISSION_DENIED"
 
 
+def test_a_leader_sees_the_units_of_their_token(world):
+    one = world.api(None, roles=["leader"], units=["ubnd-lac-xuan"]).json("/lead")
+    assert [(w["ward"], [a["code"] for a in w["agencies"]]) for w in one["wards"]] == \
+        [("Lạc Xuân", ["ubnd-lac-xuan"])]
+    assert one["fresh"] and one["total"]["numbers"]["results"] == 3
+    every = world.api(None, roles=["leader"], units=["*"]).json("/lead")
+    assert every["agencies_n"] == len(list((world.engine.schemas / "agencies").glob("*.json")))
+    assert every["total"] == one["total"]
+    nothing = world.api(None, roles=["leader"]).json("/lead")
+    assert nothing["wards"] == [] and nothing["total"]["numbers"]["results"] == 0
+    assert world.api().json("/lead", 403)["error"]["code"] == "PERMISSION_DENIED"
+
+
 def test_errors_are_json_too(world):
     error = {"$ref": pointer("components", "schemas", "Error")}
     validator = jsonschema.Draft202012Validator(error, registry=REGISTRY)
@@ -289,6 +302,8 @@ def test_what_is_away_says_so(tmp_path):
             for path in ("/results", f"/results/{NOWHERE}", "/reads", f"/results/{NOWHERE}/file",
                          f"/results/{NOWHERE}/report", f"/results/{NOWHERE}/evidence/{'0' * 64}"):
                 Api(portal, token).get(path, 503)
+            leader = p.key.token({**p.usual_claims("api"), "roles": ["leader"]})
+            Api(portal, leader).get("/lead", 503)
         with Portal(tmp_path / "b", portal_oidc_issuer=p.issuer, portal_oidc_client="portal",
                     portal_api_audience="api") as portal:
             p.answers = {"/keys": (500, {}, b"")}
