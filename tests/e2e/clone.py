@@ -27,13 +27,13 @@ def clone(folder):
 
 
 def stop_left(folder, signal=signals.SIGTERM):
-    """Supervisors that still run in a folder: their pids. Signal 0 only tells."""
+    """Engines and portals that still run in a folder: their pids. Signal 0 only tells."""
     left = []
     for entry in pathlib.Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
             words = (entry / "cmdline").read_bytes().split(b"\0")
             where = pathlib.Path(os.readlink(entry / "cwd"))
-            if words[1:2] == [b"serve"] and where.is_relative_to(folder):
+            if words[1:2] in ([b"serve"], [b"portal"]) and where.is_relative_to(folder):
                 left.append(int(entry.name))
                 os.kill(left[-1], signal)
     return left

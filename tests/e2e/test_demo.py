@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import harness
+import portals
 import postgres
 from clone import clone, stop_left
 
@@ -46,6 +47,12 @@ def test_demo(copy):
     assert {r[0] for r in rows} == set(harness.UNITS)
     assert ("ubnd-lac-xuan", "XNTTHN", "4313") in [r[:3] for r in rows]
 
+    # The portal, visited as by a browser.
+    assert re.search(r"^citizen +7 papers of Lục Thị Niềm, [1-9]\d* times read by others$", said,
+                     re.M)
+    results = int(re.search(r"^leader +(\d+) results today$", said, re.M)[1])
+    assert 0 < results < 1100
+
     data = copy / "build" / "demo"
     pdfs = list((data / "pdf").glob("*.pdf"))
     samples = list((data / "samples").glob("*.pdf"))
@@ -64,8 +71,34 @@ def test_demo(copy):
     assert not list(copy.glob("schemas/*/*.pbm"))    # nothing is made in the tree
 
 
+def signed_in(said):
+    """The printed links sign a browser in: a citizen with papers of every state, a leader."""
+    links = re.findall(r"^  (http://127\.0\.0\.1:\d+)(/\S+)", said, re.M)
+    assert [re.sub("^/s/[^/]+$", "/s/TOKEN", path) for _, path in links] == [
+        "/sign-in?as=0&back=/results", "/sign-in?as=1&back=/lead", "/s/TOKEN", "/verify"]
+    browser = portals.Browser(links[0][0])
+
+    def follow(path):
+        to = browser.get(path)
+        back = portals.Browser(to.location).get(to.location)
+        return browser.get(browser.get(back.location).location)
+
+    listed = follow(links[0][1])
+    assert listed.status == 200 and "Lục Thị Niềm" in listed.text
+    papers = browser.get("/api/v1/results").json()["results"]
+    assert {p["life"] for p in papers} == {"valid", "replaced", "revoked"}
+    assert any(p["copy"] for p in papers) and any(p["role"] == "guardian" for p in papers)
+    reads = browser.get("/api/v1/reads").json()["reads"]
+    assert "Đăng ký kết hôn" in {r["purpose"] for r in reads}
+    lead = follow(links[1][1])
+    assert lead.status == 200 and "<svg" in lead.text
+    for _, path in links[2:]:
+        assert portals.Browser(links[0][0]).get(path).status == 200, path
+
+
 def test_demo_keep_prints_what_works(copy):
     said = demo(copy, "--keep")
+    signed_in(said)
     lines = [line.strip() for line in said.split("Try:\n", 1)[1].splitlines() if line.strip()]
     assert lines[0].startswith("export TRIEN_DATA=") and len(lines) >= 8
     assert re.match(r"kill \d+ ", lines[-1] + " ")
