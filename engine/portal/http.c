@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "portal/exchange.h"
+#include "portal/reading.h"
 #include "portal/route.h"
 
 #define LISTEN_BACKLOG 1024
@@ -54,15 +55,26 @@ bool request_cookie(const struct request *q, const char *name, char *out, size_t
 
 /* ---- a request begins ---- */
 
+/*
+ * Each proxy adds at the end, so where it is too much the end is kept: what it began with is said
+ * by no proxy of ours.
+ */
 static enum MHD_Result forwarded_add(void *ctx, enum MHD_ValueKind kind, const char *key,
 				     const char *value)
 {
 	char *all = ctx;
-	size_t n = strlen(all);
+	size_t n = strlen(all), k = value != NULL ? strlen(value) : 0, room, off;
 
-	/* Too much: what it began with is no proxy's of ours. */
-	if (strcasecmp(key, "X-Forwarded-For") == 0 && value != NULL)
-		snprintf(all + n, FORWARDED_BYTES_MAX - n, "%s%s", n > 0 ? "," : "", value);
+	if (strcasecmp(key, "X-Forwarded-For") != 0 || k == 0)
+		return MHD_YES;
+	off = k < FORWARDED_BYTES_MAX - 1 ? 0 : k - (FORWARDED_BYTES_MAX - 2);
+	room = FORWARDED_BYTES_MAX - 2 - (k - off);	/* for what came before */
+	if (n > room) {
+		memmove(all, all + n - room, room);
+		n = room;
+	}
+	all[n++] = ',';
+	memcpy(all + n, value + off, k - off + 1);
 	return MHD_YES;
 }
 
@@ -90,11 +102,18 @@ static void identify(struct exchange *x)
 static bool too_often(struct exchange *x, enum limit_class of)
 {
 	struct request *q = &x->q;
-	struct slice asker = q->signed_in ? slice_of(q->session.key, sizeof(q->session.key)) :
-					    address_asker(&q->address);
+	struct slice asker = address_asker(&q->address);
+	uint8_t person[16];
 	uint32_t retry_ms;
 	char after[16];
 
+	/* Whoever signs in once more is still the same person. */
+	if (q->signed_in && q->session.holder.number[0] != '\0') {
+		person_key_of(&q->session.holder, person);
+		asker = slice_of(person, sizeof(person));
+	} else if (q->signed_in) {
+		asker = slice_of(q->session.key, sizeof(q->session.key));
+	}
 	if (limit_take(x->http->portal->limits, of, asker, clock_ms(CLOCK_MONOTONIC), &retry_ms))
 		return false;
 	snprintf(after, sizeof(after), "%u", retry_ms / 1000 + 1);

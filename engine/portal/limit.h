@@ -1,5 +1,5 @@
 /*
- * limit.h - how often an address, a session or a token may ask: token buckets, one per class and
+ * limit.h - how often an address, a person or a token may ask: token buckets, one per class and
  * asker. Memory is fixed: where a bucket has no place, the fullest one beside it, which says least,
  * is forgotten. Any thread.
  */
@@ -29,7 +29,7 @@ enum status limits_new(struct limits **out, const uint8_t secret[16]) must_use;
 void limits_free(struct limits *l);
 
 /*
- * One more of this class by this asker (the bytes of an address, of a session's name …) at now_ms.
+ * One more of this class by this asker (the bytes of an address, a person's key …) at now_ms.
  * True: it may. Else *retry_ms is when it may again.
  */
 bool limit_take(struct limits *l, enum limit_class of, struct slice asker, int64_t now_ms,

@@ -160,6 +160,18 @@ def test_too_often(portal):
     assert other.get("/help").status == 200     # another address behind the same proxy
 
 
+@pytest.mark.parametrize("width", [0, 300, 1023, 4000])
+def test_who_asks_is_what_the_proxy_says(portal, width):
+    """However much a client says before it: the proxy's own word is the last."""
+    b = portal.browser()
+    seen = []
+    for i in range(160):
+        mine = f"203.0.113.{i}"
+        said = f"203.0.113.200,{mine:>{width - 14}}, " if width else ""
+        seen.append(b.get("/help", headers={"X-Forwarded-For": said + b.address}).status)
+    assert seen[0] == 200 and seen[-1] == 429
+
+
 def test_its_settings(portal):
     def check(**settings):
         return Portal(portal.folder, **settings).check()

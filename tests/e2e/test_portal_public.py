@@ -270,6 +270,15 @@ def test_looking_up_is_limited(world):
     assert world.portal.browser().get("/V/" + "0" * 26).status == 404
 
 
+def test_who_signs_in_again_is_the_same_person(world):
+    """Otherwise each sign-in would give a new try at what is serial."""
+    seen = []
+    for _ in range(4):
+        b = world.signed_in("Người Hai")
+        seen += [b.get(f"/V/{'0' * 26}").status for _ in range(15)]
+    assert seen[0] == 404 and seen[-1] == 429
+
+
 # ---- the engine is away; the last test ----
 
 def test_without_the_engine(world, visitor):
