@@ -35,18 +35,31 @@ static bool here(const char *url)
 	return url[0] == '\0' || (strncmp(url, "http:", 5) == 0 && fetch_url_fits(url));
 }
 
+static bool listens_here(const char *listen)
+{
+	struct sockaddr_storage at;
+	struct address a;
+	struct error e;
+	socklen_t n;
+
+	if (listen_read(listen, &at, &n, &e) != ST_OK)
+		return false;
+	a = address_of((struct sockaddr *)&at);
+	return address_is_loopback(&a);
+}
+
+/* Without a URL citizens see the address where it listens. */
+static bool cookies_are_safe(const struct config_portal *p)
+{
+	return strncmp(p->url, "https:", 6) == 0 ||
+	       (here(p->url) && (p->url[0] != '\0' || listens_here(p->listen)));
+}
+
 static enum status dev_check(const struct config *c, struct error *e)
 {
 	const struct config_sign_in *s = &c->portal.sign_in;
-	struct sockaddr_storage at;
-	struct address a;
-	socklen_t n;
-	enum status st = listen_read(c->portal.listen, &at, &n, e);
 
-	if (st != ST_OK)
-		return st;
-	a = address_of((struct sockaddr *)&at);
-	if (!address_is_loopback(&a) || !here(c->portal.url))
+	if (!listens_here(c->portal.listen) || !here(c->portal.url))
 		return error_set(e, ST_INVALID, "portal_dev_provider lets everybody in as anybody: "
 				 "only where portal_listen and portal_url are this machine's own");
 	if (!c->development)
@@ -79,6 +92,10 @@ enum status signin_check(const struct config *c, struct error *e)
 	if (!oidc_issuer_fits(s->issuer))
 		return error_set(e, ST_INVALID, "portal_oidc_issuer = %s: https://… is needed "
 				 "(http only to this machine), without a query", s->issuer);
+	if (!cookies_are_safe(&c->portal))
+		return error_set(e, ST_INVALID, "portal_oidc_issuer needs portal_url = https://…: "
+				 "over http, cookies of who is signed in would be everybody's on "
+				 "the way");
 	if (s->client[0] == '\0')
 		return error_set(e, ST_INVALID, "portal_oidc_issuer without portal_oidc_client");
 	if (s->id_kind[0] == '\0' && person_id_kind(s->fixed_id_kind) == 0)

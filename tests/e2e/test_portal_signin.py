@@ -511,6 +511,8 @@ def test_a_provider_that_is_away_is_left_alone(tmp_path):
     ({"portal_oidc_issuer": "https://id.example/?x=1"}, "portal_oidc_issuer"),
     ({"portal_oidc_issuer": "https://u:p@id.example"}, "portal_oidc_issuer"),
     ({"portal_oidc_client": ""}, "portal_oidc_client"),
+    ({"portal_url": "http://ketqua.example"}, "portal_url"),
+    ({"portal_listen": "0.0.0.0:0"}, "portal_url"),
     ({"portal_id_kind": "vneid"}, "portal_id_kind"),
     ({"portal_oidc_scope": "profile openidx"}, "openid")])
 def test_settings_that_cannot_be(tmp_path, settings, word):
