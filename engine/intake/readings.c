@@ -1,13 +1,16 @@
 /* ListReads: who read about a holder, or a result. */
 #include <stdlib.h>
 
+#include "base/calendar.h"
 #include "base/wire.h"
+#include "holding.h"
 #include "identity.h"
 #include "intake/answer.h"
 #include "intake/noted.h"
 
 #define LOOKED_AT_MAX 1000		/* of a holder's rows, in one call */
 #define IDS_SHOWN_MAX 200		/* of one row */
+#define HOLDINGS_LOOKED_AT_MAX 2000	/* for those that ended; a person has some dozens */
 
 _Static_assert((int)TRIEN__V1__READ__CALL__ISSUE_COPY == (int)READ_COPY &&
 	       (int)TRIEN__V1__READ__CALL__GET == (int)READ_GET, "calls have one numbering");
@@ -19,20 +22,33 @@ struct look {
 	uint8_t key[16];
 	bool of_result;
 	uint64_t sequence;		/* of that result */
+	uint64_t *ended;		/* of a holder: what is not theirs to see any more */
+	uint32_t ended_n;
 	uint32_t max, shown;
 	uint64_t last_shown;
 	struct writer *w;
 };
 
-static bool is_in(const struct reading_view *v, uint64_t sequence)
+static bool tells(const struct look *l, uint64_t sequence)
 {
-	for (uint32_t i = 0; i < v->names_n; i++)
-		if (reading_name(v, i).sequence == sequence)
-			return true;
-	return false;
+	if (l->of_result)
+		return sequence == l->sequence;
+	for (uint32_t i = 0; i < l->ended_n; i++)
+		if (l->ended[i] == sequence)
+			return false;
+	return true;
 }
 
-static void put_ids(struct look *l, const struct reading_view *v)
+static uint32_t told_n(const struct look *l, const struct reading_view *v)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < v->names_n; i++)
+		n += tells(l, reading_name(v, i).sequence);
+	return n;
+}
+
+static void put_ids(struct look *l, const struct reading_view *v, uint32_t n)
 {
 	uint32_t shown = 0;
 
@@ -41,14 +57,14 @@ static void put_ids(struct look *l, const struct reading_view *v)
 		uint8_t id[16];
 		char text[ID_TEXT_BYTES];
 
-		if (l->of_result && name.sequence != l->sequence)
+		if (!tells(l, name.sequence))
 			continue;
 		l->c->in->ops.result_id(l->r->store, name.lane, name.sequence, id);
 		id_text(text, id);
 		put_slice(l->w, 6, slice_of(text, sizeof(text)));
 		shown++;
 	}
-	put_number(l->w, 7, l->of_result ? 1 : v->names_n);
+	put_number(l->w, 7, n);
 }
 
 /* By a share, or by the public: from where. */
@@ -64,9 +80,11 @@ static void put_shared(struct writer *w, const struct reading_view *v)
 static void one(void *owner, const struct reading_view *v)
 {
 	struct look *l = owner;
+	uint32_t n = told_n(l, v);
 	uint8_t *at, *inner;
 
-	if (l->shown == l->max || (l->of_result && !is_in(v, l->sequence)))
+	/* One that only looked got nothing of anybody's. */
+	if (l->shown == l->max || (n == 0 && (l->of_result || v->names_n > 0)))
 		return;
 	at = put_begin(l->w, 1);
 	put_time(l->w, 1, sequence_ms(v->stamp));
@@ -83,7 +101,7 @@ static void one(void *owner, const struct reading_view *v)
 	}
 	put_number(l->w, 4, v->call);
 	put_number(l->w, 5, v->reuse);
-	put_ids(l, v);
+	put_ids(l, v, n);
 	put_end(l->w, at);
 	l->shown++;
 	l->last_shown = v->stamp;
@@ -120,6 +138,31 @@ static void list(struct look *l, uint64_t before)
 		put_text(&p.w, 2, token);
 	}
 	reply_end(c, &p, st);
+}
+
+/* A guardian is told of a child's papers as long as they see them. False: the call is answered. */
+static bool holder_look(struct call *c, struct read_thread *r, struct look *l)
+{
+	uint32_t today = day_vietnam(c->in->ops.now_ms(c->in->ops.ctx)), got = PAGE_SIZE_MAX;
+	struct holding_view *rows = arena_take(&r->scratch, PAGE_SIZE_MAX * sizeof(*rows));
+	uint64_t before = 0;
+	enum status st = ST_OK;
+
+	l->ended = arena_take(&r->scratch, HOLDINGS_LOOKED_AT_MAX * sizeof(*l->ended));
+	if (rows == NULL || l->ended == NULL)
+		st = ST_NOMEM;
+	for (uint32_t n = 0; st == ST_OK && got == PAGE_SIZE_MAX && n < HOLDINGS_LOOKED_AT_MAX;
+	     n += got) {
+		st = c->in->ops.list(r->store, l->key, before, PAGE_SIZE_MAX, rows, &got);
+		for (uint32_t i = 0; st == ST_OK && i < got; i++) {
+			before = rows[i].result.sequence;
+			if (!holding_lasts(rows[i].from, rows[i].to, today))
+				l->ended[l->ended_n++] = before;
+		}
+	}
+	if (st != ST_OK)
+		read_refuse(c, st);
+	return st == ST_OK;
 }
 
 /* Every read of a result is told to its first holder, too. False: the call is answered. */
@@ -159,7 +202,8 @@ void list_reads_work(struct call *c, struct read_thread *r)
 		access_role(c, MAY_PORTAL, "holder");
 		return;
 	}
-	if (q->holder != NULL ? !person_key(c, q->holder, "holder.", l.key) :
+	if (q->holder != NULL ? !person_key(c, q->holder, "holder.", l.key) ||
+				!holder_look(c, r, &l) :
 				!result_look(c, r, q->result_id, &l))
 		return;
 	l.max = page_size(q->page_size);

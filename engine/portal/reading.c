@@ -133,6 +133,33 @@ enum status reading_list(struct reading *r, const uint8_t key[16], int64_t now_m
 	return st;
 }
 
+enum status reading_ended(struct reading *r, const uint8_t key[16], int64_t now_ms,
+			  uint64_t **sequences, uint32_t *n)
+{
+	struct holding_view *rows = arena_take(&r->scratch, PAGE_SIZE_MAX * sizeof(*rows));
+	uint32_t day = day_vietnam(now_ms), walked = 0, got = PAGE_SIZE_MAX;
+	uint64_t before = 0;
+	enum status st;
+
+	*n = 0;
+	*sequences = malloc(HOLDINGS_WALKED_MAX * sizeof(**sequences));
+	st = rows != NULL && *sequences != NULL ? ST_OK : ST_NOMEM;
+	while (st == ST_OK && got == PAGE_SIZE_MAX && walked + got <= HOLDINGS_WALKED_MAX) {
+		st = r->ops->list(r->store, key, before, PAGE_SIZE_MAX, rows, &got);
+		for (uint32_t i = 0; st == ST_OK && i < got; i++) {
+			if (!holding_lasts(rows[i].from, rows[i].to, day))
+				(*sequences)[(*n)++] = rows[i].result.sequence;
+			before = rows[i].result.sequence;
+		}
+		walked += got;
+	}
+	if (st != ST_OK) {
+		free(*sequences);
+		*sequences = NULL;
+	}
+	return st;
+}
+
 enum status reading_file(struct reading *r, const struct result_view *v, size_t max,
 			 uint8_t **bytes)
 {

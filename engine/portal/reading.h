@@ -46,6 +46,12 @@ enum status reading_result(struct reading *r, const uint8_t key[16], const char 
 enum status reading_list(struct reading *r, const uint8_t key[16], int64_t now_ms, bool hidden,
 			 void (*one)(void *ctx, const struct holding_view *h), void *ctx,
 			 bool *all) must_use;
+/*
+ * Sequences of what was a holder's and is not any more, of those that reading_list() walks;
+ * malloc'd.
+ */
+enum status reading_ended(struct reading *r, const uint8_t key[16], int64_t now_ms,
+			  uint64_t **sequences, uint32_t *n) must_use;
 /* A whole file, malloc'd, its digest checked. ST_TOO_LARGE beyond max. */
 enum status reading_file(struct reading *r, const struct result_view *v, size_t max,
 			 uint8_t **bytes) must_use;

@@ -12,7 +12,12 @@
 #define PAGE_READS 50
 #define PAPERS_MAX 20			/* named of one read */
 
-struct reads { struct reading *r; json_t *rows; };
+struct reads {
+	struct reading *r;
+	json_t *rows;
+	uint64_t *ended;		/* what is not theirs to see any more */
+	uint32_t ended_n;
+};
 
 static const char *call_name(uint8_t call)
 {
@@ -25,22 +30,47 @@ static const char *call_name(uint8_t call)
 	return call < ARRAY_LEN(names) && names[call] != NULL ? names[call] : "other";
 }
 
+static bool is_theirs(const struct reads *x, uint64_t sequence)
+{
+	uint32_t i = 0;
+
+	while (i < x->ended_n && x->ended[i] != sequence)
+		i++;
+	return i == x->ended_n;
+}
+
+/* Which papers; *n: how many. */
+static json_t *papers_told(const struct reads *x, const struct reading_view *v, uint32_t *n)
+{
+	json_t *papers = json_array();
+
+	*n = 0;
+	for (uint16_t i = 0; i < v->names_n; i++) {
+		struct result_name name = reading_name(v, i);
+		char id[ID_TEXT_BYTES + 1];
+
+		if (!is_theirs(x, name.sequence) || (*n)++ >= PAPERS_MAX)
+			continue;
+		reading_id_text(x->r, name.lane, name.sequence, id);
+		json_array_append_new(papers, json_pack("{s:s}", "id", id));
+	}
+	return papers;
+}
+
 /* The readings' callback calls nothing of the store: only ids are written here. */
 static void read_add(void *ctx, const struct reading_view *v)
 {
 	struct reads *x = ctx;
-	json_t *papers = json_array(), *row;
+	uint32_t n;
+	json_t *papers = papers_told(x, v, &n), *row;
 
-	for (uint16_t i = 0; i < v->names_n && i < PAPERS_MAX; i++) {
-		struct result_name name = reading_name(v, i);
-		char id[ID_TEXT_BYTES + 1];
-
-		reading_id_text(x->r, name.lane, name.sequence, id);
-		json_array_append_new(papers, json_pack("{s:s}", "id", id));
+	if (v->names_n > 0 && n == 0) {
+		json_decref(papers);
+		return;
 	}
 	row = json_pack("{s:o, s:s, s:b, s:o, s:i}", "when",
 			moment_json(sequence_ms(v->stamp)), "call", call_name(v->call), "reuse",
-			v->reuse, "papers", papers, "papers_n", (int)v->names_n);
+			v->reuse, "papers", papers, "papers_n", (int)n);
 	json_object_set_new(row, "actor", slice_json(v->actor));
 	json_object_set_new(row, "requester", slice_json(v->requester));
 	json_object_set_new(row, "purpose", slice_json(v->purpose));
@@ -61,7 +91,10 @@ enum status reads_model(struct request *q, json_t **model)
 	*model = NULL;
 	person_key_of(&q->session.holder, key);
 	if (st == ST_OK)
+		st = reading_ended(x.r, key, q->now_ms, &x.ended, &x.ended_n);
+	if (st == ST_OK)
 		st = x.r->ops->readings(x.r->store, key, before, PAGE_READS, read_add, &x, &last);
+	free(x.ended);
 	if (st != ST_OK) {
 		json_decref(x.rows);
 		return st;

@@ -248,6 +248,42 @@ def test_who_looked(world):
     assert "can-bo-7" not in other and world.mine[0] not in other and world.others in other
 
 
+def test_who_looked_at_a_childs_paper(world):
+    """That is told to the guardian as long as the paper is, here and by the engine."""
+    m = modules()["repository"]
+    stubs = world.engine.stubs()
+    for id, requester in ((world.ended, "can-bo-8"), (world.lasting, "can-bo-9")):
+        stubs.repository.GetResult(m.GetResultRequest(
+            result_id=id, purpose=m.Purpose(purpose="x", requester=requester)), timeout=20)
+    owner, guardian = world.signed_in(), world.signed_in("Người Hai")
+    wait_for(lambda: "can-bo-9" in guardian.get("/reads").text, 10)
+    assert "can-bo-8" in owner.get("/reads").text and "can-bo-9" in owner.get("/reads").text
+    page = guardian.get("/reads").text
+    assert "can-bo-8" not in page and world.ended not in page
+
+    def told(case, **kw):
+        person = numbered(case)[0]
+        return stubs.repository.ListReads(m.ListReadsRequest(
+            holder=m.Person(id_kind=1, country="VN", number=person.number), **kw), timeout=20)
+
+    assert world.ended in str(told(world.first).reads)
+    reads = told(world.second)
+    assert world.lasting in str(reads) and world.ended not in str(reads)
+    assert "can-bo-8" not in str(reads)
+    # A page of one: what is left out does not end the list.
+    seen, token = [], ""
+    for _ in range(200):
+        answer = told(world.second, page_size=1, page_token=token)
+        seen += answer.reads
+        token = answer.next_page_token
+        if not token:
+            break
+    assert [str(r) for r in seen] == [str(r) for r in reads.reads]
+    # By the result all of them are told.
+    by_result = stubs.repository.ListReads(m.ListReadsRequest(result_id=world.ended), timeout=20)
+    assert "can-bo-8" in str(by_result)
+
+
 def test_with_the_engine_away(world):
     """The last one: reading goes on while the engine is away."""
     b = world.signed_in()
