@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include "base/calendar.h"
+#include "holding.h"
 #include "identity.h"
 #include "intake/answer.h"
 #include "intake/sharing.h"
@@ -77,8 +78,8 @@ enum status share_stands(struct call *c, struct read_thread *r, const uint8_t ho
 			 c->in->ops.list(r->store, holder, sequence + 1, 1, h, &n);
 
 	*has = st == ST_OK && n == 1 && h->result.sequence == sequence &&
-	       (h->to == 0 || h->to >= today) && !h->result.living.restricted &&
-	       h->visibility != TRIEN__V1__HOLDER__VISIBILITY__HIDDEN;
+	       holding_lasts(h->from, h->to, today) && !h->result.living.restricted &&
+	       holding_listed(h->visibility, false);
 	return st;
 }
 

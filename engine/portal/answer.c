@@ -216,6 +216,12 @@ static const char *error_name(unsigned int status)
 	}
 }
 
+bool request_json(const struct request *q)
+{
+	return q->route != NULL ? (q->route->flags & ROUTE_JSON) != 0 :
+				  strncmp(q->path, "/api/", 5) == 0;
+}
+
 void answer_wrong(struct request *q, unsigned int status, const char *key)
 {
 	json_t *model;
@@ -226,8 +232,7 @@ void answer_wrong(struct request *q, unsigned int status, const char *key)
 		log_warn("portal", "%s: %u, reference %s",
 			 q->route != NULL ? q->route->pattern : "-", status, number);
 	}
-	if (q->route != NULL ? (q->route->flags & ROUTE_JSON) != 0 :
-	    strncmp(q->path, "/api/", 5) == 0) {
+	if (request_json(q)) {
 		model = json_pack("{s:{s:i, s:s, s:s?, s:s?}}", "error", "status", (int)status,
 				  "code", error_name(status), "reason", key, "reference",
 				  number[0] != '\0' ? number : NULL);

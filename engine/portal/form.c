@@ -1,5 +1,8 @@
 #include "portal/form.h"
 
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -187,6 +190,57 @@ enum status form_read_parts(struct form *f, const char *content_type, struct sli
 			p = next + n;
 	}
 	form_free(f);
+	return st;
+}
+
+/* NULL: none that a form could have. */
+static const char *text_of_json(const json_t *v, char number[24])
+{
+	if (json_is_string(v))
+		return json_string_value(v);
+	if (json_is_integer(v)) {
+		snprintf(number, 24, "%" PRId64, (int64_t)json_integer_value(v));
+		return number;
+	}
+	return json_is_boolean(v) ? (json_is_true(v) ? "1" : "0") : NULL;
+}
+
+/* With its NUL; where it stands then. NULL: no room. */
+static const char *keep(struct writer *w, const char *text)
+{
+	const char *at = (const char *)w->p;
+
+	write_bytes(w, text, strlen(text) + 1);
+	return w->bad ? NULL : at;
+}
+
+enum status form_read_json(struct form *f, struct slice text)
+{
+	json_t *all = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, NULL), *v;
+	/* Nothing is longer than it was in JSON, its quotes or colon and comma for the NUL. */
+	size_t room = text.n + 1;
+	enum status st = json_is_object(all) ? ST_OK : ST_INVALID;
+	char number[24];
+	const char *name;
+	struct writer w;
+
+	*f = (struct form){ .kept = malloc(room) };
+	if (f->kept == NULL)
+		st = ST_NOMEM;
+	w = writer_of(f->kept, f->kept != NULL ? room : 0);
+	json_object_foreach(all, name, v) {
+		const char *value = text_of_json(v, number), *at, *value_at;
+
+		if (st != ST_OK)
+			break;
+		at = keep(&w, name);
+		value_at = value != NULL ? keep(&w, value) : NULL;
+		st = at == NULL || value_at == NULL ? ST_INVALID :
+		     add(f, at, value_at, slice_of(NULL, 0));
+	}
+	json_decref(all);
+	if (st != ST_OK)
+		form_free(f);
 	return st;
 }
 

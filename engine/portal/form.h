@@ -29,6 +29,11 @@ enum status form_read(struct form *f, struct slice text) must_use;
 /* content_type: as the header says it; the body must outlive the form. ST_INVALID. */
 enum status form_read_parts(struct form *f, const char *content_type,
 			    struct slice body) must_use;
+/*
+ * One JSON object (RFC 8259) of texts, whole numbers and truths, told as a form would: 7 is "7",
+ * true is "1", false is "0". ST_INVALID: anything else, or a name twice.
+ */
+enum status form_read_json(struct form *f, struct slice text) must_use;
 void form_free(struct form *f);
 
 /* NULL: there is none of this name, or it is a file. */

@@ -46,6 +46,8 @@ struct request {
 const char *own_path(const char *path);
 /* NULL: it is not there. Names in any case. */
 const char *request_header(const struct request *q, const char *name);
+/* Is it answered in JSON, errors too? Else by pages. */
+bool request_json(const struct request *q);
 /* The value of a cookie, into out; false: none, or longer than size - 1. */
 bool request_cookie(const struct request *q, const char *name, char *out, size_t size);
 
@@ -79,7 +81,7 @@ void answer_stream(struct request *q, const char *type, uint64_t size, const cha
  * A 404 is always the same.
  */
 void answer_error(struct request *q, unsigned int status);
-/* The same with one more text of words/, for 400 and 409: what is wrong, as a key. */
+/* The same with what is wrong, for 400 and 409: a key, on a page of words/. */
 void answer_wrong(struct request *q, unsigned int status, const char *key);
 /* Beside the answer: "Set-Cookie" and the like. */
 void answer_header(struct request *q, const char *name, const char *value);

@@ -30,7 +30,8 @@ enum who { WHO_ANYBODY, WHO_CITIZEN, WHO_LEADER };
 #define ROUTE_FILE 2u		/* its form has a file: up to portal_upload_mb_max */
 #define ROUTE_JSON 4u		/* errors are JSON; who may is the handler's own affair, and the
 				 * token in the form is not asked for: a bearer token may stand
-				 * instead of the cookie */
+				 * instead of the cookie. What a POST says is no form, so that
+				 * pages of others cannot send it (api.c) */
 
 struct route {
 	enum method method;

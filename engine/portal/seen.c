@@ -14,6 +14,7 @@
 #include "portal/agencies.h"
 #include "portal/engineside.h"
 #include "portal/inside.h"
+#include "portal/models.h"
 #include "portal/route.h"
 #include "portal/show.h"
 
@@ -68,16 +69,27 @@ void seen_record(struct request *q, const char *id, Trien__V1__Read__Call call)
 
 /* ---- the QR code of a print ---- */
 
-static void print_show(struct request *q)
+enum status seen_model(struct request *q, const char *id, json_t **model)
 {
-	const char *id = q->args[0];
 	struct result_view v;
 	struct reading *r;
-	json_t *m;
 	enum status st = reading_of(q, &r);
 
+	*model = NULL;
 	if (st == ST_OK)
 		st = seen_find(r, id, &v);
+	if (st != ST_OK)
+		return st;
+	*model = json_pack("{s:o, s:s}", "seen", seen_told(r, &v, q->language), "id", id);
+	seen_record(q, id, TRIEN__V1__READ__CALL__LOOK_UP);
+	return ST_OK;
+}
+
+static void print_show(struct request *q)
+{
+	json_t *m;
+	enum status st = seen_model(q, q->args[0], &m);
+
 	if (st == ST_NOT_FOUND) {
 		answer_page(q, 404, "seen", json_pack("{s:b}", "missing", 1));
 		return;
@@ -86,9 +98,8 @@ static void print_show(struct request *q)
 		reading_refuse(q, st);
 		return;
 	}
-	m = json_pack("{s:o, s:s, s:b}", "seen", seen_told(r, &v, q->language), "id", id,
-		      "wrong_code", form_value(&q->query, "wrong") != NULL);
-	seen_record(q, id, TRIEN__V1__READ__CALL__LOOK_UP);
+	json_object_set_new(m, "wrong_code",
+			    json_boolean(form_value(&q->query, "wrong") != NULL));
 	answer_page(q, 200, "seen", m);
 }
 
@@ -189,28 +200,44 @@ json_t *seen_form(const struct request *q)
 	return m;
 }
 
-static void number_show(struct request *q)
+enum status numbers_model(struct request *q, json_t **model)
 {
 	struct asked_number a;
-	json_t *m = seen_form(q), *list = json_array();
-	unsigned int status = 200;
+	json_t *list;
+	enum status st;
 
-	json_object_set_new(m, "found", list);
-	if (!asked_read(q, &a)) {
+	*model = NULL;
+	if (!asked_read(q, &a))
+		return ST_INVALID;
+	list = json_array();
+	st = numbers_find(q, &a, list);
+	if (st == ST_OK && json_array_size(list) == 0)
+		st = ST_NOT_FOUND;
+	if (st == ST_OK)
+		*model = json_pack("{s:O}", "found", list);
+	json_decref(list);
+	return st;
+}
+
+static void number_show(struct request *q)
+{
+	json_t *m = seen_form(q), *found;
+	unsigned int status = 200;
+	enum status st = numbers_model(q, &found);
+
+	if (st == ST_OK) {
+		json_object_update(m, found);
+		json_decref(found);
+	} else if (st == ST_INVALID) {
 		json_object_set_new(m, "incomplete", json_true());
 		status = 400;
+	} else if (st == ST_NOT_FOUND) {
+		json_object_set_new(m, "missing", json_true());
+		status = 404;
 	} else {
-		enum status st = numbers_find(q, &a, list);
-
-		if (st != ST_OK) {
-			json_decref(m);
-			reading_refuse(q, st);
-			return;
-		}
-		if (json_array_size(list) == 0) {
-			json_object_set_new(m, "missing", json_true());
-			status = 404;
-		}
+		json_decref(m);
+		reading_refuse(q, st);
+		return;
 	}
 	answer_page(q, status, "numbers", m);
 }
@@ -233,7 +260,7 @@ static bool id_of(struct reading *r, const char *text, char id[ID_TEXT_BYTES + 1
 	return true;
 }
 
-static void lookup_show(struct request *q)
+void seen_file(struct request *q)
 {
 	const char *said = form_value(&q->query, "id"), *hash = form_value(&q->query, "sha256");
 	uint8_t sha256[SHA256_BYTES];
@@ -268,7 +295,7 @@ static void lookup_show(struct request *q)
 const struct route seen_routes[] = {
 	{ METHOD_GET, "/V/:id", print_show, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
 	{ METHOD_GET, "/verify/number", number_show, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
-	{ METHOD_GET, "/verify/lookup", lookup_show, WHO_ANYBODY, LIMIT_LOOKUP,
+	{ METHOD_GET, "/verify/lookup", seen_file, WHO_ANYBODY, LIMIT_LOOKUP,
 	  ROUTE_SLOW | ROUTE_JSON },
 	{ 0 }
 };

@@ -9,7 +9,9 @@
 #include "portal/drawn.h"
 #include "portal/engineside.h"
 #include "portal/inside.h"
+#include "portal/models.h"
 #include "portal/route.h"
+#include "portal/seen.h"
 #include "portal/told.h"
 
 #define SHARES_PAGE 50
@@ -79,7 +81,7 @@ static bool number_in(const char *text, uint32_t min, uint32_t max, uint32_t *ou
 	return *end == '\0' && v >= min && v <= max;
 }
 
-bool share_wanted(const struct form *f, Trien__V1__CreateShareRequest *out)
+static bool share_wanted(const struct form *f, Trien__V1__CreateShareRequest *out)
 {
 	int kind, scope;
 
@@ -93,44 +95,45 @@ bool share_wanted(const struct form *f, Trien__V1__CreateShareRequest *out)
 	return true;
 }
 
-/* What the holder gives away: the link with its picture, or the code and where to type it. */
+/* What the holder gives away: the link, or the code and where to type it. */
 static void secret_told(struct request *q, const Trien__V1__CreateShareResponse *a, json_t *m)
 {
-	char link[PORTAL_URL_BYTES + 64], capitals[PORTAL_URL_BYTES + 64];
+	char link[PORTAL_URL_BYTES + 64];
 
 	if (a->share->kind == TRIEN__V1__SHARE__KIND__CODE) {
 		json_object_set_new(m, "code", json_sprintf("%.4s-%s", a->code, a->code + 4));
 		snprintf(link, sizeof(link), "%s/V/%s", q->portal->url, a->share->result_id);
 	} else {
+		json_object_set_new(m, "token", json_string(a->token));
 		snprintf(link, sizeof(link), "%s/s/%s", q->portal->url, a->token);
 	}
 	json_object_set_new(m, "link", json_string(link));
+}
+
+static void picture_told(const struct request *q, json_t *m)
+{
+	const char *link = json_string_value(json_object_get(m, "link"));
+	char capitals[PORTAL_URL_BYTES + 64];
+
 	/* In capitals the picture is smaller (ISO/IEC 18004 7.4.4), and /S/ leads there, too. */
 	for (size_t i = 0; i <= strlen(link); i++)
 		capitals[i] = (char)(link[i] >= 'a' && link[i] <= 'z' ? link[i] - 32 : link[i]);
 	drawn_qr(q->portal->qr, capitals, m, "qr");
 }
 
-static void made(struct request *q, const Trien__V1__CreateShareResponse *a)
-{
-	json_t *m = json_pack("{s:o, s:b}", "share", share_told(a->share), "pending", a->pending);
-
-	secret_told(q, a, m);
-	answer_page(q, 201, "shared", m);
-}
-
-static void share_make(struct request *q)
+bool share_make_model(struct request *q, const char *id, json_t **model)
 {
 	Trien__V1__CreateShareRequest r = TRIEN__V1__CREATE_SHARE_REQUEST__INIT;
 	Trien__V1__Person person = engine_person(&q->session);
 	Trien__V1__CreateShareResponse *a;
 	struct failure f = { 0 };
 
-	r.result_id = (char *)q->args[0];
+	*model = NULL;
+	r.result_id = (char *)id;
 	r.as_holder = &person;
 	if (!share_wanted(&q->form, &r)) {
 		answer_wrong(q, 400, "wrong.share");
-		return;
+		return false;
 	}
 	a = (void *)engine_ask(q->worker, REPOSITORY "CreateShare", &r.base,
 			       &trien__v1__create_share_response__descriptor, &f);
@@ -140,15 +143,43 @@ static void share_make(struct request *q)
 			answer_error(q, 404);
 		else
 			engine_failed(q, &f);
-		return;
+		return false;
 	}
-	made(q, a);
+	*model = json_pack("{s:o, s:b}", "share", share_told(a->share), "pending", a->pending);
+	secret_told(q, a, *model);
 	trien__v1__create_share_response__free_unpacked(a, NULL);
+	return true;
+}
+
+static void share_make(struct request *q)
+{
+	json_t *m;
+
+	if (!share_make_model(q, q->args[0], &m))
+		return;
+	picture_told(q, m);
+	answer_page(q, 201, "shared", m);
 }
 
 /* ---- the list, and the end ---- */
 
-static void shares_show(struct request *q)
+/* Of what it is; where the store cannot be read now, its id says it. */
+static json_t *row_told(struct request *q, const Trien__V1__Share *s)
+{
+	json_t *m = share_told(s), *seen;
+	struct result_view v;
+	struct reading *r;
+
+	if (reading_of(q, &r) == ST_OK && seen_find(r, s->result_id, &v) == ST_OK) {
+		seen = seen_told(r, &v, q->language);
+		json_object_set(m, "kind_name", json_object_get(seen, "kind"));
+		json_object_set(m, "number_text", json_object_get(seen, "number"));
+		json_decref(seen);
+	}
+	return m;
+}
+
+bool shares_model(struct request *q, json_t **model)
 {
 	const char *token = form_value(&q->query, "page");
 	Trien__V1__ListSharesRequest r = TRIEN__V1__LIST_SHARES_REQUEST__INIT;
@@ -157,6 +188,7 @@ static void shares_show(struct request *q)
 	struct failure f = { 0 };
 	json_t *list = json_array();
 
+	*model = NULL;
 	r.as_holder = &person;
 	r.page_size = SHARES_PAGE;
 	if (token != NULL)
@@ -166,32 +198,52 @@ static void shares_show(struct request *q)
 	if (a == NULL) {
 		json_decref(list);
 		engine_failed(q, &f);
-		return;
+		return false;
 	}
 	for (size_t i = 0; i < a->n_shares; i++)
-		json_array_append_new(list, share_told(a->shares[i]));
-	answer_page(q, 200, "shares",
-		    json_pack("{s:b, s:o, s:s}", "any", json_array_size(list) > 0, "shares", list,
-			      "next", a->next_page_token));
+		json_array_append_new(list, row_told(q, a->shares[i]));
+	*model = json_pack("{s:b, s:o, s:s}", "any", json_array_size(list) > 0, "shares", list,
+			   "next", a->next_page_token);
 	trien__v1__list_shares_response__free_unpacked(a, NULL);
+	return true;
 }
 
-static void share_end(struct request *q)
+static void shares_show(struct request *q)
+{
+	json_t *m;
+
+	if (shares_model(q, &m))
+		answer_page(q, 200, "shares", m);
+}
+
+bool share_end_model(struct request *q, const char *share, json_t **model)
 {
 	Trien__V1__RevokeShareRequest r = TRIEN__V1__REVOKE_SHARE_REQUEST__INIT;
 	Trien__V1__Person person = engine_person(&q->session);
 	Trien__V1__RevokeShareResponse *a;
 	struct failure f = { 0 };
 
-	r.share_id = (char *)q->args[0];
+	*model = NULL;
+	r.share_id = (char *)share;
 	r.as_holder = &person;
 	a = (void *)engine_ask(q->worker, REPOSITORY "RevokeShare", &r.base,
 			       &trien__v1__revoke_share_response__descriptor, &f);
 	if (a == NULL) {
 		engine_failed(q, &f);
-		return;
+		return false;
 	}
+	*model = json_pack("{s:s, s:b}", "id", a->share_id, "pending", a->pending);
 	trien__v1__revoke_share_response__free_unpacked(a, NULL);
+	return true;
+}
+
+static void share_end(struct request *q)
+{
+	json_t *m;
+
+	if (!share_end_model(q, q->args[0], &m))
+		return;
+	json_decref(m);
 	answer_redirect(q, "/shares");
 }
 

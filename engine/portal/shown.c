@@ -65,7 +65,13 @@ static void ticket_told(const struct request *q, const char *id, json_t *m)
 
 /* ---- what it shows ---- */
 
-static void scope_told(struct request *q, const Trien__V1__UseShareResponse *a)
+static json_t *share_left(const Trien__V1__Share *s)
+{
+	return json_pack("{s:o, s:I}", "share", share_told(s), "left",
+			 (json_int_t)s->views_max - s->views);
+}
+
+static json_t *scope_told(struct request *q, const Trien__V1__UseShareResponse *a)
 {
 	struct result_view v;
 	struct reading *r;
@@ -76,79 +82,119 @@ static void scope_told(struct request *q, const Trien__V1__UseShareResponse *a)
 		st = seen_find(r, a->result->result_id, &v);
 	if (st != ST_OK) {
 		reading_refuse(q, st);
-		return;
+		return NULL;
 	}
-	m = json_pack("{s:o, s:o, s:I}", "seen", seen_told(r, &v, q->language), "share",
-		      share_told(a->share), "left",
-		      (json_int_t)a->share->views_max - a->share->views);
+	m = share_left(a->share);
+	json_object_set_new(m, "seen", seen_told(r, &v, q->language));
 	if (a->share->scope >= TRIEN__V1__SHARE__SCOPE__DATA)
 		json_object_set_new(m, "content", json_pack("{s:o}", "fields",
 							    show_fields(r, &v, q->language)));
 	if (a->share->scope >= TRIEN__V1__SHARE__SCOPE__FILE)
 		ticket_told(q, a->result->result_id, m);
-	answer_page(q, 200, "shown", m);
+	return m;
+}
+
+static void ended(struct request *q, const char *why)
+{
+	if (request_json(q))
+		answer_wrong(q, 409, why);
+	else
+		answer_page(q, 409, "share", json_pack("{s:s}", "ended", why));
+}
+
+static bool not_there(const struct failure *f)
+{
+	return f->code == GRPC_STATUS_NOT_FOUND || f->code == GRPC_STATUS_INVALID_ARGUMENT;
 }
 
 /* Why it shows nothing, to who has the right token; else it does not exist. */
 static void refused(struct request *q, const struct failure *f)
 {
 	static const char *const known[] = { "SHARE_EXPIRED", "SHARE_USED_UP", "SHARE_REVOKED",
-					     "SHARE_RESTS" };
+					     "SHARE_TRIED_OUT", "SHARE_RESTS" };
 
 	if (f->code == GRPC_STATUS_FAILED_PRECONDITION)
 		for (size_t i = 0; i < ARRAY_LEN(known); i++)
 			if (strcmp(f->reason, known[i]) == 0) {
-				answer_page(q, 409, "share", json_pack("{s:s}", "ended", known[i]));
+				ended(q, known[i]);
 				return;
 			}
-	if (f->code == GRPC_STATUS_NOT_FOUND || f->code == GRPC_STATUS_INVALID_ARGUMENT)
-		answer_page(q, 404, "share", json_pack("{s:b}", "missing", 1));
-	else
+	if (!not_there(f))
 		engine_failed(q, f);
+	else if (request_json(q))
+		answer_error(q, 404);
+	else
+		answer_page(q, 404, "share", json_pack("{s:b}", "missing", 1));
 }
 
-static Trien__V1__UseShareResponse *use(struct request *q, Trien__V1__UseShareRequest *r,
-					struct failure *f)
+/* What it is or shows; NULL: answered, but where `missing` is given and it is not there. */
+static json_t *use(struct request *q, Trien__V1__UseShareRequest *r, bool *missing)
 {
-	return (void *)engine_ask(q->worker, REPOSITORY "UseShare", &r->base,
-				  &trien__v1__use_share_response__descriptor, f);
+	struct failure f = { 0 };
+	Trien__V1__UseShareResponse *a =
+		(void *)engine_ask(q->worker, REPOSITORY "UseShare", &r->base,
+				   &trien__v1__use_share_response__descriptor, &f);
+	json_t *m;
+
+	if (a == NULL && missing != NULL && not_there(&f))
+		*missing = true;
+	else if (a == NULL)
+		refused(q, &f);
+	if (a == NULL)
+		return NULL;
+	m = r->validate_only ? share_left(a->share) : scope_told(q, a);
+	trien__v1__use_share_response__free_unpacked(a, NULL);
+	return m;
+}
+
+bool share_use_model(struct request *q, json_t **model)
+{
+	const char *token = form_value(&q->form, "token"), *code = form_value(&q->form, "code");
+	const char *id = form_value(&q->form, "result_id"), *look = form_value(&q->form, "look");
+	Trien__V1__UseShareRequest r = TRIEN__V1__USE_SHARE_REQUEST__INIT;
+
+	*model = NULL;
+	if ((token != NULL) == (code != NULL) || (code != NULL) != (id != NULL)) {
+		answer_wrong(q, 400, "wrong.share_key");
+		return false;
+	}
+	if (token != NULL)
+		r.token = (char *)token;
+	if (code != NULL)
+		r.code = (char *)code;
+	if (id != NULL)
+		r.result_id = (char *)id;
+	r.validate_only = look != NULL && strcmp(look, "1") == 0;
+	*model = use(q, &r, NULL);
+	return *model != NULL;
+}
+
+static json_t *link_model(struct request *q, bool look)
+{
+	Trien__V1__UseShareRequest r = TRIEN__V1__USE_SHARE_REQUEST__INIT;
+
+	r.token = (char *)q->args[0];
+	r.validate_only = look;
+	return use(q, &r, NULL);
 }
 
 /* The link: what it is. */
 static void link_show(struct request *q)
 {
-	Trien__V1__UseShareRequest r = TRIEN__V1__USE_SHARE_REQUEST__INIT;
-	Trien__V1__UseShareResponse *a;
-	struct failure f = { 0 };
+	json_t *m = link_model(q, true);
 
-	r.token = (char *)q->args[0];
-	r.validate_only = true;
-	a = use(q, &r, &f);
-	if (a == NULL) {
-		refused(q, &f);
+	if (m == NULL)
 		return;
-	}
-	answer_page(q, 200, "share",
-		    json_pack("{s:o, s:s, s:I}", "share", share_told(a->share), "token",
-			      q->args[0], "left",
-			      (json_int_t)a->share->views_max - a->share->views));
-	trien__v1__use_share_response__free_unpacked(a, NULL);
+	json_object_set_new(m, "token", json_string(q->args[0]));
+	answer_page(q, 200, "share", m);
 }
 
 static void link_use(struct request *q)
 {
-	Trien__V1__UseShareRequest r = TRIEN__V1__USE_SHARE_REQUEST__INIT;
-	Trien__V1__UseShareResponse *a;
-	struct failure f = { 0 };
+	json_t *m = link_model(q, false);
 
-	r.token = (char *)q->args[0];
-	a = use(q, &r, &f);
-	if (a == NULL) {
-		refused(q, &f);
-		return;
-	}
-	scope_told(q, a);
-	trien__v1__use_share_response__free_unpacked(a, NULL);
+	if (m != NULL)
+		answer_page(q, 200, "shown", m);
 }
 
 /* A print and its code. A wrong one leads back to what the print's QR code shows. */
@@ -156,27 +202,25 @@ static void code_use(struct request *q)
 {
 	Trien__V1__UseShareRequest r = TRIEN__V1__USE_SHARE_REQUEST__INIT;
 	const char *code = form_value(&q->form, "code");
-	Trien__V1__UseShareResponse *a;
-	struct failure f = { 0 };
+	bool missing = false;
 	char back[80];
+	json_t *m;
 
 	r.result_id = (char *)q->args[0];
 	r.code = (char *)(code != NULL ? code : "");
-	a = use(q, &r, &f);
-	if (a != NULL) {
-		scope_told(q, a);
-		trien__v1__use_share_response__free_unpacked(a, NULL);
-	} else if ((f.code == GRPC_STATUS_NOT_FOUND || f.code == GRPC_STATUS_INVALID_ARGUMENT) &&
-		   strlen(q->args[0]) == ID_TEXT_BYTES &&
+	m = use(q, &r, &missing);
+	if (m != NULL) {
+		answer_page(q, 200, "shown", m);
+	} else if (missing && strlen(q->args[0]) == ID_TEXT_BYTES &&
 		   strspn(q->args[0], "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == ID_TEXT_BYTES) {
 		snprintf(back, sizeof(back), "/V/%s?wrong=code", q->args[0]);
 		answer_redirect(q, back);
-	} else {
-		refused(q, &f);
+	} else if (missing) {
+		answer_page(q, 404, "share", json_pack("{s:b}", "missing", 1));
 	}
 }
 
-static void file_send(struct request *q)
+void share_file(struct request *q)
 {
 	const char *id = form_value(&q->form, "id");
 	struct result_view v;
@@ -184,7 +228,7 @@ static void file_send(struct request *q)
 	enum status st;
 
 	if (id == NULL || !ticket_good(q, id)) {
-		answer_page(q, 409, "share", json_pack("{s:s}", "ended", "SHARE_EXPIRED"));
+		ended(q, "SHARE_EXPIRED");
 		return;
 	}
 	st = reading_of(q, &r);
@@ -201,6 +245,6 @@ const struct route shown_routes[] = {
 	{ METHOD_GET, "/S/:token", link_show, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
 	{ METHOD_POST, "/s/:token", link_use, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
 	{ METHOD_POST, "/V/:id/code", code_use, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
-	{ METHOD_POST, "/shared/file", file_send, WHO_ANYBODY, LIMIT_PAGE, 0 },
+	{ METHOD_POST, "/shared/file", share_file, WHO_ANYBODY, LIMIT_PAGE, 0 },
 	{ 0 }
 };

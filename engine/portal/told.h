@@ -18,8 +18,5 @@ void told_time(json_t *m, const char *name, const Google__Protobuf__Timestamp *t
 
 /* share.c */
 json_t *share_told(const Trien__V1__Share *s);
-/* kind, scope, seconds and views of a form; false: one is missing or out of bounds. */
-struct form;
-bool share_wanted(const struct form *f, Trien__V1__CreateShareRequest *out);
 
 #endif

@@ -10,6 +10,7 @@
 #include "portal/engineside.h"
 #include "portal/inside.h"
 #include "portal/library.h"
+#include "portal/models.h"
 #include "portal/route.h"
 #include "portal/show.h"
 #include "portal/told.h"
@@ -57,8 +58,13 @@ static void track_show(struct request *q)
 /* The form again, with what is wrong. */
 static void again(struct request *q, unsigned int status, const char *what)
 {
-	json_t *m = form_told(q);
+	json_t *m;
 
+	if (request_json(q)) {
+		answer_wrong(q, status, status != 404 ? what : NULL);
+		return;
+	}
+	m = form_told(q);
 	json_object_set_new(m, what, json_true());
 	answer_page(q, status, "track", m);
 }
@@ -77,7 +83,7 @@ static void result_told(const struct request *q, const Trien__V1__TrackedResult 
 	json_array_append_new(list, m);
 }
 
-static void told(struct request *q, const Trien__V1__TrackCaseResponse *a)
+static json_t *told(struct request *q, const Trien__V1__TrackCaseResponse *a)
 {
 	json_t *list = json_array(), *m;
 
@@ -87,10 +93,10 @@ static void told(struct request *q, const Trien__V1__TrackCaseResponse *a)
 		      list, "total", (int)a->total, "stored", (int)a->stored, "done",
 		      a->stored + a->ended == a->total);
 	told_time(m, "due", a->due_time);
-	answer_page(q, 200, "tracked", m);
+	return m;
 }
 
-static void track_find(struct request *q)
+bool track_model(struct request *q, json_t **model)
 {
 	const char *code = form_value(&q->form, "code"), *unit = form_value(&q->form, "unit");
 	const char *digits = form_value(&q->form, "digits");
@@ -98,16 +104,17 @@ static void track_find(struct request *q)
 	Trien__V1__TrackCaseResponse *a;
 	struct failure f = { 0 };
 
+	*model = NULL;
 	if (code == NULL || code[0] == '\0' || digits == NULL || strlen(digits) != DIGITS ||
 	    strspn(digits, "0123456789") != DIGITS) {
 		again(q, 400, "incomplete");
-		return;
+		return false;
 	}
 	if (unit == NULL || unit[0] == '\0')
 		unit = agency_of_case(q->portal->library->catalogue, code);
 	if (unit == NULL) {
 		again(q, 400, "ask_agency");
-		return;
+		return false;
 	}
 	r.unit = (char *)unit;
 	r.code = (char *)code;
@@ -115,13 +122,22 @@ static void track_find(struct request *q)
 	a = (void *)engine_ask(q->worker, REPOSITORY "TrackCase", &r.base,
 			       &trien__v1__track_case_response__descriptor, &f);
 	if (a != NULL)
-		told(q, a);
+		*model = told(q, a);
 	else if (f.code == GRPC_STATUS_NOT_FOUND || f.code == GRPC_STATUS_INVALID_ARGUMENT)
 		again(q, 404, "missing");
 	else
 		engine_failed(q, &f);
 	if (a != NULL)
 		trien__v1__track_case_response__free_unpacked(a, NULL);
+	return a != NULL;
+}
+
+static void track_find(struct request *q)
+{
+	json_t *m;
+
+	if (track_model(q, &m))
+		answer_page(q, 200, "tracked", m);
 }
 
 const struct route track_routes[] = {

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/utf8.h"
 #include "portal/inside.h"
+#include "portal/models.h"
 #include "portal/route.h"
 #include "portal/seen.h"
 #include "portal/show.h"
@@ -69,7 +70,6 @@ static json_t *verdict_told(struct request *q, const struct report *report,
 	char sha[2 * SHA256_BYTES + 1] = "";
 	json_t *m = json_object();
 	bool issued = a->standing == STANDING_ISSUED;
-	char *text;
 
 	verified_told(m, q, report, a);
 	hex_lower(sha, report->file_sha256, SHA256_BYTES);
@@ -85,18 +85,29 @@ static json_t *verdict_told(struct request *q, const struct report *report,
 	json_object_set_new(m, "changed", json_boolean(report->finding.verdict == VERDICT_FAILED ||
 						       a->standing == STANDING_DIFFERENT));
 	json_object_set_new(m, "issued", json_boolean(issued));
-	text = json_dumps(json_object_get(m, "report"), JSON_INDENT(2));
-	json_object_set_new(m, "report_text", json_string(text != NULL ? text : ""));
-	free(text);
 	return m;
+}
+
+enum status verify_model(struct request *q, struct slice file, json_t **model)
+{
+	struct report *report = calloc(1, sizeof(*report));
+	struct asked a;
+	enum status st = report != NULL ? verified_file(q, file, report) : ST_NOMEM;
+
+	*model = NULL;
+	if (st == ST_OK) {
+		ask_store(q, report, &a);
+		*model = verdict_told(q, report, &a);
+	}
+	free(report);
+	return st;
 }
 
 static void file_verify(struct request *q)
 {
 	struct slice file = form_file(&q->form, "file");
-	struct report *report;
-	struct asked a;
 	json_t *m;
+	char *text;
 
 	if (file.p == NULL || file.n == 0) {
 		m = seen_form(q);
@@ -104,15 +115,14 @@ static void file_verify(struct request *q)
 		answer_page(q, 400, "verify", m);
 		return;
 	}
-	report = calloc(1, sizeof(*report));
-	if (report == NULL || verified_file(q, file, report) != ST_OK) {
-		free(report);
+	if (verify_model(q, file, &m) != ST_OK) {
 		answer_error(q, 503);
 		return;
 	}
-	ask_store(q, report, &a);
-	answer_page(q, 200, "verified", verdict_told(q, report, &a));
-	free(report);
+	text = json_dumps(json_object_get(m, "report"), JSON_INDENT(2));
+	json_object_set_new(m, "report_text", json_string(text != NULL ? text : ""));
+	free(text);
+	answer_page(q, 200, "verified", m);
 }
 
 const struct route verify_routes[] = {

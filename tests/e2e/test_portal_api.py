@@ -14,9 +14,10 @@ import referencing.jsonschema
 
 import harness
 from fake_provider import Key, Provider
-from harness import ROOT, modules
+from harness import ROOT, UNITS, modules
 from portals import Portal
 from sample import case, send
+from test_life import HIDDEN, RESTRICTED, get, show
 
 FILE = ROOT / "engine/portal/openapi.json"
 DOC = json.loads(FILE.read_text())
@@ -36,7 +37,8 @@ REGISTRY = referencing.Registry().with_resource("urn:api", referencing.Resource(
     contents=closed(DOC), specification=referencing.jsonschema.DRAFT202012))
 HA, MINH = "001199000017", "001199000025"
 NOWHERE = "0" * 25 + "1"
-seen = set()            # (path of the description, status)
+NEW = {"kind": "link", "scope": "data", "seconds": 180, "views": 1}
+seen = set()            # (method, path of the description, status)
 
 
 def pointer(*steps):
@@ -45,18 +47,18 @@ def pointer(*steps):
 
 def template_of(path):
     path = urllib.parse.urlsplit(path).path.removeprefix("/api/v1")
-    for template in DOC["paths"]:
+    for template in sorted(DOC["paths"], key=lambda t: "{" in t):
         if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), path):
             return template
     return None
 
 
-def described(path, answer):
+def described(path, answer, method="get"):
     """The answer is one that the description has."""
     template = template_of(path)
     assert template, path
-    steps = ["paths", template, "get", "responses", str(answer.status)]
-    response = DOC["paths"][template]["get"]["responses"].get(str(answer.status))
+    steps = ["paths", template, method, "responses", str(answer.status)]
+    response = DOC["paths"][template][method]["responses"].get(str(answer.status))
     assert response, f"{path}: {answer.status} is not described"
     if "$ref" in response:
         steps = response["$ref"].removeprefix("#/").split("/")
@@ -71,8 +73,17 @@ def described(path, answer):
         jsonschema.Draft202012Validator(
             {"$ref": pointer(*steps, "content", kind, "schema")},
             registry=REGISTRY).validate(answer.json())
-    seen.add((template, answer.status))
+    seen.add((method, template, answer.status))
     return answer
+
+
+def asked_well(path, body):
+    """What is said is what the description has."""
+    content = DOC["paths"][template_of(path)]["post"]["requestBody"]["content"]
+    jsonschema.Draft202012Validator(
+        {"$ref": pointer("paths", template_of(path), "post", "requestBody", "content",
+                         "application/json", "schema")}, registry=REGISTRY).validate(body)
+    assert list(content) == ["application/json"]
 
 
 class Api:
@@ -89,6 +100,17 @@ class Api:
     def json(self, path, status=200):
         return self.get(path, status).json()
 
+    def post(self, path, body, status=200, kind="application/json", **headers):
+        path = "/api/v1" + path
+        if status < 300 and kind == "application/json":
+            asked_well(path, body)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = self.browser.request("POST", path, body=data, headers={
+            **self.headers, "Content-Type": kind, **headers})
+        described(path, answer, "post")
+        assert answer.status == status, (path, answer)
+        return answer if answer.headers["Content-Type"] != "application/json" else answer.json()
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
@@ -98,22 +120,24 @@ def world(tmp_path_factory):
     try:
         engine.start()
         stubs = engine.stubs()
-        receipts = send(stubs, [case(number=HA), case(number=HA), case(number=MINH)]).receipts
+        cases = [case(number=HA), case(number=HA), case(number=MINH)]
+        receipts = send(stubs, cases).receipts
         engine.wait_stored(stubs, [r.result_id for r in receipts])
         with Provider() as p, Portal(
                 folder, data=engine.data, schemas=engine.schemas, portal_oidc_issuer=p.issuer,
                 portal_oidc_client="portal", portal_api_audience="api",
                 portal_api_parties="wallet", **engine.store.settings() if engine.store else {}
                 ) as portal:
-            yield World(engine, stubs, p, portal, [r.result_id for r in receipts])
+            yield World(engine, stubs, p, portal, [r.result_id for r in receipts],
+                        [c.code for c in cases])
     finally:
         engine.kill()
 
 
 class World:
-    def __init__(self, engine, stubs, provider, portal, ids):
+    def __init__(self, engine, stubs, provider, portal, ids, codes):
         self.engine, self.stubs, self.provider = engine, stubs, provider
-        self.portal, self.ids = portal, ids
+        self.portal, self.ids, self.codes = portal, ids, codes
 
     def token(self, number=HA, **claims):
         now = int(time.time())
@@ -266,6 +290,177 @@ def test_a_leader_sees_the_units_of_their_token(world):
     assert world.api().json("/lead", 403)["error"]["code"] == "PERMISSION_DENIED"
 
 
+# ---- shares ----
+
+def test_a_share_by_link(world):
+    api, viewer = world.api(), Api(world.portal)
+    made = api.post(f"/results/{world.ids[0]}/shares", {**NEW, "views": 3, "scope": "file"}, 201)
+    assert made["link"].endswith("/s/" + made["token"]) and "code" not in made
+    look = viewer.post("/shares/use", {"token": made["token"], "look": True})
+    assert (look["left"], "seen" in look, "content" in look) == (3, False, False)
+    shown = viewer.post("/shares/use", {"token": made["token"]})
+    one = api.json(f"/results/{world.ids[0]}")
+    assert (shown["left"], shown["seen"]["number"]) == (2, one["number"])
+    assert shown["content"]["fields"] == one["fields"]
+    file = viewer.post("/shares/file", shown["file"])
+    assert hashlib.sha256(file.body).hexdigest() == one["file_sha256"]
+    for wrong in ({"ticket": "0" * 64}, {"until": "1"}, {"id": world.ids[2]}):
+        viewer.post("/shares/file", {**shown["file"], **wrong}, 409)
+    # The page counts the same share.
+    page = viewer.browser.request("POST", f"/s/{made['token']}", body={})
+    assert page.status == 200 and one["number"] in page.text
+    row = next(s for s in api.json("/shares")["shares"] if s["id"] == made["share"]["id"])
+    assert (row["views"], row["state"], row["number_text"]) == (2, "open", one["number"])
+    assert "share" in {r["call"] for r in api.json("/reads")["reads"]}
+    ended = api.post(f"/shares/{row['id']}/revoke", {})
+    assert api.post(f"/shares/{row['id']}/revoke", {}) == ended
+    refused = viewer.post("/shares/use", {"token": made["token"]}, 409)
+    assert refused["error"]["reason"] == "SHARE_REVOKED"
+
+
+def test_a_share_by_code(world):
+    api, viewer = world.api(), Api(world.portal)
+    made = api.post(f"/results/{world.ids[0]}/shares", {**NEW, "kind": "code", "scope": "state"},
+                    201)
+    assert made["link"].endswith("/V/" + world.ids[0]) and "token" not in made
+    by = {"result_id": world.ids[0], "code": made["code"]}
+    wrong = ("0" if made["code"][0] != "0" else "1") + made["code"][1:]
+    viewer.post("/shares/use", {**by, "code": wrong}, 404)
+    shown = viewer.post("/shares/use", {**by, "code": made["code"].lower()})
+    assert shown["seen"]["life"] == "valid" and not {"content", "file"} & set(shown)
+    again = viewer.post("/shares/use", by, 409)
+    assert again["error"]["reason"] == "SHARE_USED_UP"
+
+
+def test_what_is_not_shown_is_not_shared(world):
+    receipt, = send(world.stubs, [case(number=HA)]).receipts
+    stored = world.engine.wait_stored(world.stubs, [receipt.result_id])[receipt.result_id]
+    api, viewer = world.api(), Api(world.portal)
+    made = api.post(f"/results/{stored.result_id}/shares", {**NEW, "scope": "file"}, 201)
+    ticket = viewer.post("/shares/use", {"token": made["token"]})["file"]
+    show(world.stubs, stored, HIDDEN, number=HA)
+    api.post(f"/results/{stored.result_id}/shares", NEW, 409)
+    show(world.stubs, get(world.stubs, stored.result_id), RESTRICTED)
+    viewer.post("/shares/file", ticket, 404)
+    viewer.get(f"/lookup/{stored.result_id}", 404)
+
+
+def test_only_ones_own_are_shared(world):
+    api = world.api(MINH)
+    there = api.post(f"/results/{world.ids[0]}/shares", NEW, 404)
+    for nowhere in (NOWHERE, "x"):
+        assert api.post(f"/results/{nowhere}/shares", NEW, 404) == there
+    made = world.api().post(f"/results/{world.ids[0]}/shares", NEW, 201)
+    api.post(f"/shares/{made['share']['id']}/revoke", {}, 404)
+    assert made["share"]["id"] not in {s["id"] for s in api.json("/shares")["shares"]}
+    nobody, leader = Api(world.portal), world.api(None, roles=["leader"])
+    for other, status in ((nobody, 401), (leader, 403)):
+        other.get("/shares", status)
+        other.post(f"/results/{world.ids[0]}/shares", NEW, status)
+        other.post(f"/shares/{made['share']['id']}/revoke", {}, status)
+
+
+@pytest.mark.parametrize("body", [
+    {**NEW, "kind": "x"}, {**NEW, "scope": 2}, {**NEW, "seconds": 0}, {**NEW, "views": 1.5},
+    {**NEW, "seconds": 10 ** 9}, {**NEW, "views": None}, {**NEW, "views": [1]}, {}, [], 7,
+    b"", b"{", b'{"kind":"link","kind":"link","scope":"data","seconds":9,"views":1}',
+    b'{"kind":"li\\u0000nk","scope":"data","seconds":9,"views":1}', b"\xff"])
+def test_a_wrong_share(world, body):
+    world.api().post(f"/results/{world.ids[0]}/shares", body, 400)
+
+
+def test_a_page_of_others_cannot_post(world):
+    """With the citizen's cookie, what a foreign page can make a browser send does nothing."""
+    browser = world.portal.browser()
+    to = browser.get("/sign-in").location
+    world.provider.claims = {"citizen_id": HA, "name": "Hà"}
+    assert browser.get(world.provider.consent(to)).status == 303
+    api, path = Api(world.portal, browser=browser), f"/results/{world.ids[0]}/shares"
+    before = api.json("/shares")["shares"]
+    text = urllib.parse.urlencode(NEW).encode()
+    for kind in ("application/x-www-form-urlencoded", "text/plain"):
+        api.post(path, text, 400, kind)
+    api.post(path, NEW, 400, "text/plain")
+    api.post(path, NEW, 400, "application/json-x")
+    for headers in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "same-site"},
+                    {"Sec-Fetch-Site": "cross-site", "Origin": "null"}):
+        api.post(path, NEW, 403, **headers)
+    assert api.json("/shares")["shares"] == before
+    api.post(path, NEW, 201, **{"Sec-Fetch-Site": "same-origin"})
+    # A token is no cookie: whoever has it may say where they are.
+    world.api().post(path, NEW, 201, Origin="https://elsewhere.example")
+
+
+# ---- what anybody may know ----
+
+def test_look_ups(world):
+    viewer = Api(world.portal)
+    r = world.stubs.repository.GetResult(modules()["repository"].GetResultRequest(
+        result_id=world.ids[2]), timeout=20)
+    told = viewer.json(f"/lookup/{r.result_id}")
+    assert (told["id"], told["seen"]["number"]) == (r.result_id, r.number_text)
+    for number in (r.number_text, r.number):
+        words = urllib.parse.urlencode({"unit": r.unit, "number": number,
+                                        "year": r.register_year})
+        assert told["seen"] in viewer.json("/lookup?" + words)["found"]
+    viewer.get(f"/lookup?unit={r.unit}&number=999999&year={r.register_year}", 404)
+    for words in ("", "?unit=x", f"?unit={r.unit}&number=x&year=2026",
+                  f"?unit={r.unit}&number=1&year=26"):
+        viewer.get("/lookup" + words, 400)
+    assert viewer.get(f"/lookup/{NOWHERE}", 404).body == viewer.get("/lookup/x", 404).body
+    by = f"/verify/lookup?id={r.result_id}&sha256="
+    assert viewer.json(by + r.file_sha256.hex())["result"] == told["seen"]
+    assert viewer.json(by + "0" * 64) == {"known": True, "same": False}
+    viewer.get(by + "z" * 64, 400)
+    calls = {x["call"] for x in world.api(MINH).json("/reads")["reads"]}
+    assert {"look_up", "verify"} <= calls
+    # A token that is not good opens nothing, not even what is open.
+    Api(world.portal, "x").get(f"/lookup/{r.result_id}", 401)
+
+
+def test_a_file_is_verified(world):
+    viewer = Api(world.portal)
+    pdf = world.engine.download(world.stubs, world.ids[2])[0]
+    told = viewer.post("/verify", pdf, kind="application/pdf")
+    assert (told["verdict"], told["issued"], told["good"]) == ("TOTAL-PASSED", True, True)
+    schema = json.loads((ROOT / "schemas/verification-report.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(told["report"])
+    assert told["report"]["standing"] == "ISSUED" and told["report"]["issued"]["life"] == "VALID"
+    bad = bytearray(pdf)
+    bad[len(bad) // 2] ^= 1
+    told = viewer.post("/verify", bytes(bad), kind="application/octet-stream")
+    assert told["changed"] and not told["passed"]
+    for body, kind in ((b"", "application/pdf"), (pdf, "text/plain"), (pdf, "application/json")):
+        viewer.post("/verify", body, 400, kind)
+
+
+def test_a_case_is_followed(world):
+    viewer, code = Api(world.portal), world.codes[0]
+    told = viewer.post("/track", {"code": code, "digits": HA[-4:], "unit": UNITS[0]})
+    assert (told["total"], told["done"], told["results"][0]["state"]) == (1, True, "stored")
+    assert HA not in str(told) and world.ids[0] not in str(told)
+    wrong = viewer.post("/track", {"code": code, "digits": "9999", "unit": UNITS[0]}, 404)
+    assert wrong == viewer.post("/track", {"code": code + "9", "digits": HA[-4:],
+                                           "unit": UNITS[0]}, 404)
+    for body, why in (({"code": "X-1", "digits": "0017"}, "ask_agency"),
+                      ({"code": code, "digits": "17"}, "incomplete"), ({}, "incomplete")):
+        assert viewer.post("/track", body, 400)["error"]["reason"] == why
+
+
+def test_look_ups_are_few(world):
+    """As on the pages: of an address, and of a citizen whatever token they have."""
+    page = world.portal.browser()
+    assert [page.get("/V/" + NOWHERE).status for _ in range(40)][-1] == 429
+    Api(world.portal, browser=page).get("/lookup/" + NOWHERE, 429)
+    number = "001199000033"
+    for i in range(40):        # from an address of its own each time
+        api = world.api(number, jti=str(i))
+        answer = api.browser.get("/api/v1/lookup/" + NOWHERE, headers=api.headers)
+    assert described("/api/v1/lookup/" + NOWHERE, answer).status == 429
+    assert int(answer.headers["Retry-After"]) >= 1
+    Api(world.portal).get("/lookup/" + NOWHERE, 404)
+
+
 def test_errors_are_json_too(world):
     error = {"$ref": pointer("components", "schemas", "Error")}
     validator = jsonschema.Draft202012Validator(error, registry=REGISTRY)
@@ -304,6 +499,16 @@ def test_what_is_away_says_so(tmp_path):
                 Api(portal, token).get(path, 503)
             leader = p.key.token({**p.usual_claims("api"), "roles": ["leader"]})
             Api(portal, leader).get("/lead", 503)
+            api = Api(portal, token)
+            for path in ("/shares", f"/lookup/{NOWHERE}", "/lookup?unit=x&number=1&year=2026",
+                         f"/verify/lookup?id={NOWHERE}&sha256={'0' * 64}"):
+                api.get(path, 503)
+            api.post(f"/results/{NOWHERE}/shares", NEW, 503)
+            api.post(f"/shares/{NOWHERE}{'0' * 16}/revoke", {}, 503)
+            api.post("/shares/use", {"token": "0" * 52}, 503)
+            api.post("/track", {"code": "x", "digits": "0000", "unit": "x"}, 503)
+            told = api.post("/verify", b"%PDF-1.7\n", kind="application/pdf")
+            assert not told["passed"] and not told["issued"]
         with Portal(tmp_path / "b", portal_oidc_issuer=p.issuer, portal_oidc_client="portal",
                     portal_api_audience="api") as portal:
             p.answers = {"/keys": (500, {}, b"")}
@@ -312,8 +517,11 @@ def test_what_is_away_says_so(tmp_path):
 
 def test_all_of_it_was_seen():
     """Runs last: the tests above met each path's good answer and what may be wrong with it."""
-    if ("/openapi.json", 200) not in seen:
+    if ("get", "/openapi.json", 200) not in seen:
         pytest.skip("the other tests did not run")
     for path, item in DOC["paths"].items():
-        for status in set(item["get"]["responses"]) & {"200", "404", "503"}:
-            assert (path, int(status)) in seen, (path, status)
+        for method, of in item.items():
+            for status in set(of["responses"]) & {"200", "201", "404", "409", "503"}:
+                # A store that goes between a view and its file; no memory.
+                if (path, status) not in (("/shares/file", "503"), ("/verify", "503")):
+                    assert (method, path, int(status)) in seen, (method, path, status)
