@@ -473,9 +473,12 @@ static void signed_copies_pass(void **state)
 		uint8_t *file;
 
 		rig_open(b, &r, COPYRIG_CERTIFIED, &all[i]);
-		/* Whose keys the desk has. */
+		/* Whose keys the desk has: another agency, so another pin, or the template is the
+		 * one that was made of the first. */
 		unit = *r.item.unit;
 		signer = *r.item.signer;
+		unit.pin[0] ^= 1;
+		signer.pin[0] ^= 1;
 		unit.code = signer.unit = "u";
 		signer.code = "s";
 		r.item.unit = &unit;
