@@ -12,6 +12,7 @@
 #include "portal/text.h"
 
 #define REFERENCE_BYTES 8
+#define ASKED_AGAIN_BYTES_MAX 512
 
 static void content_free(struct answer *a)
 {
@@ -71,6 +72,39 @@ static void flag(json_t *model, const char *name, bool value)
 	json_object_set_new(model, name, json_boolean(value));
 }
 
+static bool can_be_got(const char *path)
+{
+	char *pieces = strdup(path);
+	const char *args[PORTAL_PARTS_MAX];
+	unsigned int allowed;
+	bool can = pieces != NULL &&
+		   route_find(route_groups, METHOD_GET, pieces, args, &allowed) != NULL;
+
+	free(pieces);
+	return can;
+}
+
+/*
+ * Where the page is found again in another language: with what was asked, and of an answer to a
+ * form where that stood. What a provider sent back is good for once only.
+ */
+static json_t *page_again(const struct request *q)
+{
+	bool with = q->method == METHOD_GET && q->asked != NULL &&
+		    strlen(q->asked) <= ASKED_AGAIN_BYTES_MAX && q->route != NULL &&
+		    q->route->limit != LIMIT_SIGN_IN;
+	char *path = strdup(q->path), *last;
+	json_t *again;
+
+	while (path != NULL && q->method != METHOD_GET && !can_be_got(path) &&
+	       (last = strrchr(path, '/')) != NULL)
+		last[last == path && path[1] != '\0'] = '\0';
+	again = path == NULL || path[0] == '\0' ? json_string("/") :
+		with ? json_sprintf("%s?%s", path, q->asked) : json_string(path);
+	free(path);
+	return again != NULL ? again : json_string("/");
+}
+
 /* What every page's model has; what the handler said itself stays. */
 static void model_complete(const struct request *q, const char *name, json_t *model)
 {
@@ -80,7 +114,7 @@ static void model_complete(const struct request *q, const char *name, json_t *mo
 	json_object_set_new(common, "language", json_string(language_code(q->language)));
 	flag(common, "english", q->language == LANGUAGE_EN);
 	flag(common, "vietnamese", q->language == LANGUAGE_VI);
-	json_object_set_new(common, "path", json_string(q->path));
+	json_object_set_new(common, "path", page_again(q));
 	json_object_set_new(common, "hotline", json_string(q->portal->config->portal.hotline));
 	flag(common, "development", q->portal->config->development);
 	flag(common, "signed_in", q->signed_in);

@@ -157,6 +157,7 @@ static unsigned int look(struct exchange *x, const char *method)
 	if (query != NULL)
 		*query++ = '\0';
 	q->path = x->target;
+	q->asked = query;
 	q->method = method_of(method);
 	x->pieces = strdup(x->target);
 	if (x->pieces == NULL)

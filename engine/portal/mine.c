@@ -19,7 +19,7 @@ struct listing {
 	enum language language;
 	const char *unit, *year;	/* NULL, "": any */
 	char *wanted;			/* folded; NULL: anything */
-	bool copies_only;
+	bool copies_only, hidden_too;
 	json_t *years, *units;		/* code: label, of the whole list */
 	struct row rows[HOLDINGS_WALKED_MAX];
 	uint32_t n;
@@ -135,6 +135,7 @@ static json_t *listing_model(struct request *q, struct listing *l, bool all)
 	json_object_set_new(model, "years", choices(l->years, l->year));
 	json_object_set_new(model, "units", choices(l->units, l->unit));
 	json_object_set_new(model, "copies", json_boolean(l->copies_only));
+	json_object_set_new(model, "hidden_too", json_boolean(l->hidden_too));
 	json_object_set_new(model, "any", json_boolean(json_object_size(l->units) > 0));
 	text_add_to(model, "unit", l->unit);
 	text_add_to(model, "year", l->year);
@@ -160,14 +161,14 @@ enum status mine_model(struct request *q, json_t **model)
 	l->unit = form_value(&q->query, "unit");
 	l->year = form_value(&q->query, "year");
 	l->copies_only = copies != NULL && strcmp(copies, "1") == 0;
+	l->hidden_too = hidden != NULL && strcmp(hidden, "1") == 0;
 	l->years = json_object();
 	l->units = json_object();
 	if (wanted != NULL && wanted[0] != '\0')
 		l->wanted = utf8_folded(wanted);
 	person_key_of(&q->session.holder, key);
 	if (st == ST_OK)
-		st = reading_list(l->r, key, q->now_ms, hidden != NULL && strcmp(hidden, "1") == 0,
-				  take, l, &all);
+		st = reading_list(l->r, key, q->now_ms, l->hidden_too, take, l, &all);
 	if (st == ST_OK)
 		*model = listing_model(q, l, all);
 	for (uint32_t i = 0; i < l->n; i++)

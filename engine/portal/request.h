@@ -29,6 +29,7 @@ struct request {
 	const struct route *route;
 	enum method method;
 	const char *path;		/* as in the URL, without the query */
+	const char *asked;		/* the query as in the URL; NULL: none */
 	const char *args[PORTAL_PARTS_MAX];	/* of the pattern's ":…", in their order */
 	struct form query;		/* of the URL */
 	struct form form;		/* of the body, where it is one */
@@ -55,8 +56,8 @@ bool request_cookie(const struct request *q, const char *name, char *out, size_t
 
 /*
  * pages/NAME.html with the model, which is taken. Every model has, beside its own: page, language
- * ("vi"), english or vietnamese (true), path, signed_in, name, csrf, leader, hotline. status: 200
- * and the like.
+ * ("vi"), english or vietnamese (true), path (where it is found again, in another language),
+ * signed_in, name, csrf, leader, hotline. status: 200 and the like.
  */
 void answer_page(struct request *q, unsigned int status, const char *name, json_t *model);
 /* The model itself; taken. */

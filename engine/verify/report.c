@@ -211,7 +211,7 @@ static void paper(char *out, size_t max, enum report_language in, const struct a
 {
 	put(out, max, either(in, " số %s ngày ", " %s of "), a->paper_number);
 	put_day(out, max, in, a->paper_day);
-	put(out, max, ": %s.", a->ground);
+	put(out, max, a->ground[0] != '\0' ? ": %s." : "%s.", a->ground);
 }
 
 static void put_life(char *out, size_t max, enum report_language in, const struct asked *a)

@@ -98,6 +98,29 @@ def test_languages(portal):
     assert "xx" not in b.cookies.values()
 
 
+def test_another_language_of_the_same_page(portal):
+    """What was asked goes along; of an answer to a form it is the page where that stood."""
+    b = portal.browser()
+
+    def again(answer):
+        link = re.search(r'class="tongue" href="/language\?to=en&amp;back=([^"]*)"', answer.text)
+        return urllib.parse.unquote(link.group(1))
+
+    number = "/verify/number?unit=x&number=7%2FX&year=26"
+    done = b.get("/language?to=vi&back=" + urllib.parse.quote(again(b.get(number)), safe=""))
+    assert done.location == number
+    assert again(b.get("/none?x=1")) == "/none"
+    assert again(b.get("/help?" + "a" * 2000)) == "/help"
+    for path, to in (("/track", "/track"), ("/verify", "/verify"), ("/shared/file", "/"),
+                     (f"/V/{'0' * 26}/code", f"/V/{'0' * 26}"), ("/results/X/shares", "/results/X"),
+                     ("/sign-out/x", "/")):
+        assert again(b.request("POST", path, body={}, headers={"Sec-Fetch-Site": "cross-site"})) \
+            == to, path
+    assert again(b.get("/sign-in/return?code=secret&state=x")) == "/sign-in/return"
+    got = raw(portal, b"GET /\xff\xfe?\xff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert status_of(got) == 404 and b"back=%2F\"" in got
+
+
 def test_what_is_not_there(portal):
     b = portal.browser()
     for path in ("/none", "/help/", "//", "/results/x/y/z", "/a" * 100, "/%00", "/%ff"):

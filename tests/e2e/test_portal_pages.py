@@ -113,6 +113,8 @@ def test_the_list_is_searched(world):
     assert links(b.get("/results?year=1999").text) == []
     assert sorted(links(b.get(f"/results?unit={stored.unit}").text)) == sorted(world.mine)
     assert links(b.get("/results?copies=1").text) == []
+    assert 'name="hidden"' not in b.get("/results?q=x").text
+    assert 'name="hidden" value="1"' in b.get("/results?hidden=1&q=x").text
     evil = b.get("/results?q=%22%3E%3Cscript%3E")
     assert evil.status == 200 and "<script" not in evil.text
 

@@ -108,7 +108,12 @@ static void test_in_force(void **state)
 		  "Expired; its last day was 2026-12-31." },
 	};
 	struct report r = good();
+	struct asked silent = issued(LIFE_REVOKED);
 
+	/* A public page does not tell why. */
+	silent.ground[0] = '\0';
+	says(2, &r, &silent, "Đã bị thu hồi theo quyết định số 45/QĐ ngày 05/07/2026.",
+	     "Revoked by decision 45/QĐ of 2026-07-05.");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct asked a = issued(rows[i].life);
 
