@@ -128,8 +128,12 @@ def test_part_of_it(engine):
     assert today["results"]["looked"] == whole["issued"][-1]["results"]
     before = report(engine, "--to", "2021-01-31")
     assert before["results"]["looked"] == 0 and before["registers"] == []
-    for words in (["--sample", "some"], ["--from", "31-12-2026"], ["--jobs", "0"], ["--state"]):
+    for words in (["--sample", "some"], ["--sample", "101%"], ["--from", "31-12-2026"],
+                  ["--jobs", "0"], ["--state"]):
         assert "trien audit" in audit(engine, *words, code=2).stderr
+    for flag in "--html", "--report":       # told before anything is looked at
+        nowhere = audit(engine, flag, engine.data / "none" / "audit", code=73)
+        assert "cannot be written" in nowhere.stderr and nowhere.stdout == ""
 
 
 def test_goes_on(engine, tmp_path):

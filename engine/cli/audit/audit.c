@@ -122,12 +122,12 @@ static bool sample_read(struct audit_scope *s, uint64_t *n, const char *text)
 	if (text == NULL)
 		return true;
 	v = strtod(text, &end);
-	if (end == text || strlen(text) >= sizeof(s->sample_text) || v <= 0)
+	if (end == text || strlen(text) >= sizeof(s->sample_text) || !(v > 0))
 		return false;
 	snprintf(s->sample_text, sizeof(s->sample_text), "%s", text);
 	if (strcmp(end, "%") == 0) {
 		s->sample = v >= 100 ? UINT32_MAX : (uint32_t)(v / 100 * UINT32_MAX);
-		return true;
+		return v <= 100;
 	}
 	*n = (uint64_t)v;
 	return *end == '\0' && v == (double)*n && *n <= AUDIT_SAMPLE_MAX;
@@ -263,6 +263,25 @@ static enum status run(struct audit *a, const struct options *o, uint64_t sample
 	return st;
 }
 
+/* Told before a night's work, not behind it. */
+static bool writable(const char *path)
+{
+	const char *slash;
+	struct stat about;
+	char folder[4096];
+
+	if (path == NULL)
+		return true;
+	slash = strrchr(path, '/');
+	snprintf(folder, sizeof(folder), "%.*s", slash == NULL ? 1 : (int)(slash - path + 1),
+		 slash == NULL ? "." : path);
+	if (stat(path, &about) == 0 ? !S_ISDIR(about.st_mode) && access(path, W_OK) == 0 :
+				      access(folder, W_OK | X_OK) == 0)
+		return true;
+	fprintf(stderr, "trien audit: %s cannot be written\n", path);
+	return false;
+}
+
 static bool file_write(const char *path, const json_t *report, bool page)
 {
 	FILE *f = fopen(path, "we");
@@ -277,12 +296,17 @@ static bool file_write(const char *path, const json_t *report, bool page)
 	return done;
 }
 
+static const char *plural(const char *count)
+{
+	return strcmp(count, "1") == 0 ? "" : "s";
+}
+
 static void print_report(const json_t *report)
 {
 	const json_t *results = json_object_get(report, "results");
 	char looked[COUNT_TEXT_BYTES], good[COUNT_TEXT_BYTES], n[COUNT_TEXT_BYTES];
+	size_t registers = json_array_size(json_object_get(report, "registers")), i;
 	json_t *f;
-	size_t i;
 
 	json_array_foreach(json_object_get(report, "findings"), i, f) {
 		const char *id = json_string_value(json_object_get(f, "result"));
@@ -296,12 +320,12 @@ static void print_report(const json_t *report)
 		printf("%s. What to do: %s.\n", json_string_value(json_object_get(f, "what")),
 		       json_string_value(json_object_get(f, "todo")));
 	}
-	printf("%s results looked at, %s good; %zu registers; %s findings%s\n",
-	       count_text(looked, (uint64_t)json_integer_value(json_object_get(results, "looked"))),
-	       count_text(good, (uint64_t)json_integer_value(json_object_get(results, "good"))),
-	       json_array_size(json_object_get(report, "registers")),
-	       count_text(n, (uint64_t)json_integer_value(json_object_get(report,
-									  "findingsCount"))),
+	count_text(looked, (uint64_t)json_integer_value(json_object_get(results, "looked")));
+	count_text(good, (uint64_t)json_integer_value(json_object_get(results, "good")));
+	count_text(n, (uint64_t)json_integer_value(json_object_get(report, "findingsCount")));
+	printf("%s result%s looked at, %s good; %zu register%s; %s finding%s%s\n",
+	       looked, plural(looked), good, registers, registers == 1 ? "" : "s", n,
+	       plural(n),
 	       json_is_true(json_object_get(report, "whole")) ? "" : "; NOT ALL WAS LOOKED AT");
 }
 
@@ -386,13 +410,16 @@ int cli_audit(int argc, char **argv)
 	if (!day_read(&a.scope.from_day, o.from) || !day_read(&a.scope.to_day, o.to))
 		return wrong("--from and --to are days, as in 2026-11-24");
 	if (!sample_read(&a.scope, &sample, o.sample))
-		return wrong("--sample is a number of results up to 1000000, or a share as in 2%");
+		return wrong("--sample is a number of results, 1 to 1000000, or a share of them, "
+			     "as in 2%, up to 100%");
 	if (!jobs_read(&a.jobs, o.jobs))
 		return wrong("--jobs is a number of threads");
 	if (config_load(&o.config, argc, argv, &e) != ST_OK) {
 		fprintf(stderr, "trien audit: %s\n", e.text);
 		return EX_CONFIG;
 	}
+	if (!writable(o.html) || !writable(o.report))
+		return EX_CANTCREAT;
 	if (o.jobs == NULL && is_postgres(&o))
 		a.jobs = a.jobs * WAITING_JOBS < WAITING_JOBS_MAX ? a.jobs * WAITING_JOBS :
 								    WAITING_JOBS_MAX;
