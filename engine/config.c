@@ -423,11 +423,15 @@ static enum status apply(struct config *c, const struct raw *raw, struct error *
 static enum status one_of(const char *name, const char *value, const char *const *allowed,
 			  struct error *e)
 {
-	for (; *allowed != NULL; allowed++)
-		if (strcmp(value, *allowed) == 0)
+	char list[128] = "";
+	size_t n = 0;
+
+	for (const char *const *a = allowed; *a != NULL; a++) {
+		if (strcmp(value, *a) == 0)
 			return ST_OK;
-	return error_set(e, ST_INVALID, "%s = %s is not one of its values; see trien help serve",
-			 name, value);
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n > 0 ? ", " : "", *a);
+	}
+	return error_set(e, ST_INVALID, "%s = %s: one of %s is needed", name, value, list);
 }
 
 static enum status check(const struct config *c, struct error *e)

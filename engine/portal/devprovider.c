@@ -70,17 +70,20 @@ enum status dev_listen_check(const char *listen, struct error *e)
 			 "so only on a loopback address", listen);
 }
 
-static enum status people_read(struct devprovider *d, const char *path, struct error *e)
+/* *out is the caller's, also when they are refused. */
+static enum status people_read(json_t **out, const char *path, struct error *e)
 {
 	const json_t *list, *one;
 	json_error_t why;
 	size_t i;
 
-	d->people = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
-	if (d->people == NULL)
-		return error_set(e, why.line < 0 ? ST_NOT_FOUND : ST_INVALID,
-				 "portal_dev_people = %s:%d: %s", path, why.line, why.text);
-	list = json_object_get(d->people, "people");
+	*out = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
+	if (*out == NULL && why.line < 0)
+		return error_set(e, ST_NOT_FOUND, "portal_dev_people = %s: %s", path, why.text);
+	if (*out == NULL)
+		return error_set(e, ST_INVALID, "portal_dev_people = %s:%d: %s", path, why.line,
+				 why.text);
+	list = json_object_get(*out, "people");
 	if (json_array_size(list) == 0 || json_array_size(list) > DEV_PEOPLE_MAX)
 		return error_set(e, ST_INVALID, "portal_dev_people = %s: `people` is a list of 1 "
 				 "to %d", path, DEV_PEOPLE_MAX);
@@ -90,6 +93,15 @@ static enum status people_read(struct devprovider *d, const char *path, struct e
 			return error_set(e, ST_INVALID, "portal_dev_people = %s: people[%zu] needs "
 					 "`name` and `claims`", path, i);
 	return ST_OK;
+}
+
+enum status dev_people_check(const char *people, struct error *e)
+{
+	json_t *read = NULL;
+	enum status st = people_read(&read, people, e);
+
+	json_decref(read);
+	return st;
 }
 
 enum status dev_new(struct devprovider **out, const char *listen, const char *people,
@@ -110,7 +122,7 @@ enum status dev_new(struct devprovider **out, const char *listen, const char *pe
 	d->redirect = redirect;
 	st = d->client == NULL || devkey_make(&d->key) != ST_OK ?
 	     error_set(e, ST_INTERNAL, "the built-in provider has no key") :
-	     people_read(d, people, e);
+	     people_read(&d->people, people, e);
 	if (st == ST_OK)
 		st = http_listen("portal_dev_provider", listen, &d->fd, at, &loopback, e);
 	if (st != ST_OK) {

@@ -19,6 +19,8 @@ struct devprovider;
 
 /* ST_INVALID: not HOST:PORT, or not a loopback address. */
 enum status dev_listen_check(const char *listen, struct error *e) must_use;
+/* ST_INVALID, ST_NOT_FOUND: no file of people. */
+enum status dev_people_check(const char *people, struct error *e) must_use;
 /*
  * Reads the people and takes the port (0: any). client, redirect: of the only client that it knows;
  * redirect is borrowed. ST_INVALID, ST_NOT_FOUND, ST_UNAVAILABLE.

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "portal/embedded.h"
@@ -43,7 +44,12 @@ enum status portal_check(const struct config *c, struct error *e)
 		st = proxies_read(&p, c->portal.proxies, e);
 	if (st == ST_OK)
 		st = url_check(c->portal.url, e);
-	return st == ST_OK ? signin_check(c, e) : st;
+	if (st == ST_OK)
+		st = signin_check(c, e);
+	if (st == ST_OK && access(c->data, F_OK) != 0)
+		st = error_set(e, ST_NOT_FOUND, "data = %s: there is no such folder; name the "
+			       "engine's by --data or TRIEN_DATA", c->data);
+	return st;
 }
 
 const char *portal_session_cookie(const struct portal *p)

@@ -14,7 +14,7 @@
 
 #include "config.h"
 
-/* What only the portal can tell of its settings. ST_INVALID. */
+/* What only the portal can tell of its settings and files. ST_INVALID, ST_NOT_FOUND, ST_IO. */
 enum status portal_check(const struct config *c, struct error *e) must_use;
 /* Until SIGTERM or SIGINT: the process's exit code. */
 int portal_run(const struct config *c);

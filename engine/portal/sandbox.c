@@ -35,11 +35,15 @@ static void path_add(void *ctx, const char *path)
 	p->n++;
 }
 
-static void below_data(struct paths *p, const struct config *c, const char *name)
+/* What is made after this stays out of reach: where it will be missed, that is said. */
+static void below_data(struct paths *p, const struct config *c, const char *name, bool missed)
 {
 	char path[PATH_BYTES];
 
 	snprintf(path, sizeof(path), "%s/%s", c->data, name);
+	if (missed && access(path, F_OK) != 0)
+		log_warn("portal", "%s is not there: start the portal again once the engine has "
+			 "made it", path);
 	path_add(p, path);
 }
 
@@ -52,9 +56,9 @@ static enum status paths_name(struct paths *p, const struct config *c, struct er
 	struct pg_servers servers;
 	enum status st = ST_OK;
 
-	below_data(p, c, "store");
-	below_data(p, c, "identity");
-	below_data(p, c, "catalogue");
+	below_data(p, c, "store", strcmp(c->store, "embedded") == 0);
+	below_data(p, c, "identity", true);
+	below_data(p, c, "catalogue", false);
 	path_add(p, c->schemas);
 	path_add(p, c->certs);
 	for (size_t i = 0; i < ARRAY_LEN(system); i++)

@@ -58,7 +58,11 @@ static bool cookies_are_safe(const struct config_portal *p)
 static enum status dev_check(const struct config *c, struct error *e)
 {
 	const struct config_sign_in *s = &c->portal.sign_in;
+	enum status st;
 
+	if (s->dev_people[0] == '\0')
+		return error_set(e, ST_INVALID, "portal_dev_provider without portal_dev_people, "
+				 "the file of those who may be chosen");
 	if (!listens_here(c->portal.listen) || !here(c->portal.url))
 		return error_set(e, ST_INVALID, "portal_dev_provider lets everybody in as anybody: "
 				 "only where portal_listen and portal_url are this machine's own");
@@ -68,7 +72,8 @@ static enum status dev_check(const struct config *c, struct error *e)
 	if (s->issuer[0] != '\0')
 		return error_set(e, ST_INVALID, "portal_dev_provider and portal_oidc_issuer: one "
 				 "of them");
-	return dev_listen_check(s->dev_listen, e);
+	st = dev_listen_check(s->dev_listen, e);
+	return st == ST_OK ? dev_people_check(s->dev_people, e) : st;
 }
 
 static bool has_word(const char *list, const char *word)
@@ -81,10 +86,66 @@ static bool has_word(const char *list, const char *word)
 	return false;
 }
 
+static enum status file_text(char **out, const char *setting, const char *path, size_t max,
+			     struct error *e)
+{
+	struct error why = { 0 };
+	uint8_t *bytes;
+	size_t n;
+	enum status st;
+
+	if (path[0] == '\0')
+		return ST_OK;
+	st = file_read(path, max, &bytes, &n, &why);
+	if (st != ST_OK)
+		return error_set(e, st, "%s = %s", setting, why.text);
+	*out = (char *)bytes;
+	return ST_OK;
+}
+
+/* Its last line break is no part of it. */
+static enum status secret_read(struct signin *s, const char *path, struct error *e)
+{
+	struct stat about;
+	enum status st;
+
+	if (path[0] == '\0')
+		return ST_OK;
+	if (stat(path, &about) == 0 && (about.st_mode & 077) != 0)
+		return error_set(e, ST_INVALID, "portal_oidc_secret_file = %s: others can read it; "
+				 "chmod 600", path);
+	st = file_text(&s->secret, "portal_oidc_secret_file", path, SECRET_BYTES_MAX, e);
+	if (st != ST_OK)
+		return st;
+	s->secret[strcspn(s->secret, "\r\n")] = '\0';
+	return s->secret[0] != '\0' ? ST_OK :
+	       error_set(e, ST_INVALID, "portal_oidc_secret_file = %s: is empty", path);
+}
+
+static enum status files_read(struct signin *s, const struct config_sign_in *c, struct error *e)
+{
+	enum status st = secret_read(s, c->secret_file, e);
+
+	return st == ST_OK ? file_text(&s->ca, "portal_oidc_ca", c->ca, FILE_BYTES_MAX, e) : st;
+}
+
+static enum status files_check(const struct config_sign_in *c, struct error *e)
+{
+	struct signin *s = calloc(1, sizeof(*s));
+	enum status st = s == NULL ? ST_NOMEM : files_read(s, c, e);
+
+	signin_free(s);
+	return st;
+}
+
 enum status signin_check(const struct config *c, struct error *e)
 {
 	const struct config_sign_in *s = &c->portal.sign_in;
 
+	if (s->id_kind[0] == '\0' && person_id_kind(s->fixed_id_kind) == 0)
+		return error_set(e, ST_INVALID, "portal_id_kind = %s: none of citizen, "
+				 "old_citizen, passport, enterprise, tax, other",
+				 s->fixed_id_kind);
 	if (s->dev_listen[0] != '\0')
 		return dev_check(c, e);
 	if (s->issuer[0] == '\0')
@@ -98,45 +159,10 @@ enum status signin_check(const struct config *c, struct error *e)
 				 "the way");
 	if (s->client[0] == '\0')
 		return error_set(e, ST_INVALID, "portal_oidc_issuer without portal_oidc_client");
-	if (s->id_kind[0] == '\0' && person_id_kind(s->fixed_id_kind) == 0)
-		return error_set(e, ST_INVALID, "portal_id_kind = %s: none of citizen, "
-				 "old_citizen, passport, enterprise, tax, other",
-				 s->fixed_id_kind);
 	if (!has_word(s->scope, "openid"))
 		return error_set(e, ST_INVALID, "portal_oidc_scope = %s: openid is missing",
 				 s->scope);
-	return ST_OK;
-}
-
-static enum status file_text(char **out, const char *path, size_t max, struct error *e)
-{
-	uint8_t *bytes;
-	size_t n;
-	enum status st;
-
-	if (path[0] == '\0')
-		return ST_OK;
-	st = file_read(path, max, &bytes, &n, e);
-	if (st == ST_OK)
-		*out = (char *)bytes;
-	return st;
-}
-
-/* Its last line break is no part of it. */
-static enum status secret_read(struct signin *s, const char *path, struct error *e)
-{
-	struct stat about;
-	enum status st;
-
-	if (path[0] == '\0')
-		return ST_OK;
-	if (stat(path, &about) == 0 && (about.st_mode & 077) != 0)
-		return error_set(e, ST_INVALID, "%s: others can read it; chmod 600", path);
-	st = file_text(&s->secret, path, SECRET_BYTES_MAX, e);
-	if (st != ST_OK)
-		return st;
-	s->secret[strcspn(s->secret, "\r\n")] = '\0';
-	return s->secret[0] != '\0' ? ST_OK : error_set(e, ST_INVALID, "%s: is empty", path);
+	return files_check(s, e);
 }
 
 /* "a, b" → its parts, in a copy. */
@@ -195,9 +221,7 @@ static enum status open_all(struct signin *s, const struct portal *p, struct err
 	if (c->dev_listen[0] != '\0')
 		st = dev_new(&s->dev, c->dev_listen, c->dev_people, DEV_CLIENT, s->redirect, e);
 	if (st == ST_OK)
-		st = secret_read(s, c->secret_file, e);
-	if (st == ST_OK)
-		st = file_text(&s->ca, c->ca, FILE_BYTES_MAX, e);
+		st = files_read(s, c, e);
 	if (st == ST_OK)
 		st = list_read(&s->acr, s->settings.acr, &s->settings.acr_n, c->acr,
 			       "portal_oidc_acr", e);

@@ -18,7 +18,10 @@
 
 struct signin;
 
-/* ST_INVALID: settings that do not go together; a built-in provider that others could reach. */
+/*
+ * ST_INVALID, ST_NOT_FOUND, ST_IO: settings that do not go together, files that are not there; a
+ * built-in provider that others could reach.
+ */
 enum status signin_check(const struct config *c, struct error *e) must_use;
 /*
  * While files can be read and ports opened: secrets, people and the built-in provider's port.

@@ -124,6 +124,7 @@ class Portal:
 
     def check(self):
         """What --check-config says: (exit code, text)."""
+        self.data.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(self.command("--check-config"), capture_output=True, text=True,
                               timeout=60)
         return done.returncode, done.stderr

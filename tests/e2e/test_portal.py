@@ -3,13 +3,14 @@ import os
 import re
 import resource
 import socket
+import subprocess
 import threading
 import time
 import urllib.parse
 
 import pytest
 
-from harness import wait_for
+from harness import TRIEN, wait_for
 from portals import Portal
 
 PORTAL_MB_MAX = 256
@@ -205,10 +206,23 @@ def test_its_settings(portal):
                            ({"portal_url": "ftp://x"}, "portal_url"),
                            ({"portal_url": "https://x/y"}, "portal_url"),
                            ({"portal_proxies": "proxy.example"}, "portal_proxies"),
-                           ({"portal_language": "fr"}, "portal_language"),
+                           ({"portal_language": "fr"}, "portal_language = fr: one of vi, en"),
                            ({"portal_workers": "0"}, "portal_workers")):
         code, text = check(**settings)
         assert code == 78 and what in text, settings
+
+
+def test_a_data_folder_that_is_not_there(tmp_path):
+    for more in ("--check-config",), ("--portal-listen", "127.0.0.1:0"):
+        done = subprocess.run([TRIEN, "portal", "--data", tmp_path / "mistyped", *more],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 78 and "there is no such folder" in done.stderr, more
+
+
+def test_begun_before_its_engine_it_says_what_to_do(tmp_path):
+    with Portal(tmp_path) as p:
+        for name in ("store", "identity"):
+            assert f"{p.data}/{name} is not there: start the portal again" in p.log()
 
 
 def ended(s):

@@ -197,6 +197,9 @@ def test_cancelled(dev):
     ({"portal_dev_provider": "192.0.2.1:0"}, "loopback"),
     ({"portal_url": "https://portal.example"}, "portal_dev_provider"),
     ({"portal_url": "http://portal.example"}, "portal_dev_provider"),
+    ({"portal_id_kind": "vneid"}, "portal_id_kind"),
+    ({"portal_dev_people": ""}, "without portal_dev_people"),
+    ({"portal_dev_people": "/none"}, "portal_dev_people = /none: unable to open"),
     ({"development": "false"}, "development"),
     ({"portal_oidc_issuer": "https://id.example", "portal_oidc_client": "p"}, "one of them"),
 ])
@@ -514,6 +517,8 @@ def test_a_provider_that_is_away_is_left_alone(tmp_path):
     ({"portal_url": "http://ketqua.example"}, "portal_url"),
     ({"portal_listen": "0.0.0.0:0"}, "portal_url"),
     ({"portal_id_kind": "vneid"}, "portal_id_kind"),
+    ({"portal_oidc_secret_file": "/none"}, "portal_oidc_secret_file = /none: cannot open"),
+    ({"portal_oidc_ca": "/none"}, "portal_oidc_ca = /none: cannot open"),
     ({"portal_oidc_scope": "profile openidx"}, "openid")])
 def test_settings_that_cannot_be(tmp_path, settings, word):
     p = Portal(tmp_path, portal_oidc_issuer="https://id.example", portal_oidc_client="p")
