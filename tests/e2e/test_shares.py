@@ -14,6 +14,7 @@ from harness import UNITS, caller
 from outage import engine_on, status
 from sample import KIND, case, send
 from test_life import HIDDEN, RESTRICTED, SHOWN, get, refused, revoke, show
+from test_mirror import Pair
 
 LINK, CODE = 1, 2
 STATE, DATA, FILE = 1, 2, 3
@@ -470,3 +471,65 @@ def test_from_the_command_line(shared, stubs):
     for words in ((), ("give",), ("create", r.result_id), ("use",),
                   ("create", r.result_id, "--holder", me, "--kind", "x")):
         run(*words, code=2)
+
+
+# ---- a folder that is not the one ----
+
+class Kept:
+    """Shares in every state, and what has to be true of them wherever the engine goes on."""
+
+    def __init__(self, e):
+        self.me = citizen()
+        r, = issued(e, self.me)
+        stubs = e.stubs()
+        self.link = create(stubs, r.result_id, self.me, views_max=2, ttl_seconds=3600)
+        self.code = create(stubs, r.result_id, self.me, kind=CODE, ttl_seconds=3600)
+        self.gone = create(stubs, r.result_id, self.me, ttl_seconds=3600)
+        use(stubs, self.link)
+        end(stubs, self.gone.share, self.me)
+        for _ in range(TRIES_MAX - 1):
+            guess(stubs, self.code)
+        self.rows = {s.share_id: s for s in shares(stubs, self.me)}
+
+    def check(self, e):
+        stubs = e.stubs()
+        assert {s.share_id: s for s in shares(stubs, self.me)} == self.rows
+        assert use(stubs, self.link).share.views == 2
+        refused("FAILED_PRECONDITION", "SHARE_USED_UP", use, stubs, self.link)
+        refused("FAILED_PRECONDITION", "SHARE_REVOKED", use, stubs, self.gone)
+        # Wrong codes were counted, too.
+        assert use(stubs, self.code, validate_only=True).share.state == OPEN
+        guess(stubs, self.code)
+        refused("FAILED_PRECONDITION", "SHARE_TRIED_OUT", use, stubs, self.code)
+        assert [x.call for x in reads(stubs, self.me)] == [USE_SHARE] * 2
+
+
+@pytest.mark.embedded
+def test_a_backup_has_them(engine, tmp_path):
+    engine.start()
+    kept = Kept(engine)
+    # Taken while it runs: some stand in the journal's segments only, some in the store.
+    engine.trien("backup", "--data", engine.data, tmp_path / "copy", "--with-keys")
+    assert engine.stop() == 0
+    engine.data.rename(tmp_path / "lost")
+    engine.trien("restore", tmp_path / "copy", "--data", engine.data)
+    engine.start(registers=False)
+    kept.check(engine)
+    assert engine.stop() == 0
+    engine.trien("fsck", "--data", engine.data)
+
+
+@pytest.mark.parametrize("where", ["embedded", "postgres"])
+def test_who_takes_over_has_them(tmp_path, where):
+    store = None
+    if where == "postgres":
+        if postgres.missing():
+            pytest.skip(postgres.missing())
+        store = postgres.Store()
+        store.init()
+    pair = Pair(tmp_path, algorithm="p256", store=store)
+    try:
+        kept = Kept(pair.engine.start())
+        kept.check(pair.engine_is_lost(tmp_path).start(registers=False))
+    finally:
+        pair.close()
