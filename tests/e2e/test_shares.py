@@ -13,12 +13,16 @@ import postgres
 from harness import UNITS, caller
 from outage import engine_on, status
 from sample import KIND, case, send
+from office import office_schemas
+from test_approval import AWAITING, confirm, refuse
+from test_held import without_officer      # noqa: F401 (a fixture)
 from test_life import HIDDEN, RESTRICTED, SHOWN, get, refused, revoke, show
 from test_mirror import Pair
 
 LINK, CODE = 1, 2
 STATE, DATA, FILE = 1, 2, 3
 OPEN, EXPIRED, USED_UP, REVOKED, TRIED_OUT = 1, 2, 3, 4, 5
+HELD, STORED = 5, 6
 USE_SHARE, LOOK_UP, LOOK_UP_NUMBER = 9, 10, 11
 TRIES_MAX = 10
 _numbers = itertools.count(1)
@@ -423,6 +427,8 @@ def away(e, cluster):
     me = citizen()
     r, = issued(e, me)
     stubs = e.stubs()
+    stored = case(number=me)
+    e.wait_stored(stubs, [send(stubs, [stored]).receipts[0].result_id])
     made = create(stubs, r.result_id, me, views_max=2, ttl_seconds=3600)
     kept = create(stubs, r.result_id, me, kind=CODE, views_max=2, ttl_seconds=3600)
     assert use(stubs, kept).share.views == 1
@@ -432,6 +438,10 @@ def away(e, cluster):
                  lambda: shares(stubs, me)):
         with pytest.raises(grpc.RpcError) as error:
             what()
+        assert error.value.code().name == "UNAVAILABLE", error.value
+    for code, digits in ((stored.code, me[-4:]), (stored.code, "9999"), ("X", me[-4:])):
+        with pytest.raises(grpc.RpcError) as error:
+            track(stubs, code, digits)
         assert error.value.code().name == "UNAVAILABLE", error.value
     first = end(stubs, made.share, me)
     assert first.pending and end(stubs, made.share, me).share_id == first.share_id
@@ -533,3 +543,65 @@ def test_who_takes_over_has_them(tmp_path, where):
         kept.check(pair.engine_is_lost(tmp_path).start(registers=False))
     finally:
         pair.close()
+
+
+class Followed:
+    """A case that is told to who knows how its holder's number ends, and to nobody else."""
+
+    def __init__(self, e, **kw):
+        self.me = citizen()
+        self.case = case(number=self.me, **kw)
+        self.receipt, = send(e.stubs(), [self.case]).receipts
+        self.e = e
+
+    def track(self):
+        return track(self.e.stubs(), self.case.code, self.me[-4:])
+
+    def is_at(self, *state):
+        t = harness.wait_for(lambda: [t for t in [self.told()] if t and
+                                      t.results[0].state in state])[0]
+        assert (t.total, t.results[0].kind) == (1, KIND) and t.results[0].change_time.seconds > 0
+        self.nobody_else()
+
+    def told(self):
+        try:
+            return self.track()
+        except grpc.RpcError as error:
+            assert harness.details(error)["reason"] == "CASE_NOT_FOUND", error
+            return None
+
+    def nobody_else(self):
+        stubs, other = self.e.stubs(), f"{(int(self.me[-4:]) + 1) % 10000:04d}"
+        wrong = refused("NOT_FOUND", "CASE_NOT_FOUND", track, stubs, self.case.code, other)
+        assert wrong == refused("NOT_FOUND", "CASE_NOT_FOUND", track, stubs,
+                                self.case.code + "9", self.me[-4:])
+
+
+def test_a_case_is_followed_while_it_waits(tmp_path):
+    with harness.Engine(tmp_path / "e", schemas=office_schemas(tmp_path / "schemas")) as e:
+        e.prepare().start()
+        stubs = e.stubs()
+        waits, back, confirmed = (Followed(e) for _ in range(3))
+        for one in (waits, back, confirmed):
+            one.is_at(AWAITING)
+        refuse(stubs, back.receipt.result_id)
+        confirm(stubs, [confirmed.receipt.result_id])
+        confirmed.is_at(STORED)
+        # Whose it was is forgotten with a case that came to nothing.
+        harness.wait_for(lambda: back.told() is None)
+        back.nobody_else()
+        e.kill()
+        e.start(registers=False)
+        waits.is_at(AWAITING)
+        confirmed.is_at(STORED)
+        assert back.told() is None
+
+
+def test_a_case_is_followed_while_it_is_held(without_officer):
+    e, path, good = without_officer
+    one = Followed(e)
+    one.is_at(HELD)
+    path.write_text(good)
+    e.hup()
+    e.trien("held", "retry", "--connect", f"unix:{e.data}/engine.sock")
+    one.is_at(STORED)
