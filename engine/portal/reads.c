@@ -8,6 +8,7 @@
 #include "portal/models.h"
 #include "portal/route.h"
 #include "portal/show.h"
+#include "share.h"
 
 #define PAGE_READS 50
 #define PAPERS_MAX 20			/* named of one read */
@@ -57,6 +58,23 @@ static json_t *papers_told(const struct reads *x, const struct reading_view *v, 
 	return papers;
 }
 
+/* By a share its id and scope stand where others say why; the scope as a digit. */
+static void why_told(json_t *row, const struct reading_view *v)
+{
+	static const char *const scopes[] = { [SHARE_STATE] = "state", [SHARE_DATA] = "data",
+					      [SHARE_FILE] = "file" };
+	bool shared = v->call == READ_SHARE;
+	size_t scope = shared && v->purpose.n == 1 ? (size_t)(v->purpose.p[0] - '0') : 0;
+	struct slice none = slice_str("");
+
+	json_object_set_new(row, "purpose", slice_json(shared ? none : v->purpose));
+	json_object_set_new(row, "legal_basis", slice_json(shared ? none : v->legal_basis));
+	json_object_set_new(row, "case", slice_json(shared ? none : v->case_code));
+	json_object_set_new(row, "share", slice_json(shared ? v->case_code : none));
+	json_object_set_new(row, "share_scope", json_string(
+		scope >= SHARE_STATE && scope < ARRAY_LEN(scopes) ? scopes[scope] : ""));
+}
+
 /* The readings' callback calls nothing of the store: only ids are written here. */
 static void read_add(void *ctx, const struct reading_view *v)
 {
@@ -73,9 +91,7 @@ static void read_add(void *ctx, const struct reading_view *v)
 			v->reuse, "papers", papers, "papers_n", (int)n);
 	json_object_set_new(row, "actor", slice_json(v->actor));
 	json_object_set_new(row, "requester", slice_json(v->requester));
-	json_object_set_new(row, "purpose", slice_json(v->purpose));
-	json_object_set_new(row, "legal_basis", slice_json(v->legal_basis));
-	json_object_set_new(row, "case", slice_json(v->case_code));
+	why_told(row, v);
 	json_array_append_new(x->rows, row);
 }
 

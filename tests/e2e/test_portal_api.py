@@ -311,7 +311,9 @@ def test_a_share_by_link(world):
     assert page.status == 200 and one["number"] in page.text
     row = next(s for s in api.json("/shares")["shares"] if s["id"] == made["share"]["id"])
     assert (row["views"], row["state"], row["number_text"]) == (2, "open", one["number"])
-    assert "share" in {r["call"] for r in api.json("/reads")["reads"]}
+    seen = next(r for r in api.json("/reads")["reads"] if r["call"] == "share")
+    assert (seen["share"], seen["share_scope"]) == (row["id"], "file")
+    assert (seen["purpose"], seen["case"]) == ("", "")
     ended = api.post(f"/shares/{row['id']}/revoke", {})
     assert api.post(f"/shares/{row['id']}/revoke", {}) == ended
     refused = viewer.post("/shares/use", {"token": made["token"]}, 409)
@@ -412,8 +414,9 @@ def test_look_ups(world):
     assert viewer.json(by + r.file_sha256.hex())["result"] == told["seen"]
     assert viewer.json(by + "0" * 64) == {"known": True, "same": False}
     viewer.get(by + "z" * 64, 400)
-    calls = {x["call"] for x in world.api(MINH).json("/reads")["reads"]}
-    assert {"look_up", "verify"} <= calls
+    holder = world.api(MINH)    # who sees it once it is stored
+    wait_for(lambda: {"look_up", "verify"} <=
+             {x["call"] for x in holder.json("/reads")["reads"]}, 20)
     # A token that is not good opens nothing, not even what is open.
     Api(world.portal, "x").get(f"/lookup/{r.result_id}", 401)
 
