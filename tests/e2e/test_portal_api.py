@@ -415,8 +415,8 @@ def test_look_ups(world):
     assert viewer.json(by + "0" * 64) == {"known": True, "same": False}
     viewer.get(by + "z" * 64, 400)
     holder = world.api(MINH)    # who sees it once it is stored
-    wait_for(lambda: {"look_up", "verify"} <=
-             {x["call"] for x in holder.json("/reads")["reads"]}, 20)
+    harness.wait_for(lambda: {"look_up", "verify"} <=
+                     {x["call"] for x in holder.json("/reads")["reads"]}, 20)
     # A token that is not good opens nothing, not even what is open.
     Api(world.portal, "x").get(f"/lookup/{r.result_id}", 401)
 
