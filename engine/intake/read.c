@@ -61,6 +61,12 @@ bool read_restricted(const struct call *c, const struct result_view *v)
 					 read_unit(c, v->unit));
 }
 
+/* To a holder it is restricted whatever else the portal that asks for them may. */
+static bool kept_from(const struct call *c, const struct sight *s, const struct result_view *v)
+{
+	return s != NULL && s->holder ? v->living.restricted : read_restricted(c, v);
+}
+
 /* Is it one of the holder's, as of today? */
 static enum status holder_has(struct call *c, struct read_thread *r, const uint8_t key[16],
 			      uint64_t sequence)
@@ -101,7 +107,7 @@ enum status read_result(struct call *c, struct read_thread *r, const struct sigh
 	}
 	if (st != ST_OK)
 		return st;
-	return read_restricted(c, out) ? ST_NOT_FOUND : ST_OK;
+	return kept_from(c, s, out) ? ST_NOT_FOUND : ST_OK;
 }
 
 void read_fault(struct fault *f, enum status st)
@@ -371,7 +377,7 @@ static enum status list_put(struct call *c, struct read_thread *r, const struct 
 
 	for (uint32_t i = 0; st == ST_OK && i < rows_n; i++) {
 		if (!read_allowed(c, rows[i].result.unit) ||
-		    read_restricted(c, &rows[i].result) ||
+		    kept_from(c, s, &rows[i].result) ||
 		    (s->holder && !holding_lasts(rows[i].from, rows[i].to, today)) ||
 		    !holding_listed(rows[i].visibility, hidden))
 			continue;

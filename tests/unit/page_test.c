@@ -281,6 +281,8 @@ static void no_word_is_unused(void **state)
 /* Every {{t key}} without a model's part is there, every page has its title. */
 static void no_word_is_missing(void **state)
 {
+	/* What a page may be refused with: answer.c and engineside.c. */
+	static const unsigned int refused[] = { 400, 403, 404, 405, 409, 413, 429, 500, 503 };
 	json_t *of = shipped("words/vi.json");
 	const struct embedded *f;
 
@@ -305,6 +307,14 @@ static void no_word_is_missing(void **state)
 			if (json_object_get(of, title) == NULL)
 				fail_msg("%s: no word %s", f->name, title);
 		}
+	}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		char heading[32], text[32];
+
+		snprintf(heading, sizeof(heading), "error.%u.heading", refused[i]);
+		snprintf(text, sizeof(text), "error.%u.text", refused[i]);
+		if (json_object_get(of, heading) == NULL || json_object_get(of, text) == NULL)
+			fail_msg("no words for %u", refused[i]);
 	}
 	json_decref(of);
 }
