@@ -231,10 +231,17 @@ static enum status check_signer(const struct catalogue *c, const struct entry *a
 	return signer_limited(at, e);
 }
 
-static enum status check_kind(const struct entry *at, const struct unit *longest, struct error *e)
+static enum status check_kind(const struct shelf *kinds, const struct entry *at,
+			      const struct unit *longest, struct error *e)
 {
 	const struct kind *k = at->object;
+	const struct entry *next = next_version(kinds, at);
 	size_t n = number_form_bytes(k->number_form, longest->notation), book = 0;
+
+	/* Statistics tell by the code alone which kinds are copies. */
+	if (next != NULL && ((const struct kind *)next->object)->copies != k->copies)
+		return source_fail(next, "copy", 0, e, "another than in the version before; "
+				   "another kind of copy is another kind");
 
 	if (k->book_form != NULL)
 		book = number_form_bytes(k->book_form, longest->notation);
@@ -265,7 +272,7 @@ static enum status check_references(const struct catalogue *c, struct error *e)
 	for (uint32_t i = 0; st == ST_OK && i < signers->n; i++)
 		st = check_signer(c, &signers->entry[i], e);
 	for (uint32_t i = 0; st == ST_OK && i < kinds->n; i++)
-		st = check_kind(&kinds->entry[i], longest, e);
+		st = check_kind(kinds, &kinds->entry[i], longest, e);
 	return st;
 }
 
@@ -343,6 +350,19 @@ void catalogue_unref(struct catalogue *c)
 const struct kind *catalogue_kind(const struct catalogue *c, struct slice code, uint32_t day)
 {
 	return in_force(&c->shelf[SORT_KIND], code, day);
+}
+
+const struct kind *catalogue_kind_within(const struct catalogue *c, struct slice code,
+					 uint32_t first, uint32_t last)
+{
+	const struct shelf *kinds = &c->shelf[SORT_KIND];
+	const struct kind *k = NULL;
+
+	for (const struct entry *e = first_version(kinds, code); e != NULL;
+	     e = next_version(kinds, e))
+		if (e->from <= last && (e->to == 0 || e->to >= first))
+			k = e->object;
+	return k;
 }
 
 const struct unit *catalogue_unit(const struct catalogue *c, struct slice code, uint32_t day)

@@ -262,6 +262,9 @@ void catalogue_changed(const struct catalogue *before, const struct catalogue *n
 const struct kind *catalogue_kind(const struct catalogue *c, struct slice code, uint32_t day);
 const struct unit *catalogue_unit(const struct catalogue *c, struct slice code, uint32_t day);
 const struct signer *catalogue_signer(const struct catalogue *c, struct slice code, uint32_t day);
+/* The newest one that was in effect on any of these days, or NULL. */
+const struct kind *catalogue_kind_within(const struct catalogue *c, struct slice code,
+					 uint32_t first, uint32_t last);
 /* Is there any version of the kind at all (tells KIND_UNKNOWN from KIND_NOT_EFFECTIVE)? */
 bool catalogue_kind_exists(const struct catalogue *c, struct slice code);
 bool catalogue_unit_exists(const struct catalogue *c, struct slice code);

@@ -259,13 +259,17 @@ static void days_of(enum counts_period p, uint32_t period, uint32_t *first, uint
 	*last = month_end(year, month + months - 1);
 }
 
-/* A kind by its code, as it is or was called then; NULL: it is not known any more. */
+/*
+ * A kind by its code, as it was called then, else as it is called now; NULL: it is not known any
+ * more. Whether it is a copy all versions say alike.
+ */
 static const struct kind *kind_of(const struct catalogue *cat, const struct tally_row *row,
 				  uint32_t first, uint32_t last)
 {
-	const struct kind *k = catalogue_kind(cat, slice_str(row->kind), last);
+	struct slice code = slice_str(row->kind);
+	const struct kind *k = catalogue_kind_within(cat, code, first, last);
 
-	return k != NULL ? k : catalogue_kind(cat, slice_str(row->kind), first);
+	return k != NULL ? k : catalogue_kind_within(cat, code, 0, UINT32_MAX);
 }
 
 static void row_put(struct writer *w, const struct tally_row *row, const struct kind *k,

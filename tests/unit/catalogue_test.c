@@ -161,6 +161,52 @@ static void versions_hold_from_first_to_last_day(void **state)
 	tmpdir_remove(&w.dir);
 }
 
+/* Of a file of one version, as schemafile.h has them: what stands behind "from". */
+#define BODY(file) (strstr(file, "{\n\"from\"") + strlen("{\n\"from\": \"2026-01-01\",\n"))
+#define TAIL "] }\n"
+
+/* A kind until March, and from October until the end of that year. */
+static void put_two(const struct world *w, const char *first, const char *second)
+{
+	char text[8192];
+	int n = snprintf(text, sizeof(text), "{\n\"code\": \"k\",\n\"versions\": [\n"
+			 "{ \"from\": \"2025-10-01\", \"to\": \"2026-03-31\",\n%.*s,\n"
+			 "{ \"from\": \"2026-10-01\", \"to\": \"2026-12-30\",\n%s",
+			 (int)(strlen(BODY(first)) - strlen(TAIL)), BODY(first), BODY(second));
+
+	assert_in_range(n, 1, sizeof(text) - 1);
+	schema_put(w->dir.path, "results/k.json", text, NULL, NULL);
+}
+
+static void a_kind_is_found_within_days(void **state)
+{
+	struct world w;
+	struct catalogue *c;
+	const struct kind *early, *late;
+	struct slice k = slice_str("k");
+
+	world_make(&w);
+	put_two(&w, good_kind, good_kind);
+	c = load(&w);
+	early = catalogue_kind(c, k, 20251001);
+	late = catalogue_kind(c, k, 20261001);
+	assert_non_null(early);
+	assert_non_null(late);
+	assert_ptr_not_equal(early, late);
+	/* A period that neither begins nor ends with it. */
+	assert_null(catalogue_kind(c, k, 20261231));
+	assert_ptr_equal(catalogue_kind_within(c, k, 20260401, 20261231), late);
+	assert_ptr_equal(catalogue_kind_within(c, k, 20260101, 20261231), late);
+	assert_ptr_equal(catalogue_kind_within(c, k, 20250101, 20251231), early);
+	assert_ptr_equal(catalogue_kind_within(c, k, 20260331, 20260930), early);
+	assert_null(catalogue_kind_within(c, k, 20260401, 20260930));
+	assert_null(catalogue_kind_within(c, k, 20261231, 20271231));
+	assert_ptr_equal(catalogue_kind_within(c, k, 0, UINT32_MAX), late);
+	assert_null(catalogue_kind_within(c, slice_str("kk"), 0, UINT32_MAX));
+	catalogue_unref(c);
+	tmpdir_remove(&w.dir);
+}
+
 static void pins_are_the_hash_of_the_archived_file(void **state)
 {
 	struct world w;
@@ -494,6 +540,14 @@ static void references_between_files_are_checked(void **state)
 	schema_put(w.dir.path, "results/k.json", good_kind, "{n}/K-{unit}", "{n}/KK-{unit}");
 	load_fails(&w, "results/k.json", "8: versions[0].number: a number of 11 digits of agency "
 		   "\"u\" would have 45 bytes; 44 are allowed");
+	schema_put(w.dir.path, "agencies/u.json", good_unit, NULL, NULL);
+	put_two(&w, good_kind, good_copy);
+	load_fails(&w, "results/k.json",
+		   "38: versions[1].copy: another than in the version before");
+	/* None is another, too. */
+	put_two(&w, good_copy, good_kind);
+	load_fails(&w, "results/k.json",
+		   "25: versions[1].copy: another than in the version before");
 	tmpdir_remove(&w.dir);
 }
 
@@ -637,6 +691,7 @@ int main(void)
 		cmocka_unit_test(fields_are_found_by_name),
 		cmocka_unit_test(public_follows_from_the_layout),
 		cmocka_unit_test(versions_hold_from_first_to_last_day),
+		cmocka_unit_test(a_kind_is_found_within_days),
 		cmocka_unit_test(pins_are_the_hash_of_the_archived_file),
 		cmocka_unit_test(pins_name_content),
 		cmocka_unit_test(pinned_versions_outlive_their_files),
