@@ -68,13 +68,14 @@ static void end_record(struct spine *s, struct job *j, enum state state)
 }
 
 /* Readers learn of it before the store does. */
-static enum status end_show(struct spine *s, const struct record_result *r)
+static enum status end_show(struct spine *s, const struct record_result *r, int64_t due_ms)
 {
 	struct numbered_result n = { .sequence = r->sequence, .lane = r->lane };
 	struct case_result about = { .unit = r->unit, .kind = r->kind, .ordinal = r->ordinal };
 	struct state_change change;
 
 	change_fill(s, &change, &n, &about, r->case_code, (enum state)r->state, r->at_ms);
+	change.due_ms = due_ms;
 	return inflight_add_over(s->inflight, r->sequence, r->lane, r->accepted_ms, &change,
 				 STATE_AWAITING_APPROVAL);
 }
@@ -101,7 +102,8 @@ static enum status end_write(struct spine *s, struct job *j, enum state state)
 	if (!append_record(s, end_type(state), writer_slice(&w), &pos))
 		return ST_FULL;
 	end_keys(s, &j->voided, pos);
-	if (end_show(s, &j->voided) != ST_OK || track_open(s->track, pos, &j->track) != ST_OK)
+	if (end_show(s, &j->voided, j->row.due_ms) != ST_OK ||
+	    track_open(s->track, pos, &j->track) != ST_OK)
 		spine_fail(s, "no memory for an accepted act; it stands in the journal");
 	j->type = JOB_VOID;
 	j->after = s->appended;

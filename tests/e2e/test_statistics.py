@@ -1,11 +1,13 @@
 """Statistics: counters against what is stored, one by one, in both stores."""
 import collections
+import contextlib
 import datetime
 import json
 import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 
 import grpc
@@ -15,6 +17,7 @@ import harness
 import originals
 import postgres
 from copying import CERTIFIED, REGISTER, certify, copy_case, issue_copy
+from office import office_schemas, submit
 from sample import UNITS, SIGNER, KIND, case, send
 from test_clock import LIBRARY, Clock, in_vietnam
 from test_held import held
@@ -28,6 +31,7 @@ CHANNEL = {1: "online", 2: "at_counter", 3: "by_post", 4: "proactive"}
 DELIVERY = {1: "electronic", 2: "handed_over", 3: "posted"}
 FEE = {1: "fee_free", 2: "paid_online", 3: "paid_cash", 4: "fee_exempt", 5: "fee_due"}
 PROCEDURE, FIELD, SIGNED_BY, LATE_CAUSE = 1, 2, 3, 4
+BY_ALL = (PROCEDURE, FIELD, SIGNED_BY, LATE_CAUSE)
 PARTS = ("procedure_code", "procedure_field", "signer", "late_cause")
 TIMELINESS = {1: "early", 2: "on_time", 3: "late"}
 
@@ -198,6 +202,7 @@ def office(request, tmp_path_factory):
     agency = json.loads(path.read_text())
     agency["versions"][-1]["successor"] = UNITS[0]
     path.write_text(json.dumps(agency, ensure_ascii=False))
+    short_lived(folder / "schemas" / "results" / f"{CERTIFIED}.json")
     e = harness.Engine(folder, schemas=folder / "schemas", **settings)
     e.prepare()
     e.good = without_key(e, UNITS[1])
@@ -208,6 +213,16 @@ def office(request, tmp_path_factory):
     e.kill()
 
 
+def short_lived(path):
+    """A kind that was not there when the year began, and is not there when it ends."""
+    kind, today = json.loads(path.read_text()), datetime.datetime.now(VIETNAM).date()
+    version = kind["versions"][-1]
+    version["from"] = str(today - datetime.timedelta(days=2))
+    version["to"] = str(today + datetime.timedelta(days=2))
+    kind["versions"] = [version]
+    path.write_text(json.dumps(kind, ensure_ascii=False))
+
+
 def whole(office):
     """Counters and records agree, says who compares all of them."""
     if office.store is not None:
@@ -215,9 +230,14 @@ def whole(office):
                                "--postgres-distribution", office.store.cluster.distribution)
         assert "counters" not in checked.stdout
     else:
+        before = told(office.stubs(), by=BY_ALL)
         assert office.stop() == 0, office.log()
         office.trien("fsck", "--data", office.data)
+        # Counted anew from the records alone.
+        for path in (office.data / "store").glob("index.db*"):
+            path.unlink()
         office.start(registers=False)
+        assert told(office.stubs(), by=BY_ALL) == before
 
 
 def test_counted_is_what_is_stored(office):
@@ -248,7 +268,7 @@ def test_counted_is_what_is_stored(office):
     assert 0 < sum(getattr(total, f"cases_{by}") for by in TIMELINESS.values()) < \
         sum(getattr(total, by) for by in TIMELINESS.values())
     # Told apart, by one and by all of it; and together again the same.
-    for by in (PROCEDURE,), (FIELD, LATE_CAUSE), (PROCEDURE, FIELD, SIGNED_BY, LATE_CAUSE):
+    for by in (PROCEDURE,), (FIELD, LATE_CAUSE), BY_ALL:
         assert told(stubs, by=by) == expected(stubs, office.ids, office.leads, by), by
         assert ask(stubs, period=YEAR, by=by)[1] == total
     apart, _ = ask(stubs, period=YEAR, by=[PROCEDURE])
@@ -312,10 +332,15 @@ def test_what_is_pending(office):
     office.start(registers=False)
     stubs = office.stubs()
     assert waiting(stubs, **{"from": later}) == carried
-    # On its way, without a row in the waiting room, and those that come from there.
+    # On its way, without a row in the waiting room, and those that come from there. The signer
+    # that had not this key ends, and another one begins.
+    before = office.children()["signer"]
     office.good()
     office.hup()
-    os.kill(office.children()["signer"], signal.SIGSTOP)
+    harness.wait_for(lambda: office.children().get("signer", before) != before)
+    signer = office.children()["signer"]
+    harness.wait_for(lambda: f"signer[{signer}] signer: keys=" in office.log())
+    os.kill(signer, signal.SIGSTOP)
     try:
         more = case(unit=UNITS[0])
         more.facts.due_time.FromSeconds(now - 3600)
@@ -326,11 +351,58 @@ def test_what_is_pending(office):
         assert waiting(stubs, **{"from": later}) == {
             UNITS[0]: {"pending": 1, "late": 1, "from_before": 1, "carried_over": 1}, **carried}
     finally:
-        os.kill(office.children()["signer"], signal.SIGCONT)
+        os.kill(signer, signal.SIGCONT)
     office.ids += ids
     office.wait_stored(stubs, ids)
     harness.wait_for(lambda: waiting(stubs) == {})
     assert waiting(stubs, **{"from": later}) == {}
+
+
+@contextlib.contextmanager
+def no_writes(store, table):
+    """A table can be read, and whoever writes into it waits."""
+    with subprocess.Popen([str(store.cluster.bin / "psql"), "-X", "-q", "-d",
+                           store.cluster.conninfo(store.names[0])], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdin.write(f"BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE;\n\\echo locked\n")
+        other.stdin.flush()
+        assert other.stdout.readline() == "locked\n"
+        yield
+        other.stdin.close()
+
+
+@pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+def test_what_ended_is_not_pending_before_the_store_has_it(tmp_path):
+    """Sent back or withdrawn, in time, late, or without a deadline: in none of the counts."""
+    store, now = postgres.Store(), int(time.time())
+    store.init()
+    with harness.Engine(tmp_path, schemas=office_schemas(tmp_path / "schemas"),
+                        **store.settings()) as e:
+        e.prepare().start()
+        stubs, cases = e.stubs(), [case() for _ in range(6)]
+        for c, due in zip(cases, (3600, 3600, -3600, -3600)):
+            c.facts.due_time.FromSeconds(now + due)
+        ids = submit(e, cases)
+        there = {UNITS[0]: {"pending": 6, "in_time": 2, "late": 2}}
+        assert waiting(stubs) == there
+        issuance, signing = harness.modules()["issuance"], harness.modules()["signing"]
+        # Each is answered once the store has it.
+        for end, then in (
+                (lambda: stubs.issuance.WithdrawResult.future(issuance.WithdrawResultRequest(
+                    result_id=ids[0], reason="người dân rút hồ sơ"), timeout=60),
+                 {"pending": 5, "in_time": 1, "late": 2}),
+                (lambda: stubs.signing.RefuseWaiting.future(signing.RefuseWaitingRequest(
+                    result_id=ids[2], reason="thiếu giấy tờ"), timeout=60),
+                 {"pending": 4, "in_time": 1, "late": 1})):
+            with no_writes(store, "voided"):
+                answer = end()
+                harness.wait_for(lambda: waiting(stubs)[UNITS[0]]["pending"] == then["pending"])
+                assert waiting(stubs) == {UNITS[0]: then}
+                assert not answer.done()
+            answer.result()
+            assert waiting(stubs) == {UNITS[0]: then}
+        total = ask(stubs)[1]
+        assert (total.withdrawn, total.refused, total.accepted) == (1, 1, 2)
 
 
 def test_what_happens_later_is_added_to_the_day_of_issue(office):
@@ -514,8 +586,9 @@ def test_copies_and_reuse_are_counted(office):
     harness.wait_for(lambda: ask(stubs)[1].reuses == before.reuses + 4)
     after = ask(stubs)[1]
     for kinds, certified, from_register in ((), 2, 1), ([CERTIFIED], 2, 0), ([REGISTER], 0, 1):
-        total = ask(stubs, kinds=kinds)[1]
-        assert (total.certified_copies, total.register_copies) == (certified, from_register)
+        for period in (DAY, MONTH, QUARTER, YEAR):
+            total = ask(stubs, kinds=kinds, period=period)[1]
+            assert (total.certified_copies, total.register_copies) == (certified, from_register)
     assert (after.results, after.replacements) == (before.results + 4, before.replacements + 1)
     whole(office)
 
