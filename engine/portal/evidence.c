@@ -137,6 +137,9 @@ json_t *evidence_json(struct reading *r, const struct evidence_list *l, enum sta
 		struct slice der;
 		json_t *row;
 
+		/* What two signatures rest on is shown once. */
+		if (evidence_find(l, l->of[i].sha256) != &l->of[i])
+			continue;
 		hex_lower(hex, l->of[i].sha256, SHA256_BYTES);
 		row = json_pack("{s:s, s:b, s:b, s:i}", "sha256", hex, "list", l->of[i].list,
 				"signer", l->of[i].signer, "signature", l->of[i].signature + 1);

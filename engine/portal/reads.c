@@ -11,7 +11,8 @@
 #include "share.h"
 
 #define PAGE_READS 50
-#define PAPERS_MAX 20			/* named of one read */
+#define PAPERS_MAX 20			/* of one read */
+#define PAPERS_NAMED 5			/* of them with kind and number */
 
 struct reads {
 	struct reading *r;
@@ -95,6 +96,19 @@ static void read_add(void *ctx, const struct reading_view *v)
 	json_array_append_new(x->rows, row);
 }
 
+/* Kind and number say more than an id. */
+static void papers_named(struct request *q, struct reading *r, json_t *rows)
+{
+	json_t *row, *paper;
+	size_t i, k;
+
+	json_array_foreach(rows, i, row)
+		json_array_foreach(json_object_get(row, "papers"), k, paper)
+			if (k < PAPERS_NAMED)
+				show_named(paper, r, q,
+					   json_string_value(json_object_get(paper, "id")));
+}
+
 enum status reads_model(struct request *q, json_t **model)
 {
 	const char *text = form_value(&q->query, "before");
@@ -115,6 +129,7 @@ enum status reads_model(struct request *q, json_t **model)
 		json_decref(x.rows);
 		return st;
 	}
+	papers_named(q, x.r, x.rows);
 	if (last != 0)
 		snprintf(next, sizeof(next), "%" PRIx64, last);
 	*model = json_pack("{s:o, s:s}", "reads", x.rows, "next", next);

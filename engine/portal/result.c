@@ -76,6 +76,9 @@ static void result_show(struct request *q)
 		reading_refuse(q, st);
 		return;
 	}
+	json_object_set_new(model, "changed", json_boolean(
+		strcmp(json_string_value(json_object_get(model, "life")),
+		       show_life(LIFE_VALID)) != 0));
 	json_object_set_new(model, "preview", json_boolean(
 		q->portal->preview != NULL &&
 		json_integer_value(json_object_get(model, "file_bytes")) <=

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/calendar.h"
+#include "portal/request.h"
 
 void day_text(char out[DAY_TEXT_BYTES], uint32_t d)
 {
@@ -138,6 +139,21 @@ json_t *show_row(struct reading *r, const struct holding_view *h, enum language 
 	return row;
 }
 
+void show_named(json_t *row, struct reading *r, const struct request *q, const char *id)
+{
+	struct holding_view h;
+	const struct kind *k;
+	uint8_t key[16];
+
+	person_key_of(&q->session.holder, key);
+	if (reading_result(r, key, id, q->now_ms, &h) != ST_OK)
+		return;
+	k = show_kind(r->library, h.result.kind, day_vietnam(h.result.issued_ms));
+	json_object_set_new(row, "kind_name", k == NULL ? slice_json(h.result.kind) :
+			    json_string(q->language == LANGUAGE_EN ? k->name_en : k->name_vi));
+	json_object_set_new(row, "number_text", slice_json(h.result.number_text));
+}
+
 /* ---- what it says ---- */
 
 static json_t *number_json(int64_t value, uint8_t decimals)
@@ -229,6 +245,69 @@ static const struct case_result *of_case(const struct case_view *c, const struct
 	return NULL;
 }
 
+/* ---- its fields, as the paper has them ---- */
+
+struct order { uint8_t n; bool seen[UINT8_MAX + 1]; uint8_t at[UINT8_MAX + 1]; };
+
+static void order_add(struct order *o, const struct kind *k, int16_t field)
+{
+	if (field < 0 || field >= k->fields_n || o->seen[field])
+		return;
+	o->seen[field] = true;
+	o->at[o->n++] = (uint8_t)field;
+}
+
+static void order_runs(struct order *o, const struct kind *k, const struct runs *runs)
+{
+	for (uint16_t i = 0; i < runs->n; i++)
+		if (runs->run[i].literal == NULL)
+			order_add(o, k, runs->run[i].field);
+}
+
+/* The kind has them by name; what no page of it prints stands last. */
+static void order_read(struct order *o, const struct kind *k)
+{
+	*o = (struct order){ .n = 0 };
+	for (uint8_t i = 0; i < k->blocks_n; i++) {
+		const struct block *b = &k->blocks[i];
+
+		order_runs(o, k, &b->text);
+		order_runs(o, k, &b->subtitle);
+		for (uint16_t n = 0; n < b->lines_n; n++) {
+			order_runs(o, k, &b->lines[n].label);
+			order_runs(o, k, &b->lines[n].value);
+		}
+		if (b->type == BLOCK_TABLE)
+			order_add(o, k, b->table_field);
+	}
+	for (int16_t i = 0; i < k->fields_n; i++)
+		order_add(o, k, i);
+}
+
+static const struct field *field_named(const struct case_result *one, const char *name)
+{
+	for (uint8_t i = 0; i < one->fields_n; i++)
+		if (slice_eq(one->fields[i].name, slice_str(name)))
+			return &one->fields[i];
+	return NULL;
+}
+
+static void fields_add(json_t *list, const struct case_result *one, const struct kind *k,
+		       enum language in)
+{
+	struct order o;
+
+	order_read(&o, k);
+	for (uint8_t i = 0; i < o.n; i++) {
+		const struct field_def *def = &k->fields[o.at[i]];
+		const struct field *f = field_named(one, def->name);
+
+		/* What the page of the paper does not show is the agency's. */
+		if (f != NULL && def->public)
+			json_array_append_new(list, field_json(f, def, in));
+	}
+}
+
 json_t *show_fields(struct reading *r, const struct result_view *v, enum language in)
 {
 	const struct kind *k = show_kind(r->library, v->kind, day_vietnam(v->issued_ms));
@@ -239,14 +318,11 @@ json_t *show_fields(struct reading *r, const struct result_view *v, enum languag
 	if (case_decode(&c, v->case_bytes, &r->scratch) != ST_OK)
 		return fields;
 	one = of_case(&c, v);
-	for (uint8_t i = 0; one != NULL && i < one->fields_n; i++) {
-		int at = k != NULL ? kind_field(k, one->fields[i].name) : -1;
-		const struct field_def *def = at >= 0 ? &k->fields[at] : NULL;
-
-		/* What the page of the paper does not show is the agency's. */
-		if (def == NULL || def->public)
-			json_array_append_new(fields, field_json(&one->fields[i], def, in));
-	}
+	if (one != NULL && k != NULL)
+		fields_add(fields, one, k, in);
+	for (uint8_t i = 0; one != NULL && i < one->fields_n; i++)
+		if (k == NULL || kind_field(k, one->fields[i].name) < 0)
+			json_array_append_new(fields, field_json(&one->fields[i], NULL, in));
 	return fields;
 }
 

@@ -32,7 +32,12 @@ const char *show_badge(enum life life);
  * valid_until: what a list's row and the page of one result have in common.
  */
 json_t *show_row(struct reading *r, const struct holding_view *h, enum language in);
-/* [{label, value} | {label, table: {columns, rows}}]: its fields, as the page shows them. */
+/*
+ * Adds kind_name and number_text of a result to a row that names it, if who asks sees it today;
+ * else the row has its id alone. r: no view of it is used any more.
+ */
+void show_named(json_t *row, struct reading *r, const struct request *q, const char *id);
+/* [{label, value} | {label, table: {columns, rows}}]: its fields, in the order of its page. */
 json_t *show_fields(struct reading *r, const struct result_view *v, enum language in);
 /*
  * [{when, what, …}] oldest first: accepted, issued, signed, stored, and its events; key: whose list

@@ -105,6 +105,7 @@ static void put_time(char *out, size_t max, enum report_language in, int64_t ms)
 	struct civil t = civil_vietnam(ms);
 
 	put(out, max, "%s%02u:%02u ", either(in, " lúc ", " at "), t.hour, t.minute);
+	put(out, max, "%s", either(in, "ngày ", ""));
 	put_day(out, max, in, day_vietnam(ms));
 }
 

@@ -74,7 +74,8 @@ static void test_by_whom(void **state)
 	struct asked a = issued(LIFE_VALID), other = { .standing = STANDING_DIFFERENT };
 
 	says(1, &r, NULL, "Giấy xác nhận số 07/GXN-UBND, do UBND phường X cấp; ký bởi Nguyễn Văn A "
-	     "lúc 17:00 01/07/2026 và UBND phường X.", "Giấy xác nhận no. 07/GXN-UBND, issued by "
+	     "lúc 17:00 ngày 01/07/2026 và UBND phường X.",
+	     "Giấy xác nhận no. 07/GXN-UBND, issued by "
 	     "UBND phường X; signed by Nguyễn Văn A at 17:00 2026-07-01 and UBND phường X.");
 	/* The record's names before the file's. */
 	a.number[0] = '\0';
@@ -82,11 +83,13 @@ static void test_by_whom(void **state)
 	says(1, &r, &a, "Giấy, do Phường X cấp.", "Giấy, issued by Phường X.");
 	r.signatures_n = 1;
 	says(1, &r, &other, "Không xác nhận được ai đã cấp và ai đã ký; tệp mang chữ ký đứng tên "
-	     "Nguyễn Văn A lúc 17:00 01/07/2026.", "Who issued and who signed it is not confirmed; "
+	     "Nguyễn Văn A lúc 17:00 ngày 01/07/2026.",
+	     "Who issued and who signed it is not confirmed; "
 	     "it has signatures in the name of Nguyễn Văn A at 17:00 2026-07-01.");
 	r.said.read = false;
 	says(1, &r, NULL, "Tệp không do hệ thống này lập nên không rõ cơ quan cấp; ký bởi Nguyễn "
-	     "Văn A lúc 17:00 01/07/2026.", "The file was not made by this system: its issuer is "
+	     "Văn A lúc 17:00 ngày 01/07/2026.",
+	     "The file was not made by this system: its issuer is "
 	     "not known here; signed by Nguyễn Văn A at 17:00 2026-07-01.");
 	r.finding = (struct finding){ VERDICT_FAILED, IND_FORMAT_FAILURE, "x" };
 	r.signatures_n = 0;
