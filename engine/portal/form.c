@@ -184,7 +184,8 @@ enum status form_read_parts(struct form *f, const char *content_type, struct sli
 			return ST_OK;
 		next = end - p >= 2 && memcmp(p, "\r\n", 2) == 0 ?
 			memmem(p + 2, (size_t)(end - p - 2), boundary, n) : NULL;
-		st = next == NULL ? ST_INVALID :
+		/* Kept has room for so many. */
+		st = next == NULL || f->n == PORTAL_PARTS_MAX ? ST_INVALID :
 		     read_part(f, slice_of(p + 2, (size_t)(next - p - 2)), &kept);
 		if (st == ST_OK)
 			p = next + n;

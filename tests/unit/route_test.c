@@ -1,4 +1,5 @@
 /* Routes, forms, addresses, rates: what a request is before a handler sees it. */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -134,6 +136,29 @@ static void files(void **state)
 			 ST_INVALID);
 }
 
+/* One part more than a form may have, each as large as one may be: nothing is written behind. */
+static void too_many_parts(void **state)
+{
+	size_t size = (PORTAL_PARTS_MAX + 2) * (PORTAL_FORM_BYTES_MAX + 1200), n = 0;
+	char *body = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct form f;
+
+	assert_ptr_not_equal(body, MAP_FAILED);
+	for (int i = 0; i <= PORTAL_PARTS_MAX; i++) {
+		n += (size_t)snprintf(body + n, size - n,
+				      "--xYx\r\n; name=\"%01010d\"\r\n\r\n", i);
+		memset(body + n, 'v', PORTAL_FORM_BYTES_MAX);
+		n += PORTAL_FORM_BYTES_MAX;
+		n += (size_t)snprintf(body + n, size - n, "\r\n");
+	}
+	n += (size_t)snprintf(body + n, size - n, "--xYx--\r\n");
+	/* What the form keeps lies right below it, and what is behind that cannot be written. */
+	assert_int_equal(mprotect(body, size, PROT_READ), 0);
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+	assert_int_equal(form_read_parts(&f, TYPE, slice_of(body, n)), ST_INVALID);
+	munmap(body, size);
+}
+
 static struct address address(const char *text)
 {
 	struct address a;
@@ -234,7 +259,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(routes), cmocka_unit_test(no_routes), cmocka_unit_test(forms),
-		cmocka_unit_test(files), cmocka_unit_test(clients), cmocka_unit_test(loopback),
+		cmocka_unit_test(files), cmocka_unit_test(too_many_parts),
+		cmocka_unit_test(clients), cmocka_unit_test(loopback),
 		cmocka_unit_test(rates), cmocka_unit_test(many_askers),
 	};
 
