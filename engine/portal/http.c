@@ -150,6 +150,7 @@ static unsigned int look(struct exchange *x, const char *method)
 {
 	struct request *q = &x->q;
 	const char *length = request_header(q, "Content-Length");
+	const char *coding = request_header(q, "Transfer-Encoding");
 	char *query = strchr(x->target, '?'), *end;
 	unsigned int allowed;
 
@@ -173,8 +174,8 @@ static unsigned int look(struct exchange *x, const char *method)
 		return 404;
 	if (form_read(&q->query, slice_str(query != NULL ? query : "")) != ST_OK)
 		return 400;
-	/* Two ways to say how long it is: proxies may not agree with us which one counts. */
-	if (length != NULL && request_header(q, "Transfer-Encoding") != NULL)
+	/* Two ways to say how long it is, or none: proxies may not agree with us on its end. */
+	if (coding != NULL && (length != NULL || strcasecmp(coding, "chunked") != 0))
 		return 400;
 	x->body_max = body_most(x);
 	if (length != NULL) {

@@ -160,6 +160,9 @@ def test_two_lengths_are_none(portal):
     smuggled = b"POST /sign-out HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n" \
         b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n"
     assert status_of(raw(portal, smuggled)) == 400
+    for coding in (b"gzip", b"gzip, chunked", b"xchunked", b"identity"):
+        assert status_of(raw(portal, b"POST /sign-out HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+                             + coding + b"\r\nConnection: close\r\n\r\n")) == 400, coding
     assert status_of(raw(portal, b"GET http://evil.example/ HTTP/1.1\r\nHost: x\r\n"
                                  b"Connection: close\r\n\r\n")) == 404
 
