@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from harness import Engine, store_of, wait_for
+from harness import ROOT, Engine, store_of, wait_for
 from portals import sign_in, with_dev_provider
 from sample import case, over, send
 from test_life import HIDDEN, RESTRICTED, SHOWN, get, revoke, show
@@ -150,6 +150,27 @@ def test_expired(world):
     page = upload(visitor, pdf).text
     assert f"Đã hết hiệu lực; ngày cuối cùng là {day}." in page
     assert 'class="note good"' not in page
+
+
+def test_each_form_has_its_token(world):
+    """What is posted with a session's cookie but without the session's token does nothing."""
+    me = world.signed_in()
+    source = "".join(p.read_text() for p in (ROOT / "engine" / "portal").glob("*.c"))
+    posts = re.findall(r'\{ METHOD_POST, "([^"]+)"', source)
+    assert {"/sign-out", "/verify", "/track", "/s/:token", "/V/:id/code", "/shared/file",
+            "/results/:id/shares", "/shares/:id/revoke"} <= set(posts)
+    for path in posts:
+        path = re.sub(":[a-z]+", world.hidden, path)
+        for form in ({}, {"csrf": "x" * 43}, {"csrf": ""}):
+            refused = me.request("POST", path, body=form)
+            assert refused.status == 403 and "Biểu mẫu không đến từ trang này" in refused.text, path
+    for path in re.findall(r'\{ METHOD_POST, V1 "([^"]+)"', source):
+        path = "/api/v1" + re.sub(":[a-z]+", world.hidden, path)
+        for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; "
+                     "boundary=x"):
+            assert me.request("POST", path, body=b'{"kind": "link"}', headers={
+                "Content-Type": kind}).status == 400, path
+    assert me.get("/results").status == 200     # and nobody is signed out
 
 
 def test_what_is_told_of_the_public(world):
