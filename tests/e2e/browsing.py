@@ -11,6 +11,7 @@ import subprocess
 import urllib.parse
 
 import pytest
+from PIL import Image
 
 from harness import BUILD
 
@@ -142,6 +143,14 @@ class Visitor:
         path = PICTURES / f"{name}.png"
         self.page.screenshot(path=path, full_page=True)
         return path
+
+    def small_shot(self, name, height):
+        """The top of the page in 96 colours, as README's pictures in tests/golden are."""
+        picture = self.shot(name)
+        with Image.open(picture) as whole:
+            top = whole.convert("RGB").crop((0, 0, whole.width, min(height, whole.height)))
+        top.quantize(96, dither=Image.Dither.NONE).save(picture, optimize=True)
+        return picture
 
     def axe(self, source):
         """What axe-core finds, one line a finding."""

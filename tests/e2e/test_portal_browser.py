@@ -45,7 +45,7 @@ class Scene:
     """An engine with papers of one citizen in every state, and a portal at which she signs in."""
 
     def __init__(self, folder):
-        self.engine = Engine(folder / "engine").prepare().start()
+        self.engine = Engine(folder / "engine", algorithm="p256").prepare().start()
         self.stubs = self.engine.stubs()
         m = modules()
         self.mother, papers = hers()
@@ -206,6 +206,20 @@ def test_every_page(scene, visit, language, look):
     g = Gallery(visit, language)
     look(scene, g)
     assert not g.wrong, "\n".join(g.wrong)
+
+
+def test_pictures_of_readme(scene, visit):
+    """Copied into tests/golden when the pages have changed."""
+    v = visit(size={"width": 960, "height": 800})
+    v.sign_in(scene.name)
+    v.go(f"/results/{scene.paper.result_id}")
+    v.page.locator("main img").evaluate("i => i.decode()")
+    wide = v.small_shot("portal-result", 960)
+    v = visit(size={"width": 360, "height": 780})
+    v.verify(scene.pdf)
+    small = v.small_shot("portal-verified", 780)
+    for picture in (wide, small):
+        assert 10_000 < picture.stat().st_size < 80_000, picture
 
 
 def test_axe_is_there():
