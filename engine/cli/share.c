@@ -19,8 +19,10 @@ static const char share_usage[] =
 	"trien share use TOKEN | RESULT_ID CODE [--viewer TEXT] [--file] [--look] [--json]\n"
 	"\n"
 	"A holder lets others see a stored result: by a link, or by a code that goes with its\n"
-	"print. create tells token or code, once. use counts and is noted where the holder sees\n"
-	"it (trien reads); --look: only whether it is open. --file: the file is wanted, too.\n"
+	"print. create tells token or code, once, then the share's id. A portal shows a link's\n"
+	"token at /s/TOKEN; a code is typed at /V/RESULT_ID. use counts and is noted where the\n"
+	"holder sees it (trien reads); --look: only whether it is open. --file: the file is\n"
+	"wanted, too.\n"
 	"--holder -, TOKEN -, CODE -: from standard input, so that it stands in no list of\n"
 	"processes. With --holder: --id-kind citizen and --country VN.\n"
 	CLIENT_OPTIONS_USAGE;

@@ -10,7 +10,7 @@ bool said_day(struct call *c, const Trien__V1__Date *d, const char *field, uint3
 		return true;
 	if (d->year == 0 || d->year > 9999 || d->month > 12 || d->day > 31 ||
 	    !date_exists(d->year, (uint8_t)d->month, (uint8_t)d->day)) {
-		call_refuse(c, FAULT_ARGUMENT_INVALID, field, "a whole date");
+		call_refuse(c, FAULT_ARGUMENT_INVALID, field, "a whole date that exists");
 		return false;
 	}
 	*day = d->year * 10000 + d->month * 100 + d->day;
