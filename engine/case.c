@@ -554,6 +554,40 @@ static void key_of(uint8_t key[16], struct writer *w)
 	memcpy(key, digest, 16);
 }
 
+/* 0: these are no four digits. */
+static uint16_t end_of(const char *digits)
+{
+	uint32_t v = 0;
+
+	for (size_t i = 0; i < HOLDER_END_DIGITS; i++) {
+		if (digits[i] < '0' || digits[i] > '9')
+			return 0;
+		v = v * 10 + (uint32_t)(digits[i] - '0');
+	}
+	return (uint16_t)(v + 1);
+}
+
+void case_ends(struct holder_ends *out, const struct case_view *c)
+{
+	*out = (struct holder_ends){ { 0 } };
+	for (uint8_t i = 0; i < c->holders_n && i < CASE_HOLDERS_MAX; i++) {
+		struct slice number = c->holders[i].number;
+
+		if (number.n >= HOLDER_END_DIGITS)
+			out->of[i] = end_of((const char *)number.p + number.n - HOLDER_END_DIGITS);
+	}
+}
+
+bool holder_ends_have(const struct holder_ends *e, const char digits[HOLDER_END_DIGITS])
+{
+	uint16_t wanted = end_of(digits);
+	bool have = false;
+
+	for (size_t i = 0; i < CASE_HOLDERS_MAX; i++)
+		have |= wanted != 0 && e->of[i] == wanted;
+	return have;
+}
+
 void result_key(uint8_t key[16], struct slice unit, struct slice code, struct slice kind,
 		uint16_t ordinal, uint16_t revision)
 {

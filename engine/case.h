@@ -132,6 +132,13 @@ void case_add_replaced(struct slice *bytes, size_t room, const uint8_t id[16],
 /* Only the digest of the legal section; ST_CORRUPT if bytes is not a case. */
 enum status case_digest(struct slice bytes, uint8_t digest[SHA256_BYTES]) must_use;
 
+/* How the number of each holder ends: its last four digits, and 1 more; 0: it has none. */
+#define HOLDER_END_DIGITS 4
+struct holder_ends { uint16_t of[CASE_HOLDERS_MAX]; };
+void case_ends(struct holder_ends *out, const struct case_view *c);
+/* Does one of them end so? Whatever is found, all of them are looked at. */
+bool holder_ends_have(const struct holder_ends *e, const char digits[HOLDER_END_DIGITS]);
+
 /* Idempotency: SHA-256(unit, code, kind, ordinal, revision), first 16 bytes (DESIGN 5). */
 void result_key(uint8_t key[16], struct slice unit, struct slice code, struct slice kind,
 		uint16_t ordinal, uint16_t revision);

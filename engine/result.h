@@ -81,6 +81,7 @@ struct state_change {
 	/* In flight: which of how many results of its case it is, and the lanes of them all. Their
 	 * sequences follow each other. 0: another place says it. */
 	uint8_t case_at, case_n, case_lanes[CASE_RESULTS_MAX];
+	struct holder_ends ends;	/* in flight: of its case; zeros: another place says it */
 };
 
 #endif

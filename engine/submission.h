@@ -59,6 +59,7 @@ struct submitted_case {
 	struct slice code;
 	struct slice bytes;		/* canonical case, in submission.arena */
 	int64_t due_ms;			/* 0: no deadline */
+	struct holder_ends ends;
 	uint8_t digest[SHA256_BYTES];
 	/* intake or spine: reason NONE = accepted */
 	struct refusal refusal;

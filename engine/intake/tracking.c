@@ -4,21 +4,13 @@
 #include "intake/read.h"
 
 #define RESULTS_MAX (2 * CASE_RESULTS_MAX)	/* with some that were replaced */
-#define DIGITS 4
 
-static bool digits_end(struct slice number, const char *digits)
-{
-	return number.n >= DIGITS && memcmp(number.p + number.n - DIGITS, digits, DIGITS) == 0;
-}
-
-/* Does a holder's number end so? Whatever is found, all of them are looked at. */
 static bool known_to(const struct case_view *about, const char *digits)
 {
-	bool known = false;
+	struct holder_ends ends;
 
-	for (uint8_t i = 0; i < about->holders_n; i++)
-		known |= digits_end(about->holders[i].number, digits);
-	return known;
+	case_ends(&ends, about);
+	return holder_ends_have(&ends, digits);
 }
 
 /* By whichever of its results says what the case is. ST_NOT_FOUND: none does, or not so. */
@@ -41,6 +33,9 @@ static enum status case_known(struct call *c, struct read_thread *r, const struc
 		if (st == ST_OK) {
 			facts_read(&f, about.facts);
 			*due_ms = f.due_ms;
+		} else if (st == ST_NOT_FOUND && holder_ends_have(&of[i].ends, digits)) {
+			*due_ms = of[i].due_ms;
+			st = ST_OK;
 		}
 		r->scratch.used = mark;
 	}
@@ -71,8 +66,8 @@ static bool asked_well(struct call *c, const Trien__V1__TrackCaseRequest *q)
 {
 	const char *field = q->unit[0] == '\0' || strlen(q->unit) > CODE_BYTES_MAX ? "unit" :
 			    q->code[0] == '\0' || strlen(q->code) > CASE_CODE_BYTES_MAX ? "code" :
-			    strspn(q->last_digits, "0123456789") != DIGITS ||
-			    strlen(q->last_digits) != DIGITS ? "last_digits" : NULL;
+			    strspn(q->last_digits, "0123456789") != HOLDER_END_DIGITS ||
+			    strlen(q->last_digits) != HOLDER_END_DIGITS ? "last_digits" : NULL;
 
 	if (field != NULL)
 		call_refuse(c, FAULT_ARGUMENT_INVALID, field, "%s", "");

@@ -256,6 +256,7 @@ static enum status encode(struct check *x, struct submitted_case *out, const str
 	out->priority = c->priority;
 	facts_read(&facts, c->facts);
 	out->due_ms = facts.due_ms;
+	case_ends(&out->ends, c);
 	return case_digest(out->bytes, out->digest);
 }
 

@@ -18,6 +18,7 @@ struct row {
 	uint32_t year;			/* of its register */
 	uint8_t lane, state, held, room;
 	uint8_t case_at, case_n, case_lanes[CASE_RESULTS_MAX];
+	struct holder_ends ends;
 	uint8_t unit_n, code_n, kind_n, number_n, register_n;
 	uint16_t ordinal;
 	char strings[];			/* unit, code, kind, number_text, register; no NULs */
@@ -132,7 +133,8 @@ static void row_show(const struct row *r, struct state_change *out)
 				      .issued_ms = r->issued_ms, .due_ms = r->due_ms,
 				      .ordinal = r->ordinal,
 				      .register_year = r->year, .number = r->number,
-				      .case_at = r->case_at, .case_n = r->case_n };
+				      .case_at = r->case_at, .case_n = r->case_n,
+				      .ends = r->ends };
 	memcpy(out->case_lanes, r->case_lanes, sizeof(out->case_lanes));
 	memcpy(out->result_id, r->result_id, 16);
 	memcpy(out->unit, p, r->unit_n);
@@ -183,6 +185,7 @@ enum status inflight_add_over(struct inflight *f, uint64_t sequence, uint8_t lan
 			   .held = (uint8_t)about->held, .room = (uint8_t)room,
 			   .ordinal = about->ordinal, .number = about->number,
 			   .case_at = about->case_at, .case_n = about->case_n,
+			   .ends = about->ends,
 			   .year = about->register_year, .register_n = (uint8_t)register_n,
 			   .unit_n = (uint8_t)unit_n, .code_n = (uint8_t)code_n,
 			   .kind_n = (uint8_t)kind_n, .number_n = (uint8_t)number_n };

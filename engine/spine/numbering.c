@@ -391,6 +391,7 @@ static void keep_case(struct spine *s, struct submission *sub, struct submitted_
 			    t->accepted_ms);
 		change_case(&change, t->results, c->results_n, i);
 		change.due_ms = c->due_ms;
+		change.ends = c->ends;
 		if (st == ST_OK)
 			st = inflight_add(s->inflight, n->sequence, n->lane, t->accepted_ms,
 					  &change);

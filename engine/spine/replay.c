@@ -114,6 +114,7 @@ static enum status results_open(struct replay *r, uint8_t type, const struct rec
 				    rec->accepted_ms);
 			change_case(&o.change, rec->results, rec->results_n, i);
 			o.change.due_ms = facts.due_ms;
+			case_ends(&o.change.ends, c);
 		}
 		if (st == ST_OK)
 			st = leftopen_result(r, &o);

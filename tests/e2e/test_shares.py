@@ -3,6 +3,8 @@ look-ups; a case followed by who has its receipt."""
 import concurrent.futures
 import itertools
 import json
+import os
+import signal
 import threading
 
 import grpc
@@ -22,7 +24,7 @@ from test_mirror import Pair
 LINK, CODE = 1, 2
 STATE, DATA, FILE = 1, 2, 3
 OPEN, EXPIRED, USED_UP, REVOKED, TRIED_OUT = 1, 2, 3, 4, 5
-HELD, STORED = 5, 6
+NUMBERED, HELD, STORED = 3, 5, 6
 USE_SHARE, LOOK_UP, LOOK_UP_NUMBER = 9, 10, 11
 TRIES_MAX = 10
 _numbers = itertools.count(1)
@@ -604,4 +606,17 @@ def test_a_case_is_followed_while_it_is_held(without_officer):
     path.write_text(good)
     e.hup()
     e.trien("held", "retry", "--connect", f"unix:{e.data}/engine.sock")
+    one.is_at(STORED)
+
+
+def test_a_case_is_followed_on_its_way(engine):
+    """No signature comes: it is numbered, and in no place but the journal."""
+    engine.start()
+    signer = engine.children()["signer"]
+    os.kill(signer, signal.SIGSTOP)
+    try:
+        one = Followed(engine)
+        one.is_at(NUMBERED)
+    finally:
+        os.kill(signer, signal.SIGCONT)
     one.is_at(STORED)
