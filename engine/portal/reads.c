@@ -12,7 +12,7 @@
 
 #define PAGE_READS 50
 #define PAPERS_MAX 20			/* of one read */
-#define PAPERS_NAMED 5			/* of them with kind and number */
+#define PAPERS_NAMED 100		/* of a page with kind and number */
 
 struct reads {
 	struct reading *r;
@@ -100,11 +100,11 @@ static void read_add(void *ctx, const struct reading_view *v)
 static void papers_named(struct request *q, struct reading *r, json_t *rows)
 {
 	json_t *row, *paper;
-	size_t i, k;
+	size_t i, k, n = 0;
 
 	json_array_foreach(rows, i, row)
 		json_array_foreach(json_object_get(row, "papers"), k, paper)
-			if (k < PAPERS_NAMED)
+			if (n++ < PAPERS_NAMED)
 				show_named(paper, r, q,
 					   json_string_value(json_object_get(paper, "id")));
 }
