@@ -176,12 +176,13 @@ def test_each_form_has_its_token(world):
 def test_what_is_told_of_the_public(world):
     """Each look of this test stands where the holder sees it."""
     me, visitor = world.signed_in(), world.portal.browser()
+    pdf = world.file(world.hidden)      # a read of its own
 
-    def looks():
-        return me.get("/reads").text.count(world.hidden)
+    def newest():
+        rows = me.get("/api/v1/reads").json()["reads"][:3]
+        return sorted(r["call"] for r in rows if [p["id"] for p in r["papers"]] == [world.hidden])
 
-    before = looks()
-    visitor.get(f"/V/{world.hidden}")
-    by_number(visitor, world.stored[world.hidden])
-    upload(visitor, world.file(world.hidden))
-    wait_for(lambda: looks() >= before + 2 * 3, 10)
+    assert visitor.get(f"/V/{world.hidden}").status == 200
+    assert by_number(visitor, world.stored[world.hidden]).status == 200
+    assert upload(visitor, pdf).status == 200
+    wait_for(lambda: newest() == ["look_up", "look_up", "verify"], 20, 0.5)
