@@ -15,9 +15,9 @@ from harness import TRIEN, UNITS
 
 NO_ID = "0" * 26
 COMMANDS = ("serve", "keys", "schema", "register", "submit", "certify", "copy", "get", "list",
-            "case", "reuse", "reads", "statistics", "held", "withdraw", "revoke", "correct", "hide",
-            "history", "sign", "status", "verify", "inspect", "backup", "restore", "fsck", "store",
-            "mirror", "takeover", "help")
+            "case", "reuse", "reads", "share", "statistics", "held", "withdraw", "revoke",
+            "correct", "hide", "history", "sign", "status", "verify", "inspect", "backup",
+            "restore", "fsck", "store", "audit", "mirror", "takeover", "portal", "help")
 WRONG = f"""
 nothing
 help nothing

@@ -150,6 +150,8 @@ def test_a_transaction_stays_within_a_lane(tmp_path, cluster):
         assert engine.stop() == 0
         engine.start(registers=False)
         assert engine.stop() == 0
+        assert engine.trien("audit", *store.conninfos, "--data", engine.data,
+                            "--postgres-distribution", "citus").returncode == 0
     with cluster.log_path.open() as f:
         f.seek(mark)
         log = f.read()
