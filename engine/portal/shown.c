@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/calendar.h"
+#include "holding.h"
 #include "portal/engineside.h"
 #include "portal/inside.h"
 #include "portal/models.h"
@@ -18,17 +20,18 @@
 #include "portal/seen.h"
 #include "portal/show.h"
 #include "portal/told.h"
+#include "share.h"
 
 #define TICKET_MS (10 * 60 * 1000)	/* to fetch the file that a view gave */
 #define TICKET_BYTES (2 * SHA256_BYTES)
 
-/* ---- the ticket: result and time, under a secret of this process ---- */
+/* ---- the ticket: share and time, under a secret of this process ---- */
 
 static bool ticket_make(const struct portal *p, const char *id, int64_t until_ms,
 			char out[TICKET_BYTES + 1])
 {
 	uint8_t mac[SHA256_BYTES];
-	char text[64];
+	char text[96];
 	unsigned int mac_n = 0;
 	int n = snprintf(text, sizeof(text), "%s %lld", id, (long long)until_ms);
 
@@ -90,7 +93,7 @@ static json_t *scope_told(struct request *q, const Trien__V1__UseShareResponse *
 		json_object_set_new(m, "content", json_pack("{s:o}", "fields",
 							    show_fields(r, &v, q->language)));
 	if (a->share->scope >= TRIEN__V1__SHARE__SCOPE__FILE)
-		ticket_told(q, a->result->result_id, m);
+		ticket_told(q, a->share->share_id, m);
 	return m;
 }
 
@@ -220,24 +223,88 @@ static void code_use(struct request *q)
 	}
 }
 
+struct looked { struct shares all; enum status st; };
+
+static void event_take(void *ctx, const struct result_event *v)
+{
+	struct looked *l = ctx;
+
+	if (l->st == ST_OK)
+		l->st = shares_take(&l->all, v->kind, v->at_ms, v->detail);
+}
+
+/* Does its holder still have it, and show it? As share_stands() of intake/. */
+static enum status rests(struct reading *r, const struct share *s, uint64_t sequence,
+			 int64_t now_ms, const char **why)
+{
+	struct holding_view h;
+	uint32_t n = 0;
+	enum status st = r->ops->list(r->store, s->holder, sequence + 1, 1, &h, &n);
+
+	if (st == ST_OK && (n != 1 || h.result.sequence != sequence ||
+			    !holding_lasts(h.from, h.to, day_vietnam(now_ms)) ||
+			    !holding_listed(h.visibility, false)))
+		*why = "SHARE_RESTS";
+	return st;
+}
+
+/*
+ * *why: its holder has ended the share since it was viewed; NULL: the file is still given. That it
+ * is over or used up by now does not matter.
+ */
+static enum status still_given(struct reading *r, const struct result_view *v, uint64_t stamp,
+			       int64_t now_ms, const char **why)
+{
+	struct looked l = { .st = ST_OK };
+	enum status st = r->ops->shares(r->store, v->lane, v->sequence, event_take, &l);
+	const struct share *one = NULL;
+
+	*why = NULL;
+	if (st == ST_OK)
+		st = l.st;
+	for (uint32_t i = 0; st == ST_OK && i < l.all.n; i++)
+		if (l.all.of[i].stamp == stamp && !share_is_of_all(&l.all.of[i]))
+			one = &l.all.of[i];
+	if (st == ST_OK && one == NULL)
+		st = ST_NOT_FOUND;
+	if (st == ST_OK && one->end == SHARE_REVOKED)
+		*why = "SHARE_REVOKED";
+	else if (st == ST_OK)
+		st = rests(r, one, v->sequence, now_ms, why);
+	shares_free(&l.all);
+	return st;
+}
+
 void share_file(struct request *q)
 {
-	const char *id = form_value(&q->form, "id");
+	const char *share = form_value(&q->form, "id"), *why = NULL;
+	char id[ID_TEXT_BYTES + 1] = "";
 	struct result_view v;
 	struct reading *r;
+	uint64_t stamp;
+	uint8_t raw[16];
 	enum status st;
 
-	if (id == NULL || !ticket_good(q, id)) {
+	if (share == NULL || !ticket_good(q, share) ||
+	    !share_id_read(raw, &stamp, slice_str(share))) {
 		ended(q, "SHARE_EXPIRED");
 		return;
 	}
+	id_text(id, raw);
 	st = reading_of(q, &r);
 	if (st == ST_OK)
 		st = seen_find(r, id, &v);
 	if (st == ST_OK)
+		st = still_given(r, &v, stamp, q->now_ms, &why);
+	/* Its texts were borrowed until then. */
+	if (st == ST_OK && why == NULL)
+		st = seen_find(r, id, &v);
+	if (st == ST_OK && why == NULL)
 		st = result_file_send(q, &v, id);
 	if (st != ST_OK)
 		reading_refuse(q, st);
+	else if (why != NULL)
+		ended(q, why);
 }
 
 const struct route shown_routes[] = {

@@ -217,7 +217,15 @@ def test_scopes_and_the_file(world, visitor):
     pdf = visitor.request("POST", "/shared/file", body=form)
     assert pdf.status == 200
     assert pdf.body == world.engine.download(world.engine.stubs(), world.mine[1])[0]
-    for name, value in (("id", world.mine[0]), ("until", str(int(form["until"]) + 1)),
+    # By the share: ended, it gives nothing more to whoever saw it before.
+    more = token_of(share(citizen, world.mine[1], scope="file", views=2))
+    seen = visitor.request("POST", f"/s/{more}", body={})
+    later = dict(re.findall(r'name="(id|until|ticket)" value="([^"]+)"', seen.text))
+    assert visitor.request("POST", "/shared/file", body=later).status == 200
+    assert citizen.post(f"/shares/{later['id']}/revoke").status == 303
+    gone = visitor.request("POST", "/shared/file", body=later)
+    assert gone.status == 409 and "thu hồi" in gone.text
+    for name, value in (("id", later["id"]), ("until", str(int(form["until"]) + 1)),
                         ("ticket", "0" * 64)):
         assert visitor.request("POST", "/shared/file", body={**form, name: value}).status == 409
 
