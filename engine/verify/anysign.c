@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "verify/revision.h"
+#include "verify/signature.h"
 
 #define FORM_DEPTH_MAX 16
 #define DATE_BYTES_MAX 64
@@ -165,29 +166,14 @@ static int64_t date_of(struct value v)
 /* V1-V3. */
 static enum status read_range(const struct any *a, struct any_signature *s, struct finding *f)
 {
-	struct value contents = dict_get(s->dict, "/Contents"), v;
-	struct reader r = array_elements(dict_get(s->dict, "/ByteRange"));
 	const struct any_revision *rev = &a->revisions[s->revision];
-	uint64_t gap, end;
-	int n = 0;
+	enum status st = signed_range(a->file, s->object, dict_get(s->dict, "/ByteRange"),
+				      dict_get(s->dict, "/Contents"), s->range, &s->contents, f);
+	uint64_t end = st == ST_OK ? s->range[2] + s->range[3] : 0;
 
-	while (n < 4 && array_next(&r, &v) && value_uint(v, &s->range[n]))
-		n++;
-	token_space(&r);
-	if (n != 4 || r.bad || r.p != r.end || s->range[0] != 0)
-		return pdf_bad(f, "PDF: /ByteRange of object %u is not [0 a b c]", s->object);
-	if (contents.type != VALUE_HEX || contents.s.n < 4 || contents.s.n % 2 != 0)
-		return pdf_bad(f, "PDF: /Contents of object %u is not an even number of hex digits",
-			       s->object);
-	gap = (uint64_t)(contents.s.p - a->file.p);
-	if (s->range[1] != gap || s->range[2] != gap + contents.s.n)
-		return pdf_bad(f, "PDF: the gap of /ByteRange is not the signature's own "
-			       "/Contents");
-	end = s->range[2] + s->range[3];
-	if (end < rev->mark || end > rev->end)
+	if (st == ST_OK && (end < rev->mark || end > rev->end))
 		return pdf_bad(f, "PDF: the signature does not cover its revision to the end");
-	s->contents = slice_of(contents.s.p + 1, contents.s.n - 2);
-	return ST_OK;
+	return st;
 }
 
 static enum status read_reference(const struct any *a, struct any_signature *s, struct finding *f)

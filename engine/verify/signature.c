@@ -113,32 +113,41 @@ static int64_t read_date(struct value v)
 			     ms - (hours * 60 + minutes) * 60000LL;
 }
 
-/* V1–V3: exactly [0 a b c]; the gap is this dictionary's /Contents; the end is the revision's. */
-static enum status read_range(const struct pdf *pdf, struct found_signature *s,
-			      struct value range, struct value contents, struct finding *f)
+enum status signed_range(struct slice file, uint32_t object, struct value range,
+			 struct value contents, uint64_t out[4], struct slice *digits,
+			 struct finding *f)
 {
 	struct reader r = array_elements(range);
 	struct value v;
-	uint64_t gap, gap_end;
+	uint64_t gap;
 	int n = 0;
 
-	while (n < 4 && array_next(&r, &v) && value_uint(v, &s->range[n]))
+	while (n < 4 && array_next(&r, &v) && value_uint(v, &out[n]))
 		n++;
 	token_space(&r);
-	if (n != 4 || r.bad || r.p != r.end || s->range[0] != 0)
-		return pdf_bad(f, "PDF: /ByteRange of object %u is not [0 a b c]", s->object);
+	if (n != 4 || r.bad || r.p != r.end || out[0] != 0)
+		return pdf_bad(f, "PDF: /ByteRange of object %u is not [0 a b c]", object);
 	if (contents.type != VALUE_HEX || contents.s.n < 4 || contents.s.n % 2 != 0)
 		return pdf_bad(f, "PDF: /Contents of object %u is not an even number of hex digits",
-			       s->object);
-	gap = (uint64_t)(contents.s.p - pdf->file.p);
-	gap_end = gap + contents.s.n;
-	if (s->range[1] != gap || s->range[2] != gap_end)
+			       object);
+	gap = (uint64_t)(contents.s.p - file.p);
+	if (out[1] != gap || out[2] != gap + contents.s.n)
 		return pdf_bad(f, "PDF: the gap of /ByteRange is not the signature's own "
 				  "/Contents");
-	if (s->range[2] + s->range[3] != pdf->revisions[s->revision].end)
-		return pdf_bad(f, "PDF: the signature does not cover its revision to the end");
-	s->contents = slice_of(contents.s.p + 1, contents.s.n - 2);
+	*digits = slice_of(contents.s.p + 1, contents.s.n - 2);
 	return ST_OK;
+}
+
+/* V1–V3: the end is the revision's, too. */
+static enum status read_range(const struct pdf *pdf, struct found_signature *s,
+			      struct value range, struct value contents, struct finding *f)
+{
+	enum status st = signed_range(pdf->file, s->object, range, contents, s->range,
+				      &s->contents, f);
+
+	if (st == ST_OK && s->range[2] + s->range[3] != pdf->revisions[s->revision].end)
+		return pdf_bad(f, "PDF: the signature does not cover its revision to the end");
+	return st;
 }
 
 /* DocMDP and FieldMDP of /Reference. */

@@ -38,4 +38,12 @@ enum status signatures_find(const struct pdf *pdf, struct found *found, struct d
 enum status stamp_read(const struct pdf *pdf, struct found_signature *stamp, struct finding *f)
 	must_use;
 
+/*
+ * V1, V2, of any PDF: `range` is exactly [0 a b c], and its gap is this signature's own `contents`.
+ * object: its number, for *f. *digits: what stands between < and >. ST_INVALID.
+ */
+enum status signed_range(struct slice file, uint32_t object, struct value range,
+			 struct value contents, uint64_t out[4], struct slice *digits,
+			 struct finding *f) must_use;
+
 #endif
