@@ -180,11 +180,13 @@ struct status_view {
  * ST_NOT_FOUND: there is none, or another's; ST_OK: it has ended, now or before.
  */
 struct share_order {
-	/* MAKE: holder, kind, scope, views_max; END: stamp, holder. Out: as it is now. */
+	/* MAKE: holder, kind, scope, views_max; END: stamp, holder; FIND by name: stamp. Out: as
+	 * it is now. */
 	struct share share;
 	int64_t lasts_ms;		/* MAKE */
 	uint8_t secret[SHA256_BYTES];	/* MAKE, FIND, USE: hash of what opens it */
 	bool typed;			/* FIND, USE: it is a code; wrong ones are counted */
+	bool named;			/* FIND: by its name; that it is over or used up is fine */
 	struct slice viewer;		/* USE: from where */
 	enum share_state state;		/* out: FIND, USE, END */
 	bool wrong;			/* out */

@@ -29,22 +29,33 @@ static bool viewer_take(struct call *c, const char *text, struct arena *a, struc
 	return false;
 }
 
-/* What is to open: which result, and the secret's hash. False: the call is answered. */
+/* What is to open: which result, and the secret's hash or the share's name. */
+static bool key_read(struct operation *o, const Trien__V1__UseShareRequest *q)
+{
+	if (o->share.named)
+		return share_id_read(o->result_id, &o->share.share.stamp, slice_str(q->share_id));
+	if (o->share.typed)
+		return id_read(o->result_id, slice_str(q->result_id)) &&
+		       share_code_read(o->share.secret, slice_str(q->code));
+	return share_token_read(o->result_id, o->share.secret, slice_str(q->token));
+}
+
+/* False: the call is answered. */
 static bool key_take(struct call *c, struct operation *o, const Trien__V1__UseShareRequest *q)
 {
 	o->share.typed = q->code[0] != '\0';
-	if ((q->token[0] != '\0') == (q->code[0] != '\0') ||
-	    (q->code[0] != '\0') != (q->result_id[0] != '\0')) {
+	o->share.named = q->share_id[0] != '\0';
+	if ((q->token[0] != '\0') + o->share.typed + o->share.named != 1 ||
+	    o->share.typed != (q->result_id[0] != '\0')) {
 		call_refuse(c, FAULT_ARGUMENT_INVALID, "token",
-			    "a token, or a result_id and its code");
+			    "a token, or a result_id and its code, or a share_id");
 		return false;
 	}
-	if (o->share.typed ? !id_read(o->result_id, slice_str(q->result_id)) ||
-			     !share_code_read(o->share.secret, slice_str(q->code)) :
-			     !share_token_read(o->result_id, o->share.secret,
-					       slice_str(q->token)))
-		return not_found(c);
-	return true;
+	if (o->share.named && !q->validate_only) {
+		call_refuse(c, FAULT_ARGUMENT_INVALID, "share_id", "only with validate_only");
+		return false;
+	}
+	return key_read(o, q) || not_found(c);
 }
 
 static void use_begin(struct call *c, struct operation *o, struct read_thread *r,
@@ -88,7 +99,7 @@ static void use_found(struct call *c, struct operation *o, struct read_thread *r
 		call_refuse(c, FAULT_SHARE_SCOPE, "file", "%s", "");
 	} else if (q->validate_only) {
 		at = put_begin(&w, 2);
-		put_share(&w, o->result_id, &o->share.share, SHARE_OPEN);
+		put_share(&w, o->result_id, &o->share.share, o->share.state);
 		put_end(&w, at);
 		call_reply(c, slice_copied(&w));
 	} else {

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/calendar.h"
-#include "holding.h"
 #include "portal/engineside.h"
 #include "portal/inside.h"
 #include "portal/models.h"
@@ -223,88 +221,45 @@ static void code_use(struct request *q)
 	}
 }
 
-struct looked { struct shares all; enum status st; };
-
-static void event_take(void *ctx, const struct result_event *v)
-{
-	struct looked *l = ctx;
-
-	if (l->st == ST_OK)
-		l->st = shares_take(&l->all, v->kind, v->at_ms, v->detail);
-}
-
-/* Does its holder still have it, and show it? As share_stands() of intake/. */
-static enum status rests(struct reading *r, const struct share *s, uint64_t sequence,
-			 int64_t now_ms, const char **why)
-{
-	struct holding_view h;
-	uint32_t n = 0;
-	enum status st = r->ops->list(r->store, s->holder, sequence + 1, 1, &h, &n);
-
-	if (st == ST_OK && (n != 1 || h.result.sequence != sequence ||
-			    !holding_lasts(h.from, h.to, day_vietnam(now_ms)) ||
-			    !holding_listed(h.visibility, false)))
-		*why = "SHARE_RESTS";
-	return st;
-}
-
 /*
- * *why: its holder has ended the share since it was viewed; NULL: the file is still given. That it
- * is over or used up by now does not matter.
+ * Has its holder ended it since it was viewed, is the paper still theirs? The engine knows before
+ * the store does. That it is over or used up by now does not matter. False: answered.
  */
-static enum status still_given(struct reading *r, const struct result_view *v, uint64_t stamp,
-			       int64_t now_ms, const char **why)
+static bool still_given(struct request *q, const char *id)
 {
-	struct looked l = { .st = ST_OK };
-	enum status st = r->ops->shares(r->store, v->lane, v->sequence, event_take, &l);
-	const struct share *one = NULL;
+	Trien__V1__UseShareRequest r = TRIEN__V1__USE_SHARE_REQUEST__INIT;
+	json_t *m;
 
-	*why = NULL;
-	if (st == ST_OK)
-		st = l.st;
-	for (uint32_t i = 0; st == ST_OK && i < l.all.n; i++)
-		if (l.all.of[i].stamp == stamp && !share_is_of_all(&l.all.of[i]))
-			one = &l.all.of[i];
-	if (st == ST_OK && one == NULL)
-		st = ST_NOT_FOUND;
-	if (st == ST_OK && one->end == SHARE_REVOKED)
-		*why = "SHARE_REVOKED";
-	else if (st == ST_OK)
-		st = rests(r, one, v->sequence, now_ms, why);
-	shares_free(&l.all);
-	return st;
+	r.share_id = (char *)id;
+	r.validate_only = true;
+	m = use(q, &r, NULL);
+	json_decref(m);
+	return m != NULL;
 }
 
 void share_file(struct request *q)
 {
-	const char *share = form_value(&q->form, "id"), *why = NULL;
+	const char *share = form_value(&q->form, "id");
 	char id[ID_TEXT_BYTES + 1] = "";
 	struct result_view v;
 	struct reading *r;
-	uint64_t stamp;
-	uint8_t raw[16];
 	enum status st;
 
-	if (share == NULL || !ticket_good(q, share) ||
-	    !share_id_read(raw, &stamp, slice_str(share))) {
+	/* A share's id begins with its result's. */
+	if (share == NULL || strlen(share) != SHARE_ID_BYTES || !ticket_good(q, share)) {
 		ended(q, "SHARE_EXPIRED");
 		return;
 	}
-	id_text(id, raw);
+	if (!still_given(q, share))
+		return;
+	memcpy(id, share, ID_TEXT_BYTES);
 	st = reading_of(q, &r);
 	if (st == ST_OK)
 		st = seen_find(r, id, &v);
 	if (st == ST_OK)
-		st = still_given(r, &v, stamp, q->now_ms, &why);
-	/* Its texts were borrowed until then. */
-	if (st == ST_OK && why == NULL)
-		st = seen_find(r, id, &v);
-	if (st == ST_OK && why == NULL)
 		st = result_file_send(q, &v, id);
 	if (st != ST_OK)
 		reading_refuse(q, st);
-	else if (why != NULL)
-		ended(q, why);
 }
 
 const struct route shown_routes[] = {
@@ -312,6 +267,6 @@ const struct route shown_routes[] = {
 	{ METHOD_GET, "/S/:token", link_show, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
 	{ METHOD_POST, "/s/:token", link_use, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
 	{ METHOD_POST, "/V/:id/code", code_use, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
-	{ METHOD_POST, "/shared/file", share_file, WHO_ANYBODY, LIMIT_PAGE, 0 },
+	{ METHOD_POST, "/shared/file", share_file, WHO_ANYBODY, LIMIT_PAGE, ROUTE_SLOW },
 	{ 0 }
 };

@@ -280,13 +280,13 @@ static enum share_state state_of(const struct share *one, uint16_t codes, const 
 static bool opened(struct spine *s, struct act *a, struct known *known)
 {
 	struct share *one = &a->share->share;
+	uint64_t stamp = one->stamp;
 	uint16_t codes;
-	uint64_t stamp;
 
 	if (refuse_elsewhere(s, a))
 		return false;
 	known_get(s, a->sequence, known);
-	if (!secret_get(s, a->sequence, a->share->secret, &stamp) ||
+	if ((!a->share->named && !secret_get(s, a->sequence, a->share->secret, &stamp)) ||
 	    !one_get(s, a->sequence, stamp, one, &codes)) {
 		if (a->share->typed)
 			wrong_code(s, a);
@@ -295,7 +295,9 @@ static bool opened(struct spine *s, struct act *a, struct known *known)
 		return false;
 	}
 	a->share->state = state_of(one, codes, known);
-	if (a->share->state == SHARE_OPEN)
+	if (a->share->state == SHARE_OPEN ||
+	    (a->share->named && (a->share->state == SHARE_EXPIRED ||
+				 a->share->state == SHARE_USED_UP)))
 		return true;
 	refuse_act(a, ST_PRECONDITION, "");
 	return false;

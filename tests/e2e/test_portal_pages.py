@@ -287,9 +287,16 @@ def test_who_looked_at_a_childs_paper(world):
 
 
 def test_with_the_engine_away(world):
-    """The last one: reading goes on while the engine is away."""
+    """The last one: reading goes on while the engine is away, but what is shared is not given: its
+    holder may have ended that."""
     b = world.signed_in()
+    page = b.post(f"/results/{world.mine[0]}/shares",
+                  {"kind": "link", "scope": "file", "seconds": 600, "views": 1}).text
+    token = re.search(r"/s/([0-9A-Z]{52})", page).group(1)
+    seen = world.portal.browser().request("POST", f"/s/{token}", body={})
+    ticket = dict(re.findall(r'name="(id|until|ticket)" value="([^"]+)"', seen.text))
     world.engine.stop()
+    assert world.portal.browser().request("POST", "/shared/file", body=ticket).status == 503
     assert sorted(links(b.get("/results").text)) == sorted(world.mine)
     assert b.get(f"/results/{world.mine[0]}").status == 200
     got = b.get(f"/results/{world.mine[0]}/file")

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 
 import grpc
 import pytest
@@ -191,10 +192,38 @@ def test_what_opens_nothing_is_not_found(shared, stubs):
         refused("NOT_FOUND", "SHARE_NOT_FOUND", stubs.repository.UseShare,
                 repository().UseShareRequest(**q), timeout=20)
     for q in ({}, {"token": made.token, "code": "ABCD1234"}, {"code": "ABCD1234"},
-              {"result_id": r.result_id}):
+              {"result_id": r.result_id}, {"share_id": made.share.share_id},
+              {"share_id": made.share.share_id, "token": made.token, "validate_only": True},
+              {"share_id": made.share.share_id, "result_id": r.result_id,
+               "validate_only": True}):
         refused("INVALID_ARGUMENT", "ARGUMENT_INVALID", stubs.repository.UseShare,
                 repository().UseShareRequest(**q), timeout=20)
     assert use(stubs, made).share.views == 1
+
+
+def test_what_was_used_is_looked_at_by_its_name(shared, stubs):
+    me = citizen()
+    r, = issued(shared, me)
+
+    def look(share_id):
+        return stubs.repository.UseShare(repository().UseShareRequest(
+            share_id=share_id, validate_only=True), timeout=20)
+
+    made = create(stubs, r.result_id, me, ttl_seconds=1)
+    assert (look(made.share.share_id).share.state, made.share.views_max) == (OPEN, 1)
+    use(stubs, made)
+    answer = look(made.share.share_id)
+    assert (answer.share.state, answer.share.views) == (USED_UP, 1)
+    assert not answer.HasField("result")
+    more = create(stubs, r.result_id, me, ttl_seconds=1)
+    time.sleep(1.1)
+    assert look(more.share.share_id).share.state == EXPIRED
+    last = create(stubs, r.result_id, me)
+    end(stubs, last.share, me)
+    refused("FAILED_PRECONDITION", "SHARE_REVOKED", look, last.share.share_id)
+    nothing = last.share.share_id[:-1] + ("0" if last.share.share_id[-1] != "0" else "1")
+    for share_id in (nothing, nothing[:-1], "0" * 42):
+        refused("NOT_FOUND", "SHARE_NOT_FOUND", look, share_id)
 
 
 def test_a_code_for_the_print(shared, stubs):
