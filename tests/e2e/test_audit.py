@@ -136,6 +136,54 @@ def test_part_of_it(engine):
         assert "cannot be written" in nowhere.stderr and nowhere.stdout == ""
 
 
+def pending(engine):
+    """A held number below the highest stored one is no fault, where its engine is asked."""
+    path = engine.data / "certs" / "keys.json"
+    good = path.read_text()
+    doc = json.loads(good)
+    for key in doc["keys"]:
+        if key["role"] == "person" and key["unit"] == UNITS[0]:
+            key["to"] = "2026-01-01"
+    path.write_text(json.dumps(doc))
+    engine.hup()
+    stubs = engine.stubs()
+    held = send(stubs, [case()]).receipts[0]
+    m = harness.modules()
+    harness.wait_for(lambda: stubs.operations.ListHeld(
+        m["operations"].ListHeldRequest(page_size=9), timeout=20).held)
+    path.write_text(good)
+    engine.hup()
+    engine.wait_stored(stubs, [send(stubs, [case()]).receipts[0].result_id])
+    return held
+
+
+def test_books(engine, tmp_path):
+    number = pending(engine).number
+    sock = f"unix:{engine.data}/engine.sock"
+    for words in [], ["--connect", sock]:
+        row = report(engine, *words)
+        book = next(b for b in row["registers"] if b["unit"] == UNITS[0])
+        assert row["findings"] == [] and row["ran"]["registersUnasked"] == []
+        assert (book["pending"], book["last"]) == (1, number + 1)
+    # Without it: that it is not known, and what to do.
+    nowhere = f"unix:{tmp_path}/none"
+    row = report(engine, "--listen", nowhere, "--html", tmp_path / "a.html", code=1)
+    finding, = row["findings"]
+    assert finding["fault"] == "BOOK" and "only the engine can tell" in finding["what"]
+    assert finding["number"] == number and "--connect" in finding["todo"]
+    assert len(row["ran"]["registersUnasked"]) == 2
+    assert f"{UNITS[0]} XNTTHN" in (tmp_path / "a.html").read_text()
+    done = audit(engine, "--connect", nowhere, code=1)
+    assert "no engine was asked" in done.stdout and "is not asked about the" in done.stderr
+    # It knows where a register began and ended, whatever the store has lost of it.
+    if engine.audited:
+        engine.audited.sql(f"DELETE FROM number_register WHERE unit = '{UNITS[0]}' AND "
+                           f"number IN (1, {number + 1})")
+        row = report(engine, code=1)
+        assert {f["number"] for f in row["findings"] if f["fault"] == "BOOK"
+                and "neither in the store nor pending" in f["what"]} == {1, number + 1}
+
+
 def test_goes_on(engine, tmp_path):
     """Killed, or the last line torn: what is told in the end is the same."""
     more = [case(number=f"0010980{i:05d}") for i in range(480)]

@@ -18,13 +18,15 @@
 
 #define DAY_MS 86400000
 #define UNDETERMINED 3
+#define CALL_S 60			/* longest that an engine may take for an answer */
 #define WAITING_JOBS 4			/* a core, where threads wait for a server, */
 #define WAITING_JOBS_MAX 32		/* and what it may be asked to bear by itself */
 
 static const char usage[] =
 	"trien audit [CONNECTION…] --data DIR [--from DAY] [--to DAY] [--sample N|N%]\n"
 	"            [--state FILE] [--jobs N] [--html FILE] [--report FILE] [--json]\n"
-	"            [--trust PATH] [--crl PATH] [--SETTING VALUE]…\n"
+	"            [--trust PATH] [--crl PATH] [--connect ADDRESS [--tls-ca FILE\n"
+	"            --tls-cert FILE --tls-key FILE]] [--SETTING VALUE]…\n"
 	"\n"
 	"Is every stored result what was signed, and are the books whole? Reads a store, also\n"
 	"beside its running engine, and changes nothing in it: the data folder's, or the\n"
@@ -40,6 +42,10 @@ static const char usage[] =
 	"it after a break. --jobs: threads (one a core; where they wait for a server, four).\n"
 	"--html: a page to print, which needs nothing else. --report: the JSON that --json\n"
 	"prints. --trust, --crl: roots and lists, as trien verify takes them (DIR/certs).\n"
+	"--connect: the engine that issues into the store, unix:PATH or HOST:PORT; DIR's, if its\n"
+	"socket is there. It is asked (role audit or registry) where each register began and\n"
+	"which of its numbers are pending. Of registers that no engine was asked about, pending\n"
+	"and lost numbers look alike, and those lost before the lowest one are not seen.\n"
 	"Exit: 0 all good, 1 findings, 3 not all done.\n";
 
 struct options {
@@ -47,6 +53,7 @@ struct options {
 	const char *connections[CONFIG_LIST_MAX];
 	uint32_t connections_n;
 	const char *from, *to, *sample, *state, *jobs, *html, *report, *trust, *crl;
+	struct client_options engine;
 	bool json;
 };
 
@@ -65,6 +72,8 @@ static int words_take(struct options *o, int argc, char **argv)
 		{ "from", &o->from }, { "to", &o->to }, { "sample", &o->sample },
 		{ "state", &o->state }, { "jobs", &o->jobs }, { "html", &o->html },
 		{ "report", &o->report }, { "trust", &o->trust }, { "crl", &o->crl },
+		{ "connect", &o->engine.connect }, { "tls-ca", &o->engine.tls_ca },
+		{ "tls-cert", &o->engine.tls_cert }, { "tls-key", &o->engine.tls_key },
 	};
 	int kept = 1;
 
@@ -201,6 +210,23 @@ static enum status store_open(struct audit *a, const struct options *o, struct e
 	return st == ST_OK ? a->store->ops->reader_open(a->store, &a->walker, e) : st;
 }
 
+/*
+ * The one that was named, or the data folder's own if its socket is there: not what TRIEN_CONNECT
+ * says, since a copy of a data folder is not what a running engine issues into.
+ */
+static void engine_find(struct audit *a, struct options *o)
+{
+	const struct config *c = &o->config;
+
+	for (uint32_t i = 0; i < c->listen_n && o->engine.connect == NULL; i++)
+		if (strncmp(c->listen[i], "unix:", 5) == 0 && access(c->listen[i] + 5, F_OK) == 0)
+			o->engine.connect = c->listen[i];
+	if (o->engine.connect == NULL)
+		return;
+	o->engine.timeout_s = CALL_S;
+	a->engine = &o->engine;
+}
+
 /* ---- the order of it all ---- */
 
 /* Only days whose counters stood still meanwhile can be compared. */
@@ -306,6 +332,8 @@ static void print_report(const json_t *report)
 	const json_t *results = json_object_get(report, "results");
 	char looked[COUNT_TEXT_BYTES], good[COUNT_TEXT_BYTES], n[COUNT_TEXT_BYTES];
 	size_t registers = json_array_size(json_object_get(report, "registers")), i;
+	size_t unasked = json_array_size(json_object_get(json_object_get(report, "ran"),
+							 "registersUnasked"));
 	json_t *f;
 
 	json_array_foreach(json_object_get(report, "findings"), i, f) {
@@ -327,6 +355,10 @@ static void print_report(const json_t *report)
 	       looked, plural(looked), good, registers, registers == 1 ? "" : "s", n,
 	       plural(n),
 	       json_is_true(json_object_get(report, "whole")) ? "" : "; NOT ALL WAS LOOKED AT");
+	if (unasked > 0)
+		printf("Of %zu register%s no engine was asked: pending and lost numbers look "
+		       "alike, and numbers lost before the lowest one are not seen.\n", unasked,
+		       unasked == 1 ? "" : "s");
 }
 
 static int told(struct audit *a, const struct options *o, const json_t *on_time, bool whole)
@@ -423,14 +455,17 @@ int cli_audit(int argc, char **argv)
 	if (o.jobs == NULL && is_postgres(&o))
 		a.jobs = a.jobs * WAITING_JOBS < WAITING_JOBS_MAX ? a.jobs * WAITING_JOBS :
 								    WAITING_JOBS_MAX;
+	engine_find(&a, &o);
 	scope_of(&a.scope, io_wall_ms());
 	a.days = json_object();
 	a.findings = json_array();
 	a.registers = json_array();
+	a.unasked = json_array();
 	code = audit_do(&a, &o, sample);
 	json_decref(a.days);
 	json_decref(a.findings);
 	json_decref(a.registers);
+	json_decref(a.unasked);
 	free(a.done);
 	free(a.links);
 	return code;

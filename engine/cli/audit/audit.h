@@ -8,6 +8,7 @@
  *	keys.c		was its key valid when it signed?
  *	links.c		replaced, and in place of: each says so of the other
  *	books.c		official registers
+ *	holes.c, ask.c	numbers that are not in the store: what the engine has of them
  *	state.c		what is done, so that it can be gone on with
  *	report.c	as JSON
  *	page.c, plot.c	as one HTML page
@@ -23,6 +24,7 @@
 #include <pthread.h>
 
 #include "cli/progress.h"
+#include "client/client.h"
 #include "signer/policy.h"
 #include "store/store.h"
 #include "verify/verify.h"
@@ -81,6 +83,7 @@ struct audit {
 	const char *certs;
 	struct audit_scope scope;
 	uint32_t jobs;
+	const struct client_options *engine;	/* that issues into the store; NULL: not asked */
 	uint64_t expected;		/* results, for the bar; 0: not known */
 	/* under the lock */
 	pthread_mutex_t lock;
@@ -95,6 +98,7 @@ struct audit {
 	struct audit_link *links;
 	size_t links_n, links_room;
 	json_t *registers;
+	json_t *unasked;		/* registers of which no engine was asked */
 	FILE *state;			/* NULL: none is kept */
 	struct progress progress;
 	enum status st;			/* not OK: threads end */

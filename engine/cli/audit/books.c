@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "cli/audit/audit.h"
+#include "cli/audit/holes.h"
 #include "cli/bookcheck.h"
 #include "counts.h"
 
@@ -48,8 +49,12 @@ struct reading {
 	const struct register_mark *of;
 	struct bookcheck *check;
 	struct arena scratch;
-	uint64_t last, first;		/* first: that no case brought */
+	uint64_t last, first, upto;	/* first: that no case brought */
 	bool looking;			/* for the first one */
+	bool ended;
+	uint64_t found;
+	struct audit_holes holes;
+	enum status st;
 	json_t *findings;
 };
 
@@ -121,6 +126,10 @@ static bool row_take(void *ctx, const struct book_entry *row)
 	struct reading *b = ctx;
 
 	b->last = row->number;
+	/* What was given since belongs to the next audit. */
+	b->ended = row->number > b->upto;
+	if (b->ended)
+		return false;
 	if (!b->looking) {
 		entry_check(b, row);
 		name_unreadable(b->a, row);
@@ -129,6 +138,7 @@ static bool row_take(void *ctx, const struct book_entry *row)
 	if (given(b, row))
 		return true;
 	b->first = row->number;
+	b->ended = true;
 	return false;
 }
 
@@ -139,64 +149,120 @@ static enum status walk(struct reading *b)
 	enum status st = ST_OK;
 
 	b->last = 0;
-	while (st == ST_OK && n == PAGE && (!b->looking || b->first == 0))
+	b->ended = false;
+	while (st == ST_OK && n == PAGE && !b->ended)
 		st = b->a->store->ops->book(b->a->walker, slice_str(m->unit), slice_str(m->code),
 					    m->year, b->last, PAGE, row_take, b, &n);
 	return st;
 }
 
+static void told_of(struct reading *b, uint64_t number, const char *todo, json_t *finding)
+{
+	json_object_set_new(finding, "number", json_integer((json_int_t)number));
+	json_object_set_new(finding, "todo", json_string(todo));
+	json_array_append_new(b->findings, finding);
+	b->found++;
+}
+
 static void found(void *ctx, const struct book_finding *f)
 {
 	struct reading *b = ctx;
-	json_t *j;
 
 	if (f->fault == BOOK_TOTALS)
 		return;
-	j = audit_finding(AUDIT_BOOK, NULL, 0, "%s %s %u: number %llu %s (%s)", b->of->unit,
-			  b->of->code, b->of->year, (unsigned long long)f->number, f->what,
-			  book_fault_name(f->fault));
-	json_object_set_new(j, "number", json_integer((json_int_t)f->number));
-	json_object_set_new(j, "todo", json_string(f->fault == BOOK_MISSING ?
-		"if the engine has it pending, it will come: trien register check; else look for "
-		"it in the newest backup and in the paper book" : f->todo));
-	json_array_append_new(b->findings, j);
+	if (f->fault == BOOK_MISSING) {
+		if (b->st == ST_OK)
+			b->st = audit_hole_add(&b->holes, f->number, f->last);
+		return;
+	}
+	told_of(b, f->number, f->todo, audit_finding(
+		AUDIT_BOOK, NULL, 0, "%s %s %u: number %llu %s (%s)", b->of->unit, b->of->code,
+		b->of->year, (unsigned long long)f->number, f->what, book_fault_name(f->fault)));
 }
 
-static void told(struct audit *a, const struct register_mark *m, const struct book_sums *s)
+static void lost(void *ctx, uint64_t from, uint64_t to)
 {
-	json_array_append_new(a->registers, json_pack(
-		"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "unit", m->unit, "code",
+	struct reading *b = ctx;
+	char numbers[64];
+
+	snprintf(numbers, sizeof(numbers), from == to ? "number %llu" : "numbers %llu to %llu",
+		 (unsigned long long)from, (unsigned long long)to);
+	told_of(b, from, b->holes.asked ?
+		"look for it in the paper book and in the newest backup; trien fsck, or trien "
+		"store check --deep; if it is lost for good: trien register void" :
+		"audit again beside the engine that issues for the agency, or with --connect: what "
+		"it has pending is no fault",
+		audit_finding(AUDIT_BOOK, NULL, 0, "%s %s %u: %s: %s (%s)", b->of->unit,
+			      b->of->code, b->of->year, numbers, b->holes.asked ?
+			      "neither in the store nor pending with the engine" :
+			      "not in the store; whether pending or lost, only the engine can "
+			      "tell, which was not asked", book_fault_name(BOOK_MISSING)));
+}
+
+static void told(struct reading *b, const struct book_sums *s)
+{
+	const struct register_mark *m = b->of;
+
+	json_array_append_new(b->a->registers, json_pack(
+		"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "unit", m->unit, "code",
 		m->code, "year", (int)m->year, "first", (json_int_t)s->first, "last",
-		(json_int_t)s->last, "issued", (json_int_t)s->issued, "void",
-		(json_int_t)s->voided, "outside", (json_int_t)s->outside, "brought",
-		(json_int_t)s->brought, "findings", (json_int_t)s->findings));
+		(json_int_t)s->last, "issued", (json_int_t)s->issued, "pending",
+		(json_int_t)b->holes.pending, "void", (json_int_t)s->voided, "outside",
+		(json_int_t)s->outside, "brought", (json_int_t)s->brought, "findings",
+		(json_int_t)b->found));
+	if (!b->holes.asked)
+		json_array_append_new(b->a->unasked, json_sprintf("%s %s %u", m->unit, m->code,
+								  m->year));
 }
 
-static enum status book_check(struct reading *b, struct audit *a)
+/* Where it begins, and how far it has come: the engine's word, else as far as the store goes. */
+static enum status head_find(struct reading *b, Trien__V1__Register *head)
 {
-	Trien__V1__Register head = TRIEN__V1__REGISTER__INIT;
-	struct book_sums sums = { 0 };
+	const struct audit_head *h = audit_engine_head(b->holes.engine, b->of);
 	enum status st;
 
+	head->year = b->of->year;
+	b->holes.asked = h != NULL;
+	b->upto = b->of->highest;
+	if (h != NULL) {
+		head->first = h->first;
+		head->next = h->next;
+		if (h->next > b->upto)
+			b->upto = h->next - 1;
+		return ST_OK;
+	}
 	b->first = 0;
 	b->looking = true;
 	st = walk(b);
 	b->looking = false;
+	head->first = b->first;
+	head->next = b->of->highest + 1;
+	return st;
+}
+
+static enum status book_check(struct reading *b)
+{
+	Trien__V1__Register head = TRIEN__V1__REGISTER__INIT;
+	struct book_sums sums = { 0 };
+	enum status st = head_find(b, &head);
+
+	b->found = 0;
+	b->st = ST_OK;
 	if (st == ST_OK)
 		st = bookcheck_new(&b->check, found, b);
 	if (st != ST_OK)
 		return st;
-	/* What the store knows of it: as far as it has come. */
-	head.year = b->of->year;
-	head.first = b->first;
-	head.next = b->of->highest + 1;
-	if (b->first != 0)
+	if (head.first != 0)
 		bookcheck_head(b->check, &head);
 	st = walk(b);
 	if (st == ST_OK)
 		st = bookcheck_end(b->check, &sums);
 	if (st == ST_OK)
-		told(a, b->of, &sums);
+		st = b->st;
+	if (st == ST_OK)
+		st = audit_holes_settle(&b->holes, b->a, b->of);
+	if (st == ST_OK)
+		told(b, &sums);
 	bookcheck_free(b->check);
 	b->check = NULL;
 	return st;
@@ -208,24 +274,53 @@ static bool asked(const struct audit_scope *s, const struct register_mark *m)
 	       (s->to_day == 0 || m->year <= s->to_day / 10000);
 }
 
+/* Marks first, then the engine's heads: a number of a mark was given before. */
+static enum status list_all(struct audit *a, struct books *list, struct audit_engine **engine,
+			    struct error *e)
+{
+	const struct audit_head *heads;
+	struct error why = { 0 };
+	enum status st = a->store->ops->marks(a->store, book_add, list, e);
+	size_t n, known = list->n;
+
+	if (st == ST_OK && a->engine != NULL &&
+	    audit_engine_open(engine, a->engine, &why) != ST_OK)
+		fprintf(stderr, "trien audit: the engine is not asked about the registers: %s\n",
+			why.text);
+	qsort(list->of, known, sizeof(*list->of), by_name);
+	/* Of which the store has nothing yet, or any more. */
+	heads = audit_engine_heads(*engine, &n);
+	for (size_t i = 0; i < n && st == ST_OK; i++) {
+		struct register_mark m = { .year = heads[i].year };
+
+		memcpy(m.unit, heads[i].unit, sizeof(m.unit));
+		memcpy(m.code, heads[i].code, sizeof(m.code));
+		if (heads[i].next > heads[i].first &&
+		    (known == 0 || bsearch(&m, list->of, known, sizeof(m), by_name) == NULL))
+			book_add(list, &m);
+	}
+	qsort(list->of, list->n, sizeof(*list->of), by_name);
+	return st == ST_OK && list->short_of_memory ? ST_NOMEM : st;
+}
+
 enum status audit_books(struct audit *a, struct error *e)
 {
-	struct reading b = { .a = a, .findings = json_array() };
+	struct reading b = { .a = a, .findings = json_array(), .holes = { .lost = lost } };
 	struct books list = { 0 };
 	enum status st = arena_init(&b.scratch, SCRATCH_BYTES);
 
+	b.holes.ctx = &b;
 	if (st == ST_OK)
-		st = a->store->ops->marks(a->store, book_add, &list, e);
-	if (st == ST_OK && list.short_of_memory)
-		st = ST_NOMEM;
-	qsort(list.of, list.n, sizeof(*list.of), by_name);
+		st = list_all(a, &list, &b.holes.engine, e);
 	for (size_t i = 0; i < list.n && st == ST_OK; i++) {
 		b.of = &list.of[i];
 		if (asked(&a->scope, b.of))
-			st = book_check(&b, a);
+			st = book_check(&b);
 	}
 	audit_found(a, b.findings);
 	json_decref(b.findings);
+	audit_engine_close(b.holes.engine);
+	free(b.holes.of);
 	arena_free(&b.scratch);
 	free(list.of);
 	return st == ST_OK ? ST_OK : error_set(e, st, "the registers could not be read to their "

@@ -139,10 +139,30 @@ static void register_row(FILE *out, const json_t *r)
 	html_text(out, text(r, "code"));
 	fprintf(out, "</td><td>%" PRIu64 "</td><td class=\"n\">%" PRIu64 "–%" PRIu64
 		"</td><td class=\"n\">%" PRIu64 "</td><td class=\"n\">%" PRIu64
-		"</td><td class=\"n\">%" PRIu64 "</td><td>%s</td></tr>\n", number(r, "year"),
-		number(r, "first"), number(r, "last"), number(r, "issued"), number(r, "void"),
+		"</td><td class=\"n\">%" PRIu64 "</td><td class=\"n\">%" PRIu64
+		"</td><td>%s</td></tr>\n", number(r, "year"), number(r, "first"),
+		number(r, "last"), number(r, "issued"), number(r, "pending"), number(r, "void"),
 		number(r, "outside"), number(r, "findings") == 0 ? "đủ, liên tục" :
 		"<b>không đủ</b>");
+}
+
+/* What could not be said of them. */
+static void unasked(FILE *out, const json_t *books)
+{
+	json_t *book;
+	size_t i;
+
+	if (json_array_size(books) == 0)
+		return;
+	fputs("<p>Không hỏi được hệ thống cấp số về các sổ sau, nên số đang chờ và số bị mất không "
+	      "phân biệt được, và số mở sổ chỉ biết theo số nhỏ nhất còn lưu. <small "
+	      "lang=\"en\">Of these no engine was asked: pending and lost numbers look alike, and "
+	      "numbers lost before the lowest one are not seen.</small> ", out);
+	json_array_foreach(books, i, book) {
+		fputs(i > 0 ? "; " : "", out);
+		html_text(out, json_string_value(book));
+	}
+	fputs("</p>\n", out);
 }
 
 static void registers(FILE *out, const json_t *report)
@@ -171,11 +191,12 @@ static void registers(FILE *out, const json_t *report)
 	      "<span class=\"k2\"></span>dùng ngoài hệ thống</p>\n", out);
 	plot_lines(out, "Số theo sổ đăng ký", bars, n);
 	fputs("<table><thead><tr><th>Cơ quan</th><th>Sổ</th><th>Năm</th><th class=\"n\">Từ–đến</th>"
-	      "<th class=\"n\">Ban hành</th><th class=\"n\">Hủy</th><th class=\"n\">Ngoài</th>"
-	      "<th>Kết luận</th></tr></thead><tbody>\n", out);
+	      "<th class=\"n\">Ban hành</th><th class=\"n\">Chờ</th><th class=\"n\">Hủy</th>"
+	      "<th class=\"n\">Ngoài</th><th>Kết luận</th></tr></thead><tbody>\n", out);
 	json_array_foreach(rows, i, row)
 		register_row(out, row);
 	fputs("</tbody></table>\n", out);
+	unasked(out, json_object_get(json_object_get(report, "ran"), "registersUnasked"));
 }
 
 /* ---- what was found ---- */
