@@ -57,6 +57,7 @@ void drive_free(struct drive *d)
 		free(d->phases[i].corrected);
 		free(d->phases[i].raw);
 		free(d->phases[i].visible);
+		free(d->phases[i].stored);
 	}
 	submit_free(d);
 	reads_free(d);
@@ -276,7 +277,7 @@ bool drive_phase(struct drive *d, const char *name, const struct schedule_option
 
 	*p = (struct phase){ .name = name, .first = d->ledger.cases_n,
 			     .corrected = histogram_new(), .raw = histogram_new(),
-			     .visible = histogram_new() };
+			     .visible = histogram_new(), .stored = histogram_new() };
 	if (schedule_init(&p->schedule, o, &e) != ST_OK)
 		abort();		/* the options were looked at before */
 	d->phases_n++;

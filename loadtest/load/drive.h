@@ -1,9 +1,10 @@
 /*
  * drive.h - the generator: cases become due by a schedule and go out, whatever is answered.
  *
- * One thread and one loop. Three latencies are kept of each receipt and read: from the time it was
- * due (corrected: an engine that stands still is seen by all that had to wait), from the time it
- * was sent (raw), and for some cases until the result is in the citizen's list (visible).
+ * One thread and one loop. Two latencies are kept of each receipt and read: from the time it was
+ * due (corrected: an engine that stands still is seen by all that had to wait) and from the time it
+ * was sent (raw). For cases that are spread over the run by their number there is a third: until
+ * the result is in the citizen's list (visible).
  * A refusal is honoured: its cases go again when the engine asked for, and still count from when
  * they were due.
  */
@@ -26,7 +27,9 @@ struct phase {
 	int64_t begin_us, sent_us, answered_us, stored_us;	/* of the run; 0: not yet */
 	uint64_t first, cases, results;	/* of the ledger */
 	double failed_rate;		/* RAMP: cases a second when it failed; 0: it did not */
-	struct histogram *corrected, *raw, *visible;
+	struct histogram *corrected, *raw;
+	struct histogram *visible;	/* of the probes */
+	struct histogram *stored;	/* of every result; filled by the proof */
 };
 
 /* Counters of the whole run. */
@@ -88,7 +91,6 @@ struct drive {
 	/* reading */
 	double lists_due, downloads_due;
 	uint32_t reads_out, probes_out;
-	int64_t probe_next_us;
 	struct read *later;		/* probes that an engine's death broke off */
 	bool ending;			/* no new tries */
 
@@ -166,7 +168,7 @@ uint32_t submit_cases_max(enum call_kind kind);
 
 /* Lists and downloads that go with one more case. */
 void reads_due(struct drive *d, int64_t due_us);
-/* A case was taken: is it one whose way into the citizen's list is watched? */
+/* A case was taken: if its number says so, its way into the citizen's list is watched. */
 void reads_probe(struct drive *d, uint32_t place);
 /* Probes that wait to be tried again. */
 void reads_again(struct drive *d, int64_t now_us);

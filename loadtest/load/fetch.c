@@ -216,13 +216,25 @@ static void restart_results(void *owner)
 		l->results[g->places[i]].times_found = 0;
 }
 
-static void note_stages(struct fetch *x, const struct load_case *c, const struct found *f)
+static struct phase *phase_of(struct drive *d, uint64_t place)
 {
+	uint32_t i = d->phases_n - 1;
+
+	while (i > 0 && d->phases[i].first > place)
+		i--;
+	return &d->phases[i];
+}
+
+static void note_stages(struct fetch *x, uint64_t place, const struct found *f)
+{
+	const struct load_case *c = &x->d->ledger.cases[place];
 	int64_t sent_ms = x->d->wall_ms + c->sent_us / 1000;
 	double at_s = (double)(f->stored_ms - x->d->wall_ms) / 1e3;
 
 	if (f->state != TRIEN__V1__STATE__STORED)
 		return;
+	histogram_record(phase_of(x->d, place)->stored,
+			 (f->stored_ms - x->d->wall_ms) * 1000 - c->due_us);
 	histogram_record(x->stage[STAGE_SENT], c->sent_us - c->due_us);
 	histogram_record(x->stage[STAGE_ACCEPTED], (f->accepted_ms - sent_ms) * 1000);
 	histogram_record(x->stage[STAGE_NUMBERED], (f->issued_ms - f->accepted_ms) * 1000);
@@ -267,7 +279,7 @@ enum status fetch_results(struct fetch *x, struct error *e)
 	free(g);
 	for (uint64_t i = 0; i < l->cases_n && st == ST_OK; i++)
 		for (uint8_t k = 0; k < l->cases[i].results; k++)
-			note_stages(x, &l->cases[i], &l->results[l->cases[i].first + k].found);
+			note_stages(x, i, &l->results[l->cases[i].first + k].found);
 	return st;
 }
 

@@ -61,6 +61,11 @@ uint64_t histogram_at(const struct histogram *h, double share)
 	return h->max_us;
 }
 
+bool histogram_carries(const struct histogram *h, double share)
+{
+	return ceil(share * (double)h->n) < (double)h->n;
+}
+
 double histogram_mean(const struct histogram *h)
 {
 	return h->n > 0 ? h->sum_us / (double)h->n : 0;

@@ -8,6 +8,7 @@
 #ifndef LOAD_HISTOGRAM_H
 #define LOAD_HISTOGRAM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -26,6 +27,8 @@ void histogram_record(struct histogram *h, int64_t us);
 void histogram_merge(struct histogram *into, const struct histogram *from);
 /* share 0 to 1: the least value that so many are not above; 0 where nothing was recorded. */
 uint64_t histogram_at(const struct histogram *h, double share);
+/* Does any value lie above that share's? Else they are too few to say it: it is their most. */
+bool histogram_carries(const struct histogram *h, double share);
 double histogram_mean(const struct histogram *h);
 /* In milliseconds, five lines each half of the distance to 100 %. */
 void histogram_write(const struct histogram *h, FILE *f);

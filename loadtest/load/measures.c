@@ -33,8 +33,9 @@ static void put_latency(struct measures *m, const struct histogram *h, const cha
 	put(m, (double)h->n, "%s%s.n", phase, name);
 	put(m, histogram_mean(h) / 1e3, "%s%s.mean_ms", phase, name);
 	for (size_t i = 0; i < ARRAY_LEN(at); i++)
-		put(m, (double)histogram_at(h, at[i].share) / 1e3, "%s%s.%s_ms", phase, name,
-		    at[i].name);
+		if (at[i].share == 1 || histogram_carries(h, at[i].share))
+			put(m, (double)histogram_at(h, at[i].share) / 1e3, "%s%s.%s_ms", phase,
+			    name, at[i].name);
 }
 
 static void put_phase(struct measures *m, const struct run_report *r, const struct phase *p,
@@ -53,8 +54,9 @@ static void put_phase(struct measures *m, const struct run_report *r, const stru
 	put(m, (double)p->results / long_s, "%sresults_per_s", prefix);
 	put_latency(m, p->corrected, prefix, "receipt");
 	put_latency(m, p->raw, prefix, "receipt.raw");
+	put_latency(m, p->stored, prefix, "stored");
 	put_latency(m, p->visible, prefix, "visible");
-	if (flush_ms > 0 && p->corrected->n > 0) {
+	if (flush_ms > 0 && histogram_carries(p->corrected, 0.99)) {
 		put(m, (double)histogram_at(p->corrected, 0.99) / 1e3 / flush_ms,
 		    "%sreceipt.p99_flushes", prefix);
 		put(m, (double)histogram_at(p->raw, 0.99) / 1e3 / flush_ms,

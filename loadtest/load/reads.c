@@ -11,8 +11,11 @@
 
 #define READ_TIMEOUT_MS 30000
 #define READS_OUT_MAX 4096		/* beyond, reads are left out, and that is told */
-#define PROBES_OUT_MAX 32
-#define PROBE_EVERY_US 500000
+#define PROBES 500			/* of a phase, at most one of every PROBE_STEP_MIN cases */
+#define PROBES_AT_ONCE 200		/* of one whose cases are all due at its start */
+#define PROBE_STEP_MIN 10
+#define PROBES_OUT_MAX 240		/* the engine has 256 watches for all its callers */
+#define PROBE_AGAIN_US 500000
 #define PROBE_TRIES_MAX 200
 #define STATUS_EVERY_US 400000
 
@@ -180,16 +183,35 @@ void reads_due(struct drive *d, int64_t due_us)
 
 /* ---- one citizen's way ---- */
 
+/*
+ * By its number alone: one that is chosen when it is answered would be chosen by how fast the
+ * engine was. The first of each step whose holder has a number.
+ */
+static bool is_probed(const struct drive *d, uint32_t place)
+{
+	const struct phase *p = &d->phases[d->phases_n - 1];
+	uint64_t step = p->schedule.cases / (p->schedule.at_once ? PROBES_AT_ONCE : PROBES) + 1;
+	char citizen[STENCIL_CITIZEN_BYTES + 1];
+
+	if (step < PROBE_STEP_MIN)
+		step = PROBE_STEP_MIN;
+	for (uint64_t i = place - (place - p->first) % step; i < place; i++)
+		if (citizen_of(d, (uint32_t)i, citizen))
+			return false;
+	return citizen_of(d, place, citizen);
+}
+
 void reads_probe(struct drive *d, uint32_t place)
 {
 	const struct load_case *c = &d->ledger.cases[place];
-	char citizen[STENCIL_CITIZEN_BYTES + 1];
 	struct read *r;
 
-	if (c->answered_us < d->probe_next_us || d->probes_out == PROBES_OUT_MAX ||
-	    !citizen_of(d, place, citizen))
+	if (!is_probed(d, place))
 		return;
-	d->probe_next_us = c->answered_us + PROBE_EVERY_US;
+	if (d->probes_out == PROBES_OUT_MAX) {
+		d->tally.reads_left_out++;
+		return;
+	}
 	d->probes_out++;
 	d->tally.probes++;
 	r = read_new(d, c->due_us);
@@ -248,7 +270,7 @@ static void probe_goes_on(struct read *r, const struct failure *f)
 	}
 	r->found = false;
 	if (f != NULL) {
-		r->sent_us = drive_now(d) + PROBE_EVERY_US;
+		r->sent_us = drive_now(d) + PROBE_AGAIN_US;
 		r->next = d->later;
 		d->later = r;
 	} else if (found) {

@@ -22,6 +22,12 @@ void report_title(const struct run_report *r, char *out, size_t room)
 			 r->w->title, played, all);
 }
 
+static void latency_head(FILE *f)
+{
+	fprintf(f, "  %-34s %8s %10s %10s %10s %10s %10s\n", "ms", "n", "p50", "p90", "p99",
+		"p99.9", "max");
+}
+
 static void latency_row(const struct measures *m, FILE *f, const char *title, const char *key)
 {
 	static const char *const columns[] = { "p50", "p90", "p99", "p999", "max" };
@@ -30,10 +36,14 @@ static void latency_row(const struct measures *m, FILE *f, const char *title, co
 	snprintf(name, sizeof(name), "%s.n", key);
 	if (isnan(measure_of(m, name)))
 		return;
-	fprintf(f, "  %-34s", title);
+	fprintf(f, "  %-34s %8.0f", title, measure_of(m, name));
 	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
 		snprintf(name, sizeof(name), "%s.%s_ms", key, columns[i]);
-		fprintf(f, " %10.1f", measure_of(m, name));
+		/* So few values do not say it. */
+		if (isnan(measure_of(m, name)))
+			fprintf(f, " %10s", "-");
+		else
+			fprintf(f, " %10.1f", measure_of(m, name));
 	}
 	fputc('\n', f);
 }
@@ -76,11 +86,13 @@ static void phase_text(const struct measures *m, FILE *f, const struct phase *p,
 		measure_of(m, key));
 	if (p->failed_rate > 0)
 		fprintf(f, "the ramp failed at %.0f cases/s\n", p->failed_rate);
-	fprintf(f, "  %-34s %10s %10s %10s %10s %10s\n", "ms", "p50", "p90", "p99", "p99.9", "max");
+	latency_head(f);
 	snprintf(key, sizeof(key), "%sreceipt", prefix);
 	latency_row(m, f, "receipt, from when it was due", key);
 	snprintf(key, sizeof(key), "%sreceipt.raw", prefix);
 	latency_row(m, f, "receipt, raw: from when sent", key);
+	snprintf(key, sizeof(key), "%sstored", prefix);
+	latency_row(m, f, "stored, by the engine's clock", key);
 	snprintf(key, sizeof(key), "%svisible", prefix);
 	latency_row(m, f, "visible in the citizen's list", key);
 	snprintf(key, sizeof(key), "%sreceipt.p99_flushes", prefix);

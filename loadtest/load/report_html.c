@@ -178,6 +178,7 @@ static void latencies(const struct run_report *r, struct points *at, FILE *f)
 		snprintf(title, sizeof(title), "Latency of receipts: %s", ph->name);
 		percentiles(&p, at, "from when due (corrected)", ph->corrected);
 		percentiles(&p, at, "from when sent (raw)", ph->raw);
+		percentiles(&p, at, "stored, by the engine's clock", ph->stored);
 		percentiles(&p, at, "visible to the citizen", ph->visible);
 		plot_write(&p, f);
 	}

@@ -102,6 +102,26 @@ static void nothing_recorded_is_nothing(void **state)
 	free(h);
 }
 
+/* The least number of values of which one lies above the share's. */
+static void few_values_carry_no_high_share(void **state)
+{
+	static const struct { double share; uint64_t least; } rows[] = {
+		{ 0.5, 2 }, { 0.9, 10 }, { 0.99, 100 }, { 0.999, 1000 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct histogram *h = calloc(1, sizeof(*h));
+
+		for (uint64_t n = 0; n < rows[i].least; n++) {
+			assert_false(histogram_carries(h, rows[i].share));
+			histogram_record(h, (int64_t)n);
+		}
+		assert_true(histogram_carries(h, rows[i].share));
+		assert_true(histogram_at(h, rows[i].share) < h->max_us);
+		free(h);
+	}
+}
+
 /* Every line: rising, its count right, the end the whole. */
 static void the_text_is_a_percentile_table(void **state)
 {
@@ -143,6 +163,7 @@ int main(void)
 		cmocka_unit_test(two_merged_are_one),
 		cmocka_unit_test(what_is_too_large_counts_as_the_largest),
 		cmocka_unit_test(nothing_recorded_is_nothing),
+		cmocka_unit_test(few_values_carry_no_high_share),
 		cmocka_unit_test(the_text_is_a_percentile_table),
 	};
 
