@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/wire.h"
+#include "load/listed.h"
 #include "trien/v1/case.pb-c.h"
 
 #define TRIES_MAX 150
@@ -201,7 +202,7 @@ static void take_results(void *owner, struct slice bytes)
 			return;
 		}
 		l->results[g->places[g->at]].found = found;
-		l->results[g->places[g->at]].times_found++;
+		l->results[g->places[g->at]].is_found = true;
 		g->at++;
 	}
 }
@@ -213,7 +214,7 @@ static void restart_results(void *owner)
 
 	g->at = 0;
 	for (uint32_t i = 0; i < g->n; i++)
-		l->results[g->places[i]].times_found = 0;
+		l->results[g->places[i]].is_found = false;
 }
 
 static struct phase *phase_of(struct drive *d, uint64_t place)
@@ -285,37 +286,16 @@ enum status fetch_results(struct fetch *x, struct error *e)
 
 /* ---- what citizens see ---- */
 
-struct listing { struct fetch *x; const struct load_case *c; uint32_t seen[8]; char token[512]; };
-
 static void take_page(void *owner, struct slice bytes)
 {
-	struct listing *g = owner;
-	struct wire w = wire_of(bytes), h, r;
-	struct wire_field f, inner, id;
-
-	g->token[0] = '\0';
-	while (wire_next(&w, &f)) {
-		if (f.number == 2 && f.bytes.n < sizeof(g->token))
-			snprintf(g->token, sizeof(g->token), "%.*s", (int)f.bytes.n,
-				 (const char *)f.bytes.p);
-		h = wire_of(f.number == 1 ? f.bytes : slice_of(f.bytes.p, 0));
-		while (wire_next(&h, &inner)) {
-			if (inner.number != 1)
-				continue;
-			r = wire_of(inner.bytes);
-			if (!wire_next(&r, &id) || id.number != 1 ||
-			    id.bytes.n != STENCIL_ID_BYTES)
-				continue;
-			for (uint8_t k = 0; k < g->c->results; k++)
-				g->seen[k] += memcmp(g->x->d->ledger.results[g->c->first + k].id,
-						     id.bytes.p, STENCIL_ID_BYTES) == 0;
-		}
-	}
+	listed_page(owner, bytes);
 }
 
 static enum status list_one(struct fetch *x, uint32_t place, const char *citizen, struct error *e)
 {
-	struct listing g = { .x = x, .c = &x->d->ledger.cases[place] };
+	struct listed g = { .l = &x->d->ledger, .stencils = x->d->stencils,
+			    .reissue_from = x->d->reissue_from,
+			    .c = &x->d->ledger.cases[place] };
 	struct ask a = { .take = take_page, .owner = &g };
 	enum status st;
 
@@ -326,16 +306,8 @@ static enum status list_one(struct fetch *x, uint32_t place, const char *citizen
 			  slice_of(b.p, GRPC_SLICE_LENGTH(b.slice)), &a, NULL, e);
 		grpc_slice_unref(b.slice);
 	} while (st == ST_OK && g.token[0] != '\0');
-	for (uint8_t k = 0; k < g.c->results && st == ST_OK; k++) {
-		const char *id = x->d->ledger.results[g.c->first + k].id;
-
-		x->proof->listed += g.seen[k] == 1;
-		x->proof->list_missing += g.seen[k] == 0;
-		x->proof->list_twice += g.seen[k] > 1;
-		if (g.seen[k] != 1)
-			prove_example(x->proof, "list: its holder sees %.26s %u times", id,
-				      g.seen[k]);
-	}
+	if (st == ST_OK)
+		listed_end(&g, x->proof);
 	return st;
 }
 

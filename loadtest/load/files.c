@@ -127,7 +127,7 @@ enum status fetch_files(struct fetch *x, double share, struct error *e)
 		uint8_t buf[STENCIL_ID_BYTES + 2];
 		struct writer w = writer_of(buf, sizeof(buf));
 
-		if (r->times_found == 0 || r->found.state != TRIEN__V1__STATE__STORED)
+		if (!r->is_found || r->found.state != TRIEN__V1__STATE__STORED)
 			continue;
 		put_slice(&w, 1, slice_of(r->id, STENCIL_ID_BYTES));
 		st = fetch_call(x, RPC_SERVER_STREAM, REPOSITORY "DownloadResult",

@@ -38,7 +38,7 @@ struct found {
 struct load_result {
 	char id[STENCIL_ID_BYTES];	/* of the first receipt */
 	uint8_t receipts;		/* 0: none yet; counts to 255 */
-	uint8_t times_found;		/* by its id */
+	bool is_found;			/* by its id */
 	uint64_t number;		/* of the first receipt */
 	struct found found;
 };

@@ -33,14 +33,10 @@ static void look_at(const struct load_result *r, struct proof *p)
 	bool told = f->number != 0 || f->state == TRIEN__V1__STATE__STORED;
 
 	p->results++;
-	if (r->receipts == 0 || r->times_found == 0) {
+	if (r->receipts == 0 || !r->is_found) {
 		p->lost++;
 		prove_example(p, "lost: result %.26s is not found", r->receipts > 0 ? r->id : "-");
 		return;
-	}
-	if (r->times_found > 1) {
-		p->duplicates++;
-		prove_example(p, "double: %.26s is found %u times", r->id, r->times_found);
 	}
 	if ((told && r->number != f->number) || memcmp(r->id, f->id, STENCIL_ID_BYTES) != 0) {
 		p->differences++;
@@ -149,7 +145,7 @@ void prove_numbers(const struct ledger *l, struct proof *p)
 	if (rows == NULL)
 		abort();
 	for (uint64_t i = 0; i < l->results_n; i++)
-		if (l->results[i].times_found > 0 && l->results[i].found.number != 0)
+		if (l->results[i].is_found && l->results[i].found.number != 0)
 			rows[n++] = (struct row){ l->results[i].found.book,
 						  l->results[i].found.number };
 	qsort(rows, n, sizeof(rows[0]), by_number);

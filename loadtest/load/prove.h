@@ -3,7 +3,7 @@
  *
  *	loss		an accepted result that is not stored, or not found, or not there at all
  *	duplicate	one result under two ids, two results under one id, a number used twice,
- *			a result that its holder's list shows twice
+ *			a result that its holder's list shows twice, or shows and no receipt named
  *	gap		a number that the register gave during the run and no result of ours has:
  *			nobody else may number meanwhile. What is not stored is found without its
  *			register: its number is missing here, too

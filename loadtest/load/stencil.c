@@ -331,6 +331,20 @@ void stencil_code(const struct stencils *s, uint32_t serial, char out[STENCIL_CO
 	out[STENCIL_CODE_BYTES] = '\0';
 }
 
+bool stencil_serial(const struct stencils *s, struct slice code, uint32_t *serial)
+{
+	char own[STENCIL_CODE_BYTES + 1];
+	uint64_t v = 0;
+
+	if (code.n != STENCIL_CODE_BYTES)
+		return false;
+	for (size_t i = STENCIL_RUN_BYTES + 2; i < STENCIL_CODE_BYTES; i++)
+		v = 10 * v + (uint64_t)(code.p[i] - '0') % 10;
+	*serial = (uint32_t)v;
+	stencil_code(s, *serial, own);
+	return memcmp(own, code.p, STENCIL_CODE_BYTES) == 0;
+}
+
 size_t stencil_size(const struct stencils *s, uint32_t serial, bool replaces)
 {
 	return replaces ? of(s, serial)->again.n : of(s, serial)->first.n;

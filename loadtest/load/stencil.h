@@ -37,6 +37,8 @@ uint8_t stencil_results(const struct stencils *s, uint32_t serial);
 void stencil_write(const struct stencils *s, uint32_t serial, const char *replaces, uint8_t *to);
 /* Its code and a NUL. */
 void stencil_code(const struct stencils *s, uint32_t serial, char out[STENCIL_CODE_BYTES + 1]);
+/* The case of this run that has that code; false: none could. */
+bool stencil_serial(const struct stencils *s, struct slice code, uint32_t *serial);
 /* Does an original come with it, of which it is a certified copy? */
 bool stencil_copies(const struct stencils *s, uint32_t serial);
 /* Of such a case: bytes of its original, never those of another. */

@@ -1,6 +1,7 @@
 trien_test(histogram_test LINK trien_load)
 trien_test(schedule_test LINK trien_load)
 trien_test(prove_test LINK trien_load)
+trien_test(listed_test LINK trien_load)
 trien_test(attached_test LINK trien_load)
 trien_test(scans_test LINK trien_load trien_look)
 trien_test(stencil_test LINK trien_load)

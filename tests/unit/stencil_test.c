@@ -60,6 +60,7 @@ static void each_serial_is_a_case_of_its_own(void **state)
 {
 	struct stencils *s = made(&all, 1, 7);
 	char before[STENCIL_CODE_BYTES + 1] = "";
+	uint32_t serial;
 
 	for (uint32_t i = 0; i < SERIALS; i++) {
 		Trien__V1__Case *c = decoded(s, i, NULL);
@@ -69,6 +70,10 @@ static void each_serial_is_a_case_of_its_own(void **state)
 		assert_string_equal(c->code, code);
 		assert_true(strcmp(code, before) > 0);
 		memcpy(before, code, sizeof(code));
+		assert_true(stencil_serial(s, slice_str(code), &serial));
+		assert_int_equal(serial, i);
+		code[1]++;	/* another run's */
+		assert_false(stencil_serial(s, slice_str(code), &serial));
 		assert_int_equal(c->n_results, stencil_results(s, i));
 		assert_string_equal(c->results[0]->unit, stencil_unit(s, i));
 		if (stencil_citizen(s, i, citizen))
