@@ -4,7 +4,7 @@
  *	accepted ─▶ awaiting.c: into the waiting room
  *	APPROVE ─▶ approving.c: APPROVED record, answer
  *		─▶ approved.c: a NUMBERED record for each result, in order; one that cannot be
- *		   printed (its version is damaged) is passed over, and tried again now and then
+ *		   printed (its version or its row is damaged) is passed over, and tried again
  *	SEND_BACK, WITHDRAW, expiry ─▶ ending.c: its end in the journal, then in the store
  *
  * Which results wait is nowhere in memory: rows are in the waiting room, and whether one was

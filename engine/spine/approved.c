@@ -303,6 +303,24 @@ static enum status number_bind(struct spine *s, struct numbering *w, struct keye
 	return ST_OK;
 }
 
+static bool is_unreadable(enum status st)
+{
+	return st == ST_NOT_FOUND || st == ST_CORRUPT || st == ST_DAMAGED || st == ST_IO;
+}
+
+/* Damage to one row of the waiting room stops no other. */
+static enum status cannot_be_read(struct spine *s, uint64_t sequence, enum status why,
+				  struct error *e)
+{
+	struct waiting_row row;
+	bool found = clerk_row(s, sequence, &row);
+
+	return error_set(e, ST_PRECONDITION, "%s %s: its row %llu cannot be read: %s; trien fsck "
+			 "says what is damaged, bring it back from a copy",
+			 found ? row.unit : "", found ? row.case_code : "",
+			 (unsigned long long)sequence, status_name(why));
+}
+
 /* One result of the confirmation a. Not ST_OK: later, with ST_PRECONDITION behind others. */
 static enum status number_one(struct spine *s, const struct record_approved *a,
 			      const struct approved_result *r, struct slice record,
@@ -317,6 +335,8 @@ static enum status number_one(struct spine *s, const struct record_approved *a,
 		return s->failure.status != ST_OK ? s->failure.status : ST_NOT_FOUND;
 	if (k.number != 0)
 		return ST_OK;		/* before a restart */
+	if (is_unreadable(read))
+		return cannot_be_read(s, r->sequence, read, e);
 	if (read != ST_OK)
 		return read;
 	w = calloc(1, sizeof(*w));
@@ -324,7 +344,8 @@ static enum status number_one(struct spine *s, const struct record_approved *a,
 	if (st == ST_OK) {
 		w->confirmed_ms = a->at_ms;
 		st = numbering_read(w, record, r->sequence, &arena) ?
-			number_bind(s, w, &k, e) : ST_CORRUPT;
+			number_bind(s, w, &k, e) :
+			cannot_be_read(s, r->sequence, ST_CORRUPT, e);
 		arena_free(&arena);
 	}
 	free(w);
@@ -412,10 +433,9 @@ void number_read(struct spine *s, struct job *j)
 	for (uint32_t i = 0; i < c->n && st == ST_OK && s->failure.status == ST_OK; i++)
 		st = number_next(s, a, slice_of(c->records[i].bytes, c->records[i].n),
 				 c->records[i].status);
-	/* What was confirmed must get its number: what is gone from the waiting room is damage. */
+	/* What was confirmed must get its number; its row was not what failed. */
 	if (st == ST_NOT_FOUND || st == ST_CORRUPT || st == ST_DAMAGED)
-		spine_fail(s, "waiting room: a confirmed result cannot be read: %s",
-			   status_name(st));
+		spine_fail(s, "a confirmed result cannot be numbered: %s", status_name(st));
 	s->approving_ns = st == ST_OK ? 0 : io_boot_ns();
 	if (a->done == a->record.results_n)
 		looked_at(s, a);

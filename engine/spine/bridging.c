@@ -76,6 +76,11 @@ static bool is_in_flight(struct spine *s, uint64_t sequence, enum state *state)
 	return found;
 }
 
+static bool is_unreadable(enum status st)
+{
+	return st == ST_CORRUPT || st == ST_DAMAGED || st == ST_IO;
+}
+
 enum status bridging_list(struct spine *s, struct waiting_reader *rows, uint8_t *record,
 			  const char *signer, const char *only, struct awaited_signature *out,
 			  uint32_t max, uint32_t *n)
@@ -86,7 +91,7 @@ enum status bridging_list(struct spine *s, struct waiting_reader *rows, uint8_t 
 	struct waiting_place after;
 	enum state state;
 	enum status st = page != NULL ? ST_OK : ST_NOMEM;
-	uint32_t got = PAGE_SIZE_MAX;
+	uint32_t got = PAGE_SIZE_MAX, unreadable = 0;
 
 	*n = 0;
 	for (bool first = true; st == ST_OK && *n < max && got == PAGE_SIZE_MAX; first = false) {
@@ -100,8 +105,10 @@ enum status bridging_list(struct spine *s, struct waiting_reader *rows, uint8_t 
 				continue;
 			st = asked_of(s, rows, row, k, only, record, &out[*n]);
 			*n += st == ST_OK;
+			if (is_unreadable(st) && unreadable++ == 0)
+				row_unreadable(row, status_name(st));
 			/* One that cannot be read, or has gone meanwhile, harms no other. */
-			if (st == ST_NOT_FOUND || st == ST_EXISTS || st == ST_CORRUPT)
+			if (st == ST_NOT_FOUND || st == ST_EXISTS || is_unreadable(st))
 				st = ST_OK;
 		}
 	}

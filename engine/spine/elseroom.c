@@ -265,11 +265,13 @@ static void row_take(struct spine *s, const struct keyring *k, const struct wait
 	struct elsewhere *w = s->elsewhere;
 	struct errand *e = calloc(1, sizeof(*e));
 
-	if (e == NULL || !errand_decode(e, row, payload)) {
-		log_error("waiting", "%s %s cannot be signed: its row is not readable", row->unit,
-			  row->number_text);
-		if (e != NULL)
-			free(e->record);
+	if (e == NULL) {
+		w->left_behind = true;
+		return;
+	}
+	if (!errand_decode(e, row, payload)) {
+		row_unreadable(row, "its record is not of a result that waits");
+		free(e->record);
 		free(e);
 		return;
 	}
@@ -301,7 +303,7 @@ void elsewhere_scanned(struct spine *s, struct job *j)
 		spine_fail(s, "waiting room: %s", j->error.text);
 	for (uint32_t i = 0; i < p->n; i++) {
 		w->scan_after = p->rows[i].row.sequence;
-		if (j->status == ST_OK && waits(s, w->scan_after))
+		if (j->status == ST_OK && p->rows[i].bytes != NULL && waits(s, w->scan_after))
 			row_take(s, k, &p->rows[i].row, slice_of(p->rows[i].bytes, p->rows[i].n));
 		free(p->rows[i].bytes);
 	}

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "spine/elsewhere.h"
 #include "spine/handing.h"
 
@@ -173,11 +174,37 @@ enum status elsewhere_kept(uint8_t type, struct slice payload, struct kept_signa
 
 /* ---- rows ---- */
 
+void row_unreadable(const struct waiting_row *row, const char *why)
+{
+	log_error("waiting", "ALARM: %s %s cannot be signed, its row cannot be read: %s; trien "
+		  "fsck says what is damaged, bring it back from a copy and start again", row->unit,
+		  row->number_text, why);
+}
+
+/* Not ST_OK: no memory. One that cannot be read has no bytes, and harms no other. */
+static enum status await_row(struct spine *s, struct await_row *to, uint8_t *buf)
+{
+	struct error why = { 0 };
+	enum status st = waiting_read(s->rows, to->row.sequence, &to->row.record, buf,
+				      JOURNAL_RECORD_BYTES_MAX, &to->n, &why);
+
+	if (st != ST_OK && st != ST_NOMEM) {
+		row_unreadable(&to->row, why.text);
+		return ST_OK;
+	}
+	if (st == ST_OK)
+		to->bytes = malloc(to->n);
+	if (to->bytes == NULL)
+		return ST_NOMEM;
+	memcpy(to->bytes, buf, to->n);
+	return ST_OK;
+}
+
 enum status await_read(struct spine *s, struct job *j)
 {
 	struct await_page *p = j->page;
 	struct waiting_row *rows = calloc(AWAIT_PAGE, sizeof(*rows));
-	uint8_t *buf = malloc(JOURNAL_RECORD_BYTES_MAX), type;
+	uint8_t *buf = malloc(JOURNAL_RECORD_BYTES_MAX);
 	enum status st = rows != NULL && buf != NULL ? ST_OK : ST_NOMEM;
 	uint32_t n = 0;
 
@@ -185,21 +212,8 @@ enum status await_read(struct spine *s, struct job *j)
 		st = waiting_after(s->rows, STATE_AWAITING_SIGNATURE, p->after, rows, AWAIT_PAGE,
 				   &n, &j->error);
 	while (st == ST_OK && p->n < n) {
-		struct waiting_row *row = &p->rows[p->n].row;
-		size_t size;
-
-		*row = rows[p->n];
-		st = waiting_read(s->rows, row->sequence, &type, buf, JOURNAL_RECORD_BYTES_MAX,
-				  &size, &j->error);
-		if (st != ST_OK)
-			break;
-		row->record = type;
-		p->rows[p->n].bytes = malloc(size);
-		if (p->rows[p->n].bytes == NULL)
-			st = ST_NOMEM;
-		else
-			memcpy(p->rows[p->n].bytes, buf, size);
-		p->rows[p->n++].n = size;
+		p->rows[p->n].row = rows[p->n];
+		st = await_row(s, &p->rows[p->n++], buf);
 	}
 	free(rows);
 	free(buf);

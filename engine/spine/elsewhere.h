@@ -52,10 +52,11 @@ struct errand {
 
 /* Rows that wait for a signature, read by the janitor. */
 #define AWAIT_PAGE 32
+struct await_row { struct waiting_row row; uint8_t *bytes; size_t n; };	/* NULL: unreadable */
 struct await_page {
 	uint64_t after;
 	uint32_t n;
-	struct { struct waiting_row row; uint8_t *bytes; size_t n; } rows[AWAIT_PAGE];
+	struct await_row rows[AWAIT_PAGE];
 };
 
 struct elsewhere {
@@ -137,6 +138,8 @@ void elsewhere_room_run(struct spine *s);
 /* ---- janitor, and recovery ---- */
 
 enum status await_read(struct spine *s, struct job *j);
+/* Any thread: says that a row is passed over, which and why. */
+void row_unreadable(const struct waiting_row *row, const char *why);
 /*
  * A SIGNATURE record of the journal on its row in the waiting room, where it says more than that
  * does. No row, or one that does not wait for this: nothing. held: a mirror's, whose held row gets

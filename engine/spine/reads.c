@@ -408,8 +408,9 @@ static enum status paper(void *reader, struct catalogue *c, const uint8_t id[16]
 	st = waiting_read(r->rows, out->row.sequence, &type, r->record, JOURNAL_RECORD_BYTES_MAX,
 			  &n, e);
 	memcpy(out->result_id, id, sizeof(out->result_id));
+	/* A disk that gives this one not: whoever waits for it would wait for ever. */
 	if (st != ST_OK)
-		return st;
+		return st == ST_IO ? ST_CORRUPT : st;
 	return drafts_draw(r->spine->drafts, slice_of(r->record, n), c, file, out, e);
 }
 

@@ -1,4 +1,5 @@
 """Confirmed results that cannot be numbered as they are: others do not wait for them."""
+import contextlib
 import json
 import os
 import signal
@@ -7,7 +8,8 @@ import grpc
 import pytest
 
 import harness
-from sample import KIND, UNITS, case, send
+from parked import damaged
+from sample import KIND, SIGNER, UNITS, case, send
 from test_approval import (AWAITING, DRAFT, awaiting_schemas, check_numbers, confirm, number,
                            result, states, submit, waits)
 
@@ -74,7 +76,8 @@ def test_what_lost_its_version_after_its_confirmation_stops_nobody(two_kinds):
     stubs = e.stubs()
     first = [r.result_id for r in submit(stubs, FIRST)]
     second = submit(stubs, 6)
-    drafts = list(send(stubs, [draft() for _ in range(3)]).receipts)
+    cases = [draft() for _ in range(3)]
+    drafts = list(send(stubs, cases).receipts)
     waits(stubs, second + drafts)
     lost, good = [r.result_id for r in drafts], [r.result_id for r in second]
     os.kill(e.children()["signer"], signal.SIGSTOP)
@@ -84,12 +87,15 @@ def test_what_lost_its_version_after_its_confirmation_stops_nobody(two_kinds):
     assert number(e).given < FIRST, "nothing of the second confirmation is numbered yet"
     e.kill()
     path, version = drop_version(e)
+    broken = contextlib.ExitStack()
+    broken.enter_context(damaged(e, cases[1].code))
     for _ in range(3):
         e.start(registers=False)
         stubs = e.stubs()
         check_numbers(e, stubs, first + good)
         assert states(stubs, drafts) == [AWAITING] * 3
         harness.wait_for(lambda: e.log().count("cannot be numbered") == 3)
+        assert e.log().count(f"{cases[1].code}: its row") == 1
         # No register that they will need is closed before; others are.
         with pytest.raises(grpc.RpcError) as refused:
             close(e, stubs, "DUTHAO")
@@ -101,6 +107,7 @@ def test_what_lost_its_version_after_its_confirmation_stops_nobody(two_kinds):
     # The confirmation may stand in the journal more than once: all are looked at first.
     harness.wait_for(lambda: closed(e, stubs, "XNTTHN"))
     path.write_bytes(version)
+    broken.close()
     check_numbers(e, stubs, lost)
     assert e.log().count("cannot be numbered") == 3, "said once of each"
     harness.wait_for(lambda: closed(e, stubs, "DUTHAO"))
@@ -127,6 +134,28 @@ def test_the_journal_does_not_fill_for_what_cannot_be_numbered(two_kinds):
     assert e.log().count("released up to") > 6
     path.write_bytes(version)
     check_numbers(e, stubs, [r.result_id for r in drafts])
+
+
+def test_what_the_disk_does_not_give_is_not_confirmed_and_holds_nobody_up(tmp_path):
+    schemas = awaiting_schemas(tmp_path / "schemas")
+    with harness.Engine(tmp_path / "e", schemas=schemas) as e:
+        e.prepare().start()
+        stubs, m = e.stubs(), harness.modules()["signing"]
+        receipts = submit(stubs, 2)
+        waits(stubs, receipts)
+        ids = [r.result_id for r in receipts]
+        s = stubs.signing.OpenSession(m.OpenSessionRequest(signer=SIGNER[UNITS[0]],
+                                                           result_ids=ids), timeout=20)
+        segment, = (e.data / "waiting").glob("*.seg")
+        away = segment.rename(segment.with_suffix(".away"))
+        segment.mkdir()         # reading it fails as reading a broken disk does
+        s = stubs.signing.ConfirmSession(m.ConfirmSessionRequest(
+            session_id=s.session_id, manifest_sha256=s.manifest_sha256), timeout=20)
+        assert s.approved == 0 and s.state == m.SESSION_DONE
+        segment.rmdir()
+        away.rename(segment)
+        confirm(stubs, ids)
+        check_numbers(e, stubs, ids)
 
 
 def test_a_number_that_became_too_long_is_not_confirmed(tmp_path):

@@ -12,6 +12,7 @@ from copying import APPROVED, by_each_call, check_copies, schemas_with_approval
 from office import Signer, office_schemas
 from officers import (AWAITING_SIGNATURE, GIVEN_BEFORE, HELD, NOT_WAITED_FOR, OTHER_DIGEST, STORED,
                       TAKEN, WRONG, Device, Office, Token, has_pkcs11, key_of, to_devices)
+from parked import damaged
 from sample import KIND, SIGNER, UNITS, case, send
 from test_approval import waits
 from test_mirror import Pair
@@ -186,6 +187,38 @@ def test_what_was_not_asked_for(office):
     assert mine.take(key_id="another") == []
     assert len(mine.take(key_id=key_of(UNITS[0]))) == 2
     assert [x.result_id for x in mine.take(max_digests=1)] == [a.result_id]
+
+
+def test_a_row_that_cannot_be_read_harms_no_other(office):
+    cases = [case() for _ in range(4)]
+    ids = [r.result_id for r in send(office.stubs(), cases).receipts]
+    Device(office, UNITS[0]).taken(4)
+    ids += submit(office, 1)    # in a later write: what is torn off at the end is no damage
+    Device(office, UNITS[0]).taken(5)
+    office.kill()
+    others = ids[:1] + ids[2:]
+    with damaged(office, cases[1].code):
+        office.start(registers=False)
+        Device(office, UNITS[0]).sign_all(4)
+        stored = office.wait_stored(office.stubs(), others)
+        assert [stored[i].number for i in others] == [1, 3, 4, 5]
+        assert "ALARM" in office.log() and "02/" in office.log()
+        assert state(office, ids[1]).state == AWAITING_SIGNATURE
+        assert office.stop() == 0, office.log()
+    office.start(registers=False)
+    Device(office, UNITS[0]).sign_all(1)
+    assert office.wait_stored(office.stubs(), ids[1:2])[ids[1]].number == 2
+    # A whole segment that is away: nothing is asked for, and no call fails.
+    ids = submit(office, 2)
+    mine = Device(office, UNITS[0])
+    mine.taken(2)
+    segment, = (office.data / "waiting").glob("*.seg")
+    segment.rename(segment.with_suffix(".away"))
+    assert mine.take() == []
+    segment.with_suffix(".away").rename(segment)
+    mine.sign_all(2)
+    office.wait_stored(office.stubs(), ids)
+    assert office.stop() == 0, office.log()
 
 
 # ---- once ----
