@@ -267,6 +267,7 @@ static void handle(struct job *j, struct worker *w)
 	struct request *q = &x->q;
 
 	q->worker = w;
+	library_latest(q->portal->library, &w->edition);
 	q->body = slice_of(x->body, x->body != NULL ? x->body_n : 0);
 	if (x->refused != 0)
 		answer_error(q, x->refused);

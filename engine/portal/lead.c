@@ -187,7 +187,7 @@ enum status lead_model(struct request *q, json_t **model)
 	*model = NULL;
 	if (st != ST_OK)
 		return st;
-	if (agencies_find(&a, p->library->catalogue, q->session.units, f->day))
+	if (agencies_find(&a, q->worker->edition->catalogue, q->session.units, f->day))
 		*model = model_of(&a, f, fresh);
 	agencies_free(&a);
 	figures_give(p->figures, f);

@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 
 #define PATH_BYTES 4096
+
+_Static_assert(LIBRARY_LOOK_S * 1000 < 2 * CLOCK_STEP_MS_MAX, "a secret is known when it serves");
 
 static enum status store_open(struct library *l, struct error *e)
 {
@@ -25,16 +26,6 @@ static enum status store_open(struct library *l, struct error *e)
 	return store_look_open(&l->store, &cfg, e);
 }
 
-static enum status secrets_open(struct library *l, struct error *e)
-{
-	char dir[PATH_BYTES];
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	snprintf(dir, sizeof(dir), "%s/identity", l->config->data);
-	return identity_open(&l->identity, dir, (int64_t)now.tv_sec * 1000, false, e);
-}
-
 enum status library_ready(struct library *l, struct error *e)
 {
 	enum status st = ST_OK;
@@ -42,11 +33,54 @@ enum status library_ready(struct library *l, struct error *e)
 	pthread_mutex_lock(l->lock);
 	if (l->store == NULL)
 		st = store_open(l, e);
-	if (st == ST_OK && l->identity == NULL)
-		st = secrets_open(l, e);
+	if (st == ST_OK && l->edition->identity == NULL)
+		st = error_set(e, ST_UNAVAILABLE, "the engine has made no secrets of result ids");
 	pthread_mutex_unlock(l->lock);
 	return st == ST_OK ? ST_OK : ST_UNAVAILABLE;
 }
+
+/* ---- editions ---- */
+
+void library_latest(struct library *l, struct edition **held)
+{
+	pthread_mutex_lock(l->lock);
+	if (*held != l->edition) {
+		edition_unref(*held);
+		*held = edition_ref(l->edition);
+	}
+	pthread_mutex_unlock(l->lock);
+}
+
+void library_read_again(struct library *l)
+{
+	struct edition *now, *before = l->edition;
+	struct error e = { 0 };
+
+	/* First: what changes while it is read is read once more. */
+	l->read = l->looked = edition_files(l->config);
+	l->secrets = edition_secrets(l->config);
+	if (edition_read(&now, l->config, before, &e) != ST_OK) {
+		log_error("portal", "no memory to read schemas and certificates again");
+		return;
+	}
+	pthread_mutex_lock(l->lock);
+	l->edition = now;
+	pthread_mutex_unlock(l->lock);
+	edition_unref(before);
+	log_info("portal", "schemas, certificates and secrets were read again");
+}
+
+void library_look(struct library *l)
+{
+	uint64_t now = edition_files(l->config);
+
+	/* Schemas are copied one by one; a secret is there at once. */
+	if ((now != l->read && now == l->looked) || edition_secrets(l->config) != l->secrets)
+		library_read_again(l);
+	l->looked = now;
+}
+
+/* ---- its beginning and end ---- */
 
 /* Now, since the sandbox starts nothing. */
 static enum status judge_start(struct library *l, struct error *e)
@@ -65,7 +99,6 @@ static enum status judge_start(struct library *l, struct error *e)
 
 enum status library_open(struct library **out, const struct config *c, struct error *e)
 {
-	struct catalogue_config names = { .schemas = c->schemas };
 	struct library *l = calloc(1, sizeof(*l));
 	struct error why = { 0 };
 	enum status st;
@@ -80,17 +113,17 @@ enum status library_open(struct library **out, const struct config *c, struct er
 	}
 	pthread_mutex_init(l->lock, NULL);
 	l->config = c;
-	st = catalogue_load(&l->catalogue, &names, e);
+	l->read = l->looked = edition_files(c);
+	l->secrets = edition_secrets(c);
+	st = edition_read(&l->edition, c, NULL, e);
 	if (st != ST_OK) {
 		library_close(l);
 		*out = NULL;
 		return st;
 	}
-	if (trust_load(&l->trust, c->certs, c->certs, &why) != ST_OK)
-		log_warn("portal", "signatures cannot be verified: %s", why.text);
-	else if (judge_start(l, &why) != ST_OK)
+	if (judge_start(l, &why) != ST_OK)
 		log_warn("portal", "files that others made cannot be verified: %s", why.text);
-	if (library_ready(l, &why) != ST_OK)
+	if (l->edition->identity != NULL && library_ready(l, &why) != ST_OK)
 		log_warn("portal", "no result can be read yet: %s", why.text);
 	return ST_OK;
 }
@@ -101,10 +134,8 @@ void library_close(struct library *l)
 		return;
 	if (l->store != NULL)
 		l->store->ops->close(l->store);
-	identity_close(l->identity);
 	foreign_free(l->judge);
-	trust_unref(l->trust);
-	catalogue_unref(l->catalogue);
+	edition_unref(l->edition);
 	pthread_mutex_destroy(l->lock);
 	free(l->lock);
 	free(l);

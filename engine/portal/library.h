@@ -5,25 +5,24 @@
 #ifndef TRIEN_PORTAL_LIBRARY_H
 #define TRIEN_PORTAL_LIBRARY_H
 
-#include "catalogue/catalogue.h"
-#include "config.h"
-#include "identity.h"
-#include "judging.h"
+#include "portal/edition.h"
 #include "store/store.h"
+
+/* The engine makes a secret 2 * CLOCK_STEP_MS_MAX before the first result that it serves. */
+#define LIBRARY_LOOK_S 1
 
 struct library {
 	const struct config *config;
-	struct catalogue *catalogue;	/* of names and labels */
-	struct trust *trust;		/* judging.h; NULL: there are no roots to be trusted */
 	struct foreign *judge;		/* others' files; NULL: they are not judged here */
 	struct store *store;		/* NULL: it was never reached yet */
-	struct identity *identity;	/* the secrets of result ids; NULL: not made yet */
+	struct edition *edition;	/* the newest; library_latest() */
 	void *lock;			/* of the last two */
+	uint64_t read, looked, secrets;	/* edition_files(), edition_secrets() by library_look() */
 };
 
 /*
  * Before the sandbox, which would not let the process start that judges others' files. What the
- * engine has not made yet is looked for again by library_ready().
+ * engine has not made yet is looked for again by library_ready() and library_look().
  * ST_INVALID: a catalogue that cannot be used.
  */
 enum status library_open(struct library **out, const struct config *c,
@@ -31,5 +30,16 @@ enum status library_open(struct library **out, const struct config *c,
 void library_close(struct library *l);
 /* Any thread. ST_UNAVAILABLE: the store or the secrets cannot be read now. */
 enum status library_ready(struct library *l, struct error *e) must_use;
+
+/* Any thread: *held, which may be NULL, becomes the newest edition; the caller's reference. */
+void library_latest(struct library *l, struct edition **held);
+/*
+ * One thread, every LIBRARY_LOOK_S: another edition where files have changed and then stood still
+ * for one look, or where there is a new secret. What is broken stays as it was read before; the log
+ * says why.
+ */
+void library_look(struct library *l);
+/* The same thread: another edition in any case. */
+void library_read_again(struct library *l);
 
 #endif

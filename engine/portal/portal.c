@@ -1,10 +1,12 @@
 #include "portal/portal.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -99,6 +101,7 @@ static void worker_close(struct worker *w)
 {
 	reading_close(w->reading);
 	engine_close(w);
+	edition_unref(w->edition);
 }
 
 static enum status start(struct portal *p, struct error *e)
@@ -167,13 +170,27 @@ static void stop(struct portal *p)
 	words_free(p->words);
 }
 
+/* Until it is to end. */
+static void watch(struct portal *p, const sigset_t *set)
+{
+	const struct timespec pause = { .tv_sec = LIBRARY_LOOK_S };
+	int got = SIGHUP;
+
+	while (got == SIGHUP || got < 0) {
+		got = sigtimedwait(set, NULL, &pause);
+		if (got == SIGHUP)
+			library_read_again(p->library);
+		else if (got < 0 && errno == EAGAIN)
+			library_look(p->library);
+	}
+}
+
 int portal_run(const struct config *c)
 {
 	static struct portal p;		/* to the end of the process */
 	struct error e = { 0 };
 	enum status st;
 	sigset_t set;
-	int got;
 
 	p.config = c;
 	sigemptyset(&set);
@@ -185,8 +202,8 @@ int portal_run(const struct config *c)
 	st = start(&p, &e);
 	if (st != ST_OK)
 		log_error("portal", "%s", e.text[0] != '\0' ? e.text : status_name(st));
-	while (st == ST_OK && sigwait(&set, &got) == 0 && got == SIGHUP)
-		log_info("portal", "nothing is read again: the portal's settings need a restart");
+	else
+		watch(&p, &set);
 	stop(&p);
 	return st == ST_OK ? 0 : st == ST_INVALID || st == ST_NOT_FOUND ? EX_CONFIG :
 	       st == ST_UNAVAILABLE ? EX_TEMPFAIL : EX_SOFTWARE;

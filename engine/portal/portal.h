@@ -6,6 +6,7 @@
  *	libmicrohttpd's thread	receives a request whole, in bounds of bytes and time; sends answers
  *	workers			one request each: read the store, ask the engine, make a page
  *	the watch		ends connections that are too slow
+ *	the first thread	reads files again that have changed (edition.h); signals
  *
  * A slow client holds a connection, never a worker.
  */

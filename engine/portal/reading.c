@@ -11,9 +11,29 @@
 
 #define SCRATCH_BYTES (8 * 1024 * 1024)	/* untouched pages cost nothing */
 
+/* The secrets, too: a thread has its own ciphers. */
+static enum status edition_follow(struct reading *r, struct edition *now)
+{
+	struct identity *id;
+
+	if (r->edition == now)
+		return ST_OK;
+	if (now->identity == NULL)
+		return ST_UNAVAILABLE;
+	id = identity_dup(now->identity);
+	if (id == NULL)
+		return ST_NOMEM;
+	identity_close(r->identity);
+	edition_unref(r->edition);
+	r->identity = id;
+	r->edition = edition_ref(now);
+	return ST_OK;
+}
+
 enum status reading_open(struct reading **out, struct library *l, struct error *e)
 {
 	enum status st = library_ready(l, e);
+	struct edition *now = NULL;
 	struct reading *r;
 
 	*out = NULL;
@@ -24,8 +44,11 @@ enum status reading_open(struct reading **out, struct library *l, struct error *
 		return ST_NOMEM;
 	r->library = l;
 	r->ops = l->store->ops;
-	r->identity = identity_dup(l->identity);
-	st = r->identity == NULL ? ST_NOMEM : arena_init(&r->scratch, SCRATCH_BYTES);
+	library_latest(l, &now);
+	st = edition_follow(r, now);
+	edition_unref(now);
+	if (st == ST_OK)
+		st = arena_init(&r->scratch, SCRATCH_BYTES);
 	if (st == ST_OK)
 		st = r->ops->reader_open(l->store, &r->store, e);
 	if (st != ST_OK) {
@@ -49,6 +72,8 @@ enum status reading_of(struct request *q, struct reading **out)
 	}
 	*out = q->worker->reading;
 	if (st == ST_OK)
+		st = edition_follow(*out, q->worker->edition);
+	if (st == ST_OK)
 		arena_reset(&(*out)->scratch);
 	return st;
 }
@@ -60,6 +85,7 @@ void reading_close(struct reading *r)
 	if (r->store != NULL)
 		r->ops->reader_close(r->store);
 	identity_close(r->identity);
+	edition_unref(r->edition);
 	if (r->scratch.base != NULL)
 		arena_free(&r->scratch);
 	free(r);

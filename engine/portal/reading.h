@@ -16,7 +16,8 @@ struct reading {
 	struct library *library;
 	const struct store_ops *ops;
 	struct store_reader *store;
-	struct identity *identity;
+	struct edition *edition;	/* its own reference */
+	struct identity *identity;	/* the edition's */
 	struct arena scratch;		/* of one request */
 };
 

@@ -176,7 +176,7 @@ static enum status found_add(struct request *q, struct reading *r, const struct 
 
 static enum status numbers_find(struct request *q, const struct asked_number *a, json_t *list)
 {
-	const struct catalogue *c = q->portal->library->catalogue;
+	const struct catalogue *c = q->worker->edition->catalogue;
 	struct reading *r;
 	enum status st = reading_of(q, &r);
 
@@ -191,7 +191,7 @@ json_t *seen_form(const struct request *q)
 {
 	const char *year = form_value(&q->query, "year"), *text = form_value(&q->query, "number");
 	json_t *m = json_pack("{s:o, s:s}", "agencies",
-			      agencies_told(q->portal->library->catalogue,
+			      agencies_told(q->worker->edition->catalogue,
 					    form_value(&q->query, "unit")),
 			      "number", text != NULL ? text : "");
 

@@ -55,12 +55,12 @@ static json_t *id_json(const uint8_t id[16])
 	return json_stringn(text, ID_TEXT_BYTES);
 }
 
-const struct kind *show_kind(const struct library *l, struct slice code, uint32_t day)
+const struct kind *show_kind(const struct catalogue *c, struct slice code, uint32_t day)
 {
-	const struct kind *k = catalogue_kind(l->catalogue, code, day);
+	const struct kind *k = catalogue_kind(c, code, day);
 
 	for (uint32_t i = 0; k == NULL; i++) {
-		const struct kind *any = catalogue_kind_at(l->catalogue, i);
+		const struct kind *any = catalogue_kind_at(c, i);
 
 		if (any == NULL)
 			break;
@@ -70,12 +70,12 @@ const struct kind *show_kind(const struct library *l, struct slice code, uint32_
 	return k;
 }
 
-json_t *show_unit_name(const struct library *l, struct slice unit, uint32_t day)
+json_t *show_unit_name(const struct catalogue *c, struct slice unit, uint32_t day)
 {
-	const struct unit *u = catalogue_unit(l->catalogue, unit, day);
+	const struct unit *u = catalogue_unit(c, unit, day);
 
 	for (uint32_t i = 0; u == NULL; i++) {
-		const struct unit *any = catalogue_unit_at(l->catalogue, i);
+		const struct unit *any = catalogue_unit_at(c, i);
 
 		if (any == NULL)
 			break;
@@ -111,7 +111,7 @@ json_t *show_row(struct reading *r, const struct holding_view *h, enum language 
 {
 	const struct result_view *v = &h->result;
 	uint32_t day = day_vietnam(v->issued_ms);
-	const struct kind *k = show_kind(r->library, v->kind, day);
+	const struct kind *k = show_kind(r->edition->catalogue, v->kind, day);
 	char id[ID_TEXT_BYTES + 1];
 	json_t *row = json_object();
 
@@ -122,7 +122,7 @@ json_t *show_row(struct reading *r, const struct holding_view *h, enum language 
 			    json_string(in == LANGUAGE_EN ? k->name_en : k->name_vi));
 	json_object_set_new(row, "number", slice_json(v->number_text));
 	json_object_set_new(row, "unit_code", slice_json(v->unit));
-	json_object_set_new(row, "unit", show_unit_name(r->library, v->unit, day));
+	json_object_set_new(row, "unit", show_unit_name(r->edition->catalogue, v->unit, day));
 	json_object_set_new(row, "issued", day_json(day));
 	json_object_set_new(row, "year", json_integer(day / 10000));
 	json_object_set_new(row, "life", json_string(show_life(v->life)));
@@ -148,7 +148,7 @@ void show_named(json_t *row, struct reading *r, const struct request *q, const c
 	person_key_of(&q->session.holder, key);
 	if (reading_result(r, key, id, q->now_ms, &h) != ST_OK)
 		return;
-	k = show_kind(r->library, h.result.kind, day_vietnam(h.result.issued_ms));
+	k = show_kind(r->edition->catalogue, h.result.kind, day_vietnam(h.result.issued_ms));
 	json_object_set_new(row, "kind_name", k == NULL ? slice_json(h.result.kind) :
 			    json_string(q->language == LANGUAGE_EN ? k->name_en : k->name_vi));
 	json_object_set_new(row, "number_text", slice_json(h.result.number_text));
@@ -310,7 +310,7 @@ static void fields_add(json_t *list, const struct case_result *one, const struct
 
 json_t *show_fields(struct reading *r, const struct result_view *v, enum language in)
 {
-	const struct kind *k = show_kind(r->library, v->kind, day_vietnam(v->issued_ms));
+	const struct kind *k = show_kind(r->edition->catalogue, v->kind, day_vietnam(v->issued_ms));
 	json_t *fields = json_array();
 	const struct case_result *one;
 	struct case_view c;

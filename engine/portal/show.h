@@ -20,8 +20,8 @@ json_t *moment_json(int64_t unix_ms);
 json_t *slice_json(struct slice s);
 
 /* Of the day a result was issued; where the catalogue has no such version: any, or the code. */
-const struct kind *show_kind(const struct library *l, struct slice code, uint32_t day);
-json_t *show_unit_name(const struct library *l, struct slice unit, uint32_t day);
+const struct kind *show_kind(const struct catalogue *c, struct slice code, uint32_t day);
+json_t *show_unit_name(const struct catalogue *c, struct slice unit, uint32_t day);
 
 /* "valid", "corrected", "replaced", "revoked", "expired" and what colour a badge of it has. */
 const char *show_life(enum life life);

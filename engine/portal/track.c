@@ -46,7 +46,7 @@ static json_t *form_told(struct request *q)
 	const char *code = form_value(&q->form, "code"), *unit = form_value(&q->form, "unit");
 
 	return json_pack("{s:o, s:s, s:b, s:b}", "agencies",
-			 agencies_told(q->portal->library->catalogue, unit), "code",
+			 agencies_told(q->worker->edition->catalogue, unit), "code",
 			 code != NULL ? code : "", "missing", 0, "ask_agency", 0);
 }
 
@@ -71,12 +71,12 @@ static void again(struct request *q, unsigned int status, const char *what)
 
 static void result_told(const struct request *q, const Trien__V1__TrackedResult *r, json_t *list)
 {
-	const struct library *l = q->portal->library;
+	const struct catalogue *c = q->worker->edition->catalogue;
 	uint32_t day = day_vietnam(q->now_ms);
-	const struct kind *k = show_kind(l, slice_str(r->kind), day);
+	const struct kind *k = show_kind(c, slice_str(r->kind), day);
 	json_t *m = json_pack("{s:s, s:o, s:s}", "kind",
 			      k == NULL ? r->kind : q->language == LANGUAGE_EN ? k->name_en :
-			      k->name_vi, "unit", show_unit_name(l, slice_str(r->unit), day),
+			      k->name_vi, "unit", show_unit_name(c, slice_str(r->unit), day),
 			      "state", state_name(r->state));
 
 	told_time(m, "since", r->change_time);
@@ -111,7 +111,7 @@ bool track_model(struct request *q, json_t **model)
 		return false;
 	}
 	if (unit == NULL || unit[0] == '\0')
-		unit = agency_of_case(q->portal->library->catalogue, code);
+		unit = agency_of_case(q->worker->edition->catalogue, code);
 	if (unit == NULL) {
 		again(q, 400, "ask_agency");
 		return false;

@@ -8,10 +8,10 @@
 
 enum status verified_file(struct request *q, struct slice file, struct report *out)
 {
-	const struct library *l = q->portal->library;
+	const struct trust *trust = q->worker->edition->trust;
 
-	if (l->trust != NULL)
-		return judging_document(l->trust, l->judge, file, -1, out);
+	if (trust != NULL)
+		return judging_document(trust, q->portal->library->judge, file, -1, out);
 	verify_without_roots(file, out);
 	return ST_OK;
 }
@@ -19,8 +19,8 @@ enum status verified_file(struct request *q, struct slice file, struct report *o
 void verified_asked(struct asked *a, struct reading *r, const struct result_view *v)
 {
 	uint32_t day = day_vietnam(v->issued_ms);
-	const struct kind *k = show_kind(r->library, v->kind, day);
-	json_t *unit = show_unit_name(r->library, v->unit, day);
+	const struct kind *k = show_kind(r->edition->catalogue, v->kind, day);
+	json_t *unit = show_unit_name(r->edition->catalogue, v->unit, day);
 
 	*a = (struct asked){ .standing = STANDING_ISSUED, .life = v->life,
 			     .paper_day = v->living.note.day, .valid_until = v->valid_until };

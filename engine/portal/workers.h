@@ -14,10 +14,12 @@
 struct portal;
 struct reading;
 struct client;
+struct edition;
 
 /* What a thread has for itself. */
 struct worker {
 	const struct portal *portal;
+	struct edition *edition;	/* edition.h; of the request that it answers */
 	struct reading *reading;	/* reading.h; NULL: not opened yet */
 	struct client *engine;		/* engineside.h; NULL: not opened yet */
 };

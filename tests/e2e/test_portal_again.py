@@ -1,0 +1,107 @@
+"""What the portal has again without a restart: files that changed, and processes that died. Who is
+signed in stays so."""
+import os
+import shutil
+import signal
+import time
+
+import pytest
+
+from authority import DAY, Authority, utc_now
+from harness import ROOT, UNITS, Engine, wait_for
+from portals import sign_in, with_dev_provider
+from sample import SIGNER, case, send
+from test_portal_public import upload
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.embedded]
+NUMBER = "001099000777"
+ME = {"name": "Người Có Giấy", "about": "công dân",
+      "claims": {"citizen_id": NUMBER, "name": "Người Có Giấy"}}
+AGAIN = "were read again"
+
+
+class World:
+    """An engine with one result, whose officer's certificate is of the test's own CA."""
+
+    def __init__(self, folder):
+        schemas = folder / "schemas"
+        shutil.copytree(ROOT / "schemas", schemas)
+        self.engine = Engine(folder / "engine", schemas=schemas).prepare()
+        self.ca = Authority(self.engine)
+        self.cert = self.ca.issue(SIGNER[UNITS[0]], utc_now() + DAY)
+        self.engine.start()
+        self.result = self.issued()
+        self.pdf = self.engine.download(self.engine.stubs(), self.result)[0]
+        self.portal = with_dev_provider(folder / "portal", ME, data=self.engine.data,
+                                        schemas=schemas).start()
+        self.me = self.portal.browser()
+        assert sign_in(self.me, ME["name"]).status == 303
+
+    def issued(self):
+        receipt, = send(self.engine.stubs(), [case(number=NUMBER)]).receipts
+        self.engine.wait_stored(self.engine.stubs(), [receipt.result_id])
+        return receipt.result_id
+
+    def told(self, line, change):
+        """Does it, and waits until the portal's log has the line once more."""
+        before = self.portal.log().count(line)
+        change()
+        wait_for(lambda: self.portal.log().count(line) > before, 60)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    w = World(tmp_path_factory.mktemp("again"))
+    yield w
+    w.portal.kill()
+    w.engine.kill()
+
+
+def test_schemas(world):
+    agencies = world.engine.schemas / "agencies"
+    text = (agencies / f"{UNITS[0]}.json").read_text().replace("Lạc Xuân", "Đồng Mai")
+    for old, new in ((UNITS[0], "ubnd-dong-mai"), ("H99.11", "H99.77"), ("00.11.H99", "00.77.H99"),
+                     ("ubnd-dong-mai.pbm", f"{UNITS[0]}.pbm")):
+        text = text.replace(old, new)
+    world.told(AGAIN, lambda: (agencies / "ubnd-dong-mai.json").write_text(text))
+    assert "phường Đồng Mai" in world.portal.browser().get("/verify").text
+    world.told("schemas stay as they were",
+               lambda: (agencies / "ubnd-dong-mai.json").write_text(text[:100]))
+    assert "ubnd-dong-mai.json" in world.portal.log()
+    assert "phường Đồng Mai" in world.portal.browser().get("/verify").text
+    world.told(AGAIN, (agencies / "ubnd-dong-mai.json").unlink)
+    assert "phường Đồng Mai" not in world.portal.browser().get("/verify").text
+    world.told(AGAIN, lambda: world.portal.process.send_signal(signal.SIGHUP))
+    assert world.result in world.me.get("/results").text
+
+
+def test_a_revoked_key(world):
+    good = 'class="note good"'
+    assert good in upload(world.portal.browser(), world.pdf).text
+    world.told(AGAIN, lambda: world.ca.revoke(world.cert))
+    page = upload(world.portal.browser(), world.pdf).text
+    assert good not in page and "REVOKED" in page
+    world.told("certificates and revocation lists stay as they were",
+               lambda: world.ca.write("own-ca.crl", b"-----BEGIN X509 CRL-----\nAAAA"))
+    assert "REVOKED" in upload(world.portal.browser(), world.pdf).text
+    world.ca.revoked = []
+    world.told(AGAIN, world.ca.publish)
+    assert good in upload(world.portal.browser(), world.pdf).text
+
+
+def test_a_new_secret(world):
+    """As the engine makes one at a start, once the newest is a year old."""
+    assert world.engine.stop() == 0
+    folder, now = world.engine.data / "identity", int(time.time() * 1000)
+
+    def add():
+        made = folder / f"secret-{now - 1}.bin.tmp"
+        made.write_bytes(os.urandom(16))
+        made.rename(folder / f"secret-{now - 1}.bin")
+    world.told(AGAIN, add)
+    world.engine.start()
+    new = world.issued()
+    for result in (new, world.result):
+        assert world.portal.browser().get(f"/V/{result}").status == 200
+        assert world.me.get(f"/results/{result}").status == 200
+    assert new in world.me.get("/results").text
