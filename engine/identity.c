@@ -74,8 +74,10 @@ static enum status secret_load(struct identity *id, const char *dir, const char 
 	uint32_t at;
 	size_t n;
 	enum status st;
+	int end = 0;
 
-	if (sscanf(name, "secret-%lld.bin", &from_ms) != 1)
+	/* One that a crash left half made has another name. */
+	if (sscanf(name, "secret-%lld.bin%n", &from_ms, &end) != 1 || end == 0 || name[end] != '\0')
 		return ST_OK;
 	if (id->secrets_n == SECRETS_MAX)
 		return error_set(e, ST_FULL, "%s holds more than %d secrets", dir, SECRETS_MAX);

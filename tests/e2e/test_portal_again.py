@@ -98,6 +98,8 @@ def test_a_new_secret(world):
         made = folder / f"secret-{now - 1}.bin.tmp"
         made.write_bytes(os.urandom(16))
         made.rename(folder / f"secret-{now - 1}.bin")
+        # What a crash in the making of another one leaves.
+        (folder / f"secret-{now}.bin.tmp").write_bytes(b"half")
     world.told(AGAIN, add)
     world.engine.start()
     new = world.issued()
