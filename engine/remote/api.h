@@ -33,6 +33,7 @@ enum api_verdict {
 	VERDICT_FITS,		/* the credential has this certificate; sign_algo, multisign */
 	VERDICT_OTHER,		/* it has another, is disabled, or wants what we cannot do */
 	VERDICT_AUTHORIZED,	/* text: the SAD */
+	VERDICT_PIN_REFUSED,	/* authData is not the credential's: never to be sent again */
 	VERDICT_PENDING,	/* next: the step that asks again; id */
 	VERDICT_SIGNED,		/* signatures, in the order of the items */
 	VERDICT_REFUSED,	/* the person or the service said no */

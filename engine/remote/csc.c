@@ -204,12 +204,21 @@ static const char *error_code(json_t *body)
 	return "";
 }
 
+/* Under whatever HTTP status: some services say 401, as of an access token. */
+static bool is_of_pin(const char *error)
+{
+	return strcmp(error, "invalid_pin") == 0 || strcmp(error, "invalid_otp") == 0 ||
+	       strcmp(error, "invalid_authentication_data") == 0;
+}
+
 void csc_read(struct api_answer *out, const struct api_ask *ask, json_t *body)
 {
 	if (out->verdict != VERDICT_SIGNED) {
 		out->error = error_code(body);
 		if (strcmp(out->error, "access_denied") == 0)
 			out->verdict = VERDICT_REFUSED;
+		else if (ask->step == STEP_AUTHORIZE && is_of_pin(out->error))
+			out->verdict = VERDICT_PIN_REFUSED;
 		return;
 	}
 	switch (ask->step) {

@@ -125,12 +125,14 @@ static uint32_t group_max(const struct desk_key *k)
 	return k->post->service->api == API_CSC && k->multisign < n ? k->multisign : n;
 }
 
-/* When the key's group is ripe; INT64_MAX: nothing waits. */
+/* When the key's group is ripe; INT64_MAX: nothing waits, or the end of a call wakes us. */
 static int64_t ripe_ms(const struct desk_key *k)
 {
 	const struct service *s = k->post->service;
 	int64_t at = INT64_MAX;
 
+	if (k->authorizing != NULL)
+		return INT64_MAX;
 	if (k->waiting.n > 0)
 		at = k->waiting.n >= group_max(k) ? 0 : k->waiting.first->queued_ms + s->age_ms;
 	for (struct job *j = k->alone.first; j != NULL; j = j->next)
@@ -172,17 +174,18 @@ static struct transaction *group(struct desk *d, struct desk_key *k)
 
 	for (uint32_t i = 0; t != NULL && i < n; i++)
 		transaction_join(t, i, one != NULL ? one : k->waiting.first);
+	if (step == STEP_AUTHORIZE)
+		k->authorizing = t;
 	return t;
 }
 
-static void turn_away(struct desk *d, struct desk_key *k)
+static void turn_away(struct desk *d, struct desk_key *k, enum remote_status s, const char *why)
 {
 	struct job_list *both[] = { &k->waiting, &k->alone };
 
 	for (size_t i = 0; i < ARRAY_LEN(both); i++)
 		while (both[i]->first != NULL)
-			desk_settle_text(d, both[i]->first, REMOTE_OTHER_CERTIFICATE,
-				    "the service has no such credential");
+			desk_settle_text(d, both[i]->first, s, why);
 }
 
 /* What a key whose turn it is wants to ask; NULL: nothing now. */
@@ -190,8 +193,12 @@ static struct transaction *wanted(struct desk *d, struct desk_key *k)
 {
 	if (ripe_ms(k) > d->now.mono_ms)
 		return NULL;
+	if (k->pin_refused) {
+		turn_away(d, k, REMOTE_PIN_REFUSED, "the PIN was refused");
+		return NULL;
+	}
 	if (k->fit == FIT_NO && d->now.mono_ms < k->fit_until_ms) {
-		turn_away(d, k);
+		turn_away(d, k, REMOTE_OTHER_CERTIFICATE, "the service has no such credential");
 		return NULL;
 	}
 	if (k->fit == FIT_NO || k->fit == FIT_UNKNOWN)

@@ -10,6 +10,10 @@
  * answered wrongly, or whose group was refused as a request, is asked for alone from then on. A
  * service that fails is left alone for a growing time (jitter: half to all of it), then tried with
  * one call.
+ *
+ * A key is authorized for one group after the other: whoever confirms on a device has one question
+ * there, and a PIN that is not the credential's any more is sent once. Then it is not sent again by
+ * this desk, as each time brings the credential nearer to being locked.
  */
 #ifndef TRIEN_REMOTE_DESK_H
 #define TRIEN_REMOTE_DESK_H

@@ -23,6 +23,8 @@ struct desk_key {
 	uint32_t candidates_n, candidate;
 	const char *sign_algo;
 	uint32_t multisign;
+	struct transaction *authorizing;	/* CSC: asked for a SAD; NULL: none */
+	bool pin_refused;		/* and not to be sent again */
 	uint32_t row;			/* time-outs of this key alone, in a row */
 	int64_t until_ms;
 };
@@ -95,6 +97,8 @@ void transaction_settle(struct desk *d, struct transaction *t, enum remote_statu
 void transaction_wait_again(struct desk *d, struct transaction *t, bool alone,
 			    int64_t not_before_ms);
 void sad_forget(struct transaction *t);
+/* The key's next one may be authorized. */
+void transaction_authorized(struct transaction *t);
 
 /* ---- verdict.c ---- */
 

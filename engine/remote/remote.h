@@ -67,6 +67,7 @@ enum remote_status {
 	REMOTE_UNKNOWN_KEY,	/* not of keys.json, or not "remote" there */
 	REMOTE_POLICY,		/* the key may not sign this unit or kind */
 	REMOTE_NOT_VALID_NOW,	/* key or certificate: before or after their days */
+	REMOTE_PIN_REFUSED,	/* the key's PIN is another; this process sends it no more */
 	REMOTE_STATUS_COUNT
 };
 

@@ -125,10 +125,17 @@ void sad_forget(struct transaction *t)
 	t->sad = NULL;
 }
 
+void transaction_authorized(struct transaction *t)
+{
+	if (t->key != NULL && t->key->authorizing == t)
+		t->key->authorizing = NULL;
+}
+
 void transaction_free(struct transaction *t)
 {
 	struct transaction **at = &t->post->all;
 
+	transaction_authorized(t);
 	while (*at != t)
 		at = &(*at)->next;
 	*at = t->next;

@@ -195,6 +195,7 @@ static void pending_take(struct desk *d, struct transaction *t)
 
 static void authorized_take(struct desk *d, struct transaction *t)
 {
+	transaction_authorized(t);
 	sad_forget(t);
 	t->sad = strdup(d->answer.text);
 	t->step = STEP_SIGN;
@@ -280,6 +281,17 @@ static void refused_take(struct desk *d, struct transaction *t)
 	transaction_free(t);
 }
 
+/* Those that wait are given back in the key's next turn. */
+static void pin_refused_take(struct desk *d, struct transaction *t)
+{
+	t->key->pin_refused = true;
+	log_error("remote", "ALARM service=%s key=%s: its PIN in auth_data is refused (%s), and is "
+		  "not sent again before SIGHUP", t->post->service->name,
+		  t->key->remote.policy->id, d->answer.error);
+	transaction_settle(d, t, REMOTE_PIN_REFUSED, "the PIN is refused");
+	transaction_free(t);
+}
+
 static void bad_take(struct desk *d, struct transaction *t, long status)
 {
 	if (t->step == STEP_INFO || t->step == STEP_LIST) {
@@ -323,6 +335,9 @@ void transaction_verdict(struct desk *d, struct transaction *t, const struct web
 		break;
 	case VERDICT_AUTHORIZED:
 		authorized_take(d, t);
+		break;
+	case VERDICT_PIN_REFUSED:
+		pin_refused_take(d, t);
 		break;
 	case VERDICT_PENDING:
 		pending_take(d, t);

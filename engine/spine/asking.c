@@ -205,6 +205,7 @@ static enum reason reason_of(enum remote_status s)
 {
 	switch (s) {
 	case REMOTE_REFUSED:
+	case REMOTE_PIN_REFUSED:
 		return REASON_SIGNATURE_REFUSED;
 	case REMOTE_EXPIRED:
 	case REMOTE_NOT_VALID_NOW:

@@ -221,6 +221,28 @@ def test_a_credential_that_a_browser_must_authorize_is_none(child, service, form
         assert told["asked"] == {} and "authorize" not in told["calls"]
 
 
+@pytest.mark.parametrize("said", [[400, "invalid_authentication_data"], [400, "invalid_pin"],
+                                  [401, "invalid_otp"]])
+def test_a_pin_that_is_refused_is_sent_once(child, service, said):
+    """Each time more brings the officer's credential nearer to being locked."""
+    service.control(pin=said)
+    child.secret("pin", "135790")
+    begin(child, service, "csc")
+    for t in range(1, 1001):
+        child.sign(t)
+    assert set(child.finals(range(1, 1001)).values()) == {"PIN_REFUSED"}, child.summary()
+    child.sign(2000)
+    assert child.finals([2000]) == {2000: "PIN_REFUSED"}
+    assert service.control()["calls"]["authorize"] == 1
+    assert child.log().count("ALARM") == 1
+    # The settings are read again: by the next process.
+    child.stop()
+    child.secret("pin", remote_service.PIN)
+    child.start()
+    child.sign(1)
+    assert child.all_signed([1])
+
+
 def test_policy_is_enforced_here_too(child, service):
     begin(child, service, "array")
     child.sign(1, unit="ubnd-khac")
@@ -303,6 +325,18 @@ def test_a_confirmation_is_asked_for_once(child, service):
     assert service.control()["calls"]["authorize"] == 1
     # A newer ticket came when the transaction went on.
     assert all(child.ticket(t) not in (None, tickets[t]) for t in tags)
+
+
+def test_a_person_has_one_question_at_a_time(child, service):
+    begin(child, service, "csc", hashes_max=5)
+    service.control(confirm=True, pending=True)
+    for t in range(1, 16):
+        child.sign(t)
+    harness.wait_for(lambda: service.control()["calls"].get("authorizeCheck", 0) >= 5)
+    assert service.control()["calls"]["authorize"] == 1
+    service.control(pending=False)
+    assert child.all_signed(range(1, 16))
+    assert service.control()["calls"]["authorize"] == 3
 
 
 def test_part_of_a_transaction_is_enough(child, service):

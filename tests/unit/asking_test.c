@@ -135,6 +135,7 @@ static void each_end_has_its_reason(void **state)
 {
 	static const struct { enum remote_status status; enum reason why; } rows[] = {
 		{ REMOTE_REFUSED, REASON_SIGNATURE_REFUSED },
+		{ REMOTE_PIN_REFUSED, REASON_SIGNATURE_REFUSED },
 		{ REMOTE_WRONG_ANSWER, REASON_SIGNATURE_WRONG },
 		{ REMOTE_EXPIRED, REASON_CERT_EXPIRED },
 		{ REMOTE_NOT_VALID_NOW, REASON_CERT_EXPIRED },
