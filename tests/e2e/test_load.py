@@ -9,6 +9,7 @@ import pytest
 
 import harness
 import postgres
+from clone import clone
 from sample import case, send
 
 LOAD = harness.BUILD / "loadtest" / "trien-load"
@@ -128,6 +129,24 @@ def test_kills_and_a_crash_of_the_only_server(tmp_path):
         assert r["process.postgres.cpu_s"] > 0 and left(tmp_path) == []
     finally:
         cluster.remove()
+
+
+@pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
+def test_run_load_has_a_server_of_its_own(tmp_path):
+    """`--chaos` alone kills the engine and breaks the database; nothing is left."""
+    copy = clone(tmp_path)
+    done = subprocess.run(["./run", "load", "small", "--cases", "100", "--seconds", "2", "--chaos",
+                           "--kills", "1", "--away", "1", "--store", "postgres", "--quiet",
+                           *SMALL_JOURNAL], cwd=copy, capture_output=True, text=True, timeout=300)
+    out = copy / "build" / "load"
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    r = json.loads((out / "report.json").read_text())
+    assert r["good"] == r["chaos.database_outages"] == 1 and r["chaos.failed_commands"] == 0
+    assert r["proof.stored"] >= r["proof.cases"] == 100
+    assert r["process.postgres.cpu_s"] > 0
+    server = re.search(r"--postgres 'host=(\S+) dbname", r["command"])[1]
+    assert left(copy / "build" / "load") == [] and not (out / "postgres.pid").exists()
+    assert subprocess.run(["pgrep", "-f", server], capture_output=True, text=True).stdout == ""
 
 
 def check_files(page, hgrm, svg, r):
