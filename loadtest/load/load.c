@@ -227,7 +227,8 @@ static int conclude(struct load *x, struct host *host)
 				.chaos = &x->chaos, .fetch = &x->fetch, .host = *host,
 				.stalls = x->stalls,
 				.command = x->set.command, .door = x->set.door, .seed = x->set.seed,
-				.run = (uint32_t)x->set.run, .complete = x->complete };
+				.run = (uint32_t)x->set.run, .complete = x->complete,
+				.as_written = x->set.as_written };
 	double check_s = (double)d->tally.check_us / 1e6, cpu_s;
 	struct error e = { 0 };
 	enum status st;
@@ -253,7 +254,8 @@ static int conclude(struct load *x, struct host *host)
 	r.check_s = check_s + (double)x->fetch.check_us / 1e6;
 	r.proof_s = own_cpu_s(x) - cpu_s - (double)x->fetch.check_us / 1e6;
 	r.good = st == ST_OK && x->complete && prove_holds(&x->proof) && d->ledger.rejected == 0 &&
-		 d->tally.downloads_bad == 0 && x->chaos.failed == 0 && !report_too_big(&r);
+		 d->tally.downloads_bad == 0 && x->chaos.failed == 0 && !report_too_big(&r) &&
+		 report_musts_kept(&r);
 	if (st != ST_OK)
 		tell(x, &e);
 	st = report_all(x, &r, &e);

@@ -43,7 +43,6 @@ static void put_phase(struct measures *m, const struct run_report *r, const stru
 {
 	int64_t end_us = p->stored_us > 0 ? p->stored_us : p->answered_us;
 	double long_s = (double)(end_us - p->begin_us) / 1e6;
-	double flush_ms = measure_of(m, "host.flush_ms");
 	struct stall_sum stalls;
 	struct memory memory;
 
@@ -56,12 +55,8 @@ static void put_phase(struct measures *m, const struct run_report *r, const stru
 	put_latency(m, p->raw, prefix, "receipt.raw");
 	put_latency(m, p->stored, prefix, "stored");
 	put_latency(m, p->visible, prefix, "visible");
-	if (flush_ms > 0 && histogram_carries(p->corrected, 0.99)) {
-		put(m, (double)histogram_at(p->corrected, 0.99) / 1e3 / flush_ms,
-		    "%sreceipt.p99_flushes", prefix);
-		put(m, (double)histogram_at(p->raw, 0.99) / 1e3 / flush_ms,
-		    "%sreceipt.raw.p99_flushes", prefix);
-	}
+	put(m, report_flushes(r, p->corrected, 0.99), "%sreceipt.p99_flushes", prefix);
+	put(m, report_flushes(r, p->raw, 0.99), "%sreceipt.raw.p99_flushes", prefix);
 	stalls = stalls_between(r->stalls, r->d->begin_us + p->begin_us, r->d->begin_us + end_us);
 	put(m, stalls.share, "%sstalled.share", prefix);
 	put(m, stalls.longest_ms, "%sstalled.longest_ms", prefix);
@@ -175,6 +170,7 @@ void measures_take(struct measures *m, const struct run_report *r)
 
 	m->n = 0;
 	put(m, r->good, "good");
+	put(m, report_musts_kept(r), "musts.kept");
 	put(m, r->load_s, "load.seconds");
 	put_host(m, &r->host);
 	for (uint32_t i = 0; i < r->d->phases_n; i++)

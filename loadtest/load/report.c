@@ -11,6 +11,49 @@ bool report_too_big(const struct run_report *r)
 	return r->memory_max_mb > 0 && r->memory.peak_mb > (double)r->memory_max_mb;
 }
 
+double report_flushes(const struct run_report *r, const struct histogram *h, double share)
+{
+	double flush_ms = (r->host.flush_before_ms + r->host.flush_after_ms) / 2;
+
+	return flush_ms > 0 && histogram_carries(h, share) ?
+	       (double)histogram_at(h, share) / 1e3 / flush_ms : NAN;
+}
+
+/* A value that is NAN is above nothing. */
+static struct must must_of(const struct run_report *r, const char *what, double value, double most)
+{
+	return (struct must){ what, value, most, !r->as_written || !(value > most) };
+}
+
+uint32_t report_musts(const struct run_report *r, struct must out[MUSTS_MAX])
+{
+	const struct workload *w = r->w;
+	uint32_t n = 0;
+
+	/* What is due at once waits in a queue: that says nothing of the journal. */
+	for (uint32_t i = 0; w->must_p99_flushes > 0 && i < r->d->phases_n; i++)
+		if (!r->d->phases[i].schedule.at_once)
+			out[n++] = must_of(r, "p99 of receipts, in flushes of the journal",
+					   report_flushes(r, r->d->phases[i].corrected, 0.99),
+					   w->must_p99_flushes);
+	if (w->must_generator_share > 0)
+		out[n++] = must_of(r, "the generator's CPU, as a share of the engine's",
+				   r->engine_s > 0 ? r->generator_s / r->engine_s : NAN,
+				   w->must_generator_share);
+	return n;
+}
+
+bool report_musts_kept(const struct run_report *r)
+{
+	struct must musts[MUSTS_MAX];
+	uint32_t n = report_musts(r, musts);
+	bool kept = true;
+
+	for (uint32_t i = 0; i < n; i++)
+		kept &= musts[i].kept;
+	return kept;
+}
+
 void report_title(const struct run_report *r, char *out, size_t room)
 {
 	uint64_t played = r->w->schedule.cases, all = r->w->cases_of_file;
@@ -148,12 +191,29 @@ static void costs_text(const struct run_report *r, const struct measures *m, FIL
 	fprintf(f, "of the generator: load %.2f s, reading back %.2f s, verifying files %.2f s\n",
 		r->generator_s, r->proof_s, r->check_s);
 	if (r->engine_s > 0)
-		fprintf(f, "the generator took %.1f %% of the engine's CPU (at most 10 %%)\n",
+		fprintf(f, "the generator took %.1f %% of the engine's CPU\n",
 			100 * r->generator_s / r->engine_s);
 	if (r->chaos->kills + r->chaos->outages > 0)
 		fprintf(f, "chaos: %u kills (all of it %u, engine %u, signer %u), %u outages of "
 			"the database\n", r->chaos->kills, r->chaos->kills_whole,
 			r->chaos->kills_engine, r->chaos->kills_signer, r->chaos->outages);
+}
+
+static void musts_text(const struct run_report *r, FILE *f)
+{
+	struct must musts[MUSTS_MAX];
+	uint32_t n = report_musts(r, musts);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct must *m = &musts[i];
+
+		fprintf(f, "  must: %s: at most %.3g, ", m->what, m->most);
+		if (isnan(m->value))
+			fprintf(f, "was not measured\n");
+		else
+			fprintf(f, "is %.3g%s\n", m->value, !m->kept ? ": NOT KEPT" :
+				r->as_written ? "" : "; not asked, as options change the workload");
+	}
 }
 
 static void proof_text(const struct run_report *r, FILE *f)
@@ -180,6 +240,7 @@ static void proof_text(const struct run_report *r, FILE *f)
 	if (report_too_big(r))
 		fprintf(f, "  the engine took %.1f MB of memory, more than the %" PRIu64
 			" allowed\n", r->memory.peak_mb, r->memory_max_mb);
+	musts_text(r, f);
 	if (!r->complete)
 		fprintf(f, "  not all was decided and stored in time\n");
 	fprintf(f, "%s\n", r->good ? "it holds: loss = duplicates = gaps = 0" : "IT DOES NOT HOLD");

@@ -35,6 +35,7 @@ struct run_report {
 	double generator_s, check_s, proof_s;	/* the generator; checking files; reading back */
 	double engine_s;		/* all of its processes while the load lasted */
 	struct memory memory;		/* of the whole load */
+	bool as_written;		/* what the workload must keep is asked for */
 	uint64_t memory_max_mb;		/* more fails the run; 0: any */
 	uint64_t written;		/* bytes, meanwhile, by all that was watched */
 	double written_files_mb;
@@ -46,6 +47,21 @@ struct run_report {
 void report_title(const struct run_report *r, char *out, size_t room);
 /* Did the engine take more memory than it may? What was not watched did not. */
 bool report_too_big(const struct run_report *r);
+
+/* One thing that the workload must keep. */
+struct must {
+	const char *what;
+	double value, most;		/* value NAN: was not measured */
+	bool kept;			/* or not asked for, or not measured */
+};
+
+#define MUSTS_MAX (DRIVE_PHASES_MAX + 1)
+
+/* Of the workload, in so many rows. */
+uint32_t report_musts(const struct run_report *r, struct must out[MUSTS_MAX]);
+bool report_musts_kept(const struct run_report *r);
+/* The share of its receipts' latencies, in flushes of the journal; NAN: not known. */
+double report_flushes(const struct run_report *r, const struct histogram *h, double share);
 
 struct measure { char key[64]; double value; };
 struct measures { struct measure of[MEASURES_MAX]; uint32_t n; };

@@ -36,7 +36,8 @@ static const char usage[] =
 	"  --json FILE, --html FILE, --hgrm FILE, --svg FILE   reports besides the text\n"
 	"  --quiet             no progress bar\n"
 	CLIENT_OPTIONS_USAGE
-	"Exit: 0 the proof holds, 1 it does not, 69 engine not reached.\n";
+	"Exit: 0 the proof holds and so does what the workload must keep, 1 not so, 69 engine\n"
+	"not reached.\n";
 
 static bool read_share(const char *text, double min, double max, double *out)
 {
@@ -166,6 +167,9 @@ int settings_read(struct settings *s, int argc, char **argv)
 	if (strcmp(s->door, "unix") != 0 && strcmp(s->door, "clear") != 0 &&
 	    strcmp(s->door, "mtls") != 0)
 		return options_wrong(usage, "--door: unix, clear or mtls");
+	s->as_written = s->cases == NULL && s->compress == NULL && s->seconds == NULL &&
+			s->connections == 0 && !s->chaos && s->stop == NULL &&
+			strcmp(s->algorithm, "rsa2048") == 0;
 	s->door_of = s->door[0] == 'u' ? DOOR_UNIX : s->door[0] == 'c' ? DOOR_CLEAR : DOOR_MTLS;
 	if (s->chaos && !s->start && s->engine_pid == 0)
 		return options_wrong(usage, "--chaos: which engine? --start or --engine-pid");

@@ -22,6 +22,7 @@ struct settings {
 	const char *stop, *start_again;	/* of the database */
 	uint64_t connections, seed, run, engine_pid, kills, drain_s, away_s, memory_mb;
 	bool start, chaos, quiet;
+	bool as_written;		/* nothing changes what the workload must keep */
 	enum door door_of;
 	char **extra;			/* behind `--`: for `trien serve` */
 	int extra_n;

@@ -130,6 +130,16 @@ static enum status take_mix(struct workload *w, json_t *object, struct error *e)
 	return w->mixes_n > 0 ? ST_OK : error_set(e, ST_INVALID, "mix: at least one");
 }
 
+static enum status take_musts(struct workload *w, json_t *object, struct error *e)
+{
+	const struct member rows[] = {
+		{ "receiptP99Flushes", MEMBER_NUMBER, &w->must_p99_flushes, 0.001, 1e9 },
+		{ "generatorShare", MEMBER_NUMBER, &w->must_generator_share, 1e-6, 1e6 },
+	};
+
+	return object == NULL ? ST_OK : take_all(object, "must", rows, ARRAY_LEN(rows), e);
+}
+
 static enum status take_calls(struct workload *w, json_t *object, struct error *e)
 {
 	double *c = w->calls, sum;
@@ -199,6 +209,7 @@ static enum status take_workload(struct workload *w, json_t *root, struct error 
 		{ "schedule", MEMBER_OTHER, NULL, 0, 0 },
 		{ "mix", MEMBER_OTHER, NULL, 0, 0 },
 		{ "calls", MEMBER_OTHER, NULL, 0, 0 },
+		{ "must", MEMBER_OTHER, NULL, 0, 0 },
 	};
 	enum status st = take_all(root, "workload", rows, ARRAY_LEN(rows), e);
 
@@ -208,6 +219,8 @@ static enum status take_workload(struct workload *w, json_t *root, struct error 
 		st = take_mix(w, json_object_get(root, "mix"), e);
 	if (st == ST_OK)
 		st = take_calls(w, json_object_get(root, "calls"), e);
+	if (st == ST_OK)
+		st = take_musts(w, json_object_get(root, "must"), e);
 	w->connections = (uint32_t)connections;
 	w->batch_cases = (uint32_t)batch;
 	w->batch_wait_ms = (uint32_t)wait;

@@ -34,6 +34,9 @@ struct workload {
 	double verify;			/* share of the files that the proof downloads */
 	double fail_ms;			/* RAMP: ends where receipts or results wait longer */
 	bool reissue;			/* every case comes again, replacing the first */
+	/* What a run of it as it stands must keep; 0: any. */
+	double must_p99_flushes;	/* p99 of receipts where not all are due at once */
+	double must_generator_share;	/* the generator's CPU of the engine's */
 	double half_peak_s;		/* then half the rate just reached, for so long; 0: not */
 };
 

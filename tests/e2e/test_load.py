@@ -200,11 +200,25 @@ def test_a_merger_replaces_every_result_over_mtls(tmp_path):
     assert r["stored.n"] == r["reissue.stored.n"] == 150
 
 
-def test_too_much_memory_fails_the_run(tmp_path):
-    said, r = load(tmp_path, "--start", "--data", tmp_path / "data", "--cases", 50, "--seconds", 1,
-                   "--memory-mb", 5, *SMALL_JOURNAL, code=1)
+def test_too_much_memory_and_too_much_cpu_fail_the_run(tmp_path, engine):
+    engine.start()
+    at = ("--data", engine.data, "--engine-pid", engine.process.pid)
+    said, r = load(tmp_path, *at, "--cases", 50, "--seconds", 1, "--memory-mb", 5, code=1)
     assert "more than the 5 allowed" in said and "IT DOES NOT HOLD" in said
     assert r["good"] == 0 and r["memory.engine_mb"] > 5 and r["proof.lost"] == 0
+
+    # What the workload itself must keep is asked for as long as nothing changes the workload.
+    small = json.loads((harness.ROOT / "loadtest/workloads/small.json").read_text())
+    small |= {"cases": 50, "schedule": {"shape": "constant", "seconds": 1}}
+    small["must"] = {"receiptP99Flushes": 1e6, "generatorShare": 1e-6}
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps(small))
+    said, r = load(tmp_path, *at, workload=mine, code=1)
+    assert re.search(r"must: the generator's CPU, .* at most 1e-06, is \S+: NOT KEPT$", said, re.M)
+    assert re.search(r"must: p99 of receipts, .* was not measured$", said, re.M)
+    assert r["good"] == r["musts.kept"] == r["proof.lost"] == 0
+    said, r = load(tmp_path, *at, "--cases", 40, workload=mine)
+    assert "not asked" in said and "NOT KEPT" not in said and r["good"] == r["musts.kept"] == 1
 
 
 def test_wrong_words(tmp_path):

@@ -56,6 +56,18 @@ static void dossiers_become_cases_and_reads(void **state)
 		    1e-9);
 }
 
+/* DESIGN's bounds for a load test; others ask for nothing, and 0 is that. */
+static void what_a_run_must_keep_is_read(void **state)
+{
+	struct workload w;
+	struct error e;
+
+	assert_int_equal(workload_read(&w, FOLDER "peak.json", &e), ST_OK);
+	assert_true(w.must_p99_flushes == 50 && w.must_generator_share == 0.1);
+	assert_int_equal(workload_read(&w, FOLDER "small.json", &e), ST_OK);
+	assert_true(w.must_p99_flushes == 0 && w.must_generator_share == 0);
+}
+
 #define REST "\"schedule\":{\"shape\":\"at-once\"},\"mix\":{\"one-stop\":1},\"calls\":{\"batch\":1}"
 
 static void a_slip_of_the_pen_is_told(void **state)
@@ -64,6 +76,8 @@ static void a_slip_of_the_pen_is_told(void **state)
 		{ "{\"cases\":1,\"connectoins\":2," REST "}", "connectoins" },
 		{ "{\"cases\":0," REST "}", "cases" },
 		{ "{" REST "}", "dossiers or cases" },
+		{ "{\"cases\":1,\"must\":{\"generatorshare\":1}," REST "}", "generatorshare" },
+		{ "{\"cases\":1,\"must\":{\"receiptP99Flushes\":0}," REST "}", "P99Flushes" },
 		{ "{\"cases\":1,\"dossiers\":1," REST "}", "dossiers or cases" },
 		{ "{\"cases\":1,\"verify\":1.5," REST "}", "verify" },
 		{ "{\"cases\":1,\"cases\":2," REST "}", "duplicate" },
@@ -106,6 +120,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_file_of_the_tree_can_be_played),
 		cmocka_unit_test(dossiers_become_cases_and_reads),
+		cmocka_unit_test(what_a_run_must_keep_is_read),
 		cmocka_unit_test(a_slip_of_the_pen_is_told),
 		cmocka_unit_test(a_file_that_is_not_there_is_not_found),
 	};
