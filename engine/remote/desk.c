@@ -53,6 +53,8 @@ static void call(struct desk *d, struct transaction *t)
 	t->calling = true;
 	t->started_ms = d->now.mono_ms;
 	p->calls++;
+	if (t->key != NULL)
+		t->key->calls++;
 }
 
 void desk_take(struct desk *d, void *of, const struct web_result *r, struct moment now)
@@ -63,6 +65,8 @@ void desk_take(struct desk *d, void *of, const struct web_result *r, struct mome
 	d->now = now;
 	t->calling = false;
 	t->post->calls--;
+	if (t->key != NULL)
+		t->key->calls--;
 	if (t->live == 0 && t->n > 0) {
 		transaction_free(t);		/* all of it was cancelled or ran out of time */
 		return;
@@ -84,6 +88,21 @@ void desk_take(struct desk *d, void *of, const struct web_result *r, struct mome
 
 /* ---- what is due ---- */
 
+/*
+ * Has it all the calls that one key may have? The last place is for the keys of others, who would
+ * wait for its signer's time-out; whoever does not answer has one.
+ */
+static bool has_its_share(const struct desk_key *k)
+{
+	uint32_t n = k->post->service->calls_max;
+
+	if (k->row > 0)
+		n = 1;
+	else if (k->post->keys_n > 1 && n > 1)
+		n--;
+	return k->calls >= n;
+}
+
 /* Confirmed before a restart; what its credential is called is not known yet. */
 static bool needs_inquiry(const struct transaction *t)
 {
@@ -95,6 +114,7 @@ static bool needs_inquiry(const struct transaction *t)
 static bool is_idle(const struct transaction *t)
 {
 	return t->calling || (t->n > 0 && t->live == 0) ||
+	       (t->key != NULL && has_its_share(t->key)) ||
 	       (needs_inquiry(t) && t->key->fit == FIT_ASKING);
 }
 
@@ -131,7 +151,7 @@ static int64_t ripe_ms(const struct desk_key *k)
 	const struct service *s = k->post->service;
 	int64_t at = INT64_MAX;
 
-	if (k->authorizing != NULL)
+	if (k->authorizing != NULL || has_its_share(k))
 		return INT64_MAX;
 	if (k->waiting.n > 0)
 		at = k->waiting.n >= group_max(k) ? 0 : k->waiting.first->queued_ms + s->age_ms;
@@ -495,6 +515,7 @@ static enum status keys_open(struct desk *d, const char *certs_dir, struct error
 			return error_set(e, ST_INVALID, "keys.json: key '%s': remote.json has no "
 					 "service '%s'", p->id, p->service);
 		k->post = &d->posts[at];
+		k->post->keys_n++;
 		k->multisign = SERVICE_HASHES_MAX;
 		k->fit = k->post->service->api == API_CSC ? FIT_UNKNOWN : FIT_YES;
 		if (p->credential != NULL)

@@ -6,10 +6,11 @@
  *	                   └── no answer, wrong: again ────┘
  *
  * Pure decisions: times are given, calls go out and answers come in through functions, so a test
- * needs neither clock nor network. One thread. Keys of a service take turns; an item that was
- * answered wrongly, or whose group was refused as a request, is asked for alone from then on. A
- * service that fails is left alone for a growing time (jitter: half to all of it), then tried with
- * one call.
+ * needs neither clock nor network. One thread. Keys of a service take turns, and where there are
+ * several none has the last free call. An item that was answered wrongly, or whose group was
+ * refused as a request, is asked for alone from then on. A service that fails is left alone for a
+ * growing time (jitter: half to all of it), then tried with one call; so is a key whose signer
+ * does not answer, while others are answered or are not asked.
  *
  * A key is authorized for one group after the other: whoever confirms on a device has one question
  * there, and a PIN that is not the credential's any more is sent once. Then it is not sent again by

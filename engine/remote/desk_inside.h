@@ -25,6 +25,7 @@ struct desk_key {
 	uint32_t multisign;
 	struct transaction *authorizing;	/* CSC: asked for a SAD; NULL: none */
 	bool pin_refused;		/* and not to be sent again */
+	uint32_t calls;			/* under way */
 	uint32_t row;			/* time-outs of this key alone, in a row */
 	int64_t until_ms;
 };
@@ -48,7 +49,8 @@ struct post {
 	const struct service *service;
 	struct transaction *all;
 	struct desk_key *ring;		/* last in turn; its next is first */
-	uint32_t calls, items;
+	uint32_t keys_n, calls, items;
+	const struct desk_key *slow;	/* the only one not answered since good_ms; NULL: none */
 	uint32_t row;			/* failures in a row */
 	int64_t until_ms, good_ms;	/* left alone until; last good answer */
 	char *token;

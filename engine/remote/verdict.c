@@ -82,16 +82,38 @@ void transaction_again(struct desk *d, struct transaction *t)
 	transaction_free(t);
 }
 
+/* Does it wait for a person, or a machine, that stands behind this call? */
+static bool asks_the_signer(const struct transaction *t)
+{
+	return t->step == STEP_SIGN || t->step == STEP_AUTHORIZE;
+}
+
+/*
+ * Where others were answered meanwhile, it is this key's signer who is slow; and where nobody else
+ * was asked in vain: an officer who is in a meeting does not close the service to his colleagues.
+ */
+static bool signer_is_slow(const struct transaction *t)
+{
+	struct post *p = t->post;
+
+	if (t->key == NULL)
+		return false;
+	if (p->good_ms >= t->started_ms && p->good_ms != 0)
+		return true;
+	if (p->keys_n == 1 || !asks_the_signer(t) || (p->slow != NULL && p->slow != t->key))
+		return false;
+	p->slow = t->key;
+	return true;
+}
+
 void transaction_no_answer(struct desk *d, struct transaction *t, const char *why)
 {
 	struct post *p = t->post;
-	bool asked = t->step == STEP_SIGN || t->step == STEP_AUTHORIZE;
 
-	for (uint32_t i = 0; asked && i < t->n; i++)
+	for (uint32_t i = 0; asks_the_signer(t) && i < t->n; i++)
 		if (t->jobs[i] != NULL)
 			asked_in_vain(d, t->jobs[i]);
-	/* Where others were answered meanwhile, it is this key's signer who is slow. */
-	if (t->key != NULL && p->good_ms >= t->started_ms && p->good_ms != 0) {
+	if (signer_is_slow(t)) {
 		t->key->row++;
 		t->key->until_ms = d->now.mono_ms + back_off(d, p->service, t->key->row);
 		log_warn("remote", "service=%s key=%s %s", p->service->name,
@@ -312,8 +334,10 @@ void transaction_verdict(struct desk *d, struct transaction *t, const struct web
 
 	if (a->verdict <= VERDICT_LOST && a->verdict != VERDICT_TOKEN)
 		p->denied = 0;
-	if (a->verdict <= VERDICT_LOST || a->verdict == VERDICT_BAD)
+	if (a->verdict <= VERDICT_LOST || a->verdict == VERDICT_BAD) {
 		p->good_ms = d->now.mono_ms;
+		p->slow = NULL;
+	}
 	/* What only prepares a signature does not show that the service can make one. */
 	if (a->verdict >= VERDICT_PENDING && a->verdict <= VERDICT_LOST)
 		post_good(d, p);

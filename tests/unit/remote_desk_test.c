@@ -67,6 +67,17 @@ static void put(const char *dir, const char *name, const char *text)
 	fclose(f);
 }
 
+#define SERVICE(name, calls) "{\"name\":\"" name "\",\"api\":" \
+	"\"hash_array\",\"url\":\"https://s.example/\",\"ca\":\"root.pem\",\"body\":" \
+	"{\"h\":\"$hashes\"},\"answer\":{\"signatures\":\"/s\"},\"hashes_max\":10," \
+	"\"calls_max\":" calls ",\"age_ms\":100,\"back_off_ms\":1000,\"back_off_max_ms\":8000," \
+	"\"tries\":3,\"wrong_tries\":3,\"patience_ms\":7200000,\"queue_max\":100}"
+
+/* At a service with two keys. */
+#define OF_TWO(id) "{\"id\":\"" id "\",\"role\":\"agency\",\"unit\":\"u\"," \
+	"\"algorithm\":\"p256\",\"certificate\":\"k.pem\",\"chain\":" \
+	"[\"issuing.pem\",\"root.pem\"],\"source\":\"remote\",\"service\":\"two\"}"
+
 static int setup(void **state)
 {
 	static const struct desk_outlets none;
@@ -84,12 +95,10 @@ static int setup(void **state)
 	put(g->keys.certs, "keys.json",
 	    "{\"version\":1,\"keys\":[{\"id\":\"k\",\"role\":\"agency\","
 	    "\"unit\":\"u\",\"algorithm\":\"p256\",\"certificate\":\"k.pem\",\"chain\":"
-	    "[\"issuing.pem\",\"root.pem\"],\"source\":\"remote\",\"service\":\"s\"}]}");
-	put(g->keys.certs, "remote.json", "{\"version\":1,\"services\":[{\"name\":\"s\",\"api\":"
-	    "\"hash_array\",\"url\":\"https://s.example/\",\"ca\":\"root.pem\",\"body\":"
-	    "{\"h\":\"$hashes\"},\"answer\":{\"signatures\":\"/s\"},\"hashes_max\":10,"
-	    "\"calls_max\":2,\"age_ms\":100,\"back_off_ms\":1000,\"back_off_max_ms\":8000,"
-	    "\"tries\":3,\"wrong_tries\":3,\"patience_ms\":7200000,\"queue_max\":100}]}");
+	    "[\"issuing.pem\",\"root.pem\"],\"source\":\"remote\",\"service\":\"s\"},"
+	    OF_TWO("a") "," OF_TWO("b") "]}");
+	put(g->keys.certs, "remote.json",
+	    "{\"version\":1,\"services\":[" SERVICE("s", "2") "," SERVICE("two", "3") "]}");
 	snprintf(path, sizeof(path), "%s/k.pem", g->keys.keys);
 	f = fopen(path, "r");
 	assert_non_null(f);
@@ -117,15 +126,20 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void submit(struct rig *g, uint64_t first, uint64_t last)
+static void submit_to(struct rig *g, const char *key, uint64_t first, uint64_t last)
 {
 	for (uint64_t tag = first; tag <= last; tag++) {
 		struct remote_request r = { .verb = REMOTE_VERB_SIGN, .tag = tag,
-			.key = slice_str("k"), .unit = slice_str("u"), .kind = slice_str("x"),
+			.key = slice_str(key), .unit = slice_str("u"), .kind = slice_str("x"),
 			.digest = { (uint8_t)tag, (uint8_t)(tag >> 8), 1 } };
 
 		assert_int_equal(desk_submit(g->desk, &r, g->now), ST_OK);
 	}
+}
+
+static void submit(struct rig *g, uint64_t first, uint64_t last)
+{
+	submit_to(g, "k", first, last);
 }
 
 static int64_t pass(struct rig *g, int64_t ms)
@@ -221,6 +235,57 @@ static void no_more_calls_than_allowed(void **state)
 	}
 	assert_int_equal(g->calls_n, 0);
 	assert_int_equal(desk_items(g->desk), 0);
+}
+
+static void one_key_leaves_the_others_a_call(void **state)
+{
+	struct rig *g = *state;
+
+	submit_to(g, "a", 1, 40);
+	/* And is not woken for what it must not ask. */
+	assert_true(pass(g, 0) > g->now.mono_ms);
+	assert_int_equal(g->calls_n, 2);
+	submit_to(g, "b", 41, 41);
+	pass(g, 100);
+	assert_int_equal(g->calls_n, 3);
+	assert_int_equal(hashes_of(g, 2), 1);
+	while (g->calls_n > 0) {
+		sign(g, -1);
+		pass(g, 0);
+	}
+	for (int t = 1; t <= 41; t++)
+		assert_int_equal(g->last[t], REMOTE_SIGNED);
+}
+
+/* One who does not answer is asked by one call at a time, and it is his affair alone. */
+static void a_slow_signer_is_not_the_service(void **state)
+{
+	struct rig *g = *state;
+
+	submit_to(g, "a", 1, 20);
+	pass(g, 0);
+	assert_int_equal(g->calls_n, 2);
+	end(g, WEB_NO_ANSWER, 0, "");
+	end(g, WEB_NO_ANSWER, 0, "");
+	submit_to(g, "b", 21, 40);
+	pass(g, 0);
+	assert_int_equal(g->calls_n, 2);
+	pass(g, 4000);
+	assert_int_equal(g->calls_n, 3);
+	/* A second one: it is the service, and one call tries it. */
+	end(g, WEB_NO_ANSWER, 0, "");
+	while (g->calls_n > 0)
+		end(g, WEB_NO_ANSWER, 0, "");
+	pass(g, 400);
+	assert_int_equal(g->calls_n, 0);
+	pass(g, 8000);
+	assert_int_equal(g->calls_n, 1);
+	for (int i = 0; i < 4; i++) {
+		sign(g, -1);
+		pass(g, 8000);
+	}
+	for (int t = 1; t <= 40; t++)
+		assert_int_equal(g->last[t], REMOTE_SIGNED);
 }
 
 /* Each pause is half to all of the doubled one before, up to its bound; then one call tries. */
@@ -325,6 +390,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_group_goes_when_it_is_full_or_old, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(no_more_calls_than_allowed, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_key_leaves_the_others_a_call, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_signer_is_not_the_service, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_hour_away_loses_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(asked_in_vain_has_an_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_wrong_signature_harms_its_item_alone, setup,
