@@ -22,29 +22,37 @@ struct change {
 
 static bool same(struct value a, struct value b, uint32_t depth);
 
-/* Every entry of `a` but `except` is the same in `b`. */
-static bool within(struct value a, struct value b, const char *const *except, uint32_t depth)
+static bool is_one_of(struct slice key, const char *const *keys)
+{
+	for (size_t i = 0; keys != NULL && keys[i] != NULL; i++)
+		if (slice_eq(key, slice_str(keys[i])))
+			return true;
+	return false;
+}
+
+/*
+ * The entries of both but `except`. One way and the count: no key stands twice, and both ways would
+ * double with each dictionary inside another.
+ */
+static bool same_dict(struct value a, struct value b, const char *const *except, uint32_t depth)
 {
 	struct reader r = dict_entries(a);
+	struct entries other;
+	size_t left = 0, at = 0;
 	struct slice key;
 	struct value v;
 
-	while (dict_next(&r, &key, &v)) {
-		bool skip = false;
-		char name[128];
-
-		for (size_t i = 0; except != NULL && except[i] != NULL; i++)
-			skip |= slice_eq(key, slice_str(except[i]));
-		if (skip)
+	if (!entries_read(&other, b))
+		return false;
+	for (size_t i = 0; i < other.n; i++)
+		left += !is_one_of(other.keys[i], except);
+	for (; dict_next(&r, &key, &v); at++) {
+		if (is_one_of(key, except))
 			continue;
-		if (key.n >= sizeof(name))
-			return false;
-		memcpy(name, key.p, key.n);
-		name[key.n] = '\0';
-		if (!same(v, dict_get(b, name), depth + 1))
+		if (left-- == 0 || !same(v, entries_get(&other, key, at), depth + 1))
 			return false;
 	}
-	return !r.bad;
+	return !r.bad && left == 0;
 }
 
 static bool same_array(struct value a, struct value b, uint32_t depth)
@@ -66,14 +74,13 @@ static bool same(struct value a, struct value b, uint32_t depth)
 	if (slice_eq(a.s, b.s))
 		return true;
 	if (a.type == VALUE_DICT)
-		return within(a, b, NULL, depth) && within(b, a, NULL, depth);
+		return same_dict(a, b, NULL, depth);
 	return a.type == VALUE_ARRAY && same_array(a, b, depth);
 }
 
 static bool same_but(struct value a, struct value b, const char *const *except)
 {
-	return a.type == VALUE_DICT && b.type == VALUE_DICT && within(a, b, except, 0) &&
-	       within(b, a, except, 0);
+	return same_dict(a, b, except, 0);
 }
 
 /* ---- what refers to what ---- */

@@ -15,6 +15,7 @@ struct addition {
 	struct found_signature *stamp;
 	struct dss *dss;
 	bool *seen;			/* by index in rev->objects */
+	bool page;			/* the one that lists the stamp was found */
 };
 
 void dss_free(struct dss *d)
@@ -39,6 +40,16 @@ static bool is_new(const struct addition *a, uint32_t number)
 	return pdf_object(a->pdf, number, a->i - 1) == NULL;
 }
 
+/* Behind a reference; VALUE_BAD: nothing, or so much that no more is read. */
+static struct value follow(const struct addition *a, struct value v, uint8_t upto)
+{
+	struct value to = pdf_follow(a->pdf, v, upto);
+
+	a->dss->read += to.s.n;
+	return a->dss->read <= LATER_BYTES_MAX ? to :
+		(struct value){ VALUE_BAD, { NULL, 0 } };
+}
+
 /* A value that may be written behind a reference; `was`: where it stood before. */
 static struct value open_value(struct addition *a, struct value v, struct value was)
 {
@@ -46,12 +57,12 @@ static struct value open_value(struct addition *a, struct value v, struct value 
 
 	if (number != 0 && (is_new(a, number) || number == value_ref(was)))
 		take(a, number);
-	return pdf_follow(a->pdf, v, a->i);
+	return follow(a, v, a->i);
 }
 
 static struct value old_value(const struct addition *a, struct value v)
 {
-	return pdf_follow(a->pdf, v, a->i - 1);
+	return follow(a, v, a->i - 1);
 }
 
 static bool only_keys(struct value dict, const char *const *keys, size_t n)
@@ -172,22 +183,20 @@ static enum status read_vri(struct addition *a, struct value v, struct value was
 static enum status read_all_vri(struct addition *a, struct value v, struct value was,
 				struct finding *f)
 {
-	struct value all = open_value(a, v, was), old = old_value(a, was), one;
-	struct reader r = dict_entries(all);
+	struct reader r = dict_entries(open_value(a, v, was));
 	enum status st = ST_OK;
+	struct entries old;
 	struct slice key;
+	struct value one;
 
 	if (v.type == VALUE_BAD)
 		return ST_OK;
-	while (st == ST_OK && dict_next(&r, &key, &one)) {
-		char name[64];
-
+	entries_read(&old, old_value(a, was));
+	for (size_t at = 0; st == ST_OK && dict_next(&r, &key, &one); at++) {
 		/* SHA-1 of the signature in hex (ISO 32000-2 12.8.4.3). */
 		if (key.n != 41)
 			return pdf_bad(f, "VRI of revision %u is malformed", a->i + 1u);
-		memcpy(name, key.p, key.n);
-		name[key.n] = '\0';
-		st = read_vri(a, one, dict_get(old, name), f);
+		st = read_vri(a, one, entries_get(&old, key, at), f);
 	}
 	if (st == ST_OK && r.bad)
 		st = pdf_bad(f, "VRI of revision %u is malformed", a->i + 1u);
@@ -258,7 +267,7 @@ static enum status read_stamp(struct addition *a, uint32_t field, struct finding
 	return stamp_read(a->pdf, a->stamp, f);
 }
 
-/* A page that lists the stamp's field behind what it had. */
+/* The one page that lists the stamp's field behind what it had (ISO 32000-1 12.5.2). */
 static enum status check_page(struct addition *a, const struct object *o, struct finding *f)
 {
 	static const char *const but[] = { "/Annots" };
@@ -266,7 +275,7 @@ static enum status check_page(struct addition *a, const struct object *o, struct
 	struct value last = { .type = VALUE_BAD };
 	size_t more = 0;
 
-	if (was == NULL || was->stream || o->stream || a->stamp->field == 0 ||
+	if (was == NULL || was->stream || o->stream || a->stamp->field == 0 || a->page ||
 	    !value_is(dict_get(o->value, "/Type"), VALUE_NAME, "/Page") ||
 	    !dict_same(was->value, o->value, but, 1) ||
 	    !array_continues(old_value(a, dict_get(was->value, "/Annots")),
@@ -276,6 +285,7 @@ static enum status check_page(struct addition *a, const struct object *o, struct
 		return pdf_bad(f, "PDF: after the last signature, object %u was changed or added",
 			       o->number);
 	take(a, o->number);
+	a->page = true;
 	return ST_OK;
 }
 
@@ -337,42 +347,6 @@ static enum status check_catalog(struct addition *a, struct finding *f)
 
 /* ---- the whole revision ---- */
 
-/* Is there a reference to any of the revision's new objects in a value? */
-static bool refers(const struct addition *a, struct value v)
-{
-	struct reader r;
-	struct slice key;
-	struct value w;
-
-	if (v.type == VALUE_REF)
-		return revision_object(a->rev, value_ref(v)) != NULL && is_new(a, value_ref(v));
-	if (v.type == VALUE_DICT) {
-		r = dict_entries(v);
-		while (dict_next(&r, &key, &w))
-			if (refers(a, w))
-				return true;
-	} else if (v.type == VALUE_ARRAY) {
-		r = array_elements(v);
-		while (array_next(&r, &w))
-			if (refers(a, w))
-				return true;
-	}
-	return false;
-}
-
-static enum status check_old_references(const struct addition *a, struct finding *f)
-{
-	for (uint8_t k = 0; k < a->i; k++) {
-		const struct revision *old = &a->pdf->revisions[k];
-
-		for (uint32_t n = 0; n < old->objects_n; n++)
-			if (refers(a, old->objects[n].value))
-				return pdf_bad(f, "PDF: object %u waited for one that was added "
-					       "after it was signed", old->objects[n].number);
-	}
-	return ST_OK;
-}
-
 static enum status check_objects(struct addition *a, struct finding *f)
 {
 	enum status st = ST_OK;
@@ -383,7 +357,7 @@ static enum status check_objects(struct addition *a, struct finding *f)
 	if (st == ST_OK && a->stamp->object == 0 && a->dss->revision != a->i)
 		st = pdf_bad(f, "the document was changed after its last signature (byte %llu on)",
 			     (unsigned long long)a->rev->start);
-	return st == ST_OK ? check_old_references(a, f) : st;
+	return st;
 }
 
 enum status later_read(const struct pdf *pdf, uint8_t i, struct found_signature *stamp,
@@ -412,5 +386,46 @@ enum status later_read(const struct pdf *pdf, uint8_t i, struct found_signature 
 	if (st == ST_OK)
 		st = check_objects(&a, f);
 	free(a.seen);
+	if (dss->read > LATER_BYTES_MAX)
+		st = pdf_foreign(f, "revision %u refers to more than is looked at", i + 1u);
 	return st;
+}
+
+/* ---- what stood before ---- */
+
+/* Is there a reference in a value of revision k to what only one from `first` on has? */
+static bool waits(const struct pdf *pdf, uint8_t k, uint8_t first, struct value v)
+{
+	struct reader r;
+	struct slice key;
+	struct value w;
+
+	if (v.type == VALUE_REF)
+		return pdf_object(pdf, value_ref(v), k < first ? first - 1 : k) == NULL &&
+			pdf_object(pdf, value_ref(v), pdf->revisions_n - 1) != NULL;
+	if (v.type == VALUE_DICT) {
+		r = dict_entries(v);
+		while (dict_next(&r, &key, &w))
+			if (waits(pdf, k, first, w))
+				return true;
+	} else if (v.type == VALUE_ARRAY) {
+		r = array_elements(v);
+		while (array_next(&r, &w))
+			if (waits(pdf, k, first, w))
+				return true;
+	}
+	return false;
+}
+
+enum status later_check_references(const struct pdf *pdf, uint8_t first, struct finding *f)
+{
+	for (uint8_t k = 0; first < pdf->revisions_n && k < pdf->revisions_n - 1; k++) {
+		const struct revision *rev = &pdf->revisions[k];
+
+		for (uint32_t n = 0; n < rev->objects_n; n++)
+			if (waits(pdf, k, first, rev->objects[n].value))
+				return pdf_bad(f, "PDF: object %u waited for one that was added "
+					       "after it was signed", rev->objects[n].number);
+	}
+	return ST_OK;
 }

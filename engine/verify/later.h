@@ -16,6 +16,11 @@
 
 #define LATER_OBJECTS_MAX 1024		/* of one revision */
 #define DSS_ITEMS_MAX 512		/* of all revisions */
+/*
+ * What is read of values in all revisions, each as often as something refers to it: a few hundred
+ * bytes can name the same large value over and over.
+ */
+#define LATER_BYTES_MAX (16u * 1024 * 1024)
 
 /* What the stores of all revisions hold; all of it was read. */
 struct dss {
@@ -23,6 +28,7 @@ struct dss {
 	STACK_OF(X509_CRL) *crls;
 	uint32_t items, answers;	/* answers: OCSP */
 	uint8_t revision;		/* the newest; 0: there is none */
+	uint64_t read;			/* of LATER_BYTES_MAX */
 };
 
 void dss_free(struct dss *d);
@@ -33,5 +39,11 @@ void dss_free(struct dss *d);
  */
 enum status later_read(const struct pdf *pdf, uint8_t i, struct found_signature *stamp,
 		       struct dss *dss, struct finding *f) must_use;
+/*
+ * When all revisions from `first` on were read so: nothing before them refers to what they brought.
+ * ST_INVALID.
+ */
+enum status later_check_references(const struct pdf *pdf, uint8_t first, struct finding *f)
+	must_use;
 
 #endif

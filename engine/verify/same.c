@@ -92,19 +92,6 @@ static bool name_same(struct slice a, struct slice b)
 	return true;
 }
 
-/* Of a dictionary that was taken whole; keys have no escapes. */
-static struct value get(struct value dict, struct slice key)
-{
-	struct reader r = dict_entries(dict);
-	struct slice k;
-	struct value v;
-
-	while (dict_next(&r, &k, &v))
-		if (slice_eq(k, key))
-			return v;
-	return (struct value){ VALUE_BAD, { NULL, 0 } };
-}
-
 static bool is_one_of(struct slice key, const char *const *keys, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -113,23 +100,29 @@ static bool is_one_of(struct slice key, const char *const *keys, size_t n)
 	return false;
 }
 
-/* Is every entry of `a` in `b`? */
-static bool within(struct value a, struct value b, const char *const *except, size_t n)
+/*
+ * One way and the count: no key stands twice in a dictionary. Both ways would double with each
+ * dictionary inside another.
+ */
+bool dict_same(struct value a, struct value b, const char *const *except, size_t n)
 {
 	struct reader r = dict_entries(a);
+	struct entries other;
+	size_t left = 0, at = 0;
 	struct slice key;
 	struct value v;
 
-	while (dict_next(&r, &key, &v))
-		if (!is_one_of(key, except, n) && !value_same(v, get(b, key)))
+	if (!entries_read(&other, b))
+		return false;
+	for (size_t i = 0; i < other.n; i++)
+		left += !is_one_of(other.keys[i], except, n);
+	for (; dict_next(&r, &key, &v); at++) {
+		if (is_one_of(key, except, n))
+			continue;
+		if (left-- == 0 || !value_same(v, entries_get(&other, key, at)))
 			return false;
-	return !r.bad;
-}
-
-bool dict_same(struct value a, struct value b, const char *const *except, size_t n)
-{
-	return a.type == VALUE_DICT && b.type == VALUE_DICT && within(a, b, except, n) &&
-		within(b, a, except, n);
+	}
+	return !r.bad && left == 0;
 }
 
 bool array_continues(struct value a, struct value b, size_t *more, struct value *last)
@@ -160,9 +153,9 @@ bool value_same(struct value a, struct value b)
 		return string_same(a, b);
 	if (a.type != b.type)
 		return false;
-	switch (a.type) {
-	case VALUE_BAD:
+	if (slice_eq(a.s, b.s))
 		return true;
+	switch (a.type) {
 	case VALUE_NAME:
 		return name_same(a.s, b.s);
 	case VALUE_ARRAY:
@@ -170,6 +163,6 @@ bool value_same(struct value a, struct value b)
 	case VALUE_DICT:
 		return dict_same(a, b, NULL, 0);
 	default:
-		return slice_eq(a.s, b.s);
+		return false;
 	}
 }

@@ -293,22 +293,18 @@ static enum status find_in_revision(const struct pdf *pdf, const struct form *fo
 static bool same_entries(struct value a, struct value b, const char *const *except, size_t except_n)
 {
 	struct reader r = dict_entries(a);
+	struct entries other;
 	struct slice key;
 	struct value v;
 
-	while (dict_next(&r, &key, &v)) {
+	if (!entries_read(&other, b))
+		return false;
+	for (size_t at = 0; dict_next(&r, &key, &v); at++) {
 		bool skip = false;
-		char name[64];
 
 		for (size_t i = 0; i < except_n; i++)
 			skip = skip || slice_eq(key, slice_str(except[i]));
-		if (skip)
-			continue;
-		if (key.n >= sizeof(name))
-			return false;
-		memcpy(name, key.p, key.n);
-		name[key.n] = '\0';
-		if (!slice_eq(dict_get(b, name).s, v.s))
+		if (!skip && !slice_eq(entries_get(&other, key, at).s, v.s))
 			return false;
 	}
 	return !r.bad;
@@ -434,6 +430,8 @@ enum status signatures_find(const struct pdf *pdf, struct found *found, struct d
 				found->stamps[found->stamps_n++] = s;
 		}
 	}
+	if (st == ST_OK)
+		st = later_check_references(pdf, found->signatures_n, f);
 	if (st == ST_OK && !found->signatures[0].own)
 		st = pdf_foreign(f, "the signatures are not in the form of this engine");
 	return st == ST_OK ? check_fields(pdf, &form, found, f) : st;

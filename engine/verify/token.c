@@ -287,6 +287,26 @@ struct value dict_get(struct value dict, const char *key)
 	return v;
 }
 
+bool entries_read(struct entries *e, struct value dict)
+{
+	struct reader r = dict_entries(dict);
+
+	for (e->n = 0; e->n < TOKEN_KEYS_MAX; e->n++)
+		if (!dict_next(&r, &e->keys[e->n], &e->values[e->n]))
+			break;
+	return !r.bad;
+}
+
+struct value entries_get(const struct entries *e, struct slice key, size_t at)
+{
+	if (at < e->n && slice_eq(e->keys[at], key))
+		return e->values[at];
+	for (size_t i = 0; i < e->n; i++)
+		if (slice_eq(e->keys[i], key))
+			return e->values[i];
+	return (struct value){ VALUE_BAD, { NULL, 0 } };
+}
+
 struct reader array_elements(struct value array)
 {
 	struct reader r = { NULL, NULL, true };

@@ -45,6 +45,20 @@ void dict_read(struct value dict, const char *const *keys, struct value *out, si
 /* Walks entries: *r = dict_entries(); false at the end. */
 struct reader dict_entries(struct value dict);
 bool dict_next(struct reader *r, struct slice *key, struct value *v);
+/*
+ * All entries at once, for many look-ups in one dictionary: each key of the one searched in the
+ * other is the square of a file that its sender makes as large as he likes.
+ */
+struct entries {
+	size_t n;
+	struct slice keys[TOKEN_KEYS_MAX];
+	struct value values[TOKEN_KEYS_MAX];
+};
+
+/* false: no dictionary that token_value() took. */
+bool entries_read(struct entries *e, struct value dict);
+/* VALUE_BAD: not there. at: where to look first, as most writers keep the order. */
+struct value entries_get(const struct entries *e, struct slice key, size_t at);
 /* Walks elements likewise. */
 struct reader array_elements(struct value array);
 bool array_next(struct reader *r, struct value *v);
