@@ -31,8 +31,9 @@ static void first_told(const char *consequence, const struct error *why)
 }
 
 /* A part that was there is not lost to a file that is being made or is broken. */
-static void stays_told(const char *part, const struct error *why)
+static void stays_told(struct edition *ed, const char *part, const struct error *why)
 {
+	ed->whole = false;
 	log_error("portal", "%s stay as they were: %s", part, why->text);
 }
 
@@ -43,7 +44,7 @@ static void trust_read(struct edition *ed, const struct config *c, const struct 
 	if (trust_load(&ed->trust, c->certs, c->certs, &why) == ST_OK)
 		return;
 	if (before != NULL && before->trust != NULL) {
-		stays_told("certificates and revocation lists", &why);
+		stays_told(ed, "certificates and revocation lists", &why);
 		ed->trust = trust_ref(before->trust);
 	} else {
 		first_told("signatures cannot be verified", &why);
@@ -58,7 +59,7 @@ static void identity_take(struct edition *ed, const struct config *c,
 	if (secrets_read(&ed->identity, c, &why) == ST_OK)
 		return;
 	if (before != NULL && before->identity != NULL) {
-		stays_told("the secrets of result ids", &why);
+		stays_told(ed, "the secrets of result ids", &why);
 		ed->identity = identity_dup(before->identity);
 	} else {
 		first_told("no result can be read yet", &why);
@@ -76,13 +77,14 @@ enum status edition_read(struct edition **out, const struct config *c,
 	if (ed == NULL)
 		return ST_NOMEM;
 	atomic_init(&ed->refs, 1);
+	ed->whole = true;
 	st = catalogue_load(&ed->catalogue, &names, e);
 	if (st != ST_OK && before == NULL) {
 		edition_unref(ed);
 		return st;
 	}
 	if (st != ST_OK) {
-		stays_told("schemas", e);
+		stays_told(ed, "schemas", e);
 		ed->catalogue = catalogue_ref(before->catalogue);
 	}
 	trust_read(ed, c, before);

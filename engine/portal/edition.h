@@ -15,6 +15,7 @@
 
 struct edition {
 	atomic_uint refs;
+	bool whole;			/* no part of it is as it was read before */
 	struct catalogue *catalogue;	/* of names and labels */
 	struct trust *trust;		/* judging.h; NULL: there are no roots to be trusted */
 	struct identity *identity;	/* to be dup'ed; NULL: the engine has made none yet */

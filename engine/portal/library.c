@@ -67,7 +67,8 @@ void library_read_again(struct library *l)
 	l->edition = now;
 	pthread_mutex_unlock(l->lock);
 	edition_unref(before);
-	log_info("portal", "schemas, certificates and secrets were read again");
+	if (now->whole)
+		log_info("portal", "schemas, certificates and secrets were read again");
 }
 
 void library_look(struct library *l)
