@@ -51,6 +51,8 @@ enum status foreign_new(struct foreign **out, int control, uint32_t patience_ms,
 void foreign_free(struct foreign *f);
 /* A new process, whose socket is f's from now on. Any thread. */
 void foreign_set(struct foreign *f, int fd);
+/* Has the process ended, or was it given up? For who starts another by itself. Any thread. */
+bool foreign_gone(struct foreign *f);
 
 /* What is known of a file before anyone looks into it. */
 struct foreign_file {

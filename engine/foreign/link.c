@@ -69,6 +69,18 @@ void foreign_set(struct foreign *f, int fd)
 	pthread_mutex_unlock(&f->lock);
 }
 
+bool foreign_gone(struct foreign *f)
+{
+	struct pollfd end = { .events = 0 };
+	bool gone;
+
+	pthread_mutex_lock(&f->lock);
+	end.fd = f->fd;
+	gone = f->fd < 0 || (poll(&end, 1, 0) == 1 && (end.revents & (POLLHUP | POLLERR)) != 0);
+	pthread_mutex_unlock(&f->lock);
+	return gone;
+}
+
 /* ---- turns ---- */
 
 /* A descriptor of the caller's own, so that another process may come while it is used. */

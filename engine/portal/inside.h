@@ -20,6 +20,7 @@ struct library;
 struct preview;
 struct qr_tables;
 struct signin;
+struct starter;
 
 struct portal {
 	const struct config *config;
@@ -34,6 +35,7 @@ struct portal {
 	struct signin *signin;		/* NULL: nobody can sign in */
 	struct workers *workers;
 	struct library *library;	/* library.h */
+	struct starter *starter;	/* of processes; starter.h */
 	struct preview *preview;	/* NULL: no pictures */
 	struct qr_tables *qr;
 	uint8_t secret[32];		/* of this process: seals what its forms carry */

@@ -1,9 +1,9 @@
 #include "portal/library.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -30,12 +30,12 @@ enum status library_ready(struct library *l, struct error *e)
 {
 	enum status st = ST_OK;
 
-	pthread_mutex_lock(l->lock);
+	pthread_mutex_lock(&l->lock);
 	if (l->store == NULL)
 		st = store_open(l, e);
 	if (st == ST_OK && l->edition->identity == NULL)
 		st = error_set(e, ST_UNAVAILABLE, "the engine has made no secrets of result ids");
-	pthread_mutex_unlock(l->lock);
+	pthread_mutex_unlock(&l->lock);
 	return st == ST_OK ? ST_OK : ST_UNAVAILABLE;
 }
 
@@ -43,12 +43,12 @@ enum status library_ready(struct library *l, struct error *e)
 
 void library_latest(struct library *l, struct edition **held)
 {
-	pthread_mutex_lock(l->lock);
+	pthread_mutex_lock(&l->lock);
 	if (*held != l->edition) {
 		edition_unref(*held);
 		*held = edition_ref(l->edition);
 	}
-	pthread_mutex_unlock(l->lock);
+	pthread_mutex_unlock(&l->lock);
 }
 
 void library_read_again(struct library *l)
@@ -63,9 +63,9 @@ void library_read_again(struct library *l)
 		log_error("portal", "no memory to read schemas and certificates again");
 		return;
 	}
-	pthread_mutex_lock(l->lock);
+	pthread_mutex_lock(&l->lock);
 	l->edition = now;
-	pthread_mutex_unlock(l->lock);
+	pthread_mutex_unlock(&l->lock);
 	edition_unref(before);
 	if (now->whole)
 		log_info("portal", "schemas, certificates and secrets were read again");
@@ -83,37 +83,49 @@ void library_look(struct library *l)
 
 /* ---- its beginning and end ---- */
 
-/* Now, since the sandbox starts nothing. */
-static enum status judge_start(struct library *l, struct error *e)
+static void judge_start(struct library *l)
 {
-	const struct foreign_words words = { "error", INSPECTION_CPU_S_MAX, NULL };
-	enum status st = foreign_new(&l->judge, -1, 0, e);
+	struct error e = { 0 };
+	int fd;
 
-	if (st == ST_OK)
-		st = foreign_start(l->judge, &words, e);
-	if (st != ST_OK) {
-		foreign_free(l->judge);
-		l->judge = NULL;
-	}
-	return st;
+	if (starter_helper(l->starter, HELPER_JUDGE, &fd) != ST_OK)
+		return;
+	if (foreign_new(&l->judge, -1, 0, &e) == ST_OK)
+		foreign_set(l->judge, fd);
+	else
+		close(fd);
 }
 
-enum status library_open(struct library **out, const struct config *c, struct error *e)
+struct foreign *library_judge(struct library *l)
+{
+	int fd;
+
+	if (l->judge == NULL)
+		return NULL;
+	pthread_mutex_lock(&l->judging);
+	if (foreign_gone(l->judge) && starter_helper(l->starter, HELPER_JUDGE, &fd) == ST_OK) {
+		log_warn("portal", "the process that judges others' files was gone; there is "
+			 "another");
+		foreign_set(l->judge, fd);
+	}
+	pthread_mutex_unlock(&l->judging);
+	return l->judge;
+}
+
+enum status library_open(struct library **out, const struct config *c, struct starter *starter,
+			 struct error *e)
 {
 	struct library *l = calloc(1, sizeof(*l));
 	struct error why = { 0 };
 	enum status st;
 
 	*out = l;
-	if (l != NULL)
-		l->lock = malloc(sizeof(pthread_mutex_t));
-	if (l == NULL || l->lock == NULL) {
-		free(l);
-		*out = NULL;
+	if (l == NULL)
 		return ST_NOMEM;
-	}
-	pthread_mutex_init(l->lock, NULL);
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_mutex_init(&l->judging, NULL);
 	l->config = c;
+	l->starter = starter;
 	l->read = l->looked = edition_files(c);
 	l->secrets = edition_secrets(c);
 	st = edition_read(&l->edition, c, NULL, e);
@@ -122,8 +134,7 @@ enum status library_open(struct library **out, const struct config *c, struct er
 		*out = NULL;
 		return st;
 	}
-	if (judge_start(l, &why) != ST_OK)
-		log_warn("portal", "files that others made cannot be verified: %s", why.text);
+	judge_start(l);
 	if (l->edition->identity != NULL && library_ready(l, &why) != ST_OK)
 		log_warn("portal", "no result can be read yet: %s", why.text);
 	return ST_OK;
@@ -137,7 +148,7 @@ void library_close(struct library *l)
 		l->store->ops->close(l->store);
 	foreign_free(l->judge);
 	edition_unref(l->edition);
-	pthread_mutex_destroy(l->lock);
-	free(l->lock);
+	pthread_mutex_destroy(&l->lock);
+	pthread_mutex_destroy(&l->judging);
 	free(l);
 }

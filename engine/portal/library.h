@@ -5,7 +5,10 @@
 #ifndef TRIEN_PORTAL_LIBRARY_H
 #define TRIEN_PORTAL_LIBRARY_H
 
+#include <pthread.h>
+
 #include "portal/edition.h"
+#include "portal/starter.h"
 #include "store/store.h"
 
 /* The engine makes a secret 2 * CLOCK_STEP_MS_MAX before the first result that it serves. */
@@ -13,23 +16,29 @@
 
 struct library {
 	const struct config *config;
-	struct foreign *judge;		/* others' files; NULL: they are not judged here */
+	struct starter *starter;	/* borrowed */
+	struct foreign *judge;		/* library_judge() */
+	pthread_mutex_t judging;	/* whether there is its process */
 	struct store *store;		/* NULL: it was never reached yet */
 	struct edition *edition;	/* the newest; library_latest() */
-	void *lock;			/* of the last two */
+	pthread_mutex_t lock;		/* of the last two */
 	uint64_t read, looked, secrets;	/* edition_files(), edition_secrets() by library_look() */
 };
 
 /*
- * Before the sandbox, which would not let the process start that judges others' files. What the
- * engine has not made yet is looked for again by library_ready() and library_look().
- * ST_INVALID: a catalogue that cannot be used.
+ * What the engine has not made yet is looked for again by library_ready() and library_look().
+ * starter is borrowed. ST_INVALID: a catalogue that cannot be used.
  */
-enum status library_open(struct library **out, const struct config *c,
+enum status library_open(struct library **out, const struct config *c, struct starter *starter,
 			 struct error *e) must_use;
 void library_close(struct library *l);
 /* Any thread. ST_UNAVAILABLE: the store or the secrets cannot be read now. */
 enum status library_ready(struct library *l, struct error *e) must_use;
+/*
+ * Any thread: the link to the process that judges others' files; another one where it has died.
+ * NULL: they are not judged here.
+ */
+struct foreign *library_judge(struct library *l);
 
 /* Any thread: *held, which may be NULL, becomes the newest edition; the caller's reference. */
 void library_latest(struct library *l, struct edition **held);

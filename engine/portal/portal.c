@@ -19,6 +19,7 @@
 #include "portal/reading.h"
 #include "portal/sandbox.h"
 #include "portal/signin.h"
+#include "portal/starter.h"
 #include "render/qr.h"
 
 static enum status url_check(const char *url, struct error *e)
@@ -110,8 +111,10 @@ static enum status start(struct portal *p, struct error *e)
 	uint8_t secret[16];
 	int fd = -1;
 	/* First: it is a process of its own, which knows nothing of us. */
-	enum status st = preview_start(&p->preview, e);
+	enum status st = starter_new(&p->starter, e);
 
+	if (st == ST_OK)
+		st = preview_open(&p->preview, p->starter);
 	if (st == ST_OK)
 		st = texts_read(p, e);
 	if (st == ST_OK)
@@ -137,7 +140,7 @@ static enum status start(struct portal *p, struct error *e)
 	p->https = strncmp(p->url, "https:", 6) == 0;
 	st = signin_new(&p->signin, p, e);
 	if (st == ST_OK)
-		st = library_open(&p->library, p->config, e);
+		st = library_open(&p->library, p->config, p->starter, e);
 	if (st == ST_OK)
 		st = figures_open(&p->figures);
 	if (st == ST_OK)
@@ -162,7 +165,8 @@ static void stop(struct portal *p)
 	signin_free(p->signin);
 	figures_close(p->figures);
 	library_close(p->library);
-	preview_stop(p->preview);
+	preview_close(p->preview);
+	starter_free(p->starter);
 	qr_tables_free(p->qr);
 	session_table_free(p->sessions);
 	limits_free(p->limits);

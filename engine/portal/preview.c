@@ -1,15 +1,12 @@
 #include "portal/preview.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,19 +19,18 @@
 struct picture { uint8_t lane; uint64_t sequence; void *png; size_t n; };
 
 struct preview {
-	int socket;
-	pid_t process;
-	pthread_mutex_t drawing;	/* one at a time */
+	struct starter *starter;
+	pthread_mutex_t drawing;	/* one at a time; socket's, too */
+	int socket;			/* to the process that draws; -1: there is none */
 	pthread_mutex_t lock;		/* of the pictures */
 	struct picture pictures[PICTURES_MAX];
 	uint32_t next;			/* the oldest, or a free place */
 	size_t bytes;
 };
 
-enum status preview_start(struct preview **out, struct error *e)
+enum status preview_open(struct preview **out, struct starter *starter)
 {
 	struct preview *p;
-	int pair[2];
 
 	*out = NULL;
 	if (access(PREVIEW_PROGRAM, X_OK) != 0) {
@@ -43,36 +39,30 @@ enum status preview_start(struct preview **out, struct error *e)
 		return ST_OK;
 	}
 	p = calloc(1, sizeof(*p));
-	if (p == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		free(p);
-		return error_set(e, ST_NOMEM, "the process for previews: %s", strerror(errno));
-	}
-	p->process = fork();
-	if (p->process == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(pair[0]);
-		previewer_run(pair[1]);
-	}
-	close(pair[1]);
-	if (p->process < 0) {
-		close(pair[0]);
-		free(p);
-		return error_set(e, ST_NOMEM, "the process for previews: %s", strerror(errno));
-	}
-	p->socket = pair[0];
+	if (p == NULL)
+		return ST_NOMEM;
+	p->starter = starter;
+	/* Where it cannot be started now, the first picture asks again. */
+	if (starter_helper(starter, HELPER_PICTURES, &p->socket) != ST_OK)
+		log_warn("preview", "no pictures of results now");
 	pthread_mutex_init(&p->drawing, NULL);
 	pthread_mutex_init(&p->lock, NULL);
 	*out = p;
 	return ST_OK;
 }
 
-void preview_stop(struct preview *p)
+static void hang_up(struct preview *p)
+{
+	if (p->socket >= 0)
+		close(p->socket);
+	p->socket = -1;
+}
+
+void preview_close(struct preview *p)
 {
 	if (p == NULL)
 		return;
-	close(p->socket);
-	while (waitpid(p->process, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	hang_up(p);
 	for (uint32_t i = 0; i < PICTURES_MAX; i++)
 		free(p->pictures[i].png);
 	pthread_mutex_destroy(&p->drawing);
@@ -132,6 +122,14 @@ static void keep(struct preview *p, uint8_t lane, uint64_t sequence, const void 
 	pthread_mutex_unlock(&p->lock);
 }
 
+static enum status helper_have(struct preview *p)
+{
+	if (!starter_gone(p->socket))
+		return ST_OK;
+	hang_up(p);
+	return starter_helper(p->starter, HELPER_PICTURES, &p->socket);
+}
+
 /* Both descriptors, and its word. */
 static enum status ask(struct preview *p, int pdf, int png)
 {
@@ -148,8 +146,11 @@ static enum status ask(struct preview *p, int pdf, int png)
 	c->cmsg_len = CMSG_LEN(sizeof(both));
 	memcpy(CMSG_DATA(c), both, sizeof(both));
 	if (sendmsg(p->socket, &m, MSG_NOSIGNAL) != 1 ||
-	    poll(&wait, 1, 2 * PREVIEW_MS) != 1 || recv(p->socket, &word, 1, 0) != 1)
+	    poll(&wait, 1, 2 * PREVIEW_MS) != 1 || recv(p->socket, &word, 1, 0) != 1) {
+		/* Its word for this one must not be taken for the next one's. */
+		hang_up(p);
 		return ST_UNAVAILABLE;
+	}
 	return word == 'Y' ? ST_OK : ST_UNSUPPORTED;
 }
 
@@ -206,6 +207,8 @@ enum status preview_draw(struct preview *p, uint8_t lane, uint64_t sequence, str
 	in = written(pdf);
 	out = memfd_create("png", MFD_CLOEXEC);
 	if (in >= 0 && out >= 0)
+		st = helper_have(p);
+	if (st == ST_OK)
 		st = ask(p, in, out);
 	pthread_mutex_unlock(&p->drawing);
 	if (st == ST_OK)

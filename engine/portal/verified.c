@@ -11,7 +11,7 @@ enum status verified_file(struct request *q, struct slice file, struct report *o
 	const struct trust *trust = q->worker->edition->trust;
 
 	if (trust != NULL)
-		return judging_document(trust, q->portal->library->judge, file, -1, out);
+		return judging_document(trust, library_judge(q->portal->library), file, -1, out);
 	verify_without_roots(file, out);
 	return ST_OK;
 }

@@ -1,6 +1,8 @@
 """What the portal has again without a restart: files that changed, and processes that died. Who is
 signed in stays so."""
+import contextlib
 import os
+import pathlib
 import shutil
 import signal
 import time
@@ -87,6 +89,34 @@ def test_a_revoked_key(world):
     world.ca.revoked = []
     world.told(AGAIN, world.ca.publish)
     assert good in upload(world.portal.browser(), world.pdf).text
+
+
+def children(pid):
+    """{first word: pid} of those that live."""
+    out = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            stat = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            if int(stat[1]) == pid and stat[0] != "Z":
+                out[(entry / "cmdline").read_bytes().split(b"\0")[0].decode()] = int(entry.name)
+    return out
+
+
+def test_processes_that_died(world):
+    """Whoever parses what others made: ended by the kernel when memory is short, for example."""
+    other, away = b"%PDF-1.7\nof another", "ask again"
+    starter, = children(world.portal.process.pid).values()
+    for _ in range(2):
+        picture = world.me.get(f"/results/{world.issued()}/preview.png")
+        assert picture.status == 200 and picture.body.startswith(b"\x89PNG"), picture
+        assert away not in upload(world.portal.browser(), other).text
+        helpers = children(starter)
+        assert len(helpers) == 2 and "foreign" in helpers
+        for pid in helpers.values():
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not children(starter))
+    assert away not in upload(world.portal.browser(), other).text
+    assert world.me.get("/results").status == 200
 
 
 def test_a_new_secret(world):
