@@ -1,11 +1,13 @@
 """The whole engine: client, engine, signer (and database) together on the same cores.
 
-    engine_bench.py [--json FILE] [--cases 1000,10000,100000] [--quick]
+    engine_bench.py [--json FILE] [--cases 1000,10000,100000] [--quick] [--least] [--most]
 
 ratio = signatures per second ÷ what the same cores sign raw in the same run (before and after each
 measurement). CPU comes from /proc, memory is the sum of PSS of the engine's processes, growth
 compares the CPU cost per result of the last tenth with that of results 5,001–15,000. Requests are
-encoded before the clock starts.
+encoded before the clock starts. The medians are told with what they must be; with --least it fails
+where a ratio is below that, with --most where growth, memory or bytes are above, with either where
+one was not measured.
 """
 import argparse
 import itertools
@@ -26,6 +28,12 @@ import postgres  # noqa: E402
 BATCH, IN_FLIGHT = 200, 6
 PAGE = "xac-nhan-tinh-trang-hon-nhan"     # one page, 12 fields, two signatures
 TICK = os.sysconf("SC_CLK_TCK")
+
+# What DESIGN asks of the whole engine.
+LEAST = {"engine.rsa2048.ratio": 0.75, "engine.p256.ratio": 0.15, "engine.p256.sampled_ratio": 0.33,
+         "engine.postgres.rsa2048.ratio": 0.65, "engine.postgres.p256.ratio": 0.10}
+MOST = {"engine.growth": 1.10, "engine.peak_memory_mb": 512, "result.rsa2048.bytes": 8.5 * 1024,
+        "result.p256.bytes": 8 * 1024}
 
 
 def raw_rate(algorithm, ms=1500):
@@ -249,11 +257,26 @@ def show(name, row):
     sys.stdout.flush()
 
 
+def judged(out, least, most):
+    """Tells each median with its bound; False: one that was asked for is not kept."""
+    good = True
+    for bounds, word, asked, sign in (LEAST, "at least", least, 1), (MOST, "at most", most, -1):
+        for key, bound in bounds.items():
+            value = out.get(key, float("nan"))
+            kept = sign * value >= sign * bound
+            good = good and (kept or not asked)
+            why = "" if kept else ": not measured" if key not in out else ": NOT KEPT"
+            print(f"{key:<32} {value:>10.3f}  ({word} {bound:g}){why}")
+    return good
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--json")
     p.add_argument("--cases", default="1000,10000,100000")
     p.add_argument("--quick", action="store_true", help="10,000 cases only, one run each")
+    p.add_argument("--least", action="store_true", help="fail where a ratio is not reached")
+    p.add_argument("--most", action="store_true", help="fail where growth, memory, bytes are more")
     args = p.parse_args()
     counts = [10000] if args.quick else [int(x) for x in args.cases.split(",")]
     out = {}
@@ -293,6 +316,8 @@ def main():
         on_postgres(folder, runs, out)
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(out, indent=1) + "\n")
+    if not judged(out, args.least, args.most):
+        sys.exit("engine_bench: not kept")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,15 @@
  * into a table without any index, on one private server; groups of batches in turns.
  *
  * Ours: result with counter, holding, locator, register row; one thread, two connections. Theirs:
- * one blocking connection, a COPY a batch, its bytes prepared beforehand. With --preloaded N the
- * same on an empty database and on one with N results of the last twelve months, instead; with
- * --most RATIO it fails where a result costs more than so many times as much there.
+ * one blocking connection, a COPY a batch, its bytes prepared beforehand. It fails where ours is
+ * less than --least of COPY's results a second, takes more than --share of the server's CPU, or
+ * writes more than --wal times the results' bytes. With --preloaded N the same on an empty database
+ * and on one with N results of the last twelve months, instead; with --most RATIO it fails where a
+ * result costs more than so many times as much there. Exit 77: no server is installed.
  */
 #include <getopt.h>
 #include <libpq-fe.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +43,11 @@ struct target {
 	uint32_t next;			/* running number of its next result */
 };
 
+/* What has to be kept: 0 and INFINITY are kept by anything. */
+struct bounds { double least, share, wal, most; };
+
 struct bench {
+	struct bounds bounds;
 	struct pgcluster cluster;
 	struct storecase cases[GROUP];
 	struct pg_servers servers;
@@ -315,8 +322,19 @@ static void write_json(const char *path, const char *fmt, double x, double y, do
 	fclose(f);
 }
 
-static void against_copy(struct bench *b, const char *json)
+/* The row of a median, with what it must be. True: kept. */
+static bool row(const char *what, double v, const char *must, bool kept)
 {
+	printf("%-38s %.3f  (%s)%s\n", what, v, must, kept ? "" : ": NOT KEPT");
+	return kept;
+}
+
+/* True: the bounds are kept. */
+static bool against_copy(struct bench *b, const char *json)
+{
+	const struct bounds *o = &b->bounds;
+	bool kept;
+
 	double speed[ROUNDS_MAX], share[ROUNDS_MAX], wal[ROUNDS_MAX], n = b->groups * GROUP * BATCH;
 	static struct target t;
 
@@ -346,24 +364,27 @@ static void against_copy(struct bench *b, const char *json)
 		       n / theirs.wall, speed[i], ours.ours / n * 1e6, ours.server / n * 1e6,
 		       theirs.server / n * 1e6, share[i], wal[i]);
 	}
-	printf("\nresults/s, store / COPY without index  %.2f   (at least 0.6)\n",
-	       median(speed, b->rounds));
-	printf("our CPU / the server's                 %.3f  (at most 0.15)\n",
-	       median(share, b->rounds));
-	printf("WAL / bytes of the results             %.3f  (at most 1.25)\n",
-	       median(wal, b->rounds));
+	printf("\n");
+	kept = row("results/s, store / COPY without index", median(speed, b->rounds),
+		   "at least 0.6", speed[b->rounds / 2] >= o->least);
+	kept &= row("our CPU / the server's", median(share, b->rounds), "at most 0.15",
+		    share[b->rounds / 2] <= o->share);
+	kept &= row("WAL / bytes of the results", median(wal, b->rounds), "at most 1.25",
+		    wal[b->rounds / 2] <= o->wal);
 	write_json(json, "{\"store.postgres.copy_ratio\": %.3f, "
 		   "\"store.postgres.cpu_share\": %.4f, \"store.postgres.wal_ratio\": %.3f}\n",
 		   speed[b->rounds / 2], share[b->rounds / 2], wal[b->rounds / 2]);
 	PQfinish(b->plain);
 	target_close(&t);
+	return kept;
 }
 
-/* True: the bound is kept. most 0: none was given. */
-static bool against_empty(struct bench *b, const char *json, double most)
+/* True: the bound is kept. */
+static bool against_empty(struct bench *b, const char *json)
 {
 	double growth[ROUNDS_MAX], n = b->groups * GROUP * BATCH, ratio;
 	static struct target empty, full;
+	bool kept;
 
 	target_open(b, &empty, "empty");
 	target_open(b, &full, "archive");
@@ -386,50 +407,68 @@ static bool against_empty(struct bench *b, const char *json, double most)
 		       (z.server + z.ours) / n * 1e6, growth[i]);
 	}
 	ratio = median(growth, b->rounds);
-	printf("\ncost a result, archive / empty         %.2f   (at most %.3g)%s\n", ratio,
-	       most > 0 ? most : 1.4, most > 0 && ratio > most ? ": NOT KEPT" : "");
+	printf("\n");
+	kept = row("cost a result, archive / empty", ratio, "at most 1.4", ratio <= b->bounds.most);
 	write_json(json, "{\"store.postgres.growth\": %.3f}\n", ratio, 0, 0);
 	target_close(&empty);
 	target_close(&full);
-	return most == 0 || ratio <= most;
+	return kept;
 }
 
-int main(int argc, char **argv)
+static bool bound(double *out)
+{
+	*out = atof(optarg);
+	return *out > 0;
+}
+
+static bool read_options(struct bench *b, const char **json, int argc, char **argv)
 {
 	static const struct option options[] = { { "json", required_argument, NULL, 'j' },
 						 { "rounds", required_argument, NULL, 'r' },
 						 { "groups", required_argument, NULL, 'g' },
 						 { "preloaded", required_argument, NULL, 'p' },
+						 { "least", required_argument, NULL, 'l' },
+						 { "share", required_argument, NULL, 's' },
+						 { "wal", required_argument, NULL, 'w' },
 						 { "most", required_argument, NULL, 'm' },
 						 { NULL, 0, NULL, 0 } };
-	static struct bench b = { .rounds = 5, .groups = 16 };
-	const char *json = NULL, *why;
-	double most = 0;
-	bool kept = true;
+	struct bounds *o = &b->bounds;
+	bool good = true;
 	int c;
 
-	bench_now = &b;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while (good && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'j')
-			json = optarg;
+			*json = optarg;
 		else if (c == 'r')
-			b.rounds = (uint32_t)atoi(optarg);
+			b->rounds = (uint32_t)atoi(optarg);
 		else if (c == 'g')
-			b.groups = (uint32_t)atoi(optarg);
+			b->groups = (uint32_t)atoi(optarg);
 		else if (c == 'p')
-			b.preloaded = strtoull(optarg, NULL, 10);
-		else if (c == 'm' && (most = atof(optarg)) > 0)
-			continue;
+			b->preloaded = strtoull(optarg, NULL, 10);
 		else
-			return 2;
+			good = c == 'l' ? bound(&o->least) : c == 's' ? bound(&o->share) :
+			       c == 'w' ? bound(&o->wal) : c == 'm' && bound(&o->most);
 	}
-	if (b.rounds < 3 || b.rounds > ROUNDS_MAX || b.groups == 0 ||
-	    (most > 0 && b.preloaded == 0))
+	/* A bound of the measurement that is not made would be kept by nothing. */
+	return good && b->rounds >= 3 && b->rounds <= ROUNDS_MAX && b->groups > 0 &&
+	       (b->preloaded > 0 ? o->least == 0 && isinf(o->share) && isinf(o->wal) :
+		isinf(o->most));
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench b = { .rounds = 5, .groups = 16,
+				  .bounds = { 0, INFINITY, INFINITY, INFINITY } };
+	const char *json = NULL, *why;
+	bool kept;
+
+	bench_now = &b;
+	if (!read_options(&b, &json, argc, argv))
 		return 2;
 	why = pgcluster_start(&b.cluster);
 	if (why != NULL && b.cluster.bin[0] == '\0') {
 		printf("postgres_bench: skipped: %s\n", why);
-		return 0;
+		return 77;
 	}
 	must(why == NULL, why);
 	for (uint32_t i = 0; i < GROUP; i++) {
@@ -438,10 +477,7 @@ int main(int argc, char **argv)
 		b.copy[i] = malloc(BATCH * (BODY_BYTES * 2 + 8192));
 		must(b.copy[i] != NULL, "no memory");
 	}
-	if (b.preloaded > 0)
-		kept = against_empty(&b, json, most);
-	else
-		against_copy(&b, json);
+	kept = b.preloaded > 0 ? against_empty(&b, json) : against_copy(&b, json);
 	for (uint32_t i = 0; i < GROUP; i++) {
 		storecase_close(&b.cases[i]);
 		free(b.copy[i]);

@@ -221,6 +221,20 @@ def test_too_much_memory_and_too_much_cpu_fail_the_run(tmp_path, engine):
     assert "not asked" in said and "NOT KEPT" not in said and r["good"] == r["musts.kept"] == 1
 
 
+def test_a_bench_of_the_whole_engine_fails_where_a_bound_is_not_kept(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(harness.ROOT / "tests" / "bench"))
+    import engine_bench as bench
+    good = {**bench.LEAST, **bench.MOST}
+    assert bench.judged(good, True, True)
+    slow, large = good | {"engine.p256.ratio": 0.149}, good | {"engine.growth": 1.11}
+    assert not bench.judged(slow, True, False) and bench.judged(slow, False, True)
+    assert not bench.judged(large, False, True) and bench.judged(large, True, False)
+    del good["engine.postgres.rsa2048.ratio"]
+    assert not bench.judged(good, True, False)
+    said = capsys.readouterr().out
+    assert said.count("NOT KEPT") == 4 and said.count(": not measured") == 1
+
+
 def test_wrong_words(tmp_path):
     for args in (["--door", "window"], ["--cases", "none"], ["--chaos"], ["--chaos-database", "x"],
                  ["--process", "7"], ["--process", "database=/no/pid/file"]):
