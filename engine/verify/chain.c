@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "signer/certs.h"
@@ -78,6 +79,20 @@ void roots_free(struct roots *r)
 	sk_X509_pop_free(r->others, X509_free);
 	sk_X509_CRL_pop_free(r->crls, X509_CRL_free);
 	free(r);
+}
+
+void roots_digest(const struct roots *r, uint8_t out[SHA256_BYTES])
+{
+	STACK_OF(X509) *all = X509_STORE_get1_all_certs(r->store);
+	uint8_t one[SHA256_BYTES];
+	unsigned int n;
+
+	memset(out, 0, SHA256_BYTES);
+	for (int i = 0; i < sk_X509_num(all); i++)
+		if (X509_digest(sk_X509_value(all, i), EVP_sha256(), one, &n) == 1)
+			for (int k = 0; k < SHA256_BYTES; k++)
+				out[k] ^= one[k];
+	sk_X509_pop_free(all, X509_free);
 }
 
 static void chain_fault(int code, struct finding *f)

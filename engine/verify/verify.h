@@ -128,6 +128,8 @@ enum status roots_load(struct roots **out, const char *trust, const char *crls,
  */
 enum status roots_add_tsa(struct roots *r, const char *path, struct error *e) must_use;
 void roots_free(struct roots *r);
+/* The same for the same roots, in whatever order they were read. */
+void roots_digest(const struct roots *r, uint8_t out[SHA256_BYTES]);
 
 /* Fills *out for any bytes whatever; ST_NOMEM only. */
 enum status verify_document(const struct roots *roots, struct slice file,

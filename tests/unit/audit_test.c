@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/calendar.h"
 #include "cli/audit/audit.h"
 #include "signedleaf.h"
 
@@ -84,9 +85,29 @@ static enum status find_number(struct store_reader *r, struct slice unit, struct
 	return rig->number_of != 0 ? ST_OK : ST_NOT_FOUND;
 }
 
+static enum status names(struct store_reader *r, uint8_t lane, uint64_t after, uint64_t upto,
+			 uint32_t max, struct result_name *out, uint32_t *n)
+{
+	*n = lane == 3 && after < rig->view.sequence && upto >= rig->view.sequence;
+	if (*n == 1)
+		out[0] = (struct result_name){ 3, rig->view.sequence };
+	return ST_OK;
+}
+
+static enum status reader_open(struct store *s, struct store_reader **r, struct error *e)
+{
+	*r = NULL;
+	return ST_OK;
+}
+
+static void unchecked(struct store_reader *r)
+{
+}
+
 static const struct store_ops ops = { .name = "made up", .get = get, .read = read_file,
 				      .object = object, .history = history,
-				      .find_number = find_number };
+				      .find_number = find_number, .names = names,
+				      .reader_open = reader_open, .unchecked = unchecked };
 static struct store store = { &ops };
 
 static void view_of(struct rig *g)
@@ -126,7 +147,7 @@ static int setup(void **state)
 	if (g == NULL || desk_open(&g->desk, ALG_RSA2048) != 0 ||
 	    bench_open((void **)&g->bench) != 0 ||
 	    roots_load(&g->roots, g->desk.keys.certs, g->desk.keys.certs, NULL) != ST_OK ||
-	    policy_load((struct policy **)&g->audit.policy, g->desk.keys.certs, NULL) != ST_OK)
+	    policy_load(&g->audit.policy, g->desk.keys.certs, NULL) != ST_OK)
 		return -1;
 	leaf_open(&g->bench->leaf, 2);
 	if (leaf_sign(g->bench, &g->desk, g->values) != 0)
@@ -148,7 +169,7 @@ static int teardown(void **state)
 	free(g->file);
 	leaf_close(&g->bench->leaf);
 	bench_close((void **)&g->bench);
-	policy_free((struct policy *)g->audit.policy);
+	policy_free(g->audit.policy);
 	roots_free(g->roots);
 	desk_close(&g->desk);
 	free(g);
@@ -310,6 +331,66 @@ static void test_policy(void **state)
 	assert_non_null(strstr(found(g), "POLICY"));
 }
 
+/* How many the whole walk looks at. */
+static uint64_t walked(struct rig *g, uint32_t from_day, uint32_t to_day)
+{
+	struct audit *a = &g->audit;
+	struct error e = { 0 };
+
+	a->scope = (struct audit_scope){ .from_day = from_day, .to_day = to_day,
+					 .upto = INT64_MAX };
+	a->sums = (struct audit_sums){ 0 };
+	a->days = json_object();
+	a->findings = json_array();
+	a->jobs = 1;
+	progress_start(&a->progress, "results audited");
+	assert_int_equal(audit_scan(a, &e), ST_OK);
+	json_decref(a->days);
+	json_decref(a->findings);
+	return a->sums.looked;
+}
+
+/* A period is of days of issue: its sequence is of the day when it was accepted, long before. */
+static void test_period(void **state)
+{
+	struct rig *g = *state;
+	uint32_t day = day_vietnam(g->view.issued_ms);
+
+	assert_int_equal(walked(g, 0, 0), 1);
+	assert_int_equal(walked(g, day, day), 1);
+	assert_int_equal(walked(g, day + 1, 0), 0);
+	assert_int_equal(walked(g, 0, day - 1), 0);
+	assert_int_equal(walked(g, 20200101, 20200101), 0);
+}
+
+static uint64_t counters_found(const char *before, const char *looked, const char *after)
+{
+	struct audit a = { .counters = json_loads(before, 0, NULL), .findings = json_array(),
+			   .days = json_loads(looked, 0, NULL) };
+	json_t *now = json_loads(after, 0, NULL);
+
+	audit_counters_compare(&a, now);
+	json_decref(a.counters);
+	json_decref(a.findings);
+	json_decref(a.days);
+	json_decref(now);
+	return a.by_fault[AUDIT_COUNTERS];
+}
+
+static void test_counters(void **state)
+{
+	static const char two[] = "{\"20260101\": {\"results\": 2}}";
+
+	assert_int_equal(counters_found(two, "{\"20260101\": 2}", two), 0);
+	assert_int_equal(counters_found(two, "{\"20260101\": 1}", two), 1);
+	assert_int_equal(counters_found(two, "{}", two), 1);
+	/* Nobody counted them. */
+	assert_int_equal(counters_found("{}", "{\"20260101\": 1}", "{}"), 1);
+	/* It did not stand still. */
+	assert_int_equal(counters_found(two, "{\"20260101\": 1}", "{}"), 0);
+	assert_int_equal(counters_found("{}", "{\"20260101\": 1}", two), 0);
+}
+
 static uint32_t links_found(struct audit *a, const struct audit_link *links, size_t n)
 {
 	struct audit_link copy[8];
@@ -349,6 +430,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_policy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_period, setup, teardown),
+		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_links),
 	};
 

@@ -1,6 +1,3 @@
-#include "cli/audit/audit.h"
-
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,24 +6,25 @@
 #include <unistd.h>
 
 #include "base/calendar.h"
+#include "cli/audit/open.h"
 #include "cli/cli.h"
 #include "client/failure.h"
 #include "client/protojson.h"
-#include "config.h"
 #include "identity.h"
 #include "io/io.h"
 
 #define DAY_MS 86400000
 #define UNDETERMINED 3
-#define CALL_S 60			/* longest that an engine may take for an answer */
+#define CLOCKS_MS 600000		/* how far ours may be behind an engine's */
 #define WAITING_JOBS 4			/* a core, where threads wait for a server, */
 #define WAITING_JOBS_MAX 32		/* and what it may be asked to bear by itself */
 
 static const char usage[] =
-	"trien audit [CONNECTION…] --data DIR [--from DAY] [--to DAY] [--sample N|N%]\n"
-	"            [--state FILE] [--jobs N] [--html FILE] [--report FILE] [--json]\n"
-	"            [--trust PATH] [--crl PATH] [--connect ADDRESS [--tls-ca FILE\n"
-	"            --tls-cert FILE --tls-key FILE]] [--SETTING VALUE]…\n"
+	"trien audit [CONNECTION…] --data DIR [--from DAY] [--to DAY]\n"
+	"            [--sample N|N% [--seed TEXT]] [--state FILE] [--jobs N] [--html FILE]\n"
+	"            [--report FILE] [--json] [--trust PATH] [--crl PATH]\n"
+	"            [--connect ADDRESS [--tls-ca FILE --tls-cert FILE --tls-key FILE]]\n"
+	"            [--SETTING VALUE]…\n"
 	"\n"
 	"Is every stored result what was signed, and are the books whole? Reads a store, also\n"
 	"beside its running engine, and changes nothing in it: the data folder's, or the\n"
@@ -36,8 +34,9 @@ static const char usage[] =
 	"the same; events must follow each other; what was replaced and what stands in its place\n"
 	"must know each other; each number stands in its register, which is complete, unique and\n"
 	"in order; statistics count what is there.\n"
-	"--from, --to: results of these days (YYYY-MM-DD, Vietnam) and registers of these years.\n"
-	"--sample: so many results, or so many of a hundred, always the same ones; registers are\n"
+	"--from, --to: results issued on these days (YYYY-MM-DD, Vietnam) and registers of these\n"
+	"years. --sample: so many results, or so many of a hundred; which ones nobody knows\n"
+	"before. The report has the --seed by which the same ones are taken again. Registers are\n"
 	"looked at whole. --state: what is done is noted there, and the same command goes on with\n"
 	"it after a break. --jobs: threads (one a core; where they wait for a server, four).\n"
 	"--html: a page to print, which needs nothing else. --report: the JSON that --json\n"
@@ -48,15 +47,6 @@ static const char usage[] =
 	"and lost numbers look alike, and those lost before the lowest one are not seen.\n"
 	"Exit: 0 all good, 1 findings, 3 not all done.\n";
 
-struct options {
-	struct config config;
-	const char *connections[CONFIG_LIST_MAX];
-	uint32_t connections_n;
-	const char *from, *to, *sample, *state, *jobs, *html, *report, *trust, *crl;
-	struct client_options engine;
-	bool json;
-};
-
 /* ---- what was asked ---- */
 
 static int wrong(const char *what)
@@ -66,10 +56,11 @@ static int wrong(const char *what)
 }
 
 /* Ours go, the rest is as `serve` takes it. -1: a flag without its value, or too many servers. */
-static int words_take(struct options *o, int argc, char **argv)
+static int words_take(struct audit_options *o, int argc, char **argv)
 {
 	const struct { const char *name, **at; } ours[] = {
 		{ "from", &o->from }, { "to", &o->to }, { "sample", &o->sample },
+		{ "seed", &o->seed },
 		{ "state", &o->state }, { "jobs", &o->jobs }, { "html", &o->html },
 		{ "report", &o->report }, { "trust", &o->trust }, { "crl", &o->crl },
 		{ "connect", &o->engine.connect }, { "tls-ca", &o->engine.tls_ca },
@@ -154,100 +145,19 @@ static bool jobs_read(uint32_t *out, const char *text)
 	return true;
 }
 
-static void scope_of(struct audit_scope *s, int64_t now_ms)
+/* Goes with a sample, so that the same one can be taken again. */
+static bool seed_read(struct audit_scope *s, const char *text)
 {
-	int64_t end = s->to_day != 0 ? day_start_ms(s->to_day) + DAY_MS - 1 : now_ms;
-
-	s->begun_ms = now_ms;
-	s->from = s->from_day != 0 ? sequence_make(day_start_ms(s->from_day), 0, 0) : 1;
-	s->upto = sequence_make(end < now_ms ? end : now_ms, UINT8_MAX, 0x3fff);
-}
-
-/* ---- opening ---- */
-
-static enum status trust_open(struct audit *a, const struct options *o, struct roots **roots,
-			      struct policy **policy, struct error *e)
-{
-	const char *trust = o->trust != NULL ? o->trust : a->certs;
-	struct stat s;
-	bool folder = stat(trust, &s) == 0 && S_ISDIR(s.st_mode);
-	char path[PATH_MAX];
-	enum status st = roots_load(roots, trust, o->crl != NULL ? o->crl : folder ? trust : NULL,
-				    e);
-
-	a->roots = *roots;
-	if (st == ST_OK && known_new(&a->known) != ST_OK)
-		st = error_set(e, ST_NOMEM, "no memory for what documents share");
-	if (st != ST_OK || snprintf(path, sizeof(path), "%s/keys.json", a->certs) >=
-			   (int)sizeof(path) || access(path, R_OK) != 0)
-		return st;
-	st = policy_load(policy, a->certs, e);
-	a->policy = *policy;
-	return st;
-}
-
-static bool is_postgres(const struct options *o)
-{
-	return o->connections_n > 0 || strcmp(o->config.store, "postgres") == 0;
-}
-
-static enum status store_open(struct audit *a, const struct options *o, struct error *e)
-{
-	const struct config *c = &o->config;
-	char dir[PATH_MAX];
-	bool postgres = is_postgres(o);
-	struct store_config sc = { .dir = dir, .reader = c->postgres_reader,
-				   .citus = strcmp(c->postgres_distribution, "citus") == 0 };
-	enum status st;
-
-	if (snprintf(dir, sizeof(dir), "%s/store", c->data) >= (int)sizeof(dir))
-		return error_set(e, ST_INVALID, "%s: too long a path", c->data);
-	if (postgres) {
-		sc.postgres = o->connections_n > 0 ? o->connections : c->postgres;
-		sc.postgres_n = o->connections_n > 0 ? o->connections_n : c->postgres_n;
-	}
-	st = store_look_open(&a->store, &sc, e);
-	return st == ST_OK ? a->store->ops->reader_open(a->store, &a->walker, e) : st;
-}
-
-/*
- * The one that was named, or the data folder's own if its socket is there: not what TRIEN_CONNECT
- * says, since a copy of a data folder is not what a running engine issues into.
- */
-static void engine_find(struct audit *a, struct options *o)
-{
-	const struct config *c = &o->config;
-
-	for (uint32_t i = 0; i < c->listen_n && o->engine.connect == NULL; i++)
-		if (strncmp(c->listen[i], "unix:", 5) == 0 && access(c->listen[i] + 5, F_OK) == 0)
-			o->engine.connect = c->listen[i];
-	if (o->engine.connect == NULL)
-		return;
-	o->engine.timeout_s = CALL_S;
-	a->engine = &o->engine;
+	if (text == NULL)
+		return true;
+	for (const char *at = text; *at != '\0'; at++)
+		if (*at <= ' ' || *at > '~')
+			return false;
+	snprintf(s->seed, sizeof(s->seed), "%s", text);
+	return text[0] != '\0' && strlen(text) < sizeof(s->seed) && s->sample_text[0] != '\0';
 }
 
 /* ---- the order of it all ---- */
-
-/* Only days whose counters stood still meanwhile can be compared. */
-static void counters_compare(struct audit *a, const json_t *before, const json_t *after)
-{
-	json_t *list = json_array(), *row;
-	const char *day;
-
-	json_object_foreach((json_t *)before, day, row) {
-		json_int_t told = json_integer_value(json_object_get(row, "results"));
-		json_int_t there = json_integer_value(json_object_get(a->days, day));
-
-		if (!json_equal(row, json_object_get(after, day)) || told == there)
-			continue;
-		json_array_append_new(list, audit_finding(
-			AUDIT_COUNTERS, NULL, 0, "statistics count %lld results on %s, %lld are "
-			"there", (long long)told, day, (long long)there));
-	}
-	audit_found(a, list);
-	json_decref(list);
-}
 
 static uint64_t expected(const struct audit *a, const json_t *days)
 {
@@ -261,31 +171,49 @@ static uint64_t expected(const struct audit *a, const json_t *days)
 	       (uint64_t)((double)n * a->scope.sample / UINT32_MAX);
 }
 
-static enum status run(struct audit *a, const struct options *o, uint64_t sample, json_t **on_time,
-		       struct error *e)
+/*
+ * The counters first, then how far is looked: whatever they count is looked at, and a day of which
+ * more was looked at has other counters in the end.
+ */
+static enum status begin(struct audit *a, const char *state, uint64_t sample, struct error *e)
 {
-	enum status st = audit_state_open(a, o->state, e);
-	json_t *before = NULL;
+	struct audit_scope *s = &a->scope;
+	int64_t last = s->to_day != 0 ? day_start_ms(s->to_day) + DAY_MS - 1 : INT64_MAX;
+	enum status st = audit_state_open(a, state, e);
 
-	if (st == ST_OK)
-		before = audit_on_time(a, e);
-	if (before == NULL)
-		return st == ST_OK ? e->status : st;
-	a->expected = sample > 0 ? sample : expected(a, before);
+	if (st != ST_OK || a->counters != NULL)
+		return st;
+	a->counters = audit_counters(a, e);
+	if (a->counters == NULL)
+		return e->status;
+	s->begun_ms = io_wall_ms();
+	if (last > s->begun_ms + CLOCKS_MS)
+		last = s->begun_ms + CLOCKS_MS;
+	s->upto = sequence_make(last, UINT8_MAX, 0x3fff);
+	st = audit_seed(s, e);
+	if (st == ST_OK && sample > 0)
+		st = audit_sample(a, sample, e);
+	return st == ST_OK ? audit_state_begin(a, e) : st;
+}
+
+static enum status run(struct audit *a, uint64_t sample, json_t **on_time, struct error *e)
+{
+	bool all = a->scope.sample_text[0] == '\0';
+	enum status st;
+
+	a->expected = sample > 0 ? sample : expected(a, a->counters);
 	progress_start(&a->progress, "results audited");
 	st = audit_scan(a, e);
 	/* Of a part, one of two may be outside. */
-	if (st == ST_OK && a->scope.sample_text[0] == '\0' && a->scope.from_day == 0 &&
-	    a->scope.to_day == 0)
+	if (st == ST_OK && all && a->scope.from_day == 0 && a->scope.to_day == 0)
 		audit_links(a);
 	if (st == ST_OK)
 		st = audit_books(a, e);
-	*on_time = st == ST_OK ? audit_on_time(a, e) : NULL;
-	if (st == ST_OK && *on_time != NULL && a->scope.sample_text[0] == '\0')
-		counters_compare(a, before, *on_time);
+	*on_time = st == ST_OK ? audit_counters(a, e) : NULL;
+	if (*on_time != NULL && all)
+		audit_counters_compare(a, *on_time);
 	if (*on_time == NULL)
-		*on_time = json_incref(before);
-	json_decref(before);
+		*on_time = json_incref(a->counters);
 	return st;
 }
 
@@ -361,7 +289,7 @@ static void print_report(const json_t *report)
 		       unasked == 1 ? "" : "s");
 }
 
-static int told(struct audit *a, const struct options *o, const json_t *on_time, bool whole)
+static int told(struct audit *a, const struct audit_options *o, const json_t *on_time, bool whole)
 {
 	json_t *report = audit_report(a, on_time, whole, io_wall_ms());
 	json_int_t found = json_integer_value(json_object_get(report, "findingsCount"));
@@ -387,23 +315,17 @@ static int failed(enum status st, const struct error *e)
 	return st == ST_UNAVAILABLE || st == ST_TIMEOUT ? EX_TEMPFAIL : EX_CONFIG;
 }
 
-static int audit_do(struct audit *a, const struct options *o, uint64_t sample)
+static int audit_do(struct audit *a, struct audit_options *o, uint64_t sample)
 {
-	struct policy *policy = NULL;
-	struct roots *roots = NULL;
 	json_t *on_time = NULL;
 	struct error e = { 0 };
-	enum status st;
+	enum status st = audit_open(a, o, &e);
 	int code;
 
-	a->certs = o->config.certs;
-	st = trust_open(a, o, &roots, &policy, &e);
 	if (st == ST_OK)
-		st = store_open(a, o, &e);
-	if (st == ST_OK && sample > 0)
-		st = audit_sample(a, sample, &e);
+		st = begin(a, o->state, sample, &e);
 	if (st == ST_OK)
-		st = run(a, o, sample, &on_time, &e);
+		st = run(a, sample, &on_time, &e);
 	if (on_time == NULL) {
 		code = failed(st, &e);
 	} else {
@@ -413,20 +335,14 @@ static int audit_do(struct audit *a, const struct options *o, uint64_t sample)
 	}
 	audit_state_close(a);
 	json_decref(on_time);
-	if (a->walker != NULL)
-		a->store->ops->reader_close(a->walker);
-	if (a->store != NULL)
-		a->store->ops->close(a->store);
-	policy_free(policy);
-	known_free(a->known);
-	roots_free(roots);
+	audit_close(a);
 	return code;
 }
 
 int cli_audit(int argc, char **argv)
 {
 	/* Its strings live as long as the process. */
-	static struct options o;
+	static struct audit_options o;
 	struct audit a = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct error e = { 0 };
 	uint64_t sample;
@@ -444,6 +360,8 @@ int cli_audit(int argc, char **argv)
 	if (!sample_read(&a.scope, &sample, o.sample))
 		return wrong("--sample is a number of results, 1 to 1000000, or a share of them, "
 			     "as in 2%, up to 100%");
+	if (!seed_read(&a.scope, o.seed))
+		return wrong("--seed goes with --sample: 1 to 40 letters, digits and signs");
 	if (!jobs_read(&a.jobs, o.jobs))
 		return wrong("--jobs is a number of threads");
 	if (config_load(&o.config, argc, argv, &e) != ST_OK) {
@@ -452,11 +370,9 @@ int cli_audit(int argc, char **argv)
 	}
 	if (!writable(o.html) || !writable(o.report))
 		return EX_CANTCREAT;
-	if (o.jobs == NULL && is_postgres(&o))
+	if (o.jobs == NULL && audit_is_postgres(&o))
 		a.jobs = a.jobs * WAITING_JOBS < WAITING_JOBS_MAX ? a.jobs * WAITING_JOBS :
 								    WAITING_JOBS_MAX;
-	engine_find(&a, &o);
-	scope_of(&a.scope, io_wall_ms());
 	a.days = json_object();
 	a.findings = json_array();
 	a.registers = json_array();
@@ -466,6 +382,7 @@ int cli_audit(int argc, char **argv)
 	json_decref(a.findings);
 	json_decref(a.registers);
 	json_decref(a.unasked);
+	json_decref(a.counters);
 	free(a.done);
 	free(a.links);
 	return code;

@@ -3,12 +3,15 @@
  * files share. Inside cli/audit/ only.
  *
  *	audit.c		options, the order of it all
+ *	open.c		what is opened for it
  *	scan.c		pages of results over threads
+ *	sample.c	which results
  *	one.c		one result
  *	keys.c		was its key valid when it signed?
  *	links.c		replaced, and in place of: each says so of the other
  *	books.c		official registers
  *	holes.c, ask.c	numbers that are not in the store: what the engine has of them
+ *	counters.c	statistics
  *	state.c		what is done, so that it can be gone on with
  *	report.c	as JSON
  *	page.c, plot.c	as one HTML page
@@ -57,13 +60,22 @@ struct audit_kind { const char *name, *vi, *en, *todo; };
 const struct audit_kind *audit_kind(enum audit_fault f);
 enum audit_fault audit_kind_by_name(const char *name);	/* AUDIT_FAULTS: none */
 
+#define AUDIT_DIGEST_TEXT 33
+
 /* What is looked at; the first line of a state file. */
 struct audit_scope {
-	uint64_t from, upto;		/* sequences, both included */
-	uint32_t from_day, to_day;	/* yyyymmdd as asked; 0: open */
+	uint32_t from_day, to_day;	/* of issue, yyyymmdd as asked; 0: open */
+	/*
+	 * The last sequence that is looked at. They are made at acceptance, and a case may wait
+	 * years for approval: for a period all that came before its end is asked for its day.
+	 */
+	uint64_t upto;
 	uint32_t sample;		/* of 2^32: a result is taken if its mark is no higher */
 	char sample_text[24];		/* as asked; "" all */
+	char seed[41];			/* of the marks */
 	int64_t begun_ms;
+	/* Digests of the store's place and of the roots: what was begun with others is not ours. */
+	char store[AUDIT_DIGEST_TEXT], roots[AUDIT_DIGEST_TEXT];
 };
 
 struct audit_place { uint32_t lane; uint64_t after; };	/* names behind it come next */
@@ -77,13 +89,14 @@ struct audit_link { uint8_t of[16], other[16]; bool forward; };	/* forward: `of`
 struct audit {
 	/* as asked, before threads begin */
 	struct store *store;
-	const struct roots *roots;
+	struct roots *roots;
 	struct known *known;		/* what documents of one template share */
-	const struct policy *policy;	/* NULL: there is none */
+	struct policy *policy;		/* NULL: there is none */
 	const char *certs;
 	struct audit_scope scope;
 	uint32_t jobs;
 	const struct client_options *engine;	/* that issues into the store; NULL: not asked */
+	json_t *counters;		/* audit_counters() when it began */
 	uint64_t expected;		/* results, for the bar; 0: not known */
 	/* under the lock */
 	pthread_mutex_t lock;
@@ -134,13 +147,23 @@ enum status audit_one_new(struct audit_one **o, const struct audit *a, struct st
 void audit_one_free(struct audit_one *o);
 enum status audit_result(struct audit_one *o, struct result_name name,
 			 struct audit_page *p) must_use;
+
+/* ---- sample.c ---- */
+
 /* Is it in the sample? */
 bool audit_takes(const struct audit_scope *s, uint64_t sequence);
+bool audit_in_period(const struct audit_scope *s, int64_t issued_ms);
+/* A seed that nobody can foretell, unless one was given or all are looked at. */
+enum status audit_seed(struct audit_scope *s, struct error *e) must_use;
+/* Finds the mark that takes n results. */
+enum status audit_sample(struct audit *a, uint64_t n, struct error *e) must_use;
 
 /* ---- scan.c ---- */
 
-/* Finds the mark that takes n results. */
-enum status audit_sample(struct audit *a, uint64_t n, struct error *e) must_use;
+/* The next names that are to be looked at; p->n 0: there are no more. With the lock. */
+enum status audit_page_take(struct audit *a, struct audit_page *p) must_use;
+/* Of a store that is away: waits a moment; false: it never comes, or it is something else. */
+bool audit_may_wait(enum status st, uint32_t *tries);
 enum status audit_scan(struct audit *a, struct error *e) must_use;
 /* Of a page or a line of the state file, whose sums and lists p has. With the lock. */
 enum status audit_merge(struct audit *a, const struct audit_page *p) must_use;
@@ -150,13 +173,23 @@ void audit_found(struct audit *a, const json_t *findings);
 
 void audit_links(struct audit *a);
 enum status audit_books(struct audit *a, struct error *e) must_use;
-/* Counters by day, for the plots: {day: {results, early, on_time, late}}. */
-json_t *audit_on_time(struct audit *a, struct error *e);
+
+/* ---- counters.c ---- */
+
+/* By day: {day: {results, early, on_time, late}}. NULL: *e says why. */
+json_t *audit_counters(struct audit *a, struct error *e);
+/* Days whose counters stood still since a->counters count what was looked at. */
+void audit_counters_compare(struct audit *a, const json_t *after);
 
 /* ---- state.c ---- */
 
-/* path NULL: none. One that is there is gone on with: its scope must be the same as asked. */
+/*
+ * path NULL: none. One that is there is gone on with: its scope must be the same as asked, and the
+ * rest of it and a->counters are as when it began. a->counters NULL: nothing was begun.
+ */
 enum status audit_state_open(struct audit *a, const char *path, struct error *e) must_use;
+/* Its first line. */
+enum status audit_state_begin(struct audit *a, struct error *e) must_use;
 /* With the lock. */
 enum status audit_state_add(struct audit *a, const struct audit_page *p) must_use;
 void audit_state_close(struct audit *a);

@@ -6,7 +6,6 @@
 #include "cli/audit/audit.h"
 #include "cli/audit/holes.h"
 #include "cli/bookcheck.h"
-#include "counts.h"
 
 #define PAGE 256
 #define SCRATCH_BYTES (4u * 1024 * 1024)
@@ -325,51 +324,4 @@ enum status audit_books(struct audit *a, struct error *e)
 	free(list.of);
 	return st == ST_OK ? ST_OK : error_set(e, st, "the registers could not be read to their "
 					       "end: %s", status_name(st));
-}
-
-/* ---- statistics ---- */
-
-static void day_counts(json_t *days, const struct tally_row *r)
-{
-	static const struct { const char *name; enum count of; } told_of[] = {
-		{ "results", COUNT_RESULTS }, { "early", COUNT_EARLY },
-		{ "on_time", COUNT_ON_TIME }, { "late", COUNT_LATE },
-	};
-	char day[16];
-	json_t *row;
-
-	snprintf(day, sizeof(day), "%u", r->day);
-	row = json_object_get(days, day);
-	if (row == NULL) {
-		row = json_object();
-		json_object_set_new(days, day, row);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(told_of); i++) {
-		json_int_t had = json_integer_value(json_object_get(row, told_of[i].name));
-
-		json_object_set_new(row, told_of[i].name,
-				    json_integer(had + (json_int_t)r->by.of[told_of[i].of]));
-	}
-}
-
-json_t *audit_on_time(struct audit *a, struct error *e)
-{
-	const struct counts_question q = { .from = a->scope.from_day, .to = a->scope.to_day,
-					   .period = COUNTS_DAY };
-	json_t *days = json_object();
-	struct tally t;
-	enum status st = tally_init(&t, 1024, UINT32_MAX);
-
-	if (st == ST_OK) {
-		st = a->store->ops->counts(a->walker, &q, &t);
-		for (uint32_t i = 0; i < t.n && st == ST_OK; i++)
-			day_counts(days, &t.rows[i]);
-		tally_free(&t);
-	}
-	if (st != ST_OK) {
-		error_set(e, st, "statistics cannot be read: %s", status_name(st));
-		json_decref(days);
-		return NULL;
-	}
-	return days;
 }

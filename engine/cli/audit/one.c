@@ -346,6 +346,8 @@ enum status audit_result(struct audit_one *o, struct result_name name, struct au
 	}
 	if (st != ST_OK)
 		return st;
+	if (!audit_in_period(&o->a->scope, view.issued_ms))
+		return ST_OK;
 	if (view.state != STATE_STORED) {
 		p->sums.ended++;
 		return ST_OK;

@@ -293,10 +293,12 @@ static void summary(FILE *out, const json_t *report)
 		"<td class=\"n\" id=\"bytes\">%" PRIu64 "</td></tr>\n", number(results, "looked"),
 		number(results, "good"), found, number(results, "bytes"));
 	fprintf(out, "<tr><th>Kỳ <small lang=\"en\">period</small></th><td class=\"n\">%s – %s"
-		"</td></tr>\n<tr><th>Mẫu <small lang=\"en\">sample</small></th><td class=\"n\">%s"
-		"</td></tr>\n<tr><th>Bắt đầu – kết thúc <small lang=\"en\">ran</small></th>"
-		"<td class=\"n\">%s – %s</td></tr>\n</tbody></table>\n", from, to,
-		text(scope, "sample")[0] != '\0' ? text(scope, "sample") : "toàn bộ",
+		"</td></tr>\n<tr><th>Mẫu <small lang=\"en\">sample</small></th><td class=\"n\">%s ",
+		from, to, text(scope, "sample")[0] != '\0' ? text(scope, "sample") : "toàn bộ");
+	/* With it the same results are looked at again. */
+	html_text(out, text(scope, "seed"));
+	fprintf(out, "</td></tr>\n<tr><th>Bắt đầu – kết thúc <small lang=\"en\">ran</small></th>"
+		"<td class=\"n\">%s – %s</td></tr>\n</tbody></table>\n",
 		text(ran, "begun"), text(ran, "ended"));
 }
 

@@ -152,8 +152,9 @@ json_t *audit_report(const struct audit *a, const json_t *on_time, bool whole, i
 {
 	const struct audit_sums *s = &a->sums;
 	uint64_t findings = 0;
-	json_t *scope = json_pack("{s:i, s:i, s:s}", "fromDay", (int)a->scope.from_day, "toDay",
-				  (int)a->scope.to_day, "sample", a->scope.sample_text);
+	json_t *scope = json_pack("{s:i, s:i, s:s, s:s}", "fromDay", (int)a->scope.from_day,
+				  "toDay", (int)a->scope.to_day, "sample", a->scope.sample_text,
+				  "seed", a->scope.seed);
 
 	for (int i = 0; i < AUDIT_FAULTS; i++)
 		findings += a->by_fault[i];

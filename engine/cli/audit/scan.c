@@ -14,7 +14,7 @@ static enum status failed(struct audit *a, enum status st)
 	return st;
 }
 
-static bool may_wait(enum status st, uint32_t *tries)
+bool audit_may_wait(enum status st, uint32_t *tries)
 {
 	if ((st != ST_UNAVAILABLE && st != ST_TIMEOUT && st != ST_AGAIN) || ++*tries > TRIES)
 		return false;
@@ -50,8 +50,7 @@ static uint64_t place_next(struct audit *a)
 	return upto;
 }
 
-/* The next names that are to be looked at; p->n 0: there are no more. With the lock. */
-static enum status page_take(struct audit *a, struct audit_page *p)
+enum status audit_page_take(struct audit *a, struct audit_page *p)
 {
 	p->n = 0;
 	while (a->at.lane < LANES && p->n == 0) {
@@ -65,7 +64,7 @@ static enum status page_take(struct audit *a, struct audit_page *p)
 		do
 			st = a->store->ops->names(a->walker, (uint8_t)a->at.lane, a->at.after,
 						  upto, AUDIT_PAGE, p->names, &p->n);
-		while (st != ST_OK && may_wait(st, &tries));
+		while (st != ST_OK && audit_may_wait(st, &tries));
 		if (st != ST_OK)
 			return st;
 		if (p->n == AUDIT_PAGE)
@@ -73,7 +72,7 @@ static enum status page_take(struct audit *a, struct audit_page *p)
 		else if (upto < a->scope.upto)
 			a->at.after = upto;
 		else
-			a->at = (struct audit_place){ a->at.lane + 1, a->scope.from - 1 };
+			a->at = (struct audit_place){ a->at.lane + 1, 0 };
 		p->range.end = a->at;
 	}
 	return ST_OK;
@@ -107,7 +106,7 @@ static enum status page_look(const struct audit *a, struct audit_one *o, struct 
 			continue;
 		do
 			st = audit_result(o, p->names[i], p);
-		while (st != ST_OK && may_wait(st, &tries));
+		while (st != ST_OK && audit_may_wait(st, &tries));
 	}
 	return st;
 }
@@ -196,7 +195,7 @@ static enum status pages_look(struct audit *a, struct audit_one *o, struct audit
 
 	for (;;) {
 		pthread_mutex_lock(&a->lock);
-		st = a->st == ST_OK ? page_take(a, p) : a->st;
+		st = a->st == ST_OK ? audit_page_take(a, p) : a->st;
 		pthread_mutex_unlock(&a->lock);
 		if (st != ST_OK || p->n == 0)
 			return st;
@@ -249,7 +248,7 @@ enum status audit_scan(struct audit *a, struct error *e)
 	uint32_t n = 0;
 
 	qsort(a->done, a->done_n, sizeof(*a->done), by_begin);
-	a->at = (struct audit_place){ 0, a->scope.from - 1 };
+	a->at = (struct audit_place){ 0, 0 };
 	while (n < a->jobs && pthread_create(&threads[n], NULL, work, a) == 0)
 		n++;
 	if (n == 0)
@@ -260,73 +259,4 @@ enum status audit_scan(struct audit *a, struct error *e)
 	return a->st == ST_OK ? ST_OK :
 	       error_set(e, a->st, "the store could not be read to its end: %s",
 			 status_name(a->st));
-}
-
-/* ---- a sample of so many ---- */
-
-static void sift(uint32_t *heap, uint64_t n)
-{
-	for (uint64_t at = 0, child; (child = 2 * at + 1) < n; at = child) {
-		uint32_t t = heap[at];
-
-		child += child + 1 < n && heap[child + 1] > heap[child];
-		if (heap[child] <= t)
-			return;
-		heap[at] = heap[child];
-		heap[child] = t;
-	}
-}
-
-static void climb(uint32_t *heap, uint64_t at)
-{
-	while (at > 0 && heap[at] > heap[(at - 1) / 2]) {
-		uint32_t t = heap[at];
-
-		heap[at] = heap[(at - 1) / 2];
-		heap[(at - 1) / 2] = t;
-		at = (at - 1) / 2;
-	}
-}
-
-static uint32_t mark_of(uint64_t sequence)
-{
-	return crc32c(0x7269656e, &sequence, sizeof(sequence));
-}
-
-bool audit_takes(const struct audit_scope *s, uint64_t sequence)
-{
-	/* Neighbours are not alike: which are taken hangs on nothing that they are. */
-	return s->sample_text[0] == '\0' || mark_of(sequence) <= s->sample;
-}
-
-enum status audit_sample(struct audit *a, uint64_t n, struct error *e)
-{
-	uint32_t *lowest = malloc(n * sizeof(*lowest));
-	struct audit_page *p = calloc(1, sizeof(*p));
-	enum status st = lowest == NULL || p == NULL ? ST_NOMEM : ST_OK;
-	uint64_t have = 0;
-
-	a->at = (struct audit_place){ 0, a->scope.from - 1 };
-	while (st == ST_OK) {
-		st = page_take(a, p);
-		if (st != ST_OK || p->n == 0)
-			break;
-		for (uint32_t i = 0; i < p->n; i++) {
-			uint32_t mark = mark_of(p->names[i].sequence);
-
-			if (have < n) {
-				lowest[have] = mark;
-				climb(lowest, have++);
-			} else if (mark < lowest[0]) {
-				lowest[0] = mark;
-				sift(lowest, n);
-			}
-		}
-	}
-	if (st == ST_OK)
-		a->scope.sample = have < n ? UINT32_MAX : lowest[0];
-	free(lowest);
-	free(p);
-	return st == ST_OK ? ST_OK : error_set(e, st, "no sample can be taken: %s",
-					       status_name(st));
 }

@@ -10,15 +10,17 @@
  * A line of JSON each: the scope, then each page that was looked at. What a kill tears is the last
  * line, which is not read: its page is looked at again.
  */
-#define FORMAT 1
+#define FORMAT 2
 
-static json_t *scope_json(const struct audit_scope *s)
+static json_t *first_line(const struct audit *a)
 {
-	return json_pack("{s:i, s:I, s:I, s:i, s:i, s:I, s:s, s:I}", "audit", FORMAT, "from",
-			 (json_int_t)s->from, "upto", (json_int_t)s->upto, "from_day",
-			 (int)s->from_day, "to_day", (int)s->to_day, "sample",
-			 (json_int_t)s->sample, "sample_text", s->sample_text, "begun_ms",
-			 (json_int_t)s->begun_ms);
+	const struct audit_scope *s = &a->scope;
+
+	return json_pack("{s:i, s:s, s:s, s:I, s:i, s:i, s:I, s:s, s:s, s:I, s:O}", "audit", FORMAT,
+			 "store", s->store, "roots", s->roots, "upto", (json_int_t)s->upto,
+			 "from_day", (int)s->from_day, "to_day", (int)s->to_day, "sample",
+			 (json_int_t)s->sample, "sample_text", s->sample_text, "seed", s->seed,
+			 "begun_ms", (json_int_t)s->begun_ms, "counters", a->counters);
 }
 
 static json_t *sums_json(const struct audit_sums *s)
@@ -85,30 +87,42 @@ static enum status page_read(struct audit *a, const json_t *line)
 	return st == ST_OK ? audit_merge(a, &p) : st;
 }
 
+static bool same_asked(const struct audit_scope *s, uint32_t from_day, uint32_t to_day,
+		       const char *sample, const char *seed)
+{
+	return from_day == s->from_day && to_day == s->to_day &&
+	       strcmp(sample, s->sample_text) == 0 &&
+	       (s->seed[0] == '\0' || strcmp(seed, s->seed) == 0);
+}
+
 /* Asked the same again: what was fixed when it began stays as it was. */
 static enum status scope_read(struct audit *a, const json_t *line, const char *path,
 			      struct error *e)
 {
 	struct audit_scope *s = &a->scope;
+	const char *text = "", *seed = "", *store = "", *roots = "";
 	int format = 0, from_day = 0, to_day = 0;
-	json_int_t from, upto, sample, begun;
-	const char *text = "";
+	json_int_t upto, sample, begun;
+	json_t *counters = NULL;
 
-	if (json_unpack((json_t *)line, "{s:i, s:I, s:I, s:i, s:i, s:I, s:s, s:I}", "audit",
-			&format, "from", &from, "upto", &upto, "from_day", &from_day, "to_day",
-			&to_day, "sample", &sample, "sample_text", &text, "begun_ms",
-			&begun) != 0 ||
-	    format != FORMAT)
-		return error_set(e, ST_INVALID, "%s: not the state of an audit; give another "
-				 "--state", path);
-	if ((uint32_t)from_day != s->from_day || (uint32_t)to_day != s->to_day ||
-	    strcmp(text, s->sample_text) != 0)
+	if (json_unpack((json_t *)line, "{s:i, s:s, s:s, s:I, s:i, s:i, s:I, s:s, s:s, s:I, s:o}",
+			"audit", &format, "store", &store, "roots", &roots, "upto", &upto,
+			"from_day", &from_day, "to_day", &to_day, "sample", &sample, "sample_text",
+			&text, "seed", &seed, "begun_ms", &begun, "counters", &counters) != 0 ||
+	    format != FORMAT || !json_is_object(counters) || strlen(seed) >= sizeof(s->seed))
+		return error_set(e, ST_INVALID, "%s: not the state of an audit, or of another "
+				 "version's; give another --state", path);
+	if (!same_asked(s, (uint32_t)from_day, (uint32_t)to_day, text, seed))
 		return error_set(e, ST_PRECONDITION, "%s: is of an audit of another period or "
 				 "sample; ask the same, or give another --state", path);
-	s->from = (uint64_t)from;
+	if (strcmp(store, s->store) != 0 || strcmp(roots, s->roots) != 0)
+		return error_set(e, ST_PRECONDITION, "%s: is of an audit of another store or with "
+				 "other roots; give another --state", path);
 	s->upto = (uint64_t)upto;
 	s->sample = (uint32_t)sample;
+	memcpy(s->seed, seed, strlen(seed) + 1);
 	s->begun_ms = begun;
+	a->counters = json_incref(counters);
 	return ST_OK;
 }
 
@@ -152,7 +166,14 @@ enum status audit_state_open(struct audit *a, const char *path, struct error *e)
 	st = lines_read(a, f, path, &any, &whole, e);
 	if (st == ST_OK && (fseeko(f, whole, SEEK_SET) != 0 || ftruncate(fileno(f), whole) != 0))
 		st = error_set(e, ST_IO, "%s: %s", path, strerrordesc_np(errno));
-	return st == ST_OK && !any ? line_write(a, scope_json(&a->scope)) : st;
+	return st;
+}
+
+enum status audit_state_begin(struct audit *a, struct error *e)
+{
+	if (a->state == NULL || line_write(a, first_line(a)) == ST_OK)
+		return ST_OK;
+	return error_set(e, ST_IO, "the state file: %s", strerrordesc_np(errno));
 }
 
 void audit_state_close(struct audit *a)

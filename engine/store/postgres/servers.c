@@ -196,6 +196,22 @@ void pg_server_files(const struct pg_servers *s, void (*cb)(void *ctx, const cha
 	cb(ctx, path);
 }
 
+void pg_server_place(const struct pg_servers *s, uint8_t server, char *out, size_t size)
+{
+	static const char *const words[] = { "host", "hostaddr", "port", "dbname" };
+	PQconninfoOption *all = PQconninfoParse(s->conninfo[server], NULL);
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; all != NULL && i < ARRAY_LEN(words) && n < size; i++) {
+		const char *value = value_of(all, words[i]);
+
+		if (value != NULL)
+			n += (size_t)snprintf(out + n, size - n, "%s=%s ", words[i], value);
+	}
+	PQconninfoFree(all);
+}
+
 const char *pg_plan_once(const struct pg_servers *s)
 {
 	return s->citus ? "" : " -c plan_cache_mode=force_generic_plan";

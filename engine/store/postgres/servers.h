@@ -55,6 +55,9 @@ enum status pg_servers_read(struct pg_servers *s, const char *const *texts, uint
 void pg_server_files(const struct pg_servers *s, void (*cb)(void *ctx, const char *path),
 		     void *ctx);
 
+/* Where it is, as hosts, ports and database: neither who asks nor a password. */
+void pg_server_place(const struct pg_servers *s, uint8_t server, char *out, size_t size);
+
 /*
  * For the options of a session whose statements are planned once, whatever their values. Not on
  * Citus: with the values it sees which shard they are of, without them it refuses.
