@@ -1,6 +1,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -263,7 +264,8 @@ int signer_main(int argc, char **argv)
 				     .passphrase_file = c.passphrase_file[0] != '\0' ?
 					c.passphrase_file : NULL,
 				     .pin_file = c.pin_file[0] != '\0' ? c.pin_file : NULL,
-				     .threads = c.signer_threads, .socket = CHILD_FD };
+				     .threads = c.signer_threads, .socket = CHILD_FD,
+				     .later = getenv(SIGNER_LATER) != NULL };
 	return signer_run(&sc);
 }
 

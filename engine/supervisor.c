@@ -72,6 +72,8 @@ static void child_exec(struct supervisor *s, const struct child *c, int fd, pid_
 		argv[i] = s->argv[i];
 	/* main() knows a child by its first word. */
 	argv[0] = (char *)c->name;
+	if (c == &s->signer && c->was_up)
+		setenv(SIGNER_LATER, "1", 1);
 	if (fd != CHILD_FD)
 		dup2(fd, CHILD_FD);
 	else

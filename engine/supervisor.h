@@ -23,6 +23,8 @@
 #include "config.h"
 
 #define CHILD_FD 3
+/* In the environment of a signer after the first that ran: signer_config.later. */
+#define SIGNER_LATER "TRIEN_SIGNER_LATER"
 
 /*
  * argv: as given to `serve`; handed on to the children. Returns the process's exit code: the

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ struct key {
 };
 
 struct pkcs11 {
+	atomic_bool expected;		/* pkcs11_connect_late() is not through with it */
 	const struct token_policy *policy;
 	struct module *module;
 	struct pin pin;
@@ -313,6 +315,17 @@ static enum status key_ready(struct pkcs11 *t, struct key *k, CK_SESSION_HANDLE 
 	return ST_OK;
 }
 
+/* Logged in, with a session in hand. */
+static enum status first_session(struct pkcs11 *t, CK_SESSION_HANDLE *s, char *why, size_t n)
+{
+	enum status st = t->module->up ? token_ready(t, why, n) :
+		explain(why, n, ST_UNAVAILABLE, t, "C_Initialize", CKR_GENERAL_ERROR);
+
+	if (st == ST_OK && session_take(t, s) != CKR_OK)
+		st = explain(why, n, ST_UNAVAILABLE, t, "session", CKR_SESSION_COUNT);
+	return st;
+}
+
 enum status pkcs11_connect(struct pkcs11 *t, struct error *e)
 {
 	CK_SESSION_HANDLE s = CK_INVALID_HANDLE;
@@ -321,15 +334,62 @@ enum status pkcs11_connect(struct pkcs11 *t, struct error *e)
 
 	if (!t->module->up)
 		start_over(t->module, t->module->life);
-	st = t->module->up ? token_ready(t, why, sizeof(why)) :
-		explain(why, sizeof(why), ST_UNAVAILABLE, t, "C_Initialize", CKR_GENERAL_ERROR);
-	if (st == ST_OK && session_take(t, &s) != CKR_OK)
-		st = explain(why, sizeof(why), ST_UNAVAILABLE, t, "session", CKR_SESSION_COUNT);
+	st = first_session(t, &s, why, sizeof(why));
 	for (uint32_t i = 0; st == ST_OK && i < t->keys_n; i++)
 		st = key_ready(t, &t->keys[i], s, why, sizeof(why));
 	if (s != CK_INVALID_HANDLE)
 		session_give(t, s);
 	return st == ST_OK ? ST_OK : error_set(e, st, "%s", why);
+}
+
+void pkcs11_expect(struct pkcs11 *t)
+{
+	atomic_store(&t->expected, true);
+}
+
+/* The token is there; only this key has to wait. */
+static void left_out(struct key *k, const char *why)
+{
+	log_error("signer", "ALARM: %s; this key alone cannot sign", why);
+	k->again_ns = now_ns() + KEY_AGAIN_NS;
+}
+
+static void module_start(struct module *m)
+{
+	uint64_t life;
+	bool up;
+
+	pthread_rwlock_rdlock(&m->lock);
+	life = m->life;
+	up = m->up;
+	pthread_rwlock_unlock(&m->lock);
+	if (!up)
+		start_over(m, life);
+}
+
+void pkcs11_connect_late(struct pkcs11 *t)
+{
+	CK_SESSION_HANDLE s = CK_INVALID_HANDLE;
+	char why[256] = "";
+	enum status st;
+
+	module_start(t->module);
+	pthread_rwlock_rdlock(&t->module->lock);
+	pthread_mutex_lock(&t->lock);
+	st = first_session(t, &s, why, sizeof(why));
+	for (uint32_t i = 0; (st == ST_OK || st == ST_NOT_FOUND || st == ST_INVALID) &&
+	     i < t->keys_n; i++) {
+		st = key_ready(t, &t->keys[i], s, why, sizeof(why));
+		if (st == ST_NOT_FOUND || st == ST_INVALID)
+			left_out(&t->keys[i], why);
+	}
+	if (s != CK_INVALID_HANDLE)
+		session_give(t, s);
+	pthread_mutex_unlock(&t->lock);
+	pthread_rwlock_unlock(&t->module->lock);
+	if (st == ST_UNAVAILABLE || st == ST_DENIED)
+		log_error("signer", "%s; its keys cannot sign", why);
+	atomic_store(&t->expected, false);
 }
 
 /* ---- signing ---- */
@@ -377,10 +437,8 @@ static enum status prepare(struct pkcs11_hand *h, struct key *k, CK_SESSION_HAND
 	if (st == ST_OK)
 		return ST_OK;
 	session_give(t, *s);
-	/* The token is there; only this key has to wait. */
 	if (st != ST_UNAVAILABLE) {
-		log_error("signer", "%s", h->why);
-		k->again_ns = now_ns() + KEY_AGAIN_NS;
+		left_out(k, h->why);
 		return ST_AGAIN;
 	}
 	return st;
@@ -463,6 +521,12 @@ enum status pkcs11_sign(struct pkcs11_hand *h, uint32_t key, const uint8_t diges
 	uint32_t tries;
 	enum status st = ST_UNAVAILABLE;
 
+	/* Nobody waits beside it for a token that may never answer. */
+	if (atomic_load(&t->expected)) {
+		snprintf(h->why, sizeof(h->why), "token '%s': has not answered yet",
+			 t->policy->name);
+		return ST_UNAVAILABLE;
+	}
 	pthread_mutex_lock(&t->lock);
 	tries = t->down_ns != 0 ? 2 : TRIES;
 	pthread_mutex_unlock(&t->lock);

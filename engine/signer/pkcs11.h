@@ -48,6 +48,13 @@ enum status pkcs11_add(struct pkcs11 *t, const struct key_policy *k, X509 *cert,
  * ST_NOT_FOUND (no such key in it), ST_INVALID (not the certificate's key): keys.json is wrong.
  */
 enum status pkcs11_connect(struct pkcs11 *t, struct error *e) must_use;
+/*
+ * The same while others sign, on a thread of its own, after pkcs11_expect(): until it is through
+ * the token's keys are answered ST_UNAVAILABLE, without waiting. What keeps a key or the token from
+ * signing is logged, and harms no other.
+ */
+void pkcs11_expect(struct pkcs11 *t);
+void pkcs11_connect_late(struct pkcs11 *t);
 /* How many signatures it may make at once: keys.json or TOKEN_SESSIONS; at most its limit. */
 uint32_t pkcs11_sessions(const struct pkcs11 *t);
 

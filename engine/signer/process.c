@@ -21,6 +21,8 @@
 #define STACK_BYTES (512 * 1024)
 /* Modules are others' code, and log in their own way. */
 #define TOKEN_STACK_BYTES (1024 * 1024)
+/* Most tokens are there by then: nothing is held for them. */
+#define TOKENS_WAIT_MS 2000
 /* A request that waits for a slow token says so; the engine gives a silent signer up. */
 #define STILL_AT_IT_NS 2000000000ull
 
@@ -46,6 +48,9 @@ struct request {
 	uint8_t out[SIGNER_REPLY_BYTES_MAX + 4];
 };
 
+/* Waits for a token. */
+struct joining { struct process *p; uint32_t source; };
+
 struct process {
 	struct vault *vault;
 	struct door door;
@@ -55,6 +60,9 @@ struct process {
 	struct turns turns;
 	uint64_t said_ns[1 + TOKENS_MAX];	/* a source: STILL_AT_IT */
 	uint32_t threads_n, ready_n;
+	uint32_t joins_n, joining_n;	/* threads that wait for a token; those still at it */
+	pthread_t joins[TOKENS_MAX];
+	struct joining joinings[TOKENS_MAX];
 	pthread_t threads[THREADS_MAX];
 	struct vault_hand *hands[THREADS_MAX];
 	_Atomic uint64_t *signed_n, *refused_n;	/* a key */
@@ -333,6 +341,55 @@ static enum status start_threads(struct process *p, uint32_t wanted, struct erro
 	return st == ST_OK ? ST_OK : error_set(e, st, "the signer cannot start its threads");
 }
 
+static void *join_main(void *arg)
+{
+	struct joining *j = arg;
+	struct process *p = j->p;
+
+	vault_connect_late(p->vault, j->source);
+	pthread_mutex_lock(&p->lock);
+	p->joining_n--;
+	pthread_cond_signal(&p->ready);
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+/* Each by itself: one that does not answer keeps neither another nor the keys in files. */
+static enum status join_tokens(struct process *p, struct error *e)
+{
+	struct timespec until;
+	pthread_attr_t attr;
+	int failed = pthread_attr_init(&attr);
+
+	if (failed == 0)
+		pthread_attr_setstacksize(&attr, TOKEN_STACK_BYTES);
+	for (uint32_t s = 1; failed == 0 && s < vault_sources(p->vault); s++) {
+		struct joining *j = &p->joinings[p->joins_n];
+
+		*j = (struct joining){ p, s };
+		vault_expect(p->vault, s);
+		pthread_mutex_lock(&p->lock);
+		p->joining_n++;
+		pthread_mutex_unlock(&p->lock);
+		failed = pthread_create(&p->joins[p->joins_n], &attr, join_main, j);
+		p->joins_n += failed == 0;
+	}
+	pthread_attr_destroy(&attr);
+	if (failed != 0)
+		return error_set(e, ST_NOMEM, "the signer cannot start its threads");
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += TOKENS_WAIT_MS / 1000;
+	pthread_mutex_lock(&p->lock);
+	while (p->joining_n > 0 && pthread_cond_clockwait(&p->ready, &p->lock, CLOCK_MONOTONIC,
+							  &until) == 0)
+		;
+	if (p->joining_n > 0)
+		log_error("signer", "%u tokens do not answer; their keys cannot sign until they do",
+			  p->joining_n);
+	pthread_mutex_unlock(&p->lock);
+	return ST_OK;
+}
+
 static enum status make_room(struct process *p, struct error *e)
 {
 	uint32_t keys = vault_keys(p->vault);
@@ -388,9 +445,11 @@ static enum status prepare(struct process *p, const struct signer_config *cfg, s
 	 */
 	st = shut_files(p, &needs, e);
 	if (st == ST_OK || st == ST_UNSUPPORTED)
-		st = vault_connect(p->vault, e);
+		st = cfg->later ? ST_OK : vault_connect(p->vault, e);
 	if (st == ST_OK)
 		st = start_threads(p, cfg->threads, e);
+	if (st == ST_OK && cfg->later)
+		st = join_tokens(p, e);
 	return st == ST_OK ? sandbox_enter(&needs, e) : st;
 }
 
@@ -412,6 +471,8 @@ static void finish(struct process *p)
 	pthread_mutex_lock(&p->lock);
 	turns_close(&p->turns);
 	pthread_mutex_unlock(&p->lock);
+	for (uint32_t i = 0; i < p->joins_n; i++)
+		pthread_join(p->joins[i], NULL);
 	for (uint32_t i = 0; i < p->threads_n; i++) {
 		pthread_join(p->threads[i], NULL);
 		vault_hand_free(p->hands[i]);

@@ -58,6 +58,11 @@ struct signer_config {
 	uint32_t threads;		/* for keys in files, and helpers; 0: one a core */
 	int socket;			/* the only door */
 	const char *pin_file;		/* of tokens that name none of their own; NULL: none */
+	/*
+	 * Keys were in order at the first start: a key that a token has not any more stops only
+	 * itself, and a token that does not answer is not waited for.
+	 */
+	bool later;
 };
 
 /* Runs until the socket closes; returns the process's exit code. Reports "ready" or the reason of

@@ -300,6 +300,16 @@ enum status vault_connect(struct vault *v, struct error *e)
 	return ST_OK;
 }
 
+void vault_expect(struct vault *v, uint32_t source)
+{
+	pkcs11_expect(v->tokens[source - 1]);
+}
+
+void vault_connect_late(struct vault *v, uint32_t source)
+{
+	pkcs11_connect_late(v->tokens[source - 1]);
+}
+
 void vault_close(struct vault *v)
 {
 	if (v == NULL)

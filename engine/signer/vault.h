@@ -36,6 +36,9 @@ enum status vault_open(struct vault **out, const struct signer_config *cfg,
  * ST_NOT_FOUND, ST_INVALID: a key that a token has not, or that is not its certificate's.
  */
 enum status vault_connect(struct vault *v, struct error *e) must_use;
+/* Or, once keys were in order: pkcs11_expect(), pkcs11_connect_late() of a source above files. */
+void vault_expect(struct vault *v, uint32_t source);
+void vault_connect_late(struct vault *v, uint32_t source);
 void vault_close(struct vault *v);
 
 uint32_t vault_keys(const struct vault *v);

@@ -210,12 +210,24 @@ def test_the_token_goes_and_comes_back(token):
     assert engine.stop() == 0, engine.log()
 
 
-def test_a_key_that_the_token_has_not_stops_the_start(token):
+def test_a_key_that_the_token_has_not_stops_the_start_and_later_only_itself(token):
     engine = token.prepare()
+    engine.start()
+    stubs = engine.stubs()
     path = engine.data / "certs" / "keys.json"
     doc = json.loads(path.read_text())
-    doc["keys"][0]["label"] = "no such key"
+    seal = next(k for k in doc["keys"] if k["id"] == f"{UNITS[0]}.seal")
+    seal["label"] = "no such key"
     path.write_text(json.dumps(doc))
+    signer = engine.children()["signer"]
+    engine.hup()
+    harness.wait_for(lambda: "ALARM: key" in engine.log())
+    assert engine.children()["signer"] != signer
+    mine, theirs = send(stubs, [case(), case(unit=UNITS[1])]).receipts
+    engine.wait_stored(stubs, [theirs.result_id])
+    harness.wait_for(lambda: [h.result_id for h in held(engine)] == [mine.result_id])
+    assert held(engine)[0].reason == "SIGNER_AWAY"
+    assert engine.stop() == 0, engine.log()
     engine.start(ready=False)
     assert engine.wait_end() != 0
     assert "has no such private key" in engine.log()

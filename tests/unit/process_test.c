@@ -20,7 +20,7 @@
 static struct child start(const struct devkeys *d, const char *passphrase_file)
 {
 	return child_start((struct signer_config){ d->keys, d->certs, passphrase_file, 2, -1,
-						   NULL });
+						   NULL, false });
 }
 
 static void assert_verifies(const struct devkeys *d, const char *file, bool pss,

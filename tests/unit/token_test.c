@@ -92,12 +92,17 @@ static int unmake(void **state)
 	return 0;
 }
 
+static struct child start_as_it_is(struct rig *r, bool later)
+{
+	return child_start((struct signer_config){ r->d.keys, r->d.certs, NULL, 1, -1,
+						   r->pin_file, later });
+}
+
 static struct child start(struct rig *r)
 {
 	r->fake->removed = r->fake->closed = false;
 	r->fake->order_n = 0;
-	return child_start((struct signer_config){ r->d.keys, r->d.certs, NULL, 1, -1,
-						   r->pin_file });
+	return start_as_it_is(r, false);
 }
 
 static struct sign_group group(int key, uint16_t count, uint8_t urgency)
@@ -195,6 +200,28 @@ static void urgent_first_then_agencies_in_turn(void **state)
 	assert_int_equal(stop(&c), EX_OK);
 }
 
+/* Asked until it is signed. */
+static void signs_in_the_end(int fd, int key)
+{
+	static uint8_t buf[SIGNER_REPLY_BYTES_MAX];
+	struct signer_reply got;
+	enum sign_answer a;
+	struct slice s;
+
+	for (uint64_t tag = 100;; tag++) {
+		ask_for(fd, tag, key, 1, 1);
+		do
+			got = reply(fd, buf);
+		while (got.total == 0);
+		assert_int_equal(signer_reply_next(&got, &a, &s), ST_OK);
+		if (a == ANSWER_SIGNED)
+			return;
+		assert_int_equal(a, ANSWER_UNAVAILABLE);
+		assert_true(tag < 1000);
+		nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
+	}
+}
+
 static void a_token_that_is_gone_is_told_and_the_rest_goes_on(void **state)
 {
 	struct rig *r = *state;
@@ -208,23 +235,45 @@ static void a_token_that_is_gone_is_told_and_the_rest_goes_on(void **state)
 	assert_int_equal(answered(c.fd, ANSWER_SIGNED, &still), 2);
 	assert_int_equal(answered(c.fd, ANSWER_UNAVAILABLE, &still), 1);
 	r->fake->removed = false;
-	for (uint64_t tag = 3; ; tag++) {
-		static uint8_t buf[SIGNER_REPLY_BYTES_MAX];
-		struct signer_reply got;
-		enum sign_answer a;
-		struct slice s;
+	signs_in_the_end(c.fd, A);
+	assert_int_equal(stop(&c), EX_OK);
+}
 
-		ask_for(c.fd, tag, A, 1, 1);
-		do
-			got = reply(c.fd, buf);
-		while (got.total == 0);
-		assert_int_equal(signer_reply_next(&got, &a, &s), ST_OK);
-		if (a == ANSWER_SIGNED)
-			break;
-		assert_int_equal(a, ANSWER_UNAVAILABLE);
-		assert_true(tag < 1000);
-		nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
+static void later_a_token_that_does_not_answer_is_not_waited_for(void **state)
+{
+	struct rig *r = *state;
+	struct child c;
+	uint32_t still = 0;
+
+	r->fake->closed = true;
+	c = start_as_it_is(r, true);
+	expect_ready(c.fd, ANSWER_SIGNED, "ready");
+	ask_for(c.fd, 1, F, 5, 1);
+	assert_int_equal(answered(c.fd, ANSWER_SIGNED, &still), 1);
+	ask_for(c.fd, 2, A, 5, 1);
+	assert_int_equal(answered(c.fd, ANSWER_UNAVAILABLE, &still), 2);
+	r->fake->closed = false;
+	signs_in_the_end(c.fd, A);
+	assert_int_equal(stop(&c), EX_OK);
+}
+
+static void later_a_key_that_the_token_has_not_stops_only_itself(void **state)
+{
+	struct rig *r = *state;
+	struct child c;
+	uint32_t still = 0;
+
+	r->fake->keys_n = IN_TOKEN - 1;
+	c = start_as_it_is(r, false);
+	expect_ready(c.fd, ANSWER_FAILED, "'a.late'");
+	assert_int_equal(stop(&c), EX_CONFIG);
+	c = start_as_it_is(r, true);
+	expect_ready(c.fd, ANSWER_SIGNED, "ready");
+	for (int key = A; key <= F; key++) {
+		ask_for(c.fd, 1, key, 2, 1);
+		answered(c.fd, key == A_LATE ? ANSWER_UNAVAILABLE : ANSWER_SIGNED, &still);
 	}
+	r->fake->keys_n = IN_TOKEN;
 	assert_int_equal(stop(&c), EX_OK);
 }
 
@@ -234,6 +283,8 @@ int main(void)
 		cmocka_unit_test(a_token_that_stands_holds_no_file_key_up),
 		cmocka_unit_test(urgent_first_then_agencies_in_turn),
 		cmocka_unit_test(a_token_that_is_gone_is_told_and_the_rest_goes_on),
+		cmocka_unit_test(later_a_token_that_does_not_answer_is_not_waited_for),
+		cmocka_unit_test(later_a_key_that_the_token_has_not_stops_only_itself),
 	};
 
 	return cmocka_run_group_tests(tests, make, unmake);

@@ -12,7 +12,8 @@
 
 static struct signer_config config_of(const struct devkeys *d, const char *passphrase_file)
 {
-	return (struct signer_config){ d->keys, d->certs, passphrase_file, 1, -1, NULL };
+	return (struct signer_config){ d->keys, d->certs, passphrase_file, 1, -1, NULL,
+					false };
 }
 
 static void finds_and_judges(void **state)
