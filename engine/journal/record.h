@@ -137,7 +137,7 @@ struct record_signature {
 		struct slice value;	/* empty: it is asked for */
 	} slots[DOC_SIGNATURES_MAX];
 	struct slice service, ticket;	/* of the last slot: whom, and under which transaction */
-	int64_t until_ms;		/* its key may not sign later; 0: no limit */
+	int64_t until_ms;		/* its key or signer may not sign later; 0: no limit */
 	struct slice numbered;		/* payload of the NUMBERED record; empty in the journal */
 };
 enum status record_signature_encode(const struct record_signature *r, struct writer *w) must_use;

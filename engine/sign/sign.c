@@ -110,10 +110,10 @@ static void plan_slot(struct signed_slot *slot, const struct signing_key *key, i
 	memcpy(slot->plan.cert_sha256, key->row.cert_sha256, sizeof(slot->plan.cert_sha256));
 }
 
-/* Whoever stands in for another signs no longer than that lasts, whenever it was confirmed. */
-static bool stands_in_no_more(const struct signer *s, int64_t signed_ms)
+int64_t sign_delegated_until_ms(const struct signer *s)
 {
-	return s != NULL && signer_stands_in(s) && s->to != 0 && day_vietnam(signed_ms) > s->to;
+	return s != NULL && signer_stands_in(s) && s->to != 0 ?
+		day_start_ms(s->to) + 24 * 3600 * 1000 - 1 : INT64_MAX;
 }
 
 /* Which key, or whose is missing; of one that is there, since when or until when it may sign. */
@@ -146,7 +146,7 @@ void sign_plan(struct item *item, const struct keyring *k, int64_t signed_ms)
 
 		if (signer != NULL && kept != NULL)
 			key = choose_kept(k, item, slice_str(signer), kept, &why, &wrong);
-		else if (person && stands_in_no_more(item->signer, signed_ms))
+		else if (person && signed_ms > sign_delegated_until_ms(item->signer))
 			why = REASON_DELEGATION_ENDED;
 		else if (signer != NULL)
 			key = choose(k, item, slice_str(signer), signed_ms, &why, &wrong);

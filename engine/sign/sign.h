@@ -65,6 +65,12 @@ enum reason sign_person(const struct keyring *k, const struct unit *u, const str
 			struct slice signer, int64_t signed_ms);
 
 /*
+ * Whoever stands in for another (KT, TL, TUQ) signs no longer than that lasts, whenever it was
+ * confirmed: Unix ms, the last of its last day. INT64_MAX: for no other, or without an end.
+ */
+int64_t sign_delegated_until_ms(const struct signer *s);
+
+/*
  * Chooses the keys of item's slots for signing time signed_ms and fills slots[].plan, or sets
  * item->held (KEY_MISSING, CERT_…, CRL_STALE). Before render. Slots of item->kept keep their key
  * and their time.

@@ -30,15 +30,32 @@ static bool is_there(const struct key_policy *p, const char *service)
 	       slice_eq(slice_str(p->service), slice_str(service));
 }
 
-const struct signing_key *key_asked(const struct keyring *k, const struct question *q,
-				    int64_t now_ms)
+static const struct signing_key *key_of(const struct keyring *k, const struct question *q)
 {
 	const struct signing_key *key = key_named(k, q->unit, q->signer, q->key);
 
-	if (key == NULL)
-		key = key_named(k, q->unit, "", q->key);	/* the agency's seal */
+	return key != NULL ? key : key_named(k, q->unit, "", q->key);	/* the agency's seal */
+}
+
+static int64_t end_ms(const struct signing_key *key)
+{
+	return key->valid_to_ms < key->policy->to_ms ? key->valid_to_ms : key->policy->to_ms - 1;
+}
+
+bool key_outlasts(const struct keyring *k, const struct question *q)
+{
+	const struct signing_key *key = key_of(k, q);
+
+	return key != NULL && end_ms(key) > q->until_ms;
+}
+
+const struct signing_key *key_asked(const struct keyring *k, const struct question *q,
+				    int64_t now_ms)
+{
+	const struct signing_key *key = key_of(k, q);
+
 	/* A certificate that was renewed under its old name was not valid then. */
 	return key != NULL && is_there(key->policy, q->service) &&
 	       policy_covers(key->policy, slice_str(q->kind)) && is_trusted(key, q) &&
-	       now_ms <= key->valid_to_ms && now_ms < key->policy->to_ms ? key : NULL;
+	       now_ms <= end_ms(key) && (q->until_ms == 0 || now_ms <= q->until_ms) ? key : NULL;
 }

@@ -17,6 +17,7 @@ struct question {
 	const char *service;		/* "": an officer's device */
 	struct slice key;		/* its id */
 	int64_t sign_ms;		/* of the signature */
+	int64_t until_ms;		/* not later, as was known when it was asked; 0: no limit */
 };
 
 /* NULL: there is none of that name. */
@@ -28,5 +29,7 @@ const struct signing_key *key_named(const struct keyring *k, const char *unit,
  */
 const struct signing_key *key_asked(const struct keyring *k, const struct question *q,
 				    int64_t now_ms);
+/* Does the key sign beyond until_ms? Then what ended is its signer's delegation. */
+bool key_outlasts(const struct keyring *k, const struct question *q);
 
 #endif

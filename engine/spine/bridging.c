@@ -43,7 +43,7 @@ static enum status asked_of(struct spine *s, struct waiting_reader *rows,
 	last = (uint8_t)(r.slots_n - 1);
 	q = (struct question){ .unit = row->unit, .signer = row->signer, .kind = row->kind,
 			       .service = "", .key = r.slots[last].key,
-			       .sign_ms = r.slots[last].sign_ms };
+			       .sign_ms = r.slots[last].sign_ms, .until_ms = r.until_ms };
 	if (r.service.n > 0 || (only != NULL && !slice_eq(q.key, slice_str(only))))
 		return ST_NOT_FOUND;
 	key = key_asked(k, &q, io_wall_ms());

@@ -1,7 +1,6 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "spine/awaitedkey.h"
 #include "spine/elsewhere.h"
 #include "spine/track.h"
 
@@ -135,13 +134,23 @@ static void parked_run(struct spine *s)
 
 /* ---- keys change while they are asked ---- */
 
-static bool holds(const struct keyring *k, const struct errand *e)
+struct question errand_question(const struct errand *e)
 {
-	struct question q = { .unit = e->asked.unit, .signer = e->signer, .kind = e->asked.kind,
-			      .service = e->asked.service, .key = slice_str(e->asked.key),
-			      .sign_ms = e->sign_ms };
+	return (struct question){ .unit = e->asked.unit, .signer = e->signer,
+				  .kind = e->asked.kind, .service = e->asked.service,
+				  .key = slice_str(e->asked.key), .sign_ms = e->sign_ms,
+				  .until_ms = e->asked.until_ms };
+}
 
-	return key_asked(k, &q, io_wall_ms()) != NULL;
+/* true: until it ends by itself, which a look finds then. */
+static bool holds(struct elsewhere *w, const struct keyring *k, const struct errand *e)
+{
+	struct question q = errand_question(e);
+
+	if (key_asked(k, &q, io_wall_ms()) == NULL)
+		return false;
+	errand_ends(w, e);
+	return true;
 }
 
 /* Without the pause that follows a look, also one that is under way. */
@@ -156,7 +165,7 @@ static bool errand_judge(struct spine *s, const struct keyring *k, struct errand
 {
 	struct elsewhere *w = s->elsewhere;
 
-	if (holds(k, e))
+	if (holds(w, k, e))
 		return false;
 	/* What came for it goes first; what has no row gets one. */
 	w->judging |= e->parking || e->listed || !e->in_room;
@@ -193,10 +202,11 @@ static void judge_run(struct spine *s)
 	static const enum asked_state of[] = { ASKED_LATER, ASKED_TO_SEND, ASKED_SENT };
 	struct elsewhere *w = s->elsewhere;
 	struct keyring *k;
+	int64_t end_ms;
 	uint32_t n = 0;
 
-	if (io_wall_ms() > w->keys_end_ms) {
-		w->keys_end_ms = INT64_MAX;	/* the look says until when */
+	if (io_wall_ms() > w->ends_ms) {
+		w->ends_ms = INT64_MAX;		/* the look says until when */
 		atomic_store(&w->outdated, true);
 	}
 	if (!w->judging || steady_ms() < w->judge_due_ms)
@@ -204,7 +214,8 @@ static void judge_run(struct spine *s)
 	w->judging = false;
 	w->judge_due_ms = steady_ms() + JUDGE_PAUSE_MS;
 	k = spine_keyring(s);
-	w->keys_end_ms = next_end_ms(k);
+	end_ms = next_end_ms(k);
+	w->ends_ms = end_ms < w->ends_ms ? end_ms : w->ends_ms;
 	for (size_t i = 0; i < ARRAY_LEN(of); i++)
 		for (struct asked *a = w->asking.lists[of[i]].first, *next; a != NULL; a = next) {
 			next = a->next;
@@ -275,7 +286,7 @@ static void row_take(struct spine *s, const struct keyring *k, const struct wait
 		free(e);
 		return;
 	}
-	if (e->came == CAME_NOTHING && !holds(k, e))
+	if (e->came == CAME_NOTHING && !holds(w, k, e))
 		e->came = CAME_FRESH;
 	if (e->came != CAME_NOTHING && errand_over_row(s, e)) {
 		e->at_ms = io_wall_ms() > row->issued_ms ? io_wall_ms() : row->issued_ms;

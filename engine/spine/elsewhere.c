@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "sign/sign.h"
 #include "signer/policy.h"
 #include "spine/track.h"
 
@@ -15,7 +16,7 @@ enum status elsewhere_new(struct elsewhere **out)
 		return ST_NOMEM;
 	w->came_end = &w->came_first;
 	w->left_behind = true;		/* until a look into the room says otherwise */
-	w->keys_end_ms = INT64_MAX;
+	w->ends_ms = INT64_MAX;
 	atomic_store(&w->outdated, true);
 	*out = w;
 	return ST_OK;
@@ -117,6 +118,8 @@ static void ask_fill(struct errand *e, const struct item *it, uint8_t slot)
 
 	k->sequence = it->sequence;
 	k->until_ms = key->not_after_ms < key->to_ms ? key->not_after_ms : key->to_ms;
+	if (of->plan.role == ROLE_PERSON && sign_delegated_until_ms(it->signer) < k->until_ms)
+		k->until_ms = sign_delegated_until_ms(it->signer);
 	memcpy(k->digest, of->to_sign, SHA256_BYTES);
 	snprintf(k->service, sizeof(k->service), "%s",
 		 policy->source == SOURCE_REMOTE ? policy->service : "");
@@ -168,6 +171,7 @@ static void leave(struct spine *s, struct item *it, uint8_t slot, uint8_t tries)
 		return;
 	}
 	e->kept.tries = tries;
+	errand_ends(w, e);
 	it->left = true;
 	it->held = REASON_BUSY;
 	it->pending = NULL;
@@ -232,6 +236,17 @@ void elsewhere_sort(struct spine *s, struct batch *b, int bound)
 
 /* ---- answers ---- */
 
+/* Why a signature is not made any more whose time is over. */
+static enum reason why_expired(struct spine *s, const struct errand *e)
+{
+	struct question q = errand_question(e);
+	struct keyring *k = spine_keyring(s);
+	bool key_signs = key_outlasts(k, &q);
+
+	keyring_unref(k);
+	return key_signs ? REASON_DELEGATION_ENDED : REASON_CERT_EXPIRED;
+}
+
 enum status elsewhere_answer(struct spine *s, const struct remote_answer *a)
 {
 	struct elsewhere *w = s->elsewhere;
@@ -258,7 +273,7 @@ enum status elsewhere_answer(struct spine *s, const struct remote_answer *a)
 		errand_free(s, e);
 		break;
 	case ASKED_HOLD:
-		e->why = why;
+		e->why = a->status == REMOTE_EXPIRED ? why_expired(s, e) : why;
 		snprintf(e->detail, sizeof(e->detail), "%s %s", e->asked.key,
 			 remote_status_name(a->status));
 		if (why == REASON_SIGNATURE_WRONG) {

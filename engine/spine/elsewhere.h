@@ -11,14 +11,15 @@
  * SIGNATURE record: the ticket of a transaction, and the signature. A start brings both into the
  * waiting room and goes on from there; a row is kept until its result is stored.
  *
- * When keys were reloaded, or one has ended, whoever is asked with a key that does not sign this
- * any more is asked no more: its document is drawn again, for the key of today, or held with the
- * reason why none is.
+ * When keys were reloaded, or one has ended, or the delegation that its officer signs by, whoever
+ * is asked with a key that does not sign this any more is asked no more: its document is drawn
+ * again, for the key of today, or held with the reason why none is.
  */
 #ifndef TRIEN_SPINE_ELSEWHERE_H
 #define TRIEN_SPINE_ELSEWHERE_H
 
 #include "spine/asking.h"
+#include "spine/awaitedkey.h"
 #include "spine/spine.h"
 
 /* What is acted upon once the journal and the janitor let it. */
@@ -68,7 +69,7 @@ struct elsewhere {
 	atomic_bool outdated;
 	bool judging;			/* some that are asked for are to be looked at: */
 	int64_t judge_due_ms;		/* then */
-	int64_t keys_end_ms;		/* Unix: until then no key ends by itself */
+	int64_t ends_ms;		/* Unix: until then no key or delegation ends by itself */
 	bool left_behind, scanning;	/* some are only rows; the janitor reads them, */
 	bool scan_added, scan_again;	/* some were taken; the next look follows at once */
 	uint64_t scan_after;		/* behind this one; 0: from the first one on */
@@ -125,6 +126,13 @@ static inline int64_t steady_ms(void)
 	return (int64_t)(io_boot_ns() / 1000000);
 }
 void errand_free(struct spine *s, struct errand *e);
+struct question errand_question(const struct errand *e);
+/* Then it is looked at. */
+static inline void errand_ends(struct elsewhere *w, const struct errand *e)
+{
+	if (e->asked.until_ms != 0 && e->asked.until_ms < w->ends_ms)
+		w->ends_ms = e->asked.until_ms;
+}
 /* It is acted upon in its turn. */
 void errand_came(struct elsewhere *w, struct errand *e, enum came what);
 /* Its row, as the errand is now: AWAITING_SIGNATURE, or HELD, which ends it. */

@@ -14,7 +14,8 @@ import harness
 from copying import by_each_call, check_copies
 from remote_rig import (HELD, STORED, Askings, Rig, asked_once, check, held, states, stored,
                         same_receipts, submit, waiting, whole_register)
-from sample import UNITS, case, send
+from sample import SIGNER, UNITS, case, send
+from test_clock import LIBRARY, VIETNAM, Clock
 from test_mirror import Pair
 
 
@@ -191,6 +192,43 @@ def test_a_certificate_that_ends_meanwhile(rig):
     rig.service.start()
     harness.wait_for(lambda: len(held(rig)) == 4)
     assert {r.reason for r in held(rig)} == {"CERT_EXPIRED"} and all(r.number for r in held(rig))
+
+
+def delegated(rig, last_day):
+    """The officer signs for another, until that day."""
+    path = rig.engine.schemas / "signers" / f"{SIGNER[UNITS[0]]}.json"
+    doc = json.loads(path.read_text())
+    doc["versions"][-1].update(authority="KT", authority_line="KT. CHỦ TỊCH", to=last_day)
+    path.write_text(json.dumps(doc, ensure_ascii=False))
+
+
+@pytest.mark.skipif(not LIBRARY, reason="libfaketime is not installed")
+def test_a_delegation_that_ends_meanwhile(tmp_path, keys):
+    """What was asked for by the officer's last day and not given is not signed on the next one,
+    whether the engine ran on or was started then."""
+    shutil.copytree(harness.ROOT / "schemas", tmp_path / "schemas")
+    rig = Rig(tmp_path, keys, schemas=tmp_path / "schemas", crl_hours_max="8760").remote("person")
+    day = datetime.datetime.now(VIETNAM).replace(hour=16, minute=0) + datetime.timedelta(days=1)
+    delegated(rig, day.strftime("%Y-%m-%d"))
+    clock = Clock(rig.engine)
+    try:
+        clock.set(day)
+        rig.start()
+        rig.service.kill()
+        ids = submit(rig, 3)
+        waiting(rig, ids)
+        rig.restart("all")
+        waiting(rig, ids)
+        more = submit(rig, 2)
+        waiting(rig, more)
+        clock.set(day + datetime.timedelta(hours=16))
+        rig.service.start()
+        harness.wait_for(lambda: len(held(rig)) == 5, 40)
+        assert {r.reason for r in held(rig)} == {"DELEGATION_ENDED"}
+        assert all(r.number for r in held(rig))
+        assert not rig.service.diary().asked
+    finally:
+        rig.end()
 
 
 # ---- whatever is killed ----

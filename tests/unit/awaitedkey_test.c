@@ -91,6 +91,23 @@ static void it_must_be_valid_then_and_now(void **state)
 	assert_null(key_asked(desk.ring, &q, desk.keys.now_ms));
 }
 
+/* A delegation ends before its officer's key does. */
+static void what_has_ended_is_asked_no_more(void **state)
+{
+	struct question q = about("pen");
+
+	q.until_ms = desk.keys.now_ms;
+	assert_true(is_asked(q));
+	assert_true(key_outlasts(desk.ring, &q));
+	q.until_ms--;
+	assert_false(is_asked(q));
+	q.until_ms = key_named(desk.ring, "u", "s", q.key)->valid_to_ms;
+	assert_false(key_outlasts(desk.ring, &q));
+	q.key = slice_str("none");
+	q.until_ms = 0;
+	assert_false(key_outlasts(desk.ring, &q));
+}
+
 /* What comes is judged once more; to break off what is under way for that would ask twice. */
 static void a_stale_list_does_not_break_off_a_service(void **state)
 {
@@ -110,6 +127,7 @@ int main(void)
 		TEST(the_officers_key_and_the_seal_are_asked_on),
 		TEST(another_one_is_not),
 		TEST(it_must_be_valid_then_and_now),
+		TEST(what_has_ended_is_asked_no_more),
 		TEST(a_stale_list_does_not_break_off_a_service),
 	};
 

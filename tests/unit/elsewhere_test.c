@@ -455,7 +455,7 @@ static void test_a_key_that_ends_is_noticed(void **state)
 	s->elsewhere->scanning = false;
 	s->elsewhere->judge_due_ms = 0;
 	elsewhere_room_run(s);
-	assert_int_equal(s->elsewhere->keys_end_ms, INT64_MAX);
+	assert_int_equal(s->elsewhere->ends_ms, INT64_MAX);
 	assert_false(s->elsewhere->judging);
 }
 
