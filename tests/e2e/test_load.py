@@ -3,6 +3,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -74,6 +75,7 @@ def test_kills_and_an_outage_and_the_proof_holds(tmp_path):
     away, back = ((tmp_path / x).read_text() for x in ("away", "back"))
     assert 0.9e9 < int(back) - int(away) < 20e9
     check_files(html.read_text(), hgrm, svg.read_text(), r)
+    check_table(tmp_path, r)
     assert left(tmp_path) == []
 
 
@@ -161,6 +163,33 @@ def check_files(page, hgrm, svg, r):
     assert int(rows[-1][2]) == r["receipt.n"] == CASES
     assert abs(float(rows[-1][0]) - r["receipt.max_ms"]) < 0.01
     assert "#[Max     =" in hgrm.with_suffix(".raw.hgrm").read_text()
+
+
+def check_table(folder, r):
+    """README's: a row of medians with what it is of; – for what so few values do not say."""
+    more = [r["receipt.p50_ms"] + d for d in (0, 2000, 4000)]
+    paths = [folder / f"{i}.json" for i in range(4)]
+    for path, p50 in zip(paths, more):
+        path.write_text(json.dumps(r | {"receipt.p50_ms": p50}))
+    peak = {k: v for k, v in r.items() if k != "visible.p99_ms"} | {
+        "workload": "peak", "chaos.kills": 0, "memory.engine_growth": 1.07, "good": 0,
+        **{f"half_peak.{k}": r[k] for k in r if re.match(
+            r"(cases|results|results_per_s|(receipt|receipt.raw|stored|visible)\.\w+)$", k)},
+        "half_peak.receipt.p99_flushes": 31}
+    paths[3].write_text(json.dumps(peak))
+    done = subprocess.run([sys.executable, "loadtest/table.py", *map(str, paths)],
+                          cwd=harness.ROOT, capture_output=True, text=True)
+    head, rule, *rows = done.stdout.split("\n\n")[0].splitlines()
+    assert head.count("|") == rule.count("|") == 9 and [x.count("|") for x in rows] == [9] * 3
+    cells = [c.strip() for c in rows[0].split("|")[1:-1]]
+    assert cells[0].startswith("`small`") and cells[0].endswith(f"{r['chaos.kills']} kills")
+    assert cells[1] == f"{CASES:,}, {r['results']:,}" and cells[6] == "0, 0, 0"
+    assert cells[3].startswith(f"{more[1]:,.0f}, ")
+    assert cells[5].endswith(f" ({r['visible.n']})") and "–" not in cells[5]
+    assert rows[1].startswith("| `peak`, ") and f", – ({r['visible.n']}) |" in rows[1]
+    assert rows[2].startswith("| `peak`, then half of its rate | ")
+    assert "is 31 to 31 flushes" in done.stdout and "1.07 times" in done.stdout
+    assert done.returncode == 1 and "3.json" in done.stderr
 
 
 def test_a_number_that_is_not_ours_is_a_gap(tmp_path, engine):
