@@ -67,7 +67,7 @@ static Trien__V1__VerifyDocumentResponse *ask(struct client *c, const struct rep
 		memset(id, '0', ID_TEXT_BYTES);
 	id[ID_TEXT_BYTES] = '\0';
 	q.result_id = id;
-	q.file_sha256.data = (uint8_t *)r->file_sha256;
+	q.file_sha256.data = (uint8_t *)r->issued_sha256;
 	q.file_sha256.len = SHA256_BYTES;
 	return (void *)client_call(c, AUDIT "VerifyDocument", &q.base,
 				   &trien__v1__verify_document_response__descriptor, f);

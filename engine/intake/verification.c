@@ -50,6 +50,7 @@ static void put_report(struct writer *w, const struct report *r)
 		put_signature(w, &r->signatures[i]);
 	put_number(w, 5, r->file_bytes);
 	put_slice(w, 6, slice_of(r->file_sha256, SHA256_BYTES));
+	put_number(w, 10, r->file_bytes - r->issued_bytes);
 }
 
 /* ---- what it was issued as, and its life ---- */
@@ -137,7 +138,10 @@ static enum status put_issued(struct call *c, struct read_thread *r, struct writ
 
 /* ---- a file in hand ---- */
 
-/* Bit for bit the stored one: then whoever has it may know what became of it. */
+/*
+ * Bit for bit the stored one, but for evidence behind it: then whoever has it may know what became
+ * of it.
+ */
 static enum status put_standing(struct call *c, struct read_thread *r, struct writer *w,
 				const uint8_t id[16], const uint8_t sha256[SHA256_BYTES])
 {
@@ -178,7 +182,7 @@ static void by_bytes(struct call *c, struct read_thread *r,
 	if (st == ST_OK) {
 		put_report(&p.w, &report);
 		if (report.named)
-			st = put_standing(c, r, &p.w, report.id, report.file_sha256);
+			st = put_standing(c, r, &p.w, report.id, report.issued_sha256);
 		else
 			put_number(&p.w, 7, STANDING(UNKNOWN));
 	}
@@ -223,7 +227,7 @@ static enum status stored_judge(struct call *c, struct read_thread *r, const uin
 static enum status put_stored(struct call *c, struct read_thread *r, struct writer *w,
 			      const struct result_view *v)
 {
-	struct report report = { .file_bytes = v->file_size,
+	struct report report = { .file_bytes = v->file_size, .issued_bytes = v->file_size,
 				 .finding = { VERDICT_INDETERMINATE, IND_GENERIC,
 					      "the file is too large to be judged here: download "
 					      "it and verify it" } };

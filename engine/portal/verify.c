@@ -38,7 +38,7 @@ static void ask_store(struct request *q, const struct report *report, struct ask
 		a->standing = st == ST_NOT_FOUND ? STANDING_UNKNOWN : STANDING_PENDING;
 		return;
 	}
-	if (memcmp(v.file_sha256, report->file_sha256, SHA256_BYTES) == 0) {
+	if (memcmp(v.file_sha256, report->issued_sha256, SHA256_BYTES) == 0) {
 		verified_asked(a, r, &v);
 		seen_record(q, id, TRIEN__V1__READ__CALL__LOOK_UP_FILE);
 	} else {

@@ -66,11 +66,23 @@ static uint64_t hash_to(struct passage *p, uint64_t at, const uint64_t r[4],
 	return r[1];
 }
 
+/* Likewise to the end of the last signature, which is where the issued file ended. */
+static uint64_t hash_issued(struct passage *p, uint64_t at, struct report *out)
+{
+	const uint64_t *r = p->found.signatures[p->found.signatures_n - 1].range;
+
+	out->issued_bytes = r[2] + r[3];
+	sha256_add(p->v->run, p->file.p + at, out->issued_bytes - at);
+	sha256_fork(p->v->range, p->v->run);
+	sha256_end(p->v->range, out->issued_sha256);
+	return out->issued_bytes;
+}
+
 /*
  * One pass over the file: its own hash goes on from hole to hole, each signature's takes a fork of
  * it. What a known beginning adds is there already.
  */
-static void hash_all(struct passage *p, uint8_t file_sha256[SHA256_BYTES])
+static void hash_all(struct passage *p, struct report *out)
 {
 	uint64_t at = 0;
 
@@ -82,10 +94,12 @@ static void hash_all(struct passage *p, uint8_t file_sha256[SHA256_BYTES])
 	}
 	for (uint8_t i = 0; i < p->found.signatures_n; i++)
 		at = hash_to(p, at, p->found.signatures[i].range, p->digests[i]);
+	if (p->found.signatures_n > 0)
+		at = hash_issued(p, at, out);
 	for (uint8_t i = 0; i < p->found.stamps_n; i++)
 		at = hash_to(p, at, p->found.stamps[i].range, p->stamp_digests[i]);
 	sha256_add(p->v->run, p->file.p + at, p->file.n - at);
-	sha256_end(p->v->run, file_sha256);
+	sha256_end(p->v->run, out->file_sha256);
 }
 
 static struct slice hole_of(const struct found_signature *s)
@@ -159,7 +173,7 @@ static enum status check(struct passage *p, struct report *out)
 		st = signatures_find(&p->pdf, &p->found, &p->dss, &out->finding);
 	if (st != ST_OK)
 		p->found.signatures_n = p->found.stamps_n = 0;
-	hash_all(p, out->file_sha256);
+	hash_all(p, out);
 	for (uint8_t i = 0; i < p->found.signatures_n; i++) {
 		struct signature_report *s = &out->signatures[out->signatures_n++];
 
@@ -171,6 +185,8 @@ static enum status check(struct passage *p, struct report *out)
 	if (out->own && st == ST_OK)
 		report_check_agency(out);
 	check_added(p, out);
+	if (!out->own || st != ST_OK || out->finding.verdict == VERDICT_FAILED)
+		report_whole(out);
 	if (p->v->known != NULL && st == ST_OK && out->finding.verdict == VERDICT_PASSED)
 		known_learn_file(p->v->known, &p->pdf);
 	dss_free(&p->dss);

@@ -128,6 +128,9 @@ static void unchanged(char *out, size_t max, enum report_language in, const stru
 		      const struct asked *a)
 {
 	const char *why = whys[r->finding.indication].in[in];
+	const char *added = r->issued_bytes == r->file_bytes ? "" :
+			    either(in, " (phía sau chỉ có bằng chứng được bổ sung)",
+				   " (with nothing but evidence added behind it)");
 	bool same = a->standing == STANDING_ISSUED;
 
 	if (a->standing == STANDING_DIFFERENT)
@@ -135,10 +138,12 @@ static void unchanged(char *out, size_t max, enum report_language in, const stru
 				     "làm giả.", "This is NOT the file that was issued as %s: it "
 				     "was changed, or made up."), a->result_id);
 	else if (r->finding.verdict == VERDICT_PASSED)
-		put(out, max, "%s%s", either(in, "Tệp không bị thay đổi kể từ khi ký",
-					     "The file has not been changed since it was signed"),
-		    same ? either(in, ", và đúng từng byte là tệp đã được cấp.",
-				  ", and is bit for bit the file that was issued.") : ".");
+		put(out, max, "%s%s%s.", either(in, "Tệp không bị thay đổi kể từ khi ký",
+						"The file has not been changed since it was "
+						"signed"),
+		    same ? either(in, ", và đúng từng byte là tệp đã được cấp",
+				  ", and is bit for bit the file that was issued") : "",
+		    added);
 	else if (r->finding.verdict == VERDICT_FAILED)
 		put(out, max, "%s: %s.", same ?
 		    either(in, "Đúng từng byte là tệp đã được cấp, nhưng chữ ký không hợp lệ",
@@ -147,10 +152,12 @@ static void unchanged(char *out, size_t max, enum report_language in, const stru
 		    either(in, "Tệp KHÔNG được coi là nguyên vẹn",
 			   "The file does NOT count as unchanged"), why);
 	else
-		put(out, max, "%s: %s.", same ?
-		    either(in, "Đúng từng byte là tệp đã được cấp, nhưng chưa kết luận được về chữ "
-			       "ký", "It is bit for bit the file that was issued, but its "
-			       "signatures are undetermined") :
+		put(out, max, "%s%s%s: %s.", same ?
+		    either(in, "Đúng từng byte là tệp đã được cấp",
+			   "It is bit for bit the file that was issued") : "",
+		    same ? added : "", same ?
+		    either(in, ", nhưng chưa kết luận được về chữ ký",
+			   ", but its signatures are undetermined") :
 		    either(in, "Chưa kết luận được tệp có nguyên vẹn hay không",
 			   "Whether the file is unchanged is undetermined"), why);
 }

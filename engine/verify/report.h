@@ -4,7 +4,8 @@
  * API's users and the portal. Pure: nothing is looked up.
  *
  *	1	unchanged?		the verdict; and whether it is bit for bit the file that was
- *					issued, where a store was asked (V10)
+ *					issued, or that file and evidence behind it, where a store
+ *					was asked (V10)
  *	2	issued and signed by whom
  *	3	still in force?		the store's word; that it was not asked, where it was not
  *
@@ -28,7 +29,7 @@ enum report_language { REPORT_VI, REPORT_EN, REPORT_LANGUAGES };
 /* The file beside the store's record of it; numbers as VerifyDocumentResponse.Standing. */
 enum standing {
 	STANDING_NOT_ASKED,
-	STANDING_ISSUED,	/* its SHA-256 is that of the issued file */
+	STANDING_ISSUED,	/* its issued_sha256 is that of the issued file */
 	STANDING_DIFFERENT,	/* it names a result whose file is another one */
 	STANDING_UNKNOWN,
 	STANDING_PENDING	/* the store is away */

@@ -138,6 +138,9 @@ json_t *report_json(const struct report *r, const struct asked *asked)
 	json_object_set_new(j, "form", json_string(r->own ? "OWN" : "OTHER"));
 	json_object_set_new(j, "fileBytes", json_integer((json_int_t)r->file_bytes));
 	json_object_set_new(j, "fileSha256", hash_json(r->file_sha256));
+	if (r->issued_bytes < r->file_bytes)
+		json_object_set_new(j, "addedBytes",
+				    json_integer((json_int_t)(r->file_bytes - r->issued_bytes)));
 	if (r->named)
 		id_text(id, r->id);
 	put_text(j, "resultId", id);

@@ -102,10 +102,17 @@ void report_find_id(struct slice file, struct report *out)
 	}
 }
 
+void report_whole(struct report *out)
+{
+	out->issued_bytes = out->file_bytes;
+	memcpy(out->issued_sha256, out->file_sha256, SHA256_BYTES);
+}
+
 void verify_without_roots(struct slice file, struct report *out)
 {
 	*out = (struct report){ .file_bytes = file.n };
 	sha256_once(file.p, file.n, out->file_sha256);
+	report_whole(out);
 	report_find_id(file, out);
 	find_fault(&out->finding, VERDICT_INDETERMINATE, IND_NO_CERTIFICATE_CHAIN_FOUND,
 		   "there is no root certificate to trust");

@@ -105,6 +105,12 @@ struct report {
 	uint64_t file_bytes;
 	uint8_t file_sha256[SHA256_BYTES];
 	/*
+	 * Up to the end of its last signature, where nothing but evidence was added behind it and
+	 * the verdict is not FAILED: what a store has of it. Else the whole file.
+	 */
+	uint64_t issued_bytes;
+	uint8_t issued_sha256[SHA256_BYTES];
+	/*
 	 * What the file's /ID says to be, if it has one of our form: looked for from its end, so
 	 * that it is found in a broken file, too. No verdict rests on it.
 	 */

@@ -421,7 +421,7 @@ def test_look_ups(world):
     Api(world.portal, "x").get(f"/lookup/{r.result_id}", 401)
 
 
-def test_a_file_is_verified(world):
+def test_a_file_is_verified(world, tmp_path, monkeypatch):
     viewer = Api(world.portal)
     pdf = world.engine.download(world.stubs, world.ids[2])[0]
     told = viewer.post("/verify", pdf, kind="application/pdf")
@@ -429,6 +429,13 @@ def test_a_file_is_verified(world):
     schema = json.loads((ROOT / "schemas/verification-report.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(told["report"])
     assert told["report"]["standing"] == "ISSUED" and told["report"]["issued"]["life"] == "VALID"
+    stamping = pytest.importorskip("stamping")
+    stamping.no_new_metadata(monkeypatch)
+    stamped = stamping.Authority(tmp_path).stamped(pdf)
+    told = viewer.post("/verify", stamped, kind="application/pdf")
+    assert (told["verdict"], told["issued"], told["good"], told["changed"]) == \
+        ("TOTAL-PASSED", True, True, False)
+    assert told["report"]["addedBytes"] == len(stamped) - len(pdf)
     bad = bytearray(pdf)
     bad[len(bad) // 2] ^= 1
     told = viewer.post("/verify", bytes(bad), kind="application/octet-stream")

@@ -162,6 +162,32 @@ def test_changed_bytes_and_foreign_files(shared, stubs, tmp_path):
     assert (row["verdict"], row["engine"]["standing"]) == ("INDETERMINATE", "UNKNOWN")
 
 
+def test_evidence_that_is_added_makes_no_other_file(shared, stubs, tmp_path, monkeypatch):
+    stamping = pytest.importorskip("stamping")
+    stamping.no_new_metadata(monkeypatch)
+    r, = issued(shared, stubs)
+    file = shared.download(stubs, r.result_id)[0]
+    stamped = stamping.Authority(tmp_path).stamped(file)
+    a = verify(stubs, stamped)
+    assert (a.verdict, a.standing, a.added_bytes) == (PASSED, ISSUED, len(stamped) - len(file))
+    assert (a.issued.result_id, a.issued.life, a.result_id) == (r.result_id, VALID, "")
+    assert (a.file_size, a.file_sha256) == (len(stamped), hashlib.sha256(stamped).digest())
+    # What is added has to be evidence, behind what was issued.
+    changed = bytearray(stamped)
+    changed[len(file) // 2] ^= 1
+    for wrong in (stamped + b"\n", stamped.replace(b"/DocTimeStamp", b"/DocTimeStamq"),
+                  bytes(changed)):
+        b = verify(stubs, wrong)
+        assert (b.verdict, b.standing, b.added_bytes) == (FAILED, DIFFERENT, 0)
+    path = tmp_path / "stamped.pdf"
+    path.write_bytes(stamped)
+    row, = report(shared, path, "--engine")
+    assert (row["standing"], row["addedBytes"]) == ("ISSUED", a.added_bytes)
+    assert row["sentences"]["vi"][0].endswith("phía sau chỉ có bằng chứng được bổ sung).")
+    done = shared.trien("verify", path, "--engine", "--data", shared.data, check=False)
+    assert done.returncode == 0 and "Còn hiệu lực." in done.stdout
+
+
 def report(shared, *words):
     """As `trien verify --json` has it, of the published form."""
     rows = json.loads(shared.trien("verify", "--json", "--data", shared.data, *words,

@@ -14,6 +14,7 @@
 static struct report good(void)
 {
 	struct report r = { .own = true, .signatures_n = 2, .file_bytes = 9000,
+			    .issued_bytes = 9000,
 			    .said = { .read = true, .unit = "H56.1", .kind = "k",
 				      .unit_name = "UBND phường X", .kind_name = "Giấy xác nhận",
 				      .number = "07/GXN-UBND" } };
@@ -55,6 +56,15 @@ static void test_unchanged(void **state)
 	says(0, &r, &a, "Tệp không bị thay đổi kể từ khi ký, và đúng từng byte là tệp đã được cấp.",
 	     "The file has not been changed since it was signed, and is bit for bit the file that "
 	     "was issued.");
+	r.issued_bytes = 8000;
+	says(0, &r, NULL, "Tệp không bị thay đổi kể từ khi ký (phía sau chỉ có bằng chứng được bổ "
+	     "sung).", "The file has not been changed since it was signed (with nothing but "
+	     "evidence added behind it).");
+	says(0, &r, &a, "Tệp không bị thay đổi kể từ khi ký, và đúng từng byte là tệp đã được cấp "
+	     "(phía sau chỉ có bằng chứng được bổ sung).",
+	     "The file has not been changed since it was signed, and is bit for bit the file that "
+	     "was issued (with nothing but evidence added behind it).");
+	r.issued_bytes = r.file_bytes;
 	/* Whatever its signatures are worth. */
 	says(0, &r, &other, "Đây KHÔNG phải tệp đã được cấp là ID: tệp đã bị sửa hoặc làm giả.",
 	     "This is NOT the file that was issued as ID: it was changed, or made up.");

@@ -77,6 +77,8 @@ static void same(const struct report *a, const struct report *b)
 	assert_int_equal(a->named, b->named);
 	assert_memory_equal(a->id, b->id, sizeof(a->id));
 	assert_memory_equal(a->file_sha256, b->file_sha256, sizeof(a->file_sha256));
+	assert_int_equal(a->issued_bytes, b->issued_bytes);
+	assert_memory_equal(a->issued_sha256, b->issued_sha256, sizeof(a->issued_sha256));
 	for (uint8_t i = 0; i < a->signatures_n; i++) {
 		const struct signature_report *x = &a->signatures[i], *y = &b->signatures[i];
 
