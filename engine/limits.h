@@ -114,6 +114,7 @@
 #define JOURNAL_SLOTS_FREE_MIN 2		/* below: refuse before numbering */
 /* below, of so many slots: what is oldest goes first, every second batch */
 #define JOURNAL_SLOTS_FREE_LOW(slots) (JOURNAL_SLOTS_FREE_MIN + (slots) / 4)
+#define MIRROR_PEERS_MAX 4			/* at a mirror: the engine, and who may be one */
 
 /* ---- the portal ---- */
 #define PORTAL_WORKERS_MAX 64

@@ -21,7 +21,17 @@
 #include "supervisor.h"
 
 #define TICK_MS 200		/* how soon a take-over is noticed */
+#define IO_ENTRIES 16		/* of a ring of our own: two a peer, who knocks, the signals */
 #define FILES_IN "identity/", "catalogue/"
+
+/* Who is connected: the engine, or a newcomer that has not shown yet that it is one. */
+struct peer {
+	struct channel *channel;	/* NULL: a free place */
+	uint64_t since_ns;		/* when it came, or was refused */
+	bool closed;			/* free as soon as the ring is done with it */
+};
+
+_Static_assert(2 * MIRROR_PEERS_MAX + 2 <= IO_ENTRIES, "operations of the mirror's own ring");
 
 struct mirror_process {
 	const struct config *config;
@@ -32,83 +42,97 @@ struct mirror_process {
 	int listener, signals;
 	struct io_op accept_op, signal_op;
 	bool accepting;
-	struct channel *channel, *closing;
-	bool greeted;
+	struct peer peers[MIRROR_PEERS_MAX];
+	struct peer *engine;		/* whose HELLO was valid; NULL: none's */
 	uint64_t acked;
 	bool stop;
 };
 
 /* ---- the engine's messages ---- */
 
-static void hang_up(struct mirror_process *m, const char *why)
+static void hang_up(struct mirror_process *m, struct peer *p, const char *why)
 {
-	if (m->channel == NULL)
+	if (p->channel == NULL || p->closed)
 		return;
-	log_info("mirror", "connection ended: %s", why);
-	channel_close(m->channel);
-	m->closing = m->channel;
-	m->channel = NULL;
-	m->greeted = false;
+	log_info("mirror", "connection of %s ended: %s",
+		 p == m->engine ? "the engine" : "a newcomer", why);
+	channel_close(p->channel);
+	p->closed = true;
+	if (p == m->engine)
+		m->engine = NULL;
 }
 
-static void say(struct mirror_process *m, enum message type, struct slice payload)
+static void say(struct mirror_process *m, struct peer *p, enum message type, struct slice payload)
 {
-	if (channel_put(m->channel, type, &payload, 1) != ST_OK)
-		hang_up(m, "an answer cannot be sent");
+	if (channel_put(p->channel, type, &payload, 1) != ST_OK)
+		hang_up(m, p, "an answer cannot be sent");
 }
 
-static void refuse_engine(struct mirror_process *m, const char *text)
+/* It is to read why, so it hangs up itself; as a newcomer it has its time for that. */
+static void refuse_engine(struct mirror_process *m, struct peer *p, const char *text)
 {
 	log_error("mirror", "an engine is refused: %s", text);
-	say(m, MESSAGE_REFUSED, slice_str(text));
+	if (p == m->engine)
+		m->engine = NULL;
+	p->since_ns = io_boot_ns();
+	say(m, p, MESSAGE_REFUSED, slice_str(text));
 }
 
-static void say_fenced(struct mirror_process *m)
+static void say_fenced(struct mirror_process *m, struct peer *p)
 {
 	uint8_t bytes[4];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
 	write_u32(&w, m->epoch);
-	say(m, MESSAGE_FENCED, writer_slice(&w));
+	say(m, p, MESSAGE_FENCED, writer_slice(&w));
 }
 
-static void hello(struct mirror_process *m, struct slice payload)
+/* The newest one counts: the engine that comes back may know better than we that it was gone. */
+static void welcome(struct mirror_process *m, struct peer *p)
+{
+	struct journal_cursor tail;
+	uint8_t bytes[16];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	if (m->engine != NULL)
+		hang_up(m, m->engine, "a newer one");
+	m->engine = p;
+	follow_tail(m->follow, &tail);
+	m->acked = tail.position;
+	write_u32(&w, follow_epoch(m->follow));
+	write_u64(&w, tail.position);
+	write_u32(&w, tail.prev);
+	say(m, p, MESSAGE_WELCOME, writer_slice(&w));
+}
+
+static void hello(struct mirror_process *m, struct peer *p, struct slice payload)
 {
 	const struct config *c = m->config;
 	struct reader r = reader_of(payload);
 	uint32_t version = read_u32(&r), engine = read_u32(&r), segment = read_u32(&r);
 	uint32_t epoch = read_u32(&r);
-	struct journal_cursor tail;
-	uint8_t bytes[16];
-	struct writer w = writer_of(bytes, sizeof(bytes));
 	char text[160];
 
 	if (m->follow == NULL) {
 		log_error("mirror", "engine %u (epoch %u) comes back: it is fenced", engine, epoch);
-		say_fenced(m);
+		say_fenced(m, p);
 		return;
 	}
 	snprintf(text, sizeof(text), "this mirror is version %u, engine %u's, segments of %u MiB",
 		 CHANNEL_VERSION, c->engine, c->journal_segment_mb);
 	if (r.bad || version != CHANNEL_VERSION || engine != c->engine ||
 	    segment != c->journal_segment_mb * 1024 * 1024) {
-		refuse_engine(m, text);
+		refuse_engine(m, p, text);
 		return;
 	}
 	if (journal_term(epoch) < journal_term(follow_epoch(m->follow))) {
 		m->epoch = follow_epoch(m->follow);
-		say_fenced(m);
+		say_fenced(m, p);
 		return;
 	}
-	follow_tail(m->follow, &tail);
-	m->acked = tail.position;
-	m->greeted = true;
-	write_u32(&w, follow_epoch(m->follow));
-	write_u64(&w, tail.position);
-	write_u32(&w, tail.prev);
+	welcome(m, p);
 	log_info("mirror", "engine %u with epoch %u goes on at %llu", engine, epoch,
-		 (unsigned long long)tail.position);
-	say(m, MESSAGE_WELCOME, writer_slice(&w));
+		 (unsigned long long)m->acked);
 }
 
 /* Only plain names below the folders that an engine needs for what it has already said. */
@@ -146,17 +170,17 @@ static enum status file_take(struct mirror_process *m, struct slice payload, str
 }
 
 /* false: the ring has to run first. */
-static bool message(struct mirror_process *m, uint8_t type, struct slice payload)
+static bool message(struct mirror_process *m, struct peer *p, uint8_t type, struct slice payload)
 {
 	struct error e = { 0 };
 	enum status st = ST_INVALID;
 
-	if (type == MESSAGE_HELLO && !m->greeted) {
-		hello(m, payload);
+	if (type == MESSAGE_HELLO && p != m->engine) {
+		hello(m, p, payload);
 		return true;
 	}
 	/* What was still on its way when it was refused. */
-	if (!m->greeted)
+	if (p != m->engine)
 		return true;
 	if (type == MESSAGE_FRAME)
 		st = follow_accept(m->follow, payload, &e);
@@ -166,9 +190,7 @@ static bool message(struct mirror_process *m, uint8_t type, struct slice payload
 		return false;
 	if (st != ST_OK) {
 		log_error("mirror", "%s", e.text);
-		if (m->channel != NULL)
-			refuse_engine(m, e.text[0] != '\0' ? e.text : "what it sent");
-		m->greeted = false;
+		refuse_engine(m, p, e.text[0] != '\0' ? e.text : "what it sent");
 	}
 	return true;
 }
@@ -178,66 +200,93 @@ static void messages_run(struct mirror_process *m)
 	struct slice payload;
 	uint8_t type;
 
-	while (m->channel != NULL && channel_first(m->channel, &type, &payload)) {
-		if (!message(m, type, payload))
-			break;
-		if (m->channel != NULL)
-			channel_taken(m->channel);
-	}
+	for (struct peer *p = m->peers; p < m->peers + MIRROR_PEERS_MAX; p++)
+		while (p->channel != NULL && !p->closed &&
+		       channel_first(p->channel, &type, &payload)) {
+			if (!message(m, p, type, payload))
+				break;
+			channel_taken(p->channel);
+		}
 }
 
-static void channel_run(struct mirror_process *m)
+static void acknowledge(struct mirror_process *m)
 {
-	struct error e = { 0 };
 	struct journal_cursor tail;
 	uint8_t bytes[8];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	enum status st;
 
-	if (m->channel != NULL && m->greeted) {
-		follow_tail(m->follow, &tail);
-		write_u64(&w, tail.position);
-		if (tail.position > m->acked)
-			say(m, MESSAGE_ACK, writer_slice(&w));
-		m->acked = tail.position;
-	}
-	if (m->channel == NULL)
+	if (m->engine == NULL)
 		return;
-	st = channel_state(m->channel, &e);
-	if (st != ST_OK && st != ST_AGAIN)
-		hang_up(m, e.text);
+	follow_tail(m->follow, &tail);
+	write_u64(&w, tail.position);
+	if (tail.position > m->acked)
+		say(m, m->engine, MESSAGE_ACK, writer_slice(&w));
+	m->acked = tail.position;
 }
 
 /* ---- connections ---- */
+
+static void peers_run(struct mirror_process *m)
+{
+	uint64_t now = io_boot_ns(), patience = m->config->mirror_timeout_ms * 1000000ull;
+
+	for (struct peer *p = m->peers; p < m->peers + MIRROR_PEERS_MAX; p++) {
+		struct error e = { 0 };
+		enum status st;
+
+		if (p->channel == NULL)
+			continue;
+		st = channel_state(p->channel, &e);
+		if (st != ST_OK && st != ST_AGAIN)
+			hang_up(m, p, e.text);
+		else if (p != m->engine && now > p->since_ns && now - p->since_ns > patience)
+			hang_up(m, p, "it did not say which engine it is");
+		if (p->closed && channel_idle(p->channel)) {
+			channel_free(p->channel);
+			*p = (struct peer){ 0 };
+		}
+	}
+}
+
+/* NULL: none, and the newcomer that has been here longest makes room. */
+static struct peer *peer_place(struct mirror_process *m)
+{
+	struct peer *oldest = NULL;
+
+	for (struct peer *p = m->peers; p < m->peers + MIRROR_PEERS_MAX; p++)
+		if (p->channel == NULL)
+			return p;
+	for (struct peer *p = m->peers; p < m->peers + MIRROR_PEERS_MAX; p++) {
+		if (p->closed)
+			return NULL;
+		if (p != m->engine && (oldest == NULL || p->since_ns < oldest->since_ns))
+			oldest = p;
+	}
+	hang_up(m, oldest, "another one knocks");
+	return NULL;
+}
 
 static void acceptable(struct io_op *op)
 {
 	((struct mirror_process *)op->owner)->accepting = false;
 }
 
-/* The newest one counts: the engine that comes back may know better than we that it was gone. */
+/*
+ * Whoever connects is a newcomer: a port scan and a health check end nothing. The engine's place is
+ * taken by a valid HELLO alone.
+ */
 static void accept_run(struct mirror_process *m)
 {
+	struct peer *p = m->accepting ? NULL : peer_place(m);
 	struct secure *secure = NULL;
 	int fd;
 
-	if (m->closing != NULL && channel_idle(m->closing)) {
-		channel_free(m->closing);
-		m->closing = NULL;
-	}
-	if (m->closing != NULL || m->accepting)
+	if (p == NULL)
 		return;
 	fd = accept4(m->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0 && m->channel != NULL) {
-		hang_up(m, "a newer one");
-		/* Its operations end first. */
-		while (!channel_idle(m->closing))
-			io_run(m->io, 100);
-		channel_free(m->closing);
-		m->closing = NULL;
-	}
+	p->since_ns = io_boot_ns();
 	if (fd >= 0 && ((m->secure != NULL && secure_new(&secure, m->secure, "") != ST_OK) ||
-			channel_new(&m->channel, m->io, fd, secure) != ST_OK)) {
+			channel_new(&p->channel, m->io, fd, secure) != ST_OK)) {
 		log_error("mirror", "no memory for a connection");
 		secure_free(secure);
 		close(fd);
@@ -258,20 +307,29 @@ static void signal_wait(struct mirror_process *m)
 	io_poll(m->io, &m->signal_op, m->signals, POLLIN);
 }
 
+static bool peers_left(const struct mirror_process *m)
+{
+	for (size_t i = 0; i < MIRROR_PEERS_MAX; i++)
+		if (m->peers[i].channel != NULL)
+			return true;
+	return false;
+}
+
 /* Every operation of ours on the ring ends; `stop` is as it was. */
 static void io_leave(struct mirror_process *m)
 {
 	bool stop = m->stop;
 
-	hang_up(m, "letting go");
+	for (struct peer *p = m->peers; p < m->peers + MIRROR_PEERS_MAX; p++)
+		hang_up(m, p, "letting go");
 	if (!m->stop)
 		io_cancel(m->io, &m->signal_op);
 	if (m->accepting)
 		io_cancel(m->io, &m->accept_op);
-	while (m->accepting || !m->stop || (m->closing != NULL && !channel_idle(m->closing)))
+	while (m->accepting || !m->stop || peers_left(m)) {
 		io_run(m->io, 100);
-	channel_free(m->closing);
-	m->closing = NULL;
+		peers_run(m);
+	}
 	m->stop = stop;
 }
 
@@ -292,15 +350,15 @@ static enum status taken_over(struct mirror_process *m, struct error *e)
 	if (st != ST_OK || m->follow == NULL || role == ROLE_MIRROR)
 		return st;
 	log_warn("mirror", "%s is taken over; engines of older epochs are fenced", m->config->data);
-	if (m->channel != NULL && m->greeted)
-		say_fenced(m);
+	if (m->engine != NULL)
+		say_fenced(m, m->engine);
 	/* What was just said goes out. */
-	for (int i = 0; i < 5 && m->channel != NULL; i++)
+	for (int i = 0; i < 5 && m->engine != NULL; i++)
 		io_run(m->io, 20);
 	io_leave(m);
 	follow_close(m->follow);
 	m->follow = NULL;
-	st = io_new(&m->io, IO_AUTO, 16, e);
+	st = io_new(&m->io, IO_AUTO, IO_ENTRIES, e);
 	if (st == ST_OK)
 		signal_wait(m);
 	return st;
@@ -323,10 +381,11 @@ static enum status run(struct mirror_process *m, struct error *e)
 		messages_run(m);
 		if (m->follow != NULL)
 			st = follow_turn(m->follow, e);
-		if (st == ST_OK)
-			channel_run(m);
-		if (st == ST_OK)
+		if (st == ST_OK) {
+			acknowledge(m);
+			peers_run(m);
 			io_run(m->io, TICK_MS);
+		}
 	}
 	return st;
 }
@@ -373,7 +432,7 @@ static enum status folder_open(struct mirror_process *m, struct error *e)
 	if (st == ST_OK && role == ROLE_PRIMARY) {
 		log_warn("mirror", "%s was taken over (epoch %u): older engines are fenced here",
 			 m->config->data, m->epoch);
-		return io_new(&m->io, IO_AUTO, 16, e);
+		return io_new(&m->io, IO_AUTO, IO_ENTRIES, e);
 	}
 	if (st == ST_OK)
 		st = follow_open(&m->follow, m->config, false, e);

@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -319,6 +321,52 @@ def test_wait_refuses_before_numbering_and_goes_on(pair, io):
         r = send(stubs, [refused])
         return r.receipts and r.receipts[0]
     assert harness.wait_for(taken, 20).number == 202
+
+
+def greeting(engine=0, epoch=1, segment=4 << 20):
+    """HELLO of somebody who knows the form (engine/mirror/channel.h)."""
+    return struct.pack("<IBIIIIB", 18, 1, 1, engine, segment, epoch, 0)
+
+
+def told(sock):
+    """The types of the messages until the mirror hangs up."""
+    data = b"".join(iter(lambda: sock.recv(4096), b""))
+    types = []
+    while data:
+        n, kind = struct.unpack_from("<IB", data)
+        types, data = types + [kind], data[4 + n:]
+    return types
+
+
+def test_whoever_knocks_at_the_mirror_is_not_the_engine(pair):
+    """Health checks, port scans, who says nothing and who is no engine of ours cut nobody off."""
+    p = pair(algorithm="p256", mirror={"mirror_timeout_ms": 1000})
+    p.engine.start()
+
+    def knock(say=b""):
+        s = socket.create_connection(("127.0.0.1", p.mirror.port), timeout=20)
+        s.sendall(say)
+        return s
+    begun = time.monotonic()
+    silent = [knock() for _ in range(2)]
+    other = knock(greeting(engine=9))
+    assert told(other) == [4]                       # REFUSED, and time to read why
+    for s in silent:
+        assert told(s) == []
+    assert time.monotonic() - begun > 0.9           # not before they had theirs
+    for say in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\0\xff", b"\xff" * 4096):
+        knock(say).close()
+    many = [knock() for _ in range(12)]
+    assert send(p.engine.stubs(), [case()]).receipts[0].number == 1
+    assert "nothing is numbered" not in p.engine.log()
+    assert p.mirror.log().count("goes on at") == 1
+    # One that comes back finds a place among them.
+    p.engine.kill()
+    many += [knock() for _ in range(12)]
+    p.engine.start(registers=False)
+    assert send(p.engine.stubs(), [case()]).receipts[0].number == 2
+    for s in many:
+        s.close()
 
 
 def test_degrade_goes_on_alone_and_catches_up(pair):
