@@ -84,7 +84,7 @@ static void told(struct work *w, uint32_t server, const struct pg_schema_report 
 							 (int)server, "from", (int)r->from,
 							 "version", (int)r->upto, "roles",
 							 (int)r->roles, "risk",
-							 r->risk != NULL ? r->risk : ""));
+							 r->risk));
 		return;
 	}
 	if (r->from == r->upto)
@@ -92,7 +92,7 @@ static void told(struct work *w, uint32_t server, const struct pg_schema_report 
 	else
 		printf("server %u: the tables were brought from version %u to %u\n", server,
 		       r->from, r->upto);
-	if (r->risk != NULL)
+	if (r->risk[0] != '\0')
 		printf("server %u: %s: when it crashes, results are lost that it had taken\n",
 		       server, r->risk);
 }

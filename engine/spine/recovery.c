@@ -166,6 +166,7 @@ static enum status store_open(struct spine *s, struct error *e)
 				   .statement_ms = c->postgres_timeout_ms,
 				   .engine = (uint8_t)c->engine, .io = io_kind_of(c->io),
 				   .citus = strcmp(c->postgres_distribution, "citus") == 0,
+				   .risks_refused = !c->development,
 				   .reader = c->postgres_reader, .objects = s->objects };
 
 	struct opening o = { &s->store, &sc };

@@ -50,6 +50,8 @@ struct store_config {
 	uint8_t engine;			/* ours: whose counters are folded, whose originals kept */
 	enum io_kind io;		/* of the thread that drives them */
 	bool citus;			/* no transaction over several lanes */
+	bool risks_refused;		/* a server whose crash loses what it confirmed counts as
+					 * away (PG_RISKS in postgres/servers.h) */
 	const char *reader;		/* user of connections that only read; "": the same */
 };
 
@@ -318,7 +320,7 @@ enum status store_embedded_open(struct store **s, const struct store_config *cfg
 				struct error *e) must_use;
 /*
  * ST_UNAVAILABLE: a server is away, nothing is known of what it holds; ST_PRECONDITION: its schema
- * is not this program's.
+ * is not this program's, or risks_refused.
  */
 enum status store_postgres_open(struct store **s, const struct store_config *cfg,
 				struct error *e) must_use;

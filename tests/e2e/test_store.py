@@ -55,7 +55,8 @@ def test_init_makes_everything_once(store):
     row = json.loads(checked.stdout)["servers"][0]
     assert row["version"] == VERSION and row["server"] == 1
     # The tests' own server is a fast one, and that is told.
-    assert row["risk"] == "fsync = off"
+    assert row["risk"] == \
+        "fsync = off, full_page_writes = off, synchronous_commit = off"
 
 
 def test_months_meet_and_a_sequence_finds_its_own(store):

@@ -313,10 +313,62 @@ static void test_an_hour(void **state)
 	check_stored(f);
 }
 
+static void setting(const char *how)
+{
+	static const char *const names[] = { "fsync", "full_page_writes", "synchronous_commit" };
+	char sql[100];
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(sql, sizeof(sql), "ALTER SYSTEM %s %s%s", how, names[i],
+			 strcmp(how, "SET") == 0 ? " = on" : "");
+		ask(sql);
+	}
+	ask("SELECT pg_reload_conf()");
+}
+
+/* The tests' server is a fast one: it could forget what it said is stored. */
+static void test_a_server_that_forgets(void **state)
+{
+	struct fixture *f = *state;
+	char conninfo[200];
+	const char *text = conninfo;
+	struct store_config cfg = { .sink = { .ctx = f, .done = done, .failed = failed,
+					      .now_ms = now_ms },
+				    .postgres = &text, .postgres_n = 1, .connections = 1,
+				    .reader = "", .risks_refused = true };
+	struct store *store = NULL;
+	struct error e = { 0 };
+	uint64_t ignored;
+
+	snprintf(conninfo, sizeof(conninfo), "host=%s dbname=t1 user=trien", f->folder);
+	assert_int_equal(store_postgres_open(&store, &cfg, &e), ST_PRECONDITION);
+	assert_non_null(strstr(e.text, "fsync = off, full_page_writes = off, synchronous"));
+	pg_driver_free(f->driver);
+	f->servers.risks_refused = true;
+	driver_start(f);
+	pg_driver_take(f->driver, f->sc[0].b);
+	/* It tries again and again, and says once why it does not store. */
+	for (uint32_t i = 0; tries(f) < 3 || pg_driver_up(f->driver, &ignored); i++) {
+		assert_true(i < REAL_S_MAX * 1000);
+		usleep(1000);
+	}
+	assert_int_equal(done_n(f), 0);
+	assert_int_equal(told(f, "Nothing is stored there before it is on"), 1);
+	assert_int_equal(ask("SELECT count(*) FROM result"), 0);
+	setting("SET");
+	wait_done(f, 1);
+	assert_true(pg_driver_up(f->driver, &ignored));
+	assert_int_equal(told(f, "its settings are good again"), 1);
+	assert_int_equal(store_postgres_open(&store, &cfg, &e), ST_OK);
+	store->ops->close(store);
+	setting("RESET");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_an_hour, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_server_that_forgets, setup, teardown),
 	};
 
 	if (getenv("TRIEN_POSTGRES") == NULL)

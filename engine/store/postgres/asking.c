@@ -177,6 +177,20 @@ static bool prepare(struct pg_asking *a, uint64_t end_ns)
 	return good && left == 0;
 }
 
+/* Acts are not told again once they are done: what they are stored in must keep them. */
+static bool keeps(const struct pg_asking *a, const struct way *way)
+{
+	PGresult *r;
+	bool good;
+
+	if (way->reads || !a->servers->risks_refused)
+		return true;
+	r = pg_exec(a->conn, PG_RISKS, CONNECT_MS_MAX);
+	good = PQntuples(r) == 1 && PQgetvalue(r, 0, 0)[0] == '\0';
+	PQclear(r);
+	return good;
+}
+
 static enum status connect_now(struct pg_asking *a)
 {
 	const struct way *way = way_of(a->use);
@@ -195,6 +209,8 @@ static enum status connect_now(struct pg_asking *a)
 	if (!up)
 		return lost(a, PQstatus(a->conn) == CONNECTION_BAD ? PQerrorMessage(a->conn) :
 			       "no answer in time");
+	if (!keeps(a, way))
+		return lost(a, "its settings lose what it confirms, or it hangs");
 	/* Tables that are missing show here; what to do about them is said at start. */
 	if (PQsetnonblocking(a->conn, 1) != 0 || PQenterPipelineMode(a->conn) != 1 ||
 	    !prepare(a, deadline_ns(CONNECT_MS_MAX)))

@@ -114,7 +114,8 @@ static void flush(struct pg_conn *c)
 static void prepare(struct pg_conn *c)
 {
 	int fd = PQsocket(c->pg), bytes = SEND_BUFFER_BYTES;
-	bool ok = PQsetnonblocking(c->pg, 1) == 0 && PQenterPipelineMode(c->pg) == 1;
+	bool ok = PQsetnonblocking(c->pg, 1) == 0 && PQenterPipelineMode(c->pg) == 1 &&
+		  PQsendQueryParams(c->pg, PG_RISKS, 0, NULL, NULL, NULL, NULL, 0) == 1;
 
 	/* libpq moves what a full socket leaves behind, again and again; refused: only slower. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
@@ -217,9 +218,15 @@ static void part_ended(struct pg_conn *c)
 /* One result of the session's beginning. */
 static void prepared(struct pg_conn *c, const PGresult *r)
 {
-	const char *state;
+	const char *state, *risks;
 
 	switch (PQresultStatus(r)) {
+	case PGRES_TUPLES_OK:
+		risks = PQgetvalue(r, 0, 0);
+		c->rig->events->risks(c->rig->ctx, c, risks);
+		if (risks[0] != '\0' && c->rig->servers->risks_refused)
+			pg_conn_lose(c, "its settings");
+		break;
 	case PGRES_COMMAND_OK:
 		c->unprepared--;
 		break;

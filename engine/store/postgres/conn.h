@@ -29,6 +29,8 @@ struct pg_conn_events {
 		    int row);
 	/* It is closing; its parts are still in c->first. why: a SQLSTATE or a word, no data. */
 	void (*lost)(void *ctx, struct pg_conn *c, const char *why);
+	/* Before it is up, or lost because of it: its server's PG_RISKS. */
+	void (*risks)(void *ctx, struct pg_conn *c, const char *risks);
 	void (*up)(void *ctx, struct pg_conn *c);
 };
 

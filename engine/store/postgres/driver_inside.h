@@ -24,6 +24,7 @@ struct server {
 	bool folding;			/* one of those that are out is a FOLD */
 	bool away;			/* it failed, and has taken nothing since */
 	char why[24];			/* what was told of it */
+	char risks[PG_RISKS_BYTES];	/* the same: its settings, "" while they are good */
 };
 
 struct pg_driver {

@@ -324,6 +324,26 @@ static void on_up(void *ctx, struct pg_conn *c)
 		back(d, c->server);
 }
 
+/* Whoever made a server fast for a test and forgot it is told here, once. */
+static void on_risks(void *ctx, struct pg_conn *c, const char *risks)
+{
+	struct pg_driver *d = ctx;
+	char *told = d->servers[c->server].risks;
+
+	if (strcmp(told, risks) == 0)
+		return;
+	snprintf(told, PG_RISKS_BYTES, "%s", risks);
+	if (risks[0] == '\0')
+		log_info("store", "server %u: its settings are good again", c->server + 1u);
+	else if (c->rig->servers->risks_refused)
+		log_error("store", "server %u: %s: when it crashes, results are lost that the "
+			  "engine no longer has. Nothing is stored there before it is on",
+			  c->server + 1u, risks);
+	else
+		log_warn("store", "server %u: %s: when it crashes, results are lost that the "
+			 "engine no longer has; for development only", c->server + 1u, risks);
+}
+
 /*
  * Citus has no SQLSTATE for a worker that is lost in the middle of a commit but that of an internal
  * error, which elsewhere is a row's: it is one only when it comes again and again.
@@ -416,4 +436,4 @@ static void on_row(void *ctx, struct pg_part *part, enum pg_write what, const PG
 }
 
 const struct pg_conn_events driver_events = { .answered = on_answered, .row = on_row,
-					      .lost = on_lost, .up = on_up };
+					      .lost = on_lost, .risks = on_risks, .up = on_up };

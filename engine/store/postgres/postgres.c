@@ -108,6 +108,7 @@ enum status store_postgres_open(struct store **out, const struct store_config *c
 	dc.servers = &p->servers;
 	st = pg_servers_read(&p->servers, cfg->postgres, cfg->postgres_n, cfg->citus, cfg->reader,
 			     e);
+	p->servers.risks_refused = cfg->risks_refused;
 	for (uint8_t i = 0; i < p->servers.n && st == ST_OK; i++)
 		st = pg_schema_check(&p->servers, i, false, e);
 	if (st == ST_OK)

@@ -150,15 +150,11 @@ static enum status distribution_fits(PGconn *c, const struct pg_servers *s, uint
 			 "postgres_distribution = citus", server + 1u);
 }
 
-static const char *risk_of(PGconn *c)
+static void risk_of(PGconn *c, struct pg_schema_report *out)
 {
-	char text[32], state[6];
+	char state[6];
 
-	word(c, "SHOW fsync", text, sizeof(text), state);
-	if (strcmp(text, "off") == 0)
-		return "fsync = off";
-	word(c, "SHOW synchronous_commit", text, sizeof(text), state);
-	return strcmp(text, "off") == 0 ? "synchronous_commit = off" : NULL;
+	word(c, PG_RISKS, out->risk, sizeof(out->risk), state);
 }
 
 static enum status look(const struct pg_servers *s, uint8_t server, bool reads,
@@ -176,7 +172,7 @@ static enum status look(const struct pg_servers *s, uint8_t server, bool reads,
 		st = distribution_fits(c, s, server, e);
 	out->upto = out->from;
 	if (st == ST_OK)
-		out->risk = risk_of(c);
+		risk_of(c, out);
 	PQfinish(c);
 	return st;
 }
@@ -189,9 +185,15 @@ enum status pg_schema_look(const struct pg_servers *s, uint8_t server, struct pg
 
 enum status pg_schema_check(const struct pg_servers *s, uint8_t server, bool reads, struct error *e)
 {
-	struct pg_schema_report ignored;
+	struct pg_schema_report r;
+	enum status st = look(s, server, reads, &r, e);
 
-	return look(s, server, reads, &ignored, e);
+	if (st != ST_OK || reads || r.risk[0] == '\0' || !s->risks_refused)
+		return st;
+	return error_set(e, ST_PRECONDITION,
+			 "postgres, server %u: %s: when it crashes, results are lost that the "
+			 "engine no longer has. Set it to on there; only an engine with "
+			 "development = true stores under it", server + 1u, r.risk);
 }
 
 /* ---- making them ---- */
@@ -272,7 +274,7 @@ enum status pg_schema_init(const struct pg_servers *s, uint8_t server, struct pg
 	if (st == ST_OK)
 		st = roles(c, server, &out->roles, e);
 	if (st == ST_OK)
-		out->risk = risk_of(c);
+		risk_of(c, out);
 	PQfinish(c);
 	return st;
 }

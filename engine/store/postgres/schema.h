@@ -10,8 +10,7 @@
 struct pg_schema_report {
 	uint32_t from, upto;	/* version found (0: none) and version now */
 	bool roles;		/* false: an administrator has to run pg_schema_roles() */
-	/* A setting under which a crash loses what was stored; NULL: none. */
-	const char *risk;
+	char risk[PG_RISKS_BYTES];	/* PG_RISKS; "": none */
 };
 
 /*

@@ -34,6 +34,7 @@ struct pg_servers {
 	bool citus;			/* a transaction stays within a lane */
 	uint8_t hosts[PG_SERVERS_MAX];	/* a primary and its standbys; 1: it alone */
 	bool chosen[PG_SERVERS_MAX];	/* only a primary will do */
+	bool risks_refused;		/* the caller's: PG_RISKS are no way to store anything */
 	/* Holds passwords: never in a log or an error. */
 	char conninfo[PG_SERVERS_MAX][PG_CONNINFO_BYTES_MAX];
 	/* User of connections that only read; "": the same one. */
@@ -47,6 +48,15 @@ struct pg_servers {
  */
 enum status pg_servers_read(struct pg_servers *s, const char *const *texts, uint32_t n, bool citus,
 			    const char *reader, struct error *e) must_use;
+
+/*
+ * One text: the settings of the session's server under which its crash loses what it confirmed, or
+ * "". The journal has let go of that by then. On Citus it is about the coordinator.
+ */
+#define PG_RISKS "SELECT coalesce(string_agg(name || ' = off', ', ' ORDER BY name), '')" \
+	" FROM pg_catalog.pg_settings WHERE setting = 'off'" \
+	" AND name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
+#define PG_RISKS_BYTES 80
 
 /*
  * Files that connecting may read: passwords, certificates, keys and lists that a connection string
