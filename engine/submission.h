@@ -296,10 +296,14 @@ struct engine_ops {
 	enum status (*reader_open)(void *ctx, void **reader, struct error *e);
 	void (*reader_close)(void *reader);
 	/*
-	 * Answers "in progress" states too; ST_NOT_FOUND for foreign ids, in the same time. A
-	 * stored one has its etag.
+	 * Answers "in progress" states too; ST_NOT_FOUND for foreign ids, in the same time;
+	 * ST_AGAIN: another engine gave the id, and only that one knows more, as it is not stored
+	 * yet. A stored one has its etag.
 	 */
 	enum status (*get)(void *reader, const uint8_t result_id[16], struct result_view *out);
+	/* Is it another engine's? owner->text says whose, as in UNIT_ELSEWHERE. */
+	bool (*id_elsewhere)(void *reader, const uint8_t result_id[16], struct error *owner);
+	bool (*unit_elsewhere)(void *reader, struct slice unit, struct error *owner);
 	enum status (*read)(void *reader, const uint8_t result_id[16], uint64_t offset,
 			    uint8_t *buf, size_t *n);
 	/*

@@ -96,6 +96,9 @@ enum status read_result(struct call *c, struct read_thread *r, const struct sigh
 	if (!id_read(rid, slice_str(id)))
 		return ST_NOT_FOUND;
 	st = c->in->ops.get(r->store, rid, out);
+	/* To a holder what is not stored yet is nothing, whichever engine has it. */
+	if (st == ST_AGAIN && s != NULL && s->holder)
+		st = ST_NOT_FOUND;
 	if (st == ST_OK && s != NULL && s->holder) {
 		st = out->state == STATE_STORED ? holder_has(c, r, s->key, out->sequence) :
 						  ST_NOT_FOUND;
@@ -110,9 +113,31 @@ enum status read_result(struct call *c, struct read_thread *r, const struct sigh
 	return kept_from(c, s, out) ? ST_NOT_FOUND : ST_OK;
 }
 
+static void fault_elsewhere(struct fault *f, const char *field, const char *owner)
+{
+	struct refusal why = { 0 };
+
+	refuse(&why, REASON_UNIT_ELSEWHERE, field, "%s", owner);
+	fault_refusal(f, &why, "");
+}
+
+bool read_elsewhere(struct call *c, struct read_thread *r, struct slice unit)
+{
+	struct error owner = { 0 };
+	struct fault f;
+
+	if (!c->in->ops.unit_elsewhere(r->store, unit, &owner))
+		return false;
+	fault_elsewhere(&f, "unit", owner.text);
+	submit_refuse(c, &f);
+	return true;
+}
+
 void read_fault(struct fault *f, enum status st)
 {
-	if (st == ST_NOT_FOUND)
+	if (st == ST_AGAIN)
+		fault_elsewhere(f, "result_id", "another engine, and it is not stored yet");
+	else if (st == ST_NOT_FOUND)
 		fault_set(f, FAULT_RESULT_NOT_FOUND, "result_id", "%s", "");
 	else if (st == ST_CORRUPT || st == ST_DAMAGED)
 		fault_set(f, FAULT_FILE_DAMAGED, "", "%s", "");
@@ -128,6 +153,20 @@ void read_refuse(struct call *c, enum status st)
 
 	read_fault(&f, st);
 	submit_refuse(c, &f);
+}
+
+/* Of one result: another engine's is told with where that is. */
+static void result_fault(struct call *c, struct read_thread *r, struct fault *f, const char *id,
+			 enum status st)
+{
+	struct error owner = { 0 };
+	uint8_t rid[16];
+
+	if (st == ST_AGAIN && id_read(rid, slice_str(id)) &&
+	    c->in->ops.id_elsewhere(r->store, rid, &owner))
+		fault_elsewhere(f, "result_id", owner.text);
+	else
+		read_fault(f, st);
 }
 
 void read_not_stored(struct fault *f, enum state state)
@@ -156,7 +195,7 @@ bool read_stored(struct call *c, struct read_thread *r, const struct sight *s, c
 	if (st == ST_OK && out->state == STATE_STORED)
 		return true;
 	if (st != ST_OK)
-		read_fault(&f, st);
+		result_fault(c, r, &f, id, st);
 	else
 		read_not_stored(&f, out->state);
 	submit_refuse(c, &f);
@@ -224,6 +263,7 @@ void get_work(struct call *c, struct read_thread *r)
 	struct noting *n;
 	struct reply p;
 	struct sight s;
+	struct fault f;
 	enum status st;
 
 	if (noting_done(c))
@@ -233,7 +273,8 @@ void get_work(struct call *c, struct read_thread *r)
 		return;
 	st = read_result(c, r, &s, q->result_id, &v);
 	if (st != ST_OK) {
-		read_refuse(c, st);
+		result_fault(c, r, &f, q->result_id, st);
+		submit_refuse(c, &f);
 		return;
 	}
 	n = noting_new(c, READ_GET, q->purpose, 1);
@@ -261,9 +302,10 @@ static enum status batch_put(struct call *c, struct read_thread *r, const struct
 		uint8_t *at;
 
 		st = read_result(c, r, s, q->result_ids[i], &v);
-		if (st == ST_NOT_FOUND) {
-			put_text(w, 2, strlen(q->result_ids[i]) == ID_TEXT_BYTES ?
-				 q->result_ids[i] : "?");
+		if (st == ST_NOT_FOUND || st == ST_AGAIN) {
+			put_text(w, st == ST_NOT_FOUND ? 2 : 3,
+				 strlen(q->result_ids[i]) == ID_TEXT_BYTES ? q->result_ids[i] :
+				 "?");
 			st = ST_OK;
 			continue;
 		}

@@ -25,13 +25,18 @@ bool read_restricted(const struct call *c, const struct result_view *v);
 struct sight;
 /*
  * A result by its id's text, if the caller may see it; else NOT_FOUND, with nothing to tell why. s:
- * whose eyes they are (noted.h); NULL: the caller's own.
+ * whose eyes they are (noted.h); NULL: the caller's own. ST_AGAIN: as engine_ops.get.
  */
 enum status read_result(struct call *c, struct read_thread *r, const struct sight *s,
 			const char *id, struct result_view *out);
 /* What a caller is told of a status of the store, and the call's answer with it. */
 void read_fault(struct fault *f, enum status st);
 void read_refuse(struct call *c, enum status st);
+/*
+ * After NOT_FOUND: refused with who knows more, where another engine issues for that agency. False:
+ * nothing was answered.
+ */
+bool read_elsewhere(struct call *c, struct read_thread *r, struct slice unit);
 /* RESULT_NOT_STORED: where a result in this state is, and whether it will ever be stored. */
 void read_not_stored(struct fault *f, enum state state);
 /* As read_result(), for one whose bytes are wanted. False: it is not stored, or answered. */

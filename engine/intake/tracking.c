@@ -91,6 +91,9 @@ void track_case_work(struct call *c, struct read_thread *r)
 				   of, &n);
 	if (st == ST_OK)
 		st = case_known(c, r, of, n, q->last_digits, &due_ms);
+	/* Wrong digits, too: the answer says of no case whether it is there. */
+	if (st == ST_NOT_FOUND && read_elsewhere(c, r, slice_str(q->unit)))
+		return;
 	if (st == ST_NOT_FOUND) {
 		call_refuse(c, FAULT_CASE_NOT_FOUND, "code", "%s", "");
 		return;

@@ -228,8 +228,8 @@ static enum status present(struct call *c, struct read_thread *r, const struct w
 					memcpy(texts[i].to, texts[i].from.p, texts[i].from.n);
 		}
 	}
-	/* A case that is not there yet may still come. */
-	if (st == ST_NOT_FOUND) {
+	/* A case that is not there yet may still come; so may what another engine has. */
+	if (st == ST_NOT_FOUND || st == ST_AGAIN) {
 		*n = 0;
 		st = ST_OK;
 	}

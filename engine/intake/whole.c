@@ -71,6 +71,8 @@ void get_case_work(struct call *c, struct read_thread *r)
 	}
 	st = c->in->ops.whole_case(r->store, slice_str(q->unit), slice_str(q->code), RESULTS_MAX,
 				   of, &n);
+	if (st == ST_NOT_FOUND && read_elsewhere(c, r, slice_str(q->unit)))
+		return;
 	if (st == ST_NOT_FOUND) {
 		call_refuse(c, FAULT_CASE_NOT_FOUND, "code", "%s", "");
 		return;

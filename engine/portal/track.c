@@ -45,9 +45,10 @@ static json_t *form_told(struct request *q)
 {
 	const char *code = form_value(&q->form, "code"), *unit = form_value(&q->form, "unit");
 
-	return json_pack("{s:o, s:s, s:b, s:b}", "agencies",
+	return json_pack("{s:o, s:s, s:b, s:b, s:b}", "agencies",
 			 agencies_told(q->worker->edition->catalogue, unit), "code",
-			 code != NULL ? code : "", "missing", 0, "ask_agency", 0);
+			 code != NULL ? code : "", "missing", 0, "ask_agency", 0,
+			 "elsewhere", 0);
 }
 
 static void track_show(struct request *q)
@@ -125,6 +126,8 @@ bool track_model(struct request *q, json_t **model)
 		*model = told(q, a);
 	else if (f.code == GRPC_STATUS_NOT_FOUND || f.code == GRPC_STATUS_INVALID_ARGUMENT)
 		again(q, 404, "missing");
+	else if (strcmp(f.reason, "UNIT_ELSEWHERE") == 0)
+		again(q, 503, "elsewhere");
 	else
 		engine_failed(q, &f);
 	if (a != NULL)

@@ -9,6 +9,7 @@
 #include "spine/reads.h"
 #include "spine/sessionfiles.h"
 #include "spine/trusted.h"
+#include "spine/units.h"
 
 static enum status submit(void *ctx, struct submission *sub)
 {
@@ -114,7 +115,15 @@ void reads_waiting(struct reads *r, struct result_view *out)
 	reads_in_flight(r, out, row->lane, row->sequence, row->accepted_ms);
 }
 
-/* In flight, then waiting, then stored: inflight.h says why this misses none. */
+static bool another_engines(const struct reads *r, uint64_t sequence)
+{
+	return sequence_engine(sequence) != r->spine->config->engine;
+}
+
+/*
+ * In flight, then waiting, then stored: inflight.h says why this misses none. Of what another
+ * engine accepted we see the last only.
+ */
 static enum status get(void *reader, const uint8_t result_id[16], struct result_view *out)
 {
 	struct reads *r = reader;
@@ -142,7 +151,33 @@ static enum status get(void *reader, const uint8_t result_id[16], struct result_
 	st = r->spine->store->ops->get(r->store, lane, sequence, out);
 	if (st == ST_OK && out->state == STATE_STORED)
 		etag_write(r->identity, out);
-	return st;
+	return st == ST_NOT_FOUND && another_engines(r, sequence) ? ST_AGAIN : st;
+}
+
+static bool id_elsewhere(void *reader, const uint8_t result_id[16], struct error *owner)
+{
+	struct reads *r = reader;
+	char text[OWNER_TEXT_BYTES];
+	uint64_t sequence;
+	uint8_t lane;
+
+	if (!identity_read(r->identity, result_id, &lane, &sequence) ||
+	    !another_engines(r, sequence))
+		return false;
+	units_engine(r->spine->units, sequence_engine(sequence), text);
+	error_set(owner, ST_PRECONDITION, "%s", text);
+	return true;
+}
+
+static bool unit_elsewhere(void *reader, struct slice unit, struct error *owner)
+{
+	struct reads *r = reader;
+	char text[OWNER_TEXT_BYTES];
+
+	if (!units_elsewhere(r->spine->units, unit, text))
+		return false;
+	error_set(owner, ST_PRECONDITION, "%s", text);
+	return true;
 }
 
 static bool read_etag(void *reader, const uint8_t result_id[16], struct slice unit,
@@ -523,6 +558,7 @@ void reads_ops(struct spine *s, struct engine_ops *ops)
 				    .now_ms = now_ms, .watch = watch, .watch_take = notify_take,
 				    .unwatch = notify_unwatch, .reader_open = reader_open,
 				    .reader_close = reader_close, .get = get,
+				    .id_elsewhere = id_elsewhere, .unit_elsewhere = unit_elsewhere,
 				    .read = read_bytes_at, .etag_read = read_etag,
 				    .etag_after = after_etag, .history = history, .shares = shares,
 				    .object = object, .list = list, .readings = readings,

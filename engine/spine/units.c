@@ -1,5 +1,6 @@
 #include "spine/units.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -16,6 +17,7 @@ struct owners {
 struct units {
 	struct unit_owner *mine;	/* one "*": all */
 	uint32_t n;
+	pthread_mutex_t lock;		/* of `others`: readers ask, the spine replaces them */
 	struct owners *others;		/* as last seen; our own stand there too */
 	uint64_t seen_ns;
 	bool looking;
@@ -64,6 +66,7 @@ enum status units_new(struct units **out, const struct config *c, struct error *
 		free(u);
 		return ST_NOMEM;
 	}
+	pthread_mutex_init(&u->lock, NULL);
 	/* A long path of a socket is no address for others. */
 	if (c->address[0] == '\0' && strlen(address) > OWNER_ADDRESS_BYTES_MAX)
 		address = "-";
@@ -97,6 +100,7 @@ void units_free(struct units *u)
 	if (u == NULL)
 		return;
 	owners_free(u->others);
+	pthread_mutex_destroy(&u->lock);
 	free(u->mine);
 	free(u);
 }
@@ -114,19 +118,52 @@ static const struct unit_owner *find(const struct unit_owner *rows, uint32_t n, 
 	return any;
 }
 
-bool units_mine(const struct units *u, struct slice unit, char owner[OWNER_TEXT_BYTES])
+static void owner_say(const struct unit_owner *o, char owner[OWNER_TEXT_BYTES])
+{
+	snprintf(owner, OWNER_TEXT_BYTES, "engine %u at %s", o->engine, o->address);
+}
+
+bool units_elsewhere(struct units *u, struct slice unit, char owner[OWNER_TEXT_BYTES])
 {
 	const struct unit_owner *o = NULL;
 
 	if (find(u->mine, u->n, unit) != NULL)
-		return true;
+		return false;
+	pthread_mutex_lock(&u->lock);
 	if (u->others != NULL)
 		o = find(u->others->rows, u->others->n, unit);
-	if (owner != NULL && o != NULL)
-		snprintf(owner, OWNER_TEXT_BYTES, "engine %u at %s", o->engine, o->address);
-	else if (owner != NULL)
-		snprintf(owner, OWNER_TEXT_BYTES, "no engine has published it");
+	if (o != NULL)
+		owner_say(o, owner);
+	pthread_mutex_unlock(&u->lock);
+	return o != NULL;
+}
+
+bool units_mine(struct units *u, struct slice unit, char owner[OWNER_TEXT_BYTES])
+{
+	char whose[OWNER_TEXT_BYTES];
+
+	if (find(u->mine, u->n, unit) != NULL)
+		return true;
+	if (!units_elsewhere(u, unit, whose))
+		snprintf(whose, sizeof(whose), "no engine has published it");
+	if (owner != NULL)
+		memcpy(owner, whose, sizeof(whose));
 	return false;
+}
+
+void units_engine(struct units *u, uint8_t engine, char owner[OWNER_TEXT_BYTES])
+{
+	bool known = false;
+
+	pthread_mutex_lock(&u->lock);
+	for (uint32_t i = 0; u->others != NULL && i < u->others->n && !known; i++) {
+		known = u->others->rows[i].engine == engine;
+		if (known)
+			owner_say(&u->others->rows[i], owner);
+	}
+	pthread_mutex_unlock(&u->lock);
+	if (!known)
+		snprintf(owner, OWNER_TEXT_BYTES, "engine %u", engine);
 }
 
 /* ---- what the store says ---- */
@@ -200,8 +237,10 @@ void units_seen(struct spine *s, struct job *j)
 	u->seen_ns = io_boot_ns();
 	/* A store that is away is no news about others: what was seen before still holds. */
 	if (j->status == ST_OK) {
+		pthread_mutex_lock(&u->lock);
 		owners_free(u->others);
 		u->others = j->owners;
+		pthread_mutex_unlock(&u->lock);
 	}
 	free(j);
 }

@@ -25,8 +25,12 @@ struct owners;			/* all units of all engines, as of one look */
 /* ST_INVALID: a unit's code or the address is none. */
 enum status units_new(struct units **u, const struct config *c, struct error *e) must_use;
 void units_free(struct units *u);
-/* Spine. False: owner (may be NULL) says whose it is, as far as we know. */
-bool units_mine(const struct units *u, struct slice unit, char owner[OWNER_TEXT_BYTES]);
+/* Any thread. False: owner (may be NULL) says whose it is, as far as we know. */
+bool units_mine(struct units *u, struct slice unit, char owner[OWNER_TEXT_BYTES]);
+/* Any thread. Likewise; true only where another engine has published it. */
+bool units_elsewhere(struct units *u, struct slice unit, char owner[OWNER_TEXT_BYTES]);
+/* Any thread. Which engine that is, and its address, as far as we know. */
+void units_engine(struct units *u, uint8_t engine, char owner[OWNER_TEXT_BYTES]);
 /* At start: ours to the store, and the first look at the others'. ST_CONFLICT: not ours. */
 enum status units_publish(struct spine *s, struct error *e) must_use;
 

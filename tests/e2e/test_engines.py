@@ -1,4 +1,5 @@
 """Several engines: each unit belongs to one of them."""
+import json
 import shutil
 import threading
 
@@ -6,8 +7,10 @@ import grpc
 import pytest
 
 import harness
+import portals
 import postgres
 from sample import UNITS, case, send
+from test_mirror import officer
 
 
 @pytest.fixture
@@ -52,6 +55,15 @@ def test_another_engines_case_is_refused_naming_it(half):
             unit=UNITS[1], code="XNTTHN", first=1, reason="x"), timeout=20)
     assert "engine 7 at there:7443" in error.value.details()
     assert {r.unit for r in half.registers()} == {UNITS[0]}
+    # Who looks for their case is not told that there is none.
+    with portals.Portal(half.data.parent / "portal", data=half.data) as p:
+        for unit, status in ((UNITS[1], 503), (UNITS[0], 404)):
+            asked = {"code": "H99.11-261124-999999", "digits": "1234", "unit": unit}
+            page = p.browser().request("POST", "/track", body=asked)
+            assert (page.status, "hệ thống khác" in page.text) == (status, status == 503)
+        said = p.browser().request("POST", "/api/v1/track", body=json.dumps(
+            {**asked, "unit": UNITS[1]}), headers={"Content-Type": "application/json"}).json()
+        assert (said["error"]["status"], said["error"]["reason"]) == (503, "elsewhere")
 
 
 def test_a_case_of_two_engines_is_refused_whole(half):
@@ -124,6 +136,49 @@ class Office:
         return got
 
 
+def refused(call, request):
+    with pytest.raises(grpc.RpcError) as error:
+        call(request, timeout=20)
+    told = harness.details(error.value)
+    return told["code"], told["reason"], told["metadata"]
+
+
+def what_another_engine_has(owner, stubs, other, name):
+    """Accepted there and not stored yet: of this nobody else says that it is not there."""
+    m = harness.modules()["repository"]
+    elsewhere = ("FAILED_PRECONDITION", "UNIT_ELSEWHERE", {"owner": name})
+    officer(owner.data, False)
+    owner.hup()
+    c = case(number="001099004321")
+    receipt, = send(stubs, [c]).receipts
+    rid, unit = receipt.result_id, c.results[0].unit
+    assert refused(other.repository.GetResult, m.GetResultRequest(result_id=rid)) == elsewhere
+    assert refused(other.repository.GetCase, m.GetCaseRequest(unit=unit, code=c.code)) == elsewhere
+    for digits in ("4321", "1234"):
+        assert refused(other.repository.TrackCase, m.TrackCaseRequest(
+            unit=unit, code=c.code, last_digits=digits)) == elsewhere
+    got = other.repository.BatchGetResults(m.BatchGetResultsRequest(
+        result_ids=[rid, "0" * 26]), timeout=20)
+    assert (got.elsewhere_ids, got.missing_ids) == ([rid], ["0" * 26])
+    # As a holder sees it, it is not there before it is stored, wherever it is.
+    as_holder = m.Person(id_kind=1, number="001099004321")
+    assert refused(other.repository.GetResult, m.GetResultRequest(
+        result_id=rid, as_holder=as_holder))[1] == "RESULT_NOT_FOUND"
+    officer(owner.data, True)
+    owner.hup()
+    owner.trien("held", "retry", "--connect", f"unix:{owner.data}/engine.sock")
+    owner.wait_stored(stubs, [rid])
+    assert other.repository.GetResult(m.GetResultRequest(result_id=rid), timeout=20).number == \
+        receipt.number
+    whole = other.repository.GetCase(m.GetCaseRequest(unit=unit, code=c.code), timeout=20)
+    assert whole.stored == 1
+    asked = m.TrackCaseRequest(unit=unit, code=c.code, last_digits="4321")
+    assert other.repository.TrackCase(asked, timeout=20).stored == 1
+    # Wrong digits do not tell that the case is there.
+    asked.last_digits = "1234"
+    assert refused(other.repository.TrackCase, asked) == elsewhere
+
+
 @pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 def test_two_engines_on_one_store_and_one_is_taken_over(tmp_path):
     store = postgres.Store()
@@ -166,6 +221,7 @@ def test_two_engines_on_one_store_and_one_is_taken_over(tmp_path):
         engines[1].wait_stored(stubs[1], [other.result_id])
         assert sorted(store.sql("SELECT unit, engine, address FROM unit_owner")) == sorted(
             [[UNITS[0], "0", "elsewhere:7443"], [UNITS[1], "1", "office-1:7443"]])
+        what_another_engine_has(engines[0], stubs[0], stubs[1], "engine 0 at elsewhere:7443")
     finally:
         for e in engines:
             e.kill()
