@@ -272,6 +272,8 @@ enum status spine_reload(struct spine *s, struct error *e)
 		return st;
 	}
 	catalogue_changed(s->catalogue, catalogue, changed, NULL);
+	/* First: what loading it wrote goes ahead of any record that is accepted under it. */
+	mirror_files_changed(s);
 	pthread_mutex_lock(&s->lock);
 	catalogue_unref(s->catalogue);
 	keyring_unref(s->keyring);
@@ -281,7 +283,6 @@ enum status spine_reload(struct spine *s, struct error *e)
 	trusted_read(s);
 	/* What waits for a key that is not there any more finds another, or is told why not. */
 	atomic_store(&s->elsewhere->outdated, true);
-	mirror_files_changed(s);
 	return ST_OK;
 }
 
