@@ -182,8 +182,6 @@ static void part_failed(struct pg_part *part, const PGresult *r)
 
 static void part_answer(struct pg_conn *c, struct pg_part *part, const PGresult *r)
 {
-	enum pg_write what = part->sent[part->answered].what;
-
 	switch (PQresultStatus(r)) {
 	case PGRES_COMMAND_OK:
 		part->sent[part->answered].done = (uint32_t)strtoul(PQcmdTuples((PGresult *)r),
@@ -191,12 +189,17 @@ static void part_answer(struct pg_conn *c, struct pg_part *part, const PGresult 
 		break;
 	case PGRES_TUPLES_OK:
 		for (int i = 0; i < PQntuples(r); i++)
-			c->rig->events->row(c->rig->ctx, part, what, r, i);
+			c->rig->events->row(c->rig->ctx, part, part->sent[part->answered].what, r,
+					    i);
 		break;
 	case PGRES_PIPELINE_ABORTED:
 		break;
 	default:
-		part_failed(part, r);
+		/* A Sync alone: none of its rows is at fault, as none was sent. */
+		if (part->sent_n == 0)
+			pg_conn_lose(c, "refused a Sync");
+		else
+			part_failed(part, r);
 	}
 }
 
