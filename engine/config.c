@@ -154,7 +154,7 @@ static const struct setting settings[] = {
 	{ "portal_dev_people", TEXT, AT(portal.sign_in.dev_people), "", 0, 0,
 	  "file with its invented people, JSON" },
 	{ "accept_behind", BOOL, AT(accept_behind), "false", 0, 0,
-	  "go on behind the store's numbers (after a restore)" },
+	  "go on behind the store's numbers, though what only another folder knows is lost" },
 };
 
 #define SETTINGS ARRAY_LEN(settings)

@@ -102,7 +102,9 @@ static void mark_compare(void *ctx, const struct register_mark *m)
 					"register %s %s %u: the store remembers number %llu, this "
 					"data folder goes on at %llu (%llu behind): it is older "
 					"than the store. Restore the newest backup, or start once "
-					"with --accept-behind to go on after %llu",
+					"with --accept-behind to go on after %llu: cases that "
+					"only another folder knows are then taken as new ones, and "
+					"numbers that only it has are given again",
 					m->unit, m->code, m->year, (unsigned long long)m->highest,
 					(unsigned long long)row.next,
 					(unsigned long long)(m->highest - row.next + 1),
