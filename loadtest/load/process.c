@@ -76,21 +76,24 @@ static uint8_t row_of(struct process_watch *w, const char *name)
 	return (uint8_t)w->rows_n++;
 }
 
+/* Its name is read at each look: one that was just forked has its parent's until it executes. */
 static struct process_known *known(struct process_watch *w, pid_t pid, uint64_t born,
 				   const char *name)
 {
 	char words[256] = "";
+	bool named = name != NULL || read_proc(words, sizeof(words), pid, "cmdline");
+	uint32_t i = 0;
 
-	for (uint32_t i = 0; i < w->known_n; i++)
-		if (w->known[i].pid == pid && w->known[i].born == born)
-			return &w->known[i];
-	if (w->known_n == PROCESS_KNOWN_MAX)
-		return NULL;
-	if (name == NULL && !read_proc(words, sizeof(words), pid, "cmdline"))
-		return NULL;
-	w->known[w->known_n] = (struct process_known){
-		.pid = pid, .born = born, .row = row_of(w, name != NULL ? name : words) };
-	return &w->known[w->known_n++];
+	while (i < w->known_n && (w->known[i].pid != pid || w->known[i].born != born))
+		i++;
+	if (i == w->known_n) {
+		if (i == PROCESS_KNOWN_MAX || !named)
+			return NULL;
+		w->known[w->known_n++] = (struct process_known){ .pid = pid, .born = born };
+	}
+	if (named)
+		w->known[i].row = row_of(w, name != NULL ? name : words);
+	return &w->known[i];
 }
 
 /* The process and all below it. */

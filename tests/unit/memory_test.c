@@ -3,8 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 /* cmocka needs the ones above. */
 #include <cmocka.h>
 
@@ -90,6 +94,40 @@ static void nothing_is_said_of_what_was_not_seen(void **state)
 	process_free(&w);
 }
 
+/* A child that is found between its fork and its exec goes by its own name afterwards. */
+static void one_that_was_just_forked_gets_its_name(void **state)
+{
+	struct process_watch w = { 0 };
+	int go[2], gone[2];
+	char byte;
+	pid_t pid;
+
+	/* `gone` is closed by the exec. */
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(gone, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (read(go[0], &byte, 1) == 1)
+			execl("/bin/sleep", "engine", "60", (char *)NULL);
+		_exit(1);
+	}
+	close(gone[1]);
+	assert_true(process_watch_root(&w, pid, NULL, false));
+	process_look(&w, 0, false);
+	assert_int_equal(process_find(&w, "memory_test"), pid);
+	assert_int_equal(write(go[1], "x", 1), 1);
+	assert_int_equal(read(gone[0], &byte, 1), 0);
+	process_look(&w, 1, false);
+	assert_int_equal(process_find(&w, "engine"), pid);
+	assert_int_equal(process_find(&w, "memory_test"), 0);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(go[0]);
+	close(go[1]);
+	close(gone[0]);
+	process_free(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +135,7 @@ int main(void)
 		cmocka_unit_test(what_grows_is_seen),
 		cmocka_unit_test(warming_up_is_left_out),
 		cmocka_unit_test(nothing_is_said_of_what_was_not_seen),
+		cmocka_unit_test(one_that_was_just_forked_gets_its_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
