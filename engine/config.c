@@ -30,6 +30,8 @@ static const struct setting settings[] = {
 	{ "schemas", TEXT, AT(schemas), "schemas", 0, 0, "folder with results, agencies, signers" },
 	{ "keys", TEXT, AT(keys), "@keys", 0, 0, "private keys, read by the signer process only" },
 	{ "certs", TEXT, AT(certs), "@certs", 0, 0, "certificates, CRLs, keys.json" },
+	{ "tsa", TEXT, AT(tsa), "", 0, 0,
+	  "roots of time-stamp authorities, folder or PEM; empty = no stamp raises a level" },
 	{ "remote_secrets", TEXT, AT(remote_secrets), "@remote", 0, 0,
 	  "secrets for remote signing services, read by the remote signer only" },
 	{ "principals", TEXT, AT(principals), "@principals.json", 0, 0, "who may call" },
@@ -461,6 +463,9 @@ static enum status check(const struct config *c, struct error *e)
 			    (c->mirror_cert[0] == '\0') != (c->mirror_ca[0] == '\0')))
 		st = error_set(e, ST_INVALID, "mirror_cert, mirror_key and mirror_ca must be given "
 			       "together");
+	if (st == ST_OK && c->tsa[0] != '\0' && access(c->tsa, R_OK) != 0)
+		st = error_set(e, ST_INVALID, "tsa = %s: %s; a folder of *.pem, or a PEM file, is "
+			       "needed", c->tsa, strerror(errno));
 	if (st == ST_OK && (c->tls_cert[0] == '\0') != (c->tls_key[0] == '\0'))
 		st = error_set(e, ST_INVALID, "tls_cert and tls_key must be given together");
 	if (st == ST_OK && c->tls_cert[0] != '\0' && c->tls_client_ca[0] == '\0')
@@ -559,8 +564,8 @@ void config_print(const struct config *c, FILE *out, bool json)
 }
 
 /* What the portal reads beside its own; what is in no other's. */
-static const char *const of_portal[] = { "data", "schemas", "log_level", "store", "postgres",
-	"postgres_timeout_ms", "postgres_distribution", "postgres_reader" };
+static const char *const of_portal[] = { "data", "schemas", "certs", "tsa", "log_level", "store",
+	"postgres", "postgres_timeout_ms", "postgres_distribution", "postgres_reader" };
 
 static bool belongs(const struct setting *s, bool portal)
 {

@@ -51,6 +51,7 @@ struct config {
 	const char *schemas;		/* folder with results/, agencies/, signers/ */
 	const char *keys;		/* private keys; default DATA/keys */
 	const char *certs;		/* certificates and keys.json; default DATA/certs */
+	const char *tsa;		/* roots of time-stamp authorities; "" = none */
 	const char *remote_secrets;	/* of remote signing services; default DATA/remote */
 	const char *principals;		/* who may call; default DATA/principals.json */
 	const char *passphrase_file;	/* for encrypted keys; "" = none */

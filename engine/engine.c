@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -131,6 +132,16 @@ static void folder_ro(struct paths *p, const char *path)
 		p->ro[p->ro_n++] = path;
 }
 
+static void place_ro(struct paths *p, const struct config *c, const char *path)
+{
+	struct stat s;
+
+	if (stat(path, &s) == 0 && S_ISDIR(s.st_mode))
+		folder_ro(p, path);
+	else
+		file_ro(p, c, path);
+}
+
 /* As it is, not its folder: that may be the user's home. */
 static void store_file(void *ctx, const char *file)
 {
@@ -180,6 +191,7 @@ static void folders_name(struct paths *p, const struct config *c)
 {
 	folder_ro(p, c->schemas);
 	folder_ro(p, c->certs);
+	place_ro(p, c, c->tsa);
 	folder_ro(p, "/usr");
 	folder_ro(p, "/etc");
 	folder_ro(p, "/proc");

@@ -46,12 +46,21 @@ static enum status trust_new(struct trust **out, struct roots *roots, struct err
 	return ST_OK;
 }
 
-enum status trust_load(struct trust **out, const char *certs, const char *crls, struct error *e)
+enum status trust_load(struct trust **out, const char *certs, const char *crls, const char *tsa,
+		       struct error *e)
 {
 	struct roots *roots;
 	enum status st = roots_load(&roots, certs, crls, e);
 
-	return st == ST_OK ? trust_new(out, roots, e) : st;
+	if (st != ST_OK)
+		return st;
+	if (tsa[0] != '\0')
+		st = roots_add_tsa(roots, tsa, e);
+	if (st != ST_OK) {
+		roots_free(roots);
+		return st;
+	}
+	return trust_new(out, roots, e);
 }
 
 struct trust *trust_ref(struct trust *t)

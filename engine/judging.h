@@ -16,8 +16,8 @@
 /* Roots, and the same as the child takes them; counted, since a judgement may take a while. */
 struct trust;
 
-/* As roots_load(); one reference, the caller's. */
-enum status trust_load(struct trust **out, const char *certs, const char *crls,
+/* As roots_load() and, but for "", roots_add_tsa(); one reference, the caller's. */
+enum status trust_load(struct trust **out, const char *certs, const char *crls, const char *tsa,
 		       struct error *e) must_use;
 struct trust *trust_ref(struct trust *t);
 /* NULL is allowed. */

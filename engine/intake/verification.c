@@ -8,11 +8,13 @@
 
 #define DAY_MS (24 * 60 * 60 * 1000LL)
 #define EVENTS_MAX (LIVING_ACTS_MAX + HANDOVERS_MAX + LINKS_TOLD_MAX)
-/* Names, number, paper, and per signature a subject and a reason. */
-#define ANSWER_BYTES_MAX (8192 + VERIFY_SIGNATURES_MAX * 1024)
+/* Names, number, paper, and per signature or stamp a subject and a reason. */
+#define ANSWER_BYTES_MAX (8192 + (VERIFY_SIGNATURES_MAX + VERIFY_STAMPS_MAX) * 1024)
 #define FILE_BYTES_MAX REQUEST_BYTES_MAX	/* of a stored file that is judged here */
 
 #define STANDING(name) TRIEN__V1__VERIFY_DOCUMENT_RESPONSE__STANDING__##name
+_Static_assert(TRIEN__V1__EVIDENCE_LEVEL__B_B == LEVEL_B + 1 &&
+	       TRIEN__V1__EVIDENCE_LEVEL__B_LTA == LEVEL_LTA + 1, "levels");
 _Static_assert(TRIEN__V1__VERDICT__TOTAL_PASSED == VERDICT_PASSED + 1 &&
 	       TRIEN__V1__VERDICT__INDETERMINATE == VERDICT_INDETERMINATE + 1, "verdicts");
 
@@ -40,6 +42,21 @@ static void put_signature(struct writer *w, const struct signature_report *s)
 		put_slice(w, 8, slice_of(s->cert_sha256, SHA256_BYTES));
 	put_number(w, 9, s->range[2] + s->range[3]);
 	put_number(w, 10, s->certifies);
+	if (s->finding.verdict == VERDICT_PASSED)
+		put_number(w, 11, s->level + 1u);
+	put_end(w, at);
+}
+
+static void put_stamp(struct writer *w, const struct stamp_report *s)
+{
+	uint8_t *at = put_begin(w, 11);
+
+	if (s->time_ms != INT64_MIN)
+		put_time(w, 1, s->time_ms);
+	put_text(w, 2, s->subject);
+	put_number(w, 3, s->trusted);
+	put_text(w, 4, s->why);
+	put_number(w, 5, s->range[2] + s->range[3]);
 	put_end(w, at);
 }
 
@@ -51,6 +68,8 @@ static void put_report(struct writer *w, const struct report *r)
 	put_number(w, 5, r->file_bytes);
 	put_slice(w, 6, slice_of(r->file_sha256, SHA256_BYTES));
 	put_number(w, 10, r->file_bytes - r->issued_bytes);
+	for (uint8_t i = 0; i < r->stamps_n; i++)
+		put_stamp(w, &r->stamps[i]);
 }
 
 /* ---- what it was issued as, and its life ---- */

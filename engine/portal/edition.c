@@ -41,7 +41,7 @@ static void trust_read(struct edition *ed, const struct config *c, const struct 
 {
 	struct error why = { 0 };
 
-	if (trust_load(&ed->trust, c->certs, c->certs, &why) == ST_OK)
+	if (trust_load(&ed->trust, c->certs, c->certs, c->tsa, &why) == ST_OK)
 		return;
 	if (before != NULL && before->trust != NULL) {
 		stays_told(ed, "certificates and revocation lists", &why);
@@ -144,10 +144,19 @@ static uint64_t folder_number(const char *path)
 	return sum;
 }
 
+static uint64_t place_number(const char *path)
+{
+	struct stat s;
+
+	if (path[0] == '\0' || stat(path, &s) != 0)
+		return 0;
+	return S_ISDIR(s.st_mode) ? folder_number(path) : file_number(path, &s);
+}
+
 uint64_t edition_files(const struct config *c)
 {
 	static const char *const schemas[] = { "results", "agencies", "signers" };
-	uint64_t sum = folder_number(c->certs);
+	uint64_t sum = folder_number(c->certs) + place_number(c->tsa);
 	char path[PATH_BYTES];
 
 	for (size_t i = 0; i < ARRAY_LEN(schemas); i++) {

@@ -1,7 +1,8 @@
 /*
  * edition.h - what the portal reads from files, and reads again when they change: the schemas, the
- * certificates with their revocation lists, the secrets of result ids. One edition is immutable and
- * counted; whoever answers a request keeps the newest of its beginning to its end. Any thread.
+ * certificates with their revocation lists, the roots of time stamps, the secrets of result ids.
+ * One edition is immutable and counted; whoever answers a request keeps the newest of its beginning
+ * to its end. Any thread.
  */
 #ifndef TRIEN_PORTAL_EDITION_H
 #define TRIEN_PORTAL_EDITION_H

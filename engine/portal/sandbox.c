@@ -61,6 +61,7 @@ static enum status paths_name(struct paths *p, const struct config *c, struct er
 	below_data(p, c, "catalogue", false);
 	path_add(p, c->schemas);
 	path_add(p, c->certs);
+	path_add(p, c->tsa);
 	for (size_t i = 0; i < ARRAY_LEN(system); i++)
 		path_add(p, system[i]);
 	if (strcmp(c->store, "postgres") == 0) {

@@ -59,6 +59,24 @@ static json_t *signatures_told(const struct report *report)
 
 		if (s->signed_ms != INT64_MIN)
 			json_object_set_new(one, "signed", moment_json(s->signed_ms));
+		if (s->finding.verdict == VERDICT_PASSED)
+			json_object_set_new(one, "level", json_string(level_name(s->level)));
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static json_t *stamps_told(const struct report *report)
+{
+	json_t *list = json_array();
+
+	for (uint8_t i = 0; i < report->stamps_n; i++) {
+		const struct stamp_report *s = &report->stamps[i];
+		json_t *one = json_pack("{s:s, s:b, s:s}", "authority", s->subject, "trusted",
+					s->trusted, "why", s->why);
+
+		if (s->time_ms != INT64_MIN)
+			json_object_set_new(one, "time", moment_json(s->time_ms));
 		json_array_append_new(list, one);
 	}
 	return list;
@@ -77,6 +95,7 @@ static json_t *verdict_told(struct request *q, const struct report *report,
 	json_object_set_new(m, "bytes", json_integer((json_int_t)report->file_bytes));
 	json_object_set_new(m, "checked", moment_json(q->now_ms));
 	json_object_set_new(m, "signatures", signatures_told(report));
+	json_object_set_new(m, "time_stamps", stamps_told(report));
 	json_object_set_new(m, "why", json_string(report->finding.why));
 	json_object_set_new(m, "indication",
 			    json_string(indication_name(report->finding.indication)));

@@ -6,13 +6,18 @@
 
 void trusted_read(struct spine *s)
 {
-	const char *certs = s->config->certs;
+	const struct config *c = s->config;
 	struct trust *trust = NULL, *old;
 	struct error e = { 0 };
 
 	/* An engine whose certificates come without their root issues all the same. */
-	if (trust_load(&trust, certs, certs, &e) != ST_OK)
-		log_warn("verify", "no document can be verified here: %s", e.text);
+	if (trust_load(&trust, c->certs, c->certs, c->tsa, &e) != ST_OK) {
+		log_warn("verify", "%s: %s", s->trust != NULL ? "the roots that documents are "
+			 "judged by stay as they were" : "no document can be verified here",
+			 e.text);
+		if (s->trust != NULL)
+			return;
+	}
 	pthread_rwlock_wrlock(&s->roots_lock);
 	old = s->trust;
 	s->trust = trust;

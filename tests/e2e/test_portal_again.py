@@ -3,6 +3,7 @@ signed in stays so."""
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import time
@@ -10,10 +11,13 @@ import time
 import pytest
 
 from authority import DAY, Authority, utc_now
-from harness import ROOT, UNITS, Engine, wait_for
+from harness import ROOT, UNITS, Engine, modules, wait_for
 from portals import sign_in, with_dev_provider
 from sample import SIGNER, case, send
 from test_portal_public import upload
+
+pytest.importorskip("pyhanko")
+import stamping                                                 # noqa: E402
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.embedded]
 NUMBER = "001099000777"
@@ -28,14 +32,18 @@ class World:
     def __init__(self, folder):
         schemas = folder / "schemas"
         shutil.copytree(ROOT / "schemas", schemas)
-        self.engine = Engine(folder / "engine", schemas=schemas).prepare()
+        # Of an authority that stamps nothing here; another's root comes later.
+        self.tsa = folder / "tsa"
+        self.tsa.mkdir()
+        stamping.Authority(self.tsa)
+        self.engine = Engine(folder / "engine", schemas=schemas, tsa=self.tsa).prepare()
         self.ca = Authority(self.engine)
         self.cert = self.ca.issue(SIGNER[UNITS[0]], utc_now() + DAY)
         self.engine.start()
         self.result = self.issued()
         self.pdf = self.engine.download(self.engine.stubs(), self.result)[0]
         self.portal = with_dev_provider(folder / "portal", ME, data=self.engine.data,
-                                        schemas=schemas).start()
+                                        schemas=schemas, tsa=self.tsa).start()
         self.me = self.portal.browser()
         assert sign_in(self.me, ME["name"]).status == 303
 
@@ -89,6 +97,49 @@ def test_a_revoked_key(world):
     world.ca.revoked = []
     world.told(AGAIN, world.ca.publish)
     assert good in upload(world.portal.browser(), world.pdf).text
+
+
+def levels(world, pdf):
+    """Of its signatures, as the engine says, the portal's page and its JSON; the stamps' trust."""
+    q = modules()["audit"].VerifyDocumentRequest(document=pdf)
+    a = world.engine.stubs().audit.VerifyDocument(q, timeout=20)
+    page = upload(world.portal.browser(), pdf).text
+    told = world.portal.browser().request("POST", "/api/v1/verify", body=pdf, headers={
+        "Content-Type": "application/pdf"}).json()
+    assert a.verdict == 1 and told["verdict"] == "TOTAL-PASSED"
+    said = [a.signatures[0].level, *re.findall(r'class="code">\((B-\w+)\)', page)]
+    assert [s["level"] for s in told["signatures"]] == said[1:]
+    assert [s["level"] for s in told["report"]["signatures"]] == said[1:]
+    stamps = [s.trusted for s in a.time_stamps]
+    assert stamps == [s["trusted"] for s in told["time_stamps"]]
+    assert all(s.authority == "TSA" and s.time.seconds and (s.trusted or s.why)
+               for s in a.time_stamps)
+    return said, stamps
+
+
+def test_time_stamps(world, tmp_path, monkeypatch):
+    """The roots of the authorities, of engine and portal, are one setting."""
+    stamping.no_new_metadata(monkeypatch)
+    authority = stamping.Authority(tmp_path)
+    stamped = authority.stamped(world.pdf)
+    assert levels(world, world.pdf) == ([1, "B-B", "B-B"], [])
+    assert levels(world, stamped) == ([1, "B-B", "B-B"], [False])
+    root = world.tsa / "other.pem"
+    world.told(AGAIN, lambda: root.write_bytes(authority.path.read_bytes()))
+    world.engine.hup()
+    assert levels(world, stamped) == ([2, "B-T", "B-T"], [True])
+    assert "Có dấu thời gian: chữ ký" in upload(world.portal.browser(), stamped).text
+    # What is no root ends no trust.
+    (world.tsa / "tsa-root.pem").unlink()
+    root.write_text("no certificate")
+    world.engine.hup()
+    assert levels(world, stamped)[0][0] == 2
+    done = world.engine.trien("audit", "--data", world.engine.data, "--tsa", world.tsa, check=False)
+    assert done.returncode == 66 and f"{world.tsa} has no" in done.stderr, done.stderr
+    words = [*world.engine.command()[1:], "--check-config", "--tsa", "nowhere"]
+    done = world.engine.trien(*words, check=False)
+    assert done.returncode == 78 and "tsa = nowhere" in done.stderr, done.stderr
+    world.told(AGAIN, lambda: root.write_bytes(authority.path.read_bytes()))
 
 
 def children(pid):

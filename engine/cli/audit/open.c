@@ -34,6 +34,8 @@ static enum status trust_open(struct audit *a, const struct audit_options *o, st
 		roots_digest(a->roots, digest);
 		digest_text(a->scope.roots, digest);
 	}
+	if (st == ST_OK && o->config.tsa[0] != '\0')
+		st = roots_add_tsa(a->roots, o->config.tsa, e);
 	if (st == ST_OK && known_new(&a->known) != ST_OK)
 		st = error_set(e, ST_NOMEM, "no memory for what documents share");
 	if (st != ST_OK || snprintf(path, sizeof(path), "%s/keys.json", a->certs) >=
