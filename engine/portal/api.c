@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "base/hash.h"
 #include "portal/embedded.h"
@@ -25,20 +24,12 @@ static void unauthenticated(struct request *q, const char *challenge)
 	answer_header(q, "WWW-Authenticate", challenge);
 }
 
-static int64_t steady_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static bool asker_may(struct request *q, enum limit_class of, struct slice asker)
 {
 	uint32_t retry_ms;
 	char after[16];
 
-	if (limit_take(q->portal->limits, of, asker, steady_ms(), &retry_ms))
+	if (limit_take(q->portal->limits, of, asker, limit_clock_ms(), &retry_ms))
 		return true;
 	snprintf(after, sizeof(after), "%u", retry_ms / 1000 + 1);
 	answer_error(q, 429);
@@ -253,7 +244,10 @@ static void share_use(struct request *q)
 {
 	json_t *model;
 
-	if (anybody(q) && page_may(q, LIMIT_LOOKUP) && said(q) && share_use_model(q, &model))
+	/* A code is short, a token is not. */
+	if (anybody(q) && said(q) &&
+	    page_may(q, form_value(&q->form, "code") != NULL ? LIMIT_LOOKUP : LIMIT_SCAN) &&
+	    share_use_model(q, &model))
 		answer_json(q, 200, model);
 }
 
@@ -269,7 +263,7 @@ static void lookup(struct request *q)
 {
 	json_t *model = NULL;
 
-	if (anybody(q) && page_may(q, LIMIT_LOOKUP) &&
+	if (anybody(q) && page_may(q, LIMIT_SCAN) &&
 	    good(q, seen_model(q, q->args[0], &model)))
 		answer_json(q, 200, model);
 }
@@ -290,7 +284,7 @@ static void lookup_number(struct request *q)
 
 static void lookup_file(struct request *q)
 {
-	if (anybody(q) && page_may(q, LIMIT_LOOKUP))
+	if (anybody(q) && page_may(q, LIMIT_SCAN))
 		seen_file(q);
 }
 

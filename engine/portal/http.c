@@ -114,7 +114,7 @@ static bool too_often(struct exchange *x, enum limit_class of)
 	} else if (q->signed_in) {
 		asker = slice_of(q->session.key, sizeof(q->session.key));
 	}
-	if (limit_take(x->http->portal->limits, of, asker, clock_ms(CLOCK_MONOTONIC), &retry_ms))
+	if (limit_take(x->http->portal->limits, of, asker, limit_clock_ms(), &retry_ms))
 		return false;
 	snprintf(after, sizeof(after), "%u", retry_ms / 1000 + 1);
 	answer_header(q, "Retry-After", after);

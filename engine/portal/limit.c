@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/hash.h"
 #include "base/status.h"
@@ -10,13 +11,19 @@
 #define WAYS 8				/* places that one asker may have */
 #define SETS 4096
 
-static const struct { uint32_t burst, per_minute; } rates[LIMIT_CLASSES] = {
-	[LIMIT_PAGE] = { 120, 600 },
-	[LIMIT_LOOKUP] = { 20, 20 },
-	[LIMIT_FILE] = { 10, 20 },
+#define MINUTE_MS 60000
+#define HOUR_MS (60 * MINUTE_MS)
+
+static const struct { uint32_t burst; int64_t one_ms; } rates[LIMIT_CLASSES] = {
+	[LIMIT_PAGE] = { 120, MINUTE_MS / 600 },
+	[LIMIT_LOOKUP] = { 20, MINUTE_MS / 20 },
 	/* Thousands of telephones stand behind one address of a mobile network. */
-	[LIMIT_SIGN_IN] = { 60, 240 },
-	[LIMIT_API] = { 120, 600 },
+	[LIMIT_SCAN] = { 240, MINUTE_MS / 600 },
+	/* Of ten thousand, forty days long; a holder who mistypes has ten at once. */
+	[LIMIT_CASE] = { 10, HOUR_MS / 10 },
+	[LIMIT_FILE] = { 10, MINUTE_MS / 20 },
+	[LIMIT_SIGN_IN] = { 60, MINUTE_MS / 240 },
+	[LIMIT_API] = { 120, MINUTE_MS / 600 },
 };
 
 struct bucket {
@@ -29,6 +36,14 @@ struct limits {
 	uint8_t secret[16];
 	struct bucket sets[SETS][WAYS];
 };
+
+int64_t limit_clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 enum status limits_new(struct limits **out, const uint8_t secret[16])
 {
@@ -78,10 +93,10 @@ static struct bucket *bucket_of(struct limits *l, uint64_t name)
 	return best;
 }
 
-bool limit_take(struct limits *l, enum limit_class of, struct slice asker, int64_t now_ms,
-		uint32_t *retry_ms)
+static bool ask(struct limits *l, enum limit_class of, struct slice asker, int64_t now_ms,
+		bool take, uint32_t *retry_ms)
 {
-	int64_t one_ms = 60000 / rates[of].per_minute, room_ms = one_ms * rates[of].burst;
+	int64_t one_ms = rates[of].one_ms, room_ms = one_ms * rates[of].burst;
 	uint64_t name = name_of(l, of, asker);
 	struct bucket *b;
 	bool may;
@@ -92,9 +107,21 @@ bool limit_take(struct limits *l, enum limit_class of, struct slice asker, int64
 		b->full_ms = now_ms;
 	may = b->full_ms + one_ms <= now_ms + room_ms;
 	if (may)
-		b->full_ms += one_ms;
+		b->full_ms += take ? one_ms : 0;
 	else
 		*retry_ms = (uint32_t)(b->full_ms + one_ms - now_ms - room_ms);
 	pthread_mutex_unlock(&l->lock);
 	return may;
+}
+
+bool limit_take(struct limits *l, enum limit_class of, struct slice asker, int64_t now_ms,
+		uint32_t *retry_ms)
+{
+	return ask(l, of, asker, now_ms, true, retry_ms);
+}
+
+bool limit_may(struct limits *l, enum limit_class of, struct slice asker, int64_t now_ms,
+	       uint32_t *retry_ms)
+{
+	return ask(l, of, asker, now_ms, false, retry_ms);
 }

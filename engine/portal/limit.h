@@ -16,6 +16,8 @@
 enum limit_class {
 	LIMIT_PAGE,		/* pages and pictures */
 	LIMIT_LOOKUP,		/* what trying could find: numbers and codes are serial */
+	LIMIT_SCAN,		/* what no trying finds: ids of results, tokens of shares */
+	LIMIT_CASE,		/* wrong digits for one case, from wherever */
 	LIMIT_FILE,		/* a file that is looked into */
 	LIMIT_SIGN_IN,
 	LIMIT_API,
@@ -23,6 +25,9 @@ enum limit_class {
 };
 
 struct limits;
+
+/* What all of them are measured by: it never goes back. */
+int64_t limit_clock_ms(void);
 
 /* secret: 16 random bytes, so that nobody can choose what shares a place. */
 enum status limits_new(struct limits **out, const uint8_t secret[16]) must_use;
@@ -34,5 +39,8 @@ void limits_free(struct limits *l);
  */
 bool limit_take(struct limits *l, enum limit_class of, struct slice asker, int64_t now_ms,
 		uint32_t *retry_ms);
+/* Likewise, but nothing is taken: where only what goes wrong counts. */
+bool limit_may(struct limits *l, enum limit_class of, struct slice asker, int64_t now_ms,
+	       uint32_t *retry_ms);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * Public look-ups: by the QR code of a print, by number, by a file's id and hash. What does not
- * exist and what nobody may see are one answer. Numbers are serial: LIMIT_LOOKUP.
+ * exist and what nobody may see are one answer. Numbers are serial, so few may be tried
+ * (LIMIT_LOOKUP); ids are not to be guessed (LIMIT_SCAN).
  */
 #include "portal/seen.h"
 
@@ -293,9 +294,9 @@ void seen_file(struct request *q)
 }
 
 const struct route seen_routes[] = {
-	{ METHOD_GET, "/V/:id", print_show, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
+	{ METHOD_GET, "/V/:id", print_show, WHO_ANYBODY, LIMIT_SCAN, ROUTE_SLOW },
 	{ METHOD_GET, "/verify/number", number_show, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
-	{ METHOD_GET, "/verify/lookup", seen_file, WHO_ANYBODY, LIMIT_LOOKUP,
+	{ METHOD_GET, "/verify/lookup", seen_file, WHO_ANYBODY, LIMIT_SCAN,
 	  ROUTE_SLOW | ROUTE_JSON },
 	{ 0 }
 };

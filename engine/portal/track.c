@@ -1,11 +1,14 @@
 /*
  * How far a case is, for whoever knows its code and the last four digits of a holder's number
  * (Decree 61/2018: whoever filed a case may follow it). Case codes are serial, so a wrong code and
- * wrong digits are one answer, and look-ups are few (LIMIT_LOOKUP).
+ * wrong digits are one answer, and look-ups are few: of an address (LIMIT_LOOKUP), and, as there
+ * are only ten thousand digits and many addresses, wrong ones for one code (LIMIT_CASE).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/calendar.h"
+#include "base/hash.h"
 #include "portal/agencies.h"
 #include "portal/engineside.h"
 #include "portal/inside.h"
@@ -97,6 +100,25 @@ static json_t *told(struct request *q, const Trien__V1__TrackCaseResponse *a)
 	return m;
 }
 
+/* Whatever agency is named with it: a wrong one would be another try. */
+static bool case_limit(struct request *q, const char *code,
+		       bool (*limit)(struct limits *l, enum limit_class of, struct slice asker,
+				     int64_t now_ms, uint32_t *retry_ms))
+{
+	uint8_t name[SHA256_BYTES];
+	uint32_t retry_ms;
+	char after[16];
+
+	sha256_once(code, strlen(code), name);
+	if (limit(q->portal->limits, LIMIT_CASE, slice_of(name, sizeof(name)), limit_clock_ms(),
+		  &retry_ms))
+		return true;
+	snprintf(after, sizeof(after), "%u", retry_ms / 1000 + 1);
+	answer_error(q, 429);
+	answer_header(q, "Retry-After", after);
+	return false;
+}
+
 bool track_model(struct request *q, json_t **model)
 {
 	const char *code = form_value(&q->form, "code"), *unit = form_value(&q->form, "unit");
@@ -117,19 +139,23 @@ bool track_model(struct request *q, json_t **model)
 		again(q, 400, "ask_agency");
 		return false;
 	}
+	if (!case_limit(q, code, limit_may))
+		return false;
 	r.unit = (char *)unit;
 	r.code = (char *)code;
 	r.last_digits = (char *)digits;
 	a = (void *)engine_ask(q->worker, REPOSITORY "TrackCase", &r.base,
 			       &trien__v1__track_case_response__descriptor, &f);
-	if (a != NULL)
+	if (a != NULL) {
 		*model = told(q, a);
-	else if (f.code == GRPC_STATUS_NOT_FOUND || f.code == GRPC_STATUS_INVALID_ARGUMENT)
-		again(q, 404, "missing");
-	else if (strcmp(f.reason, "UNIT_ELSEWHERE") == 0)
+	} else if (f.code == GRPC_STATUS_NOT_FOUND || f.code == GRPC_STATUS_INVALID_ARGUMENT) {
+		if (case_limit(q, code, limit_take))
+			again(q, 404, "missing");
+	} else if (strcmp(f.reason, "UNIT_ELSEWHERE") == 0) {
 		again(q, 503, "elsewhere");
-	else
+	} else {
 		engine_failed(q, &f);
+	}
 	if (a != NULL)
 		trien__v1__track_case_response__free_unpacked(a, NULL);
 	return a != NULL;

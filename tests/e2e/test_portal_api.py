@@ -460,15 +460,16 @@ def test_a_case_is_followed(world):
 def test_look_ups_are_few(world):
     """As on the pages: of an address, and of a citizen whatever token they have."""
     page = world.portal.browser()
-    assert [page.get("/V/" + NOWHERE).status for _ in range(40)][-1] == 429
-    Api(world.portal, browser=page).get("/lookup/" + NOWHERE, 429)
+    serial = f"unit={UNITS[0]}&number=999999&year=2026"
+    assert [page.get("/verify/number?" + serial).status for _ in range(40)][-1] == 429
+    Api(world.portal, browser=page).get("/lookup?" + serial, 429)
     number = "001199000033"
     for i in range(40):        # from an address of its own each time
         api = world.api(number, jti=str(i))
-        answer = api.browser.get("/api/v1/lookup/" + NOWHERE, headers=api.headers)
-    assert described("/api/v1/lookup/" + NOWHERE, answer).status == 429
+        answer = api.browser.get("/api/v1/lookup?" + serial, headers=api.headers)
+    assert described("/api/v1/lookup", answer).status == 429
     assert int(answer.headers["Retry-After"]) >= 1
-    Api(world.portal).get("/lookup/" + NOWHERE, 404)
+    Api(world.portal).get("/lookup?" + serial, 404)
 
 
 def test_errors_are_json_too(world):

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from harness import store_of, wait_for
+from harness import UNITS, store_of, wait_for
 from test_portal_pages import World, numbered
 
 pytestmark = pytest.mark.timeout(300)
@@ -274,10 +274,23 @@ def test_shares_refused(world):
 
 def test_looking_up_is_limited(world):
     visitor = world.portal.browser()
-    answers = [visitor.get(f"/V/{'0' * 26}") for _ in range(200)]
+    serial = f"/verify/number?unit={UNITS[0]}&number=999999&year=2026"
+    answers = [visitor.get(serial) for _ in range(40)]
     assert answers[0].status == 404 and answers[-1].status == 429
     assert int(answers[-1].headers["Retry-After"]) >= 1
-    assert world.portal.browser().get("/V/" + "0" * 26).status == 404
+    assert world.portal.browser().get(serial).status == 404
+    # At a counter all telephones have one address: what is on the print is no number to be tried.
+    assert {visitor.get("/V/" + "0" * 26).status for _ in range(100)} == {404}
+
+
+def test_the_digits_of_a_case_are_not_tried_from_many_addresses(world):
+    code = world.second.code
+    right = {h.number[-4:] for h in numbered(world.second)}
+    wrong = [d for d in map("{:04}".format, range(20)) if d not in right][:12]
+    tried = [track(world.portal.browser(), code, d) for d in wrong]
+    assert tried[0].status == 404 and tried[-1].status == 429
+    assert int(tried[-1].headers["Retry-After"]) > 60
+    assert track(world.portal.browser(), code + "9", wrong[0]).status == 404
 
 
 def test_who_signs_in_again_is_the_same_person(world):
@@ -285,7 +298,8 @@ def test_who_signs_in_again_is_the_same_person(world):
     seen = []
     for _ in range(4):
         b = world.signed_in("Người Hai")
-        seen += [b.get(f"/V/{'0' * 26}").status for _ in range(15)]
+        seen += [b.get(f"/verify/number?unit={UNITS[0]}&number=999999&year=2026").status
+                 for _ in range(15)]
     assert seen[0] == 404 and seen[-1] == 429
 
 
@@ -301,7 +315,7 @@ def test_without_the_engine(world, visitor):
     assert citizen.get(f"/results/{world.mine[0]}").status == 200
     for answer in (visitor.get(f"/s/{token}"), visitor.request("POST", f"/s/{token}", body={}),
                    share(citizen, world.mine[0]), citizen.get("/shares"),
-                   track(visitor, world.second.code, "0000")):
+                   track(visitor, world.first.code, "0000")):
         assert answer.status == 503
     world.engine.start(registers=False)
     wait_for(lambda: visitor.request("POST", f"/s/{token}", body={}).status == 200, every=0.5)

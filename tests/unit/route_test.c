@@ -239,6 +239,29 @@ static void rates(void **state)
 	limits_free(l);
 }
 
+/* What may be asked is not taken by asking; wrong digits are fewer by far than pages. */
+static void only_what_goes_wrong_counts(void **state)
+{
+	static const uint8_t secret[16] = { 9 };
+	struct slice a = slice_str("a");
+	uint32_t taken = 0, retry = 0;
+	struct limits *l;
+
+	assert_int_equal(limits_new(&l, secret), ST_OK);
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_true(limit_may(l, LIMIT_CASE, a, 5000, &retry));
+	while (taken < 1000 && limit_take(l, LIMIT_CASE, a, 5000, &retry))
+		taken++;
+	assert_in_range(taken, 5, 20);
+	assert_false(limit_may(l, LIMIT_CASE, a, 5000, &retry));
+	/* All ten thousand of them take a month and more. */
+	assert_true((uint64_t)retry * 10000 > 30ULL * 24 * 3600 * 1000);
+	/* Those behind one address of a mobile network, who look at their papers. */
+	for (uint32_t i = 0; i < 200; i++)
+		assert_true(limit_take(l, LIMIT_SCAN, a, 5000, &retry));
+	limits_free(l);
+}
+
 /* However many ask, one who asked too much is not forgotten by it. */
 static void many_askers(void **state)
 {
@@ -261,7 +284,8 @@ int main(void)
 		cmocka_unit_test(routes), cmocka_unit_test(no_routes), cmocka_unit_test(forms),
 		cmocka_unit_test(files), cmocka_unit_test(too_many_parts),
 		cmocka_unit_test(clients), cmocka_unit_test(loopback),
-		cmocka_unit_test(rates), cmocka_unit_test(many_askers),
+		cmocka_unit_test(rates), cmocka_unit_test(only_what_goes_wrong_counts),
+		cmocka_unit_test(many_askers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
