@@ -1,8 +1,8 @@
 /*
  * What a share shows, to whoever has its link, or the print and its code. The link alone says what
  * it is and asks: programs that look at links ahead of people use nothing up. A view is counted and
- * noted by the engine before anything is shown; with it goes a ticket for the file, where the share
- * gives that.
+ * noted by the engine before anything is shown, once it is known that it can be; with it goes a
+ * ticket for the file, where the share gives that.
  */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -128,22 +128,57 @@ static void refused(struct request *q, const struct failure *f)
 		answer_page(q, 404, "share", json_pack("{s:b}", "missing", 1));
 }
 
-/* What it is or shows; NULL: answered, but where `missing` is given and it is not there. */
-static json_t *use(struct request *q, Trien__V1__UseShareRequest *r, bool *missing)
+/* NULL: answered, but where `missing` is given and it is not there. */
+static Trien__V1__UseShareResponse *ask(struct request *q, Trien__V1__UseShareRequest *r,
+					bool *missing)
 {
 	struct failure f = { 0 };
 	Trien__V1__UseShareResponse *a =
 		(void *)engine_ask(q->worker, REPOSITORY "UseShare", &r->base,
 				   &trien__v1__use_share_response__descriptor, &f);
-	json_t *m;
 
 	if (a == NULL && missing != NULL && not_there(&f))
 		*missing = true;
 	else if (a == NULL)
 		refused(q, &f);
+	return a;
+}
+
+/* What is counted cannot be given back: is what it shows there to be shown? False: answered. */
+static bool can_show(struct request *q, const Trien__V1__Share *s)
+{
+	char id[ID_TEXT_BYTES + 1];
+	struct result_view v;
+	struct reading *r;
+	enum status st = reading_of(q, &r);
+
+	/* A share's id begins with its result's. */
+	snprintf(id, sizeof(id), "%.*s", ID_TEXT_BYTES, s->share_id);
+	if (st == ST_OK)
+		st = seen_find(r, id, &v);
+	if (st != ST_OK)
+		reading_refuse(q, st);
+	return st == ST_OK;
+}
+
+/* What it is or shows; NULL: as ask(). */
+static json_t *use(struct request *q, Trien__V1__UseShareRequest *r, bool *missing)
+{
+	bool look = r->validate_only, can = true;
+	Trien__V1__UseShareResponse *a;
+	json_t *m = NULL;
+
+	r->validate_only = true;
+	a = ask(q, r, missing);
+	if (a != NULL && !look) {
+		can = can_show(q, a->share);
+		trien__v1__use_share_response__free_unpacked(a, NULL);
+		r->validate_only = false;
+		a = can ? ask(q, r, missing) : NULL;
+	}
 	if (a == NULL)
 		return NULL;
-	m = r->validate_only ? share_left(a->share) : scope_told(q, a);
+	m = look ? share_left(a->share) : scope_told(q, a);
 	trien__v1__use_share_response__free_unpacked(a, NULL);
 	return m;
 }
@@ -263,9 +298,9 @@ void share_file(struct request *q)
 }
 
 const struct route shown_routes[] = {
-	{ METHOD_GET, "/s/:token", link_show, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
-	{ METHOD_GET, "/S/:token", link_show, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
-	{ METHOD_POST, "/s/:token", link_use, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
+	{ METHOD_GET, "/s/:token", link_show, WHO_ANYBODY, LIMIT_SCAN, ROUTE_SLOW },
+	{ METHOD_GET, "/S/:token", link_show, WHO_ANYBODY, LIMIT_SCAN, ROUTE_SLOW },
+	{ METHOD_POST, "/s/:token", link_use, WHO_ANYBODY, LIMIT_SCAN, ROUTE_SLOW },
 	{ METHOD_POST, "/V/:id/code", code_use, WHO_ANYBODY, LIMIT_LOOKUP, ROUTE_SLOW },
 	{ METHOD_POST, "/shared/file", share_file, WHO_ANYBODY, LIMIT_PAGE, ROUTE_SLOW },
 	{ 0 }

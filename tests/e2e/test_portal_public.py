@@ -9,6 +9,7 @@ import uuid
 import pytest
 
 from harness import UNITS, store_of, wait_for
+from portals import Portal
 from test_portal_pages import World, numbered
 
 pytestmark = pytest.mark.timeout(300)
@@ -203,6 +204,17 @@ def test_a_link(world, visitor):
     assert reads.count("Xem qua chia sẻ") == reads.count("<dt>Người xem được thấy</dt>") == 2
     assert "<dt>Mục đích</dt><dd>2</dd>" not in reads
     assert "Đã hết lượt xem" in citizen.get("/shares").text
+
+
+def test_what_cannot_be_shown_is_not_used_up(world, visitor, tmp_path):
+    """A portal whose store is away, beside an engine whose store is not."""
+    token = token_of(share(world.signed_in(), world.mine[0], views=1))
+    with Portal(tmp_path, data=world.engine.data, store="postgres",
+                postgres="host=/nowhere dbname=none") as other:
+        assert other.browser().get(f"/s/{token}").status == 200
+        for _ in range(2):
+            assert other.browser().request("POST", f"/s/{token}", body={}).status == 503
+    assert visitor.request("POST", f"/s/{token}", body={}).status == 200
 
 
 def test_scopes_and_the_file(world, visitor):
