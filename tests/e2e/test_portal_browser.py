@@ -322,6 +322,24 @@ def test_verify_by_drop(scene, visit):
     assert page.locator(".note.bad").count() == 1
 
 
+def test_the_file_chosen_last_is_spoken_of(scene, visit):
+    """Whatever is answered late to the one before."""
+    v = visit()
+    page, held = v.page, []
+    v.go("/verify")
+    page.route("**/verify/lookup*",
+               lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/verify/lookup*"):
+        v.drop(scene.pdf.replace(b"/Type", b"/Typo", 1))
+    told = page.locator("[data-lookup]")
+    v.drop(scene.pdf)
+    told.wait_for(state="visible")
+    with page.expect_response("**/verify/lookup*"):
+        held[0].continue_()
+    page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+    assert told.is_visible() and "good" in told.get_attribute("class")
+
+
 def test_verify_a_print(scene, visit, tmp_path):
     """The QR code of the page of a paper, read from its picture; by camera, and by the browser."""
     url = qr_of(scene.pdf, tmp_path)

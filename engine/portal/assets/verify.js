@@ -24,7 +24,13 @@
 		told.hidden = false;
 	}
 
+	// Of files that were chosen one after the other only the last one is spoken of: the answer to
+	// a large one may come behind that to a small one.
+	let chosen = 0;
+
 	async function lookUp(file) {
+		const mine = ++chosen;
+
 		told.hidden = true;
 		if (!window.crypto || !window.crypto.subtle || file.size > 128 * 1024 * 1024)
 			return;
@@ -37,6 +43,8 @@
 		if (!answer.ok)
 			return;
 		const said = await answer.json();
+		if (mine !== chosen)
+			return;
 		if (said.same)
 			tell(words.same, "good");
 		else
@@ -45,7 +53,7 @@
 
 	input.addEventListener("change", () => {
 		if (input.files.length === 1)
-			lookUp(input.files[0]).catch(() => { told.hidden = true; });
+			lookUp(input.files[0]).catch(() => {});
 	});
 	form.classList.add("drop");
 	form.addEventListener("dragover", (event) => {
