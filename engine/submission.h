@@ -109,6 +109,7 @@ enum act_type {
 struct approval_item {
 	uint64_t sequence;		/* in */
 	enum reason refused;		/* out */
+	bool timed_out;			/* out: refused as it did not wait any longer */
 	char detail[64];		/* out: language-neutral */
 };
 

@@ -179,7 +179,10 @@ static enum status take_refused(struct confirming *c)
 
 		if (c->items[k].refused == REASON_NONE)
 			continue;
-		if (c->items[k].refused == REASON_NOT_WAITING)
+		if (c->items[k].timed_out)
+			*v = (struct judgement){ .refused = REASON_NOT_WAITING,
+						 .state = STATE_TIMED_OUT };
+		else if (c->items[k].refused == REASON_NOT_WAITING)
 			st = not_waiting(c, c->index[k], true);
 		else
 			v->refused = c->items[k].refused;

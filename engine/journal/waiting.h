@@ -124,10 +124,13 @@ enum status waiting_list(struct waiting_reader *r, const struct waiting_filter *
 enum status waiting_case(struct waiting_reader *r, struct slice unit, struct slice case_code,
 			 struct waiting_row *rows, uint32_t max, uint32_t *n,
 			 struct error *e) must_use;
-/* Rows in this state whose expires_ms is not behind upto_ms, the first to expire first. */
+/*
+ * Rows in this state whose expires_ms is not behind upto_ms, the first to expire first; those
+ * behind the row of after_ms and `after` (0, 0: from the first).
+ */
 enum status waiting_expired(struct waiting_reader *r, enum state state, int64_t upto_ms,
-			    struct waiting_row *rows, uint32_t max, uint32_t *n,
-			    struct error *e) must_use;
+			    int64_t after_ms, uint64_t after, struct waiting_row *rows,
+			    uint32_t max, uint32_t *n, struct error *e) must_use;
 /* What waits with a number of this register behind `after`, by number. */
 enum status waiting_numbers(struct waiting_reader *r, struct slice unit, struct slice code,
 			    uint32_t year, uint64_t after, struct waiting_row *rows, uint32_t max,

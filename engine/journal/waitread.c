@@ -29,7 +29,7 @@ static const char *const question_sql[QUESTIONS] = {
 	[CASE] = "SELECT row FROM waiting WHERE unit = ?1 AND case_code = ?2 ORDER BY sequence "
 		 "LIMIT ?3",
 	[EXPIRED] = "SELECT row FROM waiting WHERE state = ?1 AND expires <= ?2 "
-		    "ORDER BY expires, sequence LIMIT ?3",
+		    "AND (expires, sequence) > (?3, ?4) ORDER BY expires, sequence LIMIT ?5",
 	[NUMBERS] = "SELECT row FROM waiting WHERE unit = ?1 AND register = ?2 AND year = ?3 "
 		    "AND number > ?4 AND number > 0 ORDER BY number LIMIT ?5",
 	/* due of one without a deadline is the largest integer */
@@ -165,13 +165,16 @@ enum status waiting_case(struct waiting_reader *r, struct slice unit, struct sli
 }
 
 enum status waiting_expired(struct waiting_reader *r, enum state state, int64_t upto_ms,
-			    struct waiting_row *rows, uint32_t max, uint32_t *n, struct error *e)
+			    int64_t after_ms, uint64_t after, struct waiting_row *rows,
+			    uint32_t max, uint32_t *n, struct error *e)
 {
 	sqlite3_stmt *s = r->ask[EXPIRED];
 
 	sqlite3_bind_int(s, 1, (int)state);
 	sqlite3_bind_int64(s, 2, upto_ms);
-	sqlite3_bind_int64(s, 3, max);
+	sqlite3_bind_int64(s, 3, after_ms);
+	sqlite3_bind_int64(s, 4, (int64_t)after);
+	sqlite3_bind_int64(s, 5, max);
 	return rows_take(r, s, rows, max, n, e);
 }
 

@@ -21,6 +21,7 @@ struct approval_row {
 	uint64_t sequence;
 	uint8_t lane;
 	uint8_t key[16];
+	int64_t expires_ms;		/* 0: never */
 	char unit[CODE_BYTES_MAX + 1], register_code[CODE_BYTES_MAX + 1];
 };
 

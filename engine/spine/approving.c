@@ -119,6 +119,7 @@ static enum status item_find(struct look *l, const struct act *a, struct approva
 		item_refuse(item, REASON_OWN_DRAFT, "");
 	out->sequence = row.sequence;
 	out->lane = row.lane;
+	out->expires_ms = row.expires_ms;
 	result_key(out->key, slice_str(row.unit), slice_str(row.case_code), slice_str(row.kind),
 		   row.ordinal, row.revision);
 	memcpy(out->unit, row.unit, sizeof(out->unit));
@@ -180,6 +181,8 @@ static void item_judge(struct spine *s, const struct act *a, const struct catalo
 
 	if (!may_become(s, row->key, STATE_NUMBERED))
 		item_refuse(item, REASON_NOT_WAITING, "");
+	else if ((item->timed_out = row->expires_ms != 0 && io_wall_ms() >= row->expires_ms))
+		item_refuse(item, REASON_NOT_WAITING, "");	/* it ends so in a moment */
 	else if (a->unit_allowed != NULL && !a->unit_allowed(a, slice_str(row->unit)))
 		item_refuse(item, REASON_UNIT_DENIED, row->unit);
 	else if ((missing = parts_missing(c, row, a->approval->signer)) != REASON_NONE)

@@ -24,8 +24,8 @@ enum status expired_find(struct spine *s, struct job *j)
 	j->expired = calloc(EXPIRED_MAX, sizeof(*j->expired));
 	if (j->expired == NULL)
 		return error_set(&j->error, ST_NOMEM, "no memory for what has expired");
-	return waiting_expired(s->rows, STATE_AWAITING_APPROVAL, io_wall_ms(), j->expired,
-			       EXPIRED_MAX, &j->expired_n, &j->error);
+	return waiting_expired(s->rows, STATE_AWAITING_APPROVAL, io_wall_ms(), j->row.expires_ms,
+			       j->row.sequence, j->expired, EXPIRED_MAX, &j->expired_n, &j->error);
 }
 
 /* ---- the spine ---- */
@@ -160,24 +160,28 @@ void end_found(struct spine *s, struct job *j)
 
 void expired_found(struct spine *s, struct job *j)
 {
-	bool more = false;
+	bool more = j->status == ST_OK && j->expired_n == EXPIRED_MAX;
 
 	s->expiring = false;
 	if (j->status != ST_OK)
 		log_error("waiting", "%s", j->error.text);
 	for (uint32_t i = 0; i < j->expired_n && j->status == ST_OK && !s->stopping; i++) {
 		struct job *end = calloc(1, sizeof(*end));
+		enum status st = ST_NOMEM;
 
-		if (end == NULL)
-			break;
-		end->row = j->expired[i];
-		end->track = NO_TRACK;
-		/* One that was decided meanwhile goes its own way. */
-		if (end_write(s, end, STATE_TIMED_OUT) == ST_OK)
-			more = j->expired_n == EXPIRED_MAX;
-		else
+		if (end != NULL) {
+			end->row = j->expired[i];
+			end->track = NO_TRACK;
+			st = end_write(s, end, STATE_TIMED_OUT);
+		}
+		/* One that was decided meanwhile goes its own way, and hides none behind it. */
+		if (st != ST_OK)
 			free(end);
+		more &= st == ST_OK || st == ST_PRECONDITION;
 	}
+	/* From the first one on again, after a while. */
+	s->expired_ms = more ? j->expired[EXPIRED_MAX - 1].expires_ms : 0;
+	s->expired = more ? j->expired[EXPIRED_MAX - 1].sequence : 0;
 	if (more)
 		s->expired_ns = 0;
 	free(j->expired);
@@ -198,6 +202,8 @@ void expire_run(struct spine *s)
 		return;
 	j->type = JOB_EXPIRED_FIND;
 	j->track = NO_TRACK;
+	j->row.expires_ms = s->expired_ms;
+	j->row.sequence = s->expired;
 	job_push(s, j);
 	s->expiring = true;
 	s->expired_ns = io_boot_ns();

@@ -196,7 +196,9 @@ struct spine {
 	bool numbering_approved, expiring;	/* the janitor reads for them */
 	uint64_t approving_ns;		/* when numbering them was put off; 0: it was not */
 	uint64_t passed_ns;		/* when those passed over were last tried */
-	uint64_t expired_ns;		/* when it last looked for what has expired */
+	uint64_t expired_ns;		/* when it last looked for what has expired, */
+	int64_t expired_ms;		/* and the row up to which it did; 0: all of them */
+	uint64_t expired;
 	struct track *track;
 	struct units *units;
 	struct mirror *mirror;		/* NULL: none is configured */

@@ -5,6 +5,7 @@ import glob
 import pytest
 
 import harness
+from office import Signer
 from sample import case, send
 from test_approval import (AWAITING, STORED, TIMED_OUT, awaiting_schemas, confirm, number, result,
                            states, submit, waits)
@@ -31,6 +32,8 @@ def test_what_nobody_approves_times_out(led):
     stubs = engine.stubs()
     cases = [case() for _ in range(50)]
     receipts = list(send(stubs, cases).receipts)
+    clock.set(in_vietnam(2026, 12, 5, 9))
+    tried = submit(stubs, 1)
     clock.set(in_vietnam(2026, 12, 11, 9))
     later = submit(stubs, 2)
     waits(stubs, receipts + later)
@@ -44,6 +47,14 @@ def test_what_nobody_approves_times_out(led):
     ended = got.void_time.ToDatetime(datetime.timezone.utc)
     assert datetime.timedelta() <= ended - in_vietnam(2026, 12, 31, 9) < \
         datetime.timedelta(minutes=1)
+    # Confirmed too late, whether it has ended already or ends so in a moment.
+    signer = Signer(engine)
+    clock.set(in_vietnam(2027, 1, 4, 8, 59))
+    session = signer.open([tried[0].result_id])
+    clock.set(in_vietnam(2027, 1, 4, 9, 5))
+    assert signer.confirm(session).approved == 0
+    outcome = next(signer.watch(session))
+    assert (outcome.state, outcome.reason) == (TIMED_OUT, "NOT_WAITING")
     # The other ones: while nobody ran.
     engine.kill()
     clock.set(in_vietnam(2027, 2, 1, 9))

@@ -564,14 +564,34 @@ static void those_whose_time_is_over(void **state)
 		row.expires_ms = i == 3 ? 0 : (int64_t)(1000 - 10 * i);
 		put(r, &row);
 	}
-	assert_int_equal(waiting_expired(r->reader, STATE_AWAITING_APPROVAL, 980, got, 8, &n,
-					 &r->e), ST_OK);
+	assert_int_equal(waiting_expired(r->reader, STATE_AWAITING_APPROVAL, 980, 0, 0, got, 8,
+					 &n, &r->e), ST_OK);
 	assert_int_equal(n, 3);
 	assert_int_equal(got[0].sequence, 5);
 	assert_int_equal(got[1].sequence, 4);
 	assert_int_equal(got[2].sequence, 2);
-	assert_int_equal(waiting_expired(r->reader, STATE_AWAITING_APPROVAL, 949, got, 8, &n,
-					 &r->e), ST_OK);
+	assert_int_equal(waiting_expired(r->reader, STATE_AWAITING_APPROVAL, 949, 0, 0, got, 8,
+					 &n, &r->e), ST_OK);
+	assert_int_equal(n, 0);
+	/* Page by page; of two that expire together, too. */
+	for (uint64_t i = 7; i <= 9; i++) {
+		struct waiting_row row = row_of(i);
+
+		row.state = STATE_AWAITING_APPROVAL;
+		row.expires_ms = 960;
+		put(r, &row);
+	}
+	for (uint64_t i = 0, want[] = { 5, 4, 7, 8, 9, 2 }, after = 0; i < 6; i++) {
+		int64_t after_ms = i > 0 ? got[0].expires_ms : 0;
+
+		assert_int_equal(waiting_expired(r->reader, STATE_AWAITING_APPROVAL, 980, after_ms,
+						 after, got, 1, &n, &r->e), ST_OK);
+		assert_int_equal(n, 1);
+		assert_int_equal(got[0].sequence, want[i]);
+		after = got[0].sequence;
+	}
+	assert_int_equal(waiting_expired(r->reader, STATE_AWAITING_APPROVAL, 980, 980, 2, got, 8,
+					 &n, &r->e), ST_OK);
 	assert_int_equal(n, 0);
 }
 
