@@ -403,8 +403,12 @@ struct engine_ops {
 	 */
 	enum status (*case_of)(void *reader, const uint8_t result_id[16], struct slice *out);
 
-	/* Bridges. The most urgent of a signer's, of one key or (NULL) of all; those on their way
-	 * with their signature are left out. */
+	/* Could the paper's signer sign it at that time? REASON_NONE, or as sign_person(). */
+	enum reason (*may_sign)(void *ctx, const struct waiting_paper *paper, int64_t at_ms);
+
+	/* Bridges. The most urgent of a signer's, of one key or (NULL) of all, behind *at
+	 * (sequence 0: from the first), which is the last one's then; those on their way with their
+	 * signature are left out. */
 	enum status (*awaited_list)(void *reader, const char *signer, const char *key,
 				    struct awaited_signature *out, uint32_t max, uint32_t *n);
 	/* ST_NOT_FOUND: no key on a device is waited for; ST_EXISTS: its signature was given. */

@@ -25,6 +25,15 @@ static void choose(void *owner, const Trien__V1__Waiting *w)
 		c->ids[c->n++] = strdup(w->result_id);
 }
 
+static void print_warnings(const Trien__V1__Session *a)
+{
+	for (size_t i = 0; i < a->n_warnings; i++)
+		fprintf(stderr, "warning: %u of %u documents cannot be signed%s: %s %s\n",
+			a->warnings[i]->items, a->items,
+			a->warnings[i]->later ? " any more when the session ends" : "",
+			a->warnings[i]->reason, a->warnings[i]->message_en);
+}
+
 /* The new session; NULL: *code says why. */
 static Trien__V1__Session *open_session(struct sign *s, char **ids, int n, int *code)
 {
@@ -45,6 +54,8 @@ static Trien__V1__Session *open_session(struct sign *s, char **ids, int n, int *
 					&trien__v1__session__descriptor, &f);
 		if (a == NULL)
 			*code = sign_failed(&f);
+		else
+			print_warnings(a);
 	}
 	for (size_t i = 0; i < all.n; i++)
 		free(all.ids[i]);

@@ -6,6 +6,7 @@
 
 #define DRAWN_A_TURN 64			/* then other calls have theirs */
 #define SESSION_BYTES_MAX 512
+#define WARNING_BYTES_MAX 1024
 
 _Static_assert((int)TRIEN__V1__SESSION_STATE__SESSION_OPEN == (int)SESSION_OPEN, "one numbering");
 _Static_assert((int)TRIEN__V1__SESSION_STATE__SESSION_EXPIRED == (int)SESSION_EXPIRED,
@@ -47,15 +48,39 @@ static void put_session(struct writer *w, const struct session *s)
 	put_time(w, 11, session_forget_ms(s));
 }
 
-/* Locked before, unlocked after. What is not durable is not told. */
-static void reply_session(struct call *c, struct session *s)
+/* What cannot be signed now, and what not any more when the session ends. */
+enum { NOW, LATER, TIMES };
+struct warning { enum reason why; uint32_t items; };
+
+static void put_warnings(struct writer *w, const struct warning *warnings)
 {
-	uint8_t buf[SESSION_BYTES_MAX];
+	for (int i = NOW; i < TIMES; i++) {
+		const struct reason_text *text = reason_text(warnings[i].why);
+		uint8_t *at;
+
+		if (warnings[i].items == 0)
+			continue;
+		at = put_begin(w, 12);
+		put_text(w, 1, text->name);
+		put_text(w, 2, text->vi);
+		put_text(w, 3, text->en);
+		put_number(w, 4, warnings[i].items);
+		put_number(w, 5, i == LATER);
+		put_end(w, at);
+	}
+}
+
+/* Locked before, unlocked after. What is not durable is not told. warnings: TIMES, or NULL. */
+static void reply_with(struct call *c, struct session *s, const struct warning *warnings)
+{
+	uint8_t buf[SESSION_BYTES_MAX + TIMES * WARNING_BYTES_MAX];
 	struct writer w = writer_of(buf, sizeof(buf));
 	enum status st = desk_kept(c->in->desk, s);
 
 	if (st == ST_OK)
 		put_session(&w, s);
+	if (st == ST_OK && warnings != NULL)
+		put_warnings(&w, warnings);
 	desk_unlock(c->in->desk);
 	if (st == ST_OK)
 		call_reply(c, slice_copied(&w));
@@ -63,10 +88,16 @@ static void reply_session(struct call *c, struct session *s)
 		call_refuse(c, FAULT_STORE_AWAY, "", "%s", status_name(st));
 }
 
+static void reply_session(struct call *c, struct session *s)
+{
+	reply_with(c, s, NULL);
+}
+
 /* ---- OpenSession ---- */
 
 struct opening {
 	struct session *s;
+	struct warning warnings[TIMES];
 	uint32_t next;			/* to be drawn */
 	int64_t ttl_ms;
 };
@@ -133,10 +164,30 @@ static bool open_begin(struct call *c, struct read_thread *r)
 	return read_ids(c, o->s, q->result_ids);
 }
 
+static void warn(struct warning *w, enum reason why)
+{
+	if (w->items++ == 0)
+		w->why = why;
+}
+
+/* Lists of what is revoked are renewed meanwhile, certificates are not. */
+static void look_ahead(const struct engine_ops *ops, struct opening *o,
+		       const struct waiting_paper *paper)
+{
+	int64_t now_ms = ops->now_ms(ops->ctx);
+	enum reason now = ops->may_sign(ops->ctx, paper, now_ms);
+
+	if (now != REASON_NONE)
+		warn(&o->warnings[NOW], now);
+	else if (ops->may_sign(ops->ctx, paper, now_ms + o->ttl_ms) == REASON_CERT_EXPIRED)
+		warn(&o->warnings[LATER], REASON_CERT_EXPIRED);
+}
+
 /* False: the call is answered. */
 static bool draw(struct call *c, struct read_thread *r, struct catalogue *catalogue,
-		 struct session *s, uint32_t i)
+		 struct opening *o, uint32_t i)
 {
+	struct session *s = o->s;
 	struct session_item *item = &s->items[i];
 	struct waiting_paper paper;
 	struct error e = { 0 };
@@ -158,6 +209,7 @@ static bool draw(struct call *c, struct read_thread *r, struct catalogue *catalo
 	memcpy(item->kind, paper.row.kind, sizeof(item->kind));
 	memcpy(item->case_sha256, paper.case_sha256, SHA256_BYTES);
 	memcpy(item->preview_sha256, paper.preview_sha256, SHA256_BYTES);
+	look_ahead(&c->in->ops, o, &paper);
 	return true;
 }
 
@@ -182,7 +234,7 @@ static void open_end(struct call *c, struct opening *o)
 	o->s = NULL;			/* the desk's; it may be gone by now */
 	s = desk_lock(c->in->desk, id, principal_name(c->principal));
 	if (s != NULL)
-		reply_session(c, s);
+		reply_with(c, s, o->warnings);
 	else
 		call_refuse(c, FAULT_SESSION_NOT_FOUND, "", "%s", "");
 }
@@ -202,7 +254,7 @@ void session_open_work(struct call *c, struct read_thread *r)
 	o = c->state;
 	catalogue = c->in->ops.catalogue(c->in->ops.ctx);
 	for (uint32_t n = 0; more && n < DRAWN_A_TURN && o->next < o->s->items_n; n++)
-		more = draw(c, r, catalogue, o->s, o->next++);
+		more = draw(c, r, catalogue, o, o->next++);
 	catalogue_unref(catalogue);
 	if (!more)
 		return;

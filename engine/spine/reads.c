@@ -449,6 +449,15 @@ static enum status paper(void *reader, struct catalogue *c, const uint8_t id[16]
 	return drafts_draw(r->spine->drafts, slice_of(r->record, n), c, file, out, e);
 }
 
+static enum reason may_sign(void *ctx, const struct waiting_paper *p, int64_t at_ms)
+{
+	struct keyring *k = spine_keyring(ctx);
+	enum reason why = sign_person(k, p->unit, p->kind, slice_str(p->row.signer), at_ms);
+
+	keyring_unref(k);
+	return why;
+}
+
 static enum status list_awaited(void *reader, const char *signer, const char *key,
 				struct awaited_signature *out, uint32_t max, uint32_t *n)
 {
@@ -569,6 +578,7 @@ void reads_ops(struct spine *s, struct engine_ops *ops)
 				    .waiting_list = list_waiting,
 				    .waiting_find = find_waiting, .waiting_paper = paper,
 				    .awaited_list = list_awaited, .awaited_find = find_awaited,
+				    .may_sign = may_sign,
 				    .awaited_check = check_awaited,
 				    .awaited_signer = signer_awaited, .awaited_news = news_awaited,
 				    .book_open = book_open, .book_next = book_next,

@@ -174,9 +174,15 @@ def test_a_certificate_that_expires_in_mid_session(tmp_path, when):
         cases = [case(), other(case()), case()]
         ids = submit(engine, cases)
         s = Signer(engine).open(ids)
+        warned = [(w.reason, w.items, w.later) for w in s.warnings]
+        assert warned == [("CERT_EXPIRED", 2, True)]
         if when == "before the confirmation":
             later()
             assert Signer(engine).confirm(s).approved == 3
+            s2 = Signer(engine).open(submit(engine, [case()]))
+            warned = [(w.reason, w.items, w.later) for w in s2.warnings]
+            assert warned == [("CERT_EXPIRED", 1, False)]
+            Signer(engine).cancel(s2)
         else:
             # What was confirmed gets its numbers when the engine is back.
             os.kill(engine.children()["signer"], signal.SIGSTOP)

@@ -90,6 +90,11 @@ static enum status paper(void *reader, struct catalogue *c, const uint8_t id[16]
 	return st;
 }
 
+static enum reason may_sign(void *ctx, const struct waiting_paper *paper, int64_t at_ms)
+{
+	return REASON_NONE;
+}
+
 static enum status act(void *ctx, struct act *a)
 {
 	pthread_mutex_lock(&engine.lock);
@@ -166,7 +171,7 @@ static enum status session_each(void *ctx, void (*one)(void *owner, struct slice
 
 struct intake in = { .ops = {
 	.act = act, .catalogue = catalogue_of, .now_ms = now_of, .reader_open = reader_open,
-	.reader_close = reader_close, .get = get, .waiting_paper = paper,
+	.reader_close = reader_close, .get = get, .waiting_paper = paper, .may_sign = may_sign,
 	.session_keep = session_keep, .session_forget = session_forget,
 	.session_each = session_each } };
 
