@@ -410,7 +410,8 @@ struct engine_ops {
 	 * (sequence 0: from the first), which is the last one's then; those on their way with their
 	 * signature are left out. */
 	enum status (*awaited_list)(void *reader, const char *signer, const char *key,
-				    struct awaited_signature *out, uint32_t max, uint32_t *n);
+				    struct waiting_place *at, struct awaited_signature *out,
+				    uint32_t max, uint32_t *n);
 	/* ST_NOT_FOUND: no key on a device is waited for; ST_EXISTS: its signature was given. */
 	enum status (*awaited_find)(void *reader, const uint8_t result_id[16],
 				    struct awaited_signature *out);

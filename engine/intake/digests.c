@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "intake/bell.h"
 #include "intake/waiting.h"
 #include "trien/v1/signing.pb-c.h"
@@ -13,7 +14,8 @@ struct taking {
 	struct ringing ringing;
 	bool begun, answered;
 	char signer[CODE_BYTES_MAX + 1], key[KEY_NAME_BYTES_MAX + 1];
-	uint32_t max;
+	uint32_t max, list;
+	struct waiting_place after;	/* sequence 0: from the first */
 	uint64_t until_ms;
 };
 
@@ -62,6 +64,12 @@ static bool begin(struct call *c, struct read_thread *r, struct taking *t)
 	}
 	memcpy(t->signer, signer, strlen(signer) + 1);
 	memcpy(t->key, q->key_id, strlen(q->key_id) + 1);
+	t->list = crc32c(crc32c(0, t->signer, strlen(t->signer) + 1), t->key, strlen(t->key));
+	if (q->page_token[0] != '\0' &&
+	    !waiting_token_read(q->page_token, t->list, &t->after)) {
+		call_refuse(c, FAULT_PAGE_TOKEN_INVALID, "page_token", "%s", "");
+		return false;
+	}
 	t->max = q->max_digests != 0 ? q->max_digests : DIGESTS_DEFAULT;
 	t->until_ms = intake_clock_ms() + q->wait_seconds * 1000ull;
 	t->begun = true;
@@ -87,14 +95,18 @@ static void put_awaited(struct writer *w, const struct awaited_signature *a)
 	put_end(w, at);
 }
 
-static void reply(struct call *c, const struct awaited_signature *list, uint32_t n)
+/* at: of the last one, where there may be more. */
+static void reply(struct call *c, const struct taking *t, const struct awaited_signature *list,
+		  uint32_t n, const struct waiting_place *at)
 {
 	struct reply p;
 
-	if (!reply_open(c, &p, (size_t)n * AWAITED_BYTES_MAX + 16))
+	if (!reply_open(c, &p, (size_t)n * AWAITED_BYTES_MAX + 128))
 		return;
 	for (uint32_t i = 0; i < n; i++)
 		put_awaited(&p.w, &list[i]);
+	if (n == t->max)
+		put_waiting_token(&p.w, 2, t->list, at);
 	reply_end(c, &p, ST_OK);
 }
 
@@ -104,6 +116,7 @@ static bool look(struct call *c, struct read_thread *r, struct taking *t)
 	const struct engine_ops *ops = &c->in->ops;
 	uint64_t seen = ops->awaited_news(ops->ctx);
 	struct awaited_signature *list = calloc(t->max, sizeof(*list));
+	struct waiting_place at = t->after;
 	bool waits = false;
 	enum status st;
 	uint32_t n = 0;
@@ -112,12 +125,12 @@ static bool look(struct call *c, struct read_thread *r, struct taking *t)
 		call_refuse(c, FAULT_BUSY, "", "no memory");
 		return true;
 	}
-	st = ops->awaited_list(r->store, t->signer, t->key[0] != '\0' ? t->key : NULL, list,
-			       t->max, &n);
+	st = ops->awaited_list(r->store, t->signer, t->key[0] != '\0' ? t->key : NULL, &at,
+			       list, t->max, &n);
 	if (st != ST_OK) {
 		read_refuse(c, st);
-	} else if (n > 0 || intake_clock_ms() >= t->until_ms) {
-		reply(c, list, n);
+	} else if (n > 0 || t->after.sequence != 0 || intake_clock_ms() >= t->until_ms) {
+		reply(c, t, list, n, &at);
 	} else {
 		waits = bell_wait(c->in->bell, &t->ringing, c, seen, t->until_ms);
 		if (!waits)

@@ -88,7 +88,7 @@ void put_waiting(struct writer *w, uint32_t number, const struct waiting_row *ro
 #define TOKEN_FORM "%02x%016llx%016llx%08x"
 #define TOKEN_BYTES (2 + 16 + 16 + 8)
 
-static bool token_read(const char *token, uint32_t list, struct waiting_place *out)
+bool waiting_token_read(const char *token, uint32_t list, struct waiting_place *out)
 {
 	unsigned long long due, sequence;
 	unsigned int priority, of;
@@ -103,8 +103,8 @@ static bool token_read(const char *token, uint32_t list, struct waiting_place *o
 	return of == list && strcmp(again, token) == 0 && sequence <= INT64_MAX;
 }
 
-static void put_token(struct writer *w, uint32_t number, uint32_t list,
-		      const struct waiting_row *last)
+void put_waiting_token(struct writer *w, uint32_t number, uint32_t list,
+		       const struct waiting_place *last)
 {
 	char token[TOKEN_BYTES + 1];
 
@@ -162,7 +162,9 @@ static void reply_page(struct call *c, struct read_thread *r, const struct waiti
 		put_waiting(&p.w, 1, &rows[i], id);
 	}
 	if (more)
-		put_token(&p.w, 2, list, &rows[n - 1]);
+		put_waiting_token(&p.w, 2, list,
+				  &(struct waiting_place){ rows[n - 1].priority, rows[n - 1].due_ms,
+							   rows[n - 1].sequence });
 	reply_end(c, &p, ST_OK);
 }
 
@@ -178,7 +180,7 @@ void waiting_list_work(struct call *c, struct read_thread *r)
 
 	if (q == NULL || !filter_of(c, q, &f))
 		return;
-	if (q->page_token[0] != '\0' && !token_read(q->page_token, list_of(&f), &after)) {
+	if (q->page_token[0] != '\0' && !waiting_token_read(q->page_token, list_of(&f), &after)) {
 		call_refuse(c, FAULT_PAGE_TOKEN_INVALID, "page_token", "%s", "");
 		return;
 	}

@@ -20,6 +20,13 @@ bool waiting_mine(struct call *c, struct read_thread *r, const char *result_id, 
 void put_waiting(struct writer *w, uint32_t number, const struct waiting_row *row,
 		 const uint8_t id[16]);
 /*
+ * Page tokens of lists in the order of waiting_list(): where the page ended, and a checksum of what
+ * the list is of. False: it is no such token, or another list's.
+ */
+bool waiting_token_read(const char *token, uint32_t list, struct waiting_place *out);
+void put_waiting_token(struct writer *w, uint32_t number, uint32_t list,
+		       const struct waiting_place *last);
+/*
  * Whom the caller acts as: the one named, or its only one. NULL: the call is answered.
  */
 const char *waiting_signer(struct call *c, const char *named);

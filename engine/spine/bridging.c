@@ -82,25 +82,24 @@ static bool is_unreadable(enum status st)
 }
 
 enum status bridging_list(struct spine *s, struct waiting_reader *rows, uint8_t *record,
-			  const char *signer, const char *only, struct awaited_signature *out,
-			  uint32_t max, uint32_t *n)
+			  const char *signer, const char *only, struct waiting_place *at,
+			  struct awaited_signature *out, uint32_t max, uint32_t *n)
 {
 	struct waiting_filter f = { .state = STATE_AWAITING_SIGNATURE, .signer = signer };
 	struct waiting_row *page = calloc(PAGE_SIZE_MAX, sizeof(*page));
 	struct keyring *k = spine_keyring(s);
-	struct waiting_place after;
 	enum state state;
 	enum status st = page != NULL ? ST_OK : ST_NOMEM;
 	uint32_t got = PAGE_SIZE_MAX, unreadable = 0;
 
 	*n = 0;
-	for (bool first = true; st == ST_OK && *n < max && got == PAGE_SIZE_MAX; first = false) {
-		st = waiting_list(rows, &f, first ? NULL : &after, page, PAGE_SIZE_MAX, &got,
-				  NULL);
+	while (st == ST_OK && *n < max && got == PAGE_SIZE_MAX) {
+		st = waiting_list(rows, &f, at->sequence != 0 ? at : NULL, page, PAGE_SIZE_MAX,
+				  &got, NULL);
 		for (uint32_t i = 0; st == ST_OK && i < got && *n < max; i++) {
 			const struct waiting_row *row = &page[i];
 
-			after = (struct waiting_place){ row->priority, row->due_ms, row->sequence };
+			*at = (struct waiting_place){ row->priority, row->due_ms, row->sequence };
 			if (is_in_flight(s, row->sequence, &state))
 				continue;
 			st = asked_of(s, rows, row, k, only, record, &out[*n]);

@@ -15,8 +15,8 @@
  * record: scratch of JOURNAL_RECORD_BYTES_MAX.
  */
 enum status bridging_list(struct spine *s, struct waiting_reader *rows, uint8_t *record,
-			  const char *signer, const char *only, struct awaited_signature *out,
-			  uint32_t max, uint32_t *n) must_use;
+			  const char *signer, const char *only, struct waiting_place *at,
+			  struct awaited_signature *out, uint32_t max, uint32_t *n) must_use;
 enum status bridging_find(struct spine *s, struct waiting_reader *rows, uint8_t *record,
 			  uint64_t sequence, struct awaited_signature *out) must_use;
 bool bridging_check(struct spine *s, const struct awaited_signature *a, struct slice value);

@@ -459,14 +459,15 @@ static enum reason may_sign(void *ctx, const struct waiting_paper *p, int64_t at
 }
 
 static enum status list_awaited(void *reader, const char *signer, const char *key,
-				struct awaited_signature *out, uint32_t max, uint32_t *n)
+				struct waiting_place *at, struct awaited_signature *out,
+				uint32_t max, uint32_t *n)
 {
 	struct reads *r = reader;
 	enum status st = reads_record_room(r);
 
 	*n = 0;
 	if (st == ST_OK)
-		st = bridging_list(r->spine, r->rows, r->record, signer, key, out, max, n);
+		st = bridging_list(r->spine, r->rows, r->record, signer, key, at, out, max, n);
 	for (uint32_t i = 0; st == ST_OK && i < *n; i++)
 		identity_result_id(r->identity, out[i].result_id, out[i].lane, out[i].sequence);
 	return st;
@@ -577,8 +578,8 @@ void reads_ops(struct spine *s, struct engine_ops *ops)
 				    .waiting_after = rows_after,
 				    .waiting_list = list_waiting,
 				    .waiting_find = find_waiting, .waiting_paper = paper,
-				    .awaited_list = list_awaited, .awaited_find = find_awaited,
 				    .may_sign = may_sign,
+				    .awaited_list = list_awaited, .awaited_find = find_awaited,
 				    .awaited_check = check_awaited,
 				    .awaited_signer = signer_awaited, .awaited_news = news_awaited,
 				    .book_open = book_open, .book_next = book_next,

@@ -187,6 +187,16 @@ def test_what_was_not_asked_for(office):
     assert mine.take(key_id="another") == []
     assert len(mine.take(key_id=key_of(UNITS[0]))) == 2
     assert [x.result_id for x in mine.take(max_digests=1)] == [a.result_id]
+    # Page by page, before any is given.
+    page = lambda **kw: mine.stub.TakeDigests(mine.m.TakeDigestsRequest(
+        signer=mine.signer, max_digests=1, **kw), timeout=20)
+    first = page()
+    second = page(page_token=first.next_page_token, wait_seconds=30)
+    assert [x.result_id for x in second.awaited] == [b.result_id]
+    last = page(page_token=second.next_page_token, wait_seconds=30)
+    assert (list(last.awaited), last.next_page_token) == ([], "")
+    refused(lambda: page(page_token=first.next_page_token, key_id="another"),
+            "PAGE_TOKEN_INVALID")
 
 
 def test_a_row_that_cannot_be_read_harms_no_other(office):
