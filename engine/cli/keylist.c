@@ -15,6 +15,7 @@
 #define DAY_MS (24 * 3600 * 1000ll)
 /* Keys named in a line of what stops; all are in the JSON. */
 #define NAMED_MAX 4
+#define SIGNER_WIDTH 40
 
 /* What ends a key's signing, each by itself. OFFICE is the person's; DELEGATION, if by a paper. */
 enum end { END_CERTIFICATE, END_POLICY, END_OFFICE, END_DELEGATION, END_LIST, ENDS };
@@ -27,9 +28,10 @@ struct line {
 	const struct key_policy *policy;
 	enum reason state;		/* today; NONE: signs */
 	int64_t ends_ms[ENDS];		/* last moment; INT64_MAX: none, INT64_MIN: missing */
+	const struct signer *signer;	/* the person's last version; NULL: unknown, or a seal */
 };
 
-struct stop { int64_t day_ms; enum end what; const char *key; };
+struct stop { int64_t day_ms; enum end what; const char *key; const struct line *line; };
 
 struct list {
 	const struct keylist_options *options;
@@ -42,7 +44,8 @@ struct list {
 };
 
 /* The last day of the last version; open while any version is. */
-static int64_t office_ends(const struct catalogue *c, const char *code, bool *delegated)
+static int64_t office_ends(const struct catalogue *c, const char *code, bool *delegated,
+			   const struct signer **out)
 {
 	const struct signer *s, *last = NULL;
 
@@ -50,6 +53,7 @@ static int64_t office_ends(const struct catalogue *c, const char *code, bool *de
 		if (strcmp(s->code, code) == 0 &&
 		    (last == NULL || s->to == 0 || (last->to != 0 && s->to > last->to)))
 			last = s;
+	*out = last;
 	*delegated = last != NULL && last->delegation != NULL;
 	return last == NULL ? INT64_MIN : last->to == 0 ? INT64_MAX :
 		day_start_ms(last->to) + DAY_MS - 1;
@@ -64,7 +68,7 @@ static void fill_line(const struct list *l, struct line *out, uint32_t i, int64_
 	out->policy = policy_key(l->policy, i);
 	out->state = keyring_judge(l->ring, i, now);
 	if (l->catalogue != NULL && r->role == ROLE_PERSON) {
-		office = office_ends(l->catalogue, r->signer, &delegated);
+		office = office_ends(l->catalogue, r->signer, &delegated, &out->signer);
 		if (out->state == REASON_NONE && catalogue_signer(l->catalogue,
 				slice_str(r->signer), day_vietnam(now)) == NULL)
 			out->state = REASON_SIGNER_UNKNOWN;
@@ -131,7 +135,7 @@ static void collect_stops(struct list *l)
 			if (ms != INT64_MAX)
 				l->stops[l->stops_n++] = (struct stop){ ms == INT64_MIN ? ms :
 					day_start_ms(day_vietnam(ms)), (enum end)e,
-					l->lines[i].row.id };
+					l->lines[i].row.id, &l->lines[i] };
 		}
 	}
 	qsort(l->stops, l->stops_n, sizeof(*l->stops), by_day);
@@ -146,6 +150,68 @@ static uint32_t together(const struct list *l, uint32_t i)
 	       l->stops[i + n].what == l->stops[i].what)
 		n++;
 	return n;
+}
+
+static bool signs_kind(const struct line *l, const char *kind)
+{
+	for (uint32_t i = 0; i < l->policy->kinds_n; i++)
+		if (strcmp(l->policy->kinds[i], kind) == 0)
+			return true;
+	return l->policy->kinds_n == 0;
+}
+
+static bool signs_all_of(const struct line *by, const struct line *of)
+{
+	for (uint32_t i = 0; i < of->policy->kinds_n; i++)
+		if (!signs_kind(by, of->policy->kinds[i]))
+			return false;
+	return of->policy->kinds_n > 0 || by->policy->kinds_n == 0;
+}
+
+/*
+ * Another key of the same agency or person that signs all of it from the day at the latest on which
+ * this one ends, and the longest. NULL: there is none, it stops.
+ */
+static const struct line *goes_on(const struct list *l, const struct line *of)
+{
+	const struct line *found = NULL;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct line *x = &l->lines[i];
+
+		if (x != of && strcmp(x->row.unit, of->row.unit) == 0 &&
+		    strcmp(x->row.signer, of->row.signer) == 0 && signs_all_of(x, of) &&
+		    x->state != REASON_CERT_REVOKED && since(x) <= until(of) + 1000 &&
+		    until(x) > until(of) && (found == NULL || until(x) > until(found)))
+			found = x;
+	}
+	return found;
+}
+
+static void print_kinds(const struct line *l)
+{
+	for (uint32_t i = 0; i < l->policy->kinds_n; i++)
+		printf("%s%s", i > 0 ? "," : "", l->policy->kinds[i]);
+	printf("%s\n", l->policy->kinds_n == 0 ? "all" : "");
+}
+
+/* Whose work stops; lists are renewed, and stop nothing by themselves. */
+static void print_stopping(const struct list *l)
+{
+	char day[16];
+
+	printf("%-10s %-40s %-24s %-40s %s\n", "LAST DAY", "KEY", "UNIT", "GOES ON WITH", "KINDS");
+	for (uint32_t i = 0; i < l->stops_n; i++) {
+		const struct stop *s = &l->stops[i];
+		const struct line *next = goes_on(l, s->line);
+
+		/* A key ends once: by what comes first. */
+		if (s->what == END_LIST || s->line->ends_ms[s->what] != until(s->line))
+			continue;
+		printf("%-10s %-40s %-24s %-40s ", day_text(day, s->day_ms, "missing"), s->key,
+		       s->line->row.unit, next != NULL ? next->row.id : "-");
+		print_kinds(s->line);
+	}
 }
 
 static void print_stops(const struct list *l)
@@ -187,6 +253,23 @@ static json_t *line_json(const struct line *l)
 	return o;
 }
 
+/* In a column of characters: names are not ASCII. */
+static void print_signer(const struct line *l)
+{
+	const struct signer *s = l->signer;
+	int width = 0;
+
+	if (s != NULL)
+		width = printf("%s, %s", s->name, s->title);
+	else
+		width = printf("%s", l->row.role == ROLE_PERSON ? l->row.signer : "-");
+	for (const char *p = s != NULL ? s->name : ""; *p != '\0'; p++)
+		width -= (*p & 0xc0) == 0x80;
+	for (const char *p = s != NULL ? s->title : ""; *p != '\0'; p++)
+		width -= (*p & 0xc0) == 0x80;
+	printf("%*s ", width < SIGNER_WIDTH ? SIGNER_WIDTH - width : 0, "");
+}
+
 static void print_line(const struct line *l)
 {
 	char from[16], to[16];
@@ -196,9 +279,8 @@ static void print_line(const struct line *l)
 	       r->role == ROLE_PERSON ? "person" : "agency", r->unit, r->algorithm,
 	       key_source_name(l->policy->source),
 	       day_text(from, since(l), "-"), day_text(to, until(l), "-"), state_text(l));
-	for (uint32_t i = 0; i < l->policy->kinds_n; i++)
-		printf("%s%s", i > 0 ? "," : "", l->policy->kinds[i]);
-	printf("%s\n", l->policy->kinds_n == 0 ? "all" : "");
+	print_signer(l);
+	print_kinds(l);
 }
 
 static void print(const struct list *l)
@@ -206,11 +288,13 @@ static void print(const struct list *l)
 	json_t *rows;
 
 	if (!l->options->json) {
-		printf("%-40s %-7s %-24s %-8s %-6s %-10s %-10s %-18s %s\n", "KEY", "ROLE", "UNIT",
-		       "ALGORITHM", "SOURCE", "FROM", "UNTIL", "TODAY", "KINDS");
+		printf("%-40s %-7s %-24s %-8s %-6s %-10s %-10s %-18s %-*s %s\n", "KEY", "ROLE",
+		       "UNIT", "ALGORITHM", "SOURCE", "FROM", "UNTIL", "TODAY", SIGNER_WIDTH,
+		       "SIGNER", "KINDS");
 		for (uint32_t i = 0; i < l->n; i++)
 			print_line(&l->lines[i]);
 		print_stops(l);
+		print_stopping(l);
 		return;
 	}
 	rows = json_array();

@@ -282,6 +282,26 @@ def test_keys_list_says_what_stops_on_which_day(tmp_path):
     assert [x[0] for x in lines] == sorted(x[0] for x in lines)
     assert [day(20), "delegation", "1", "lac-xuan-le-minh-chau.sign"] in lines
     assert [day(3), "revocation-list", str(len(rows))] in [x[:3] for x in lines]
+    name = "Lê Minh Châu"
+    row = next(x for x in text.splitlines() if x.startswith("lac-xuan-le-minh-chau.sign "))
+    assert f" {name}, " in row
+    # Whose work stops, and what goes on with another key.
+    stops = lambda: [x.split() for x in trien(
+        "keys", "list", "--data", data, "--schemas", schemas).stdout.split(
+        "LAST DAY")[2].splitlines()[1:]]
+    assert [day(40), f"{UNITS[0]}.seal", UNITS[0], "-", "all"] in stops()
+
+    def renewed(doc):
+        old = next(k for k in doc["keys"] if k["id"] == f"{UNITS[0]}.seal")
+        new = {**old, "id": f"{UNITS[0]}.seal-2", "from": day(41)}
+        del new["to"]
+        doc["keys"].append(new)
+        return doc
+
+    before = (data / "certs" / "keys.json").read_text()
+    change(data / "certs" / "keys.json", renewed)
+    assert [day(40), f"{UNITS[0]}.seal", UNITS[0], f"{UNITS[0]}.seal-2", "all"] in stops()
+    (data / "certs" / "keys.json").write_text(before)
     # Without lists nothing signs; where they are not required, their end does not matter.
     for crl in (data / "certs").glob("*.crl"):
         crl.unlink()
