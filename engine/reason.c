@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct reason_text texts[REASON_COUNT] = {
 #define REASON_TEXT(name, status, vi, en) { #name, status, vi, en },
@@ -12,6 +13,14 @@ static const struct reason_text texts[REASON_COUNT] = {
 const struct reason_text *reason_text(enum reason r)
 {
 	return &texts[(unsigned int)r < REASON_COUNT ? r : REASON_NONE];
+}
+
+enum reason reason_named(const char *name)
+{
+	for (unsigned int r = REASON_NONE + 1; r < REASON_COUNT; r++)
+		if (strcmp(texts[r].name, name) == 0)
+			return (enum reason)r;
+	return REASON_NONE;
 }
 
 enum status refuse(struct refusal *r, enum reason why, const char *field, const char *fmt, ...)

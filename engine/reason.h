@@ -243,6 +243,8 @@ enum reason {
 struct reason_text { const char *name; enum status status; const char *vi, *en; };
 /* Static storage; an unknown number gives REASON_NONE's. */
 const struct reason_text *reason_text(enum reason r);
+/* By its name; REASON_NONE: there is none like it. */
+enum reason reason_named(const char *name);
 
 /* One refusal of one case. field: AIP path below the case, e.g. `results[0].fields.ho_ten`. */
 struct refusal {

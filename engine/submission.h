@@ -208,6 +208,8 @@ struct act {
 	const struct register_total *total;
 	/* HELD_*: 0 = all; HAND, LINK_HOLDER, SEND_BACK, WITHDRAW */
 	uint64_t sequence;
+	/* HELD_RETRY of all: for this reason; NONE: any but a signer's refusal */
+	enum reason held_for;
 	/* SIGNATURES_GIVE: at most AWAITED_MAX, the caller's */
 	struct given_signature *signatures;
 	uint32_t signatures_n;

@@ -17,15 +17,16 @@
 
 static const char usage[] =
 	"trien held list [--awaiting] [--unit U] [--json]\n"
-	"trien held retry [RESULT] [--json]\n"
+	"trien held retry [RESULT|--reason CODE] [--json]\n"
 	"trien held retry RESULT --signer CODE --reason TEXT [--json]\n"
 	"trien held void RESULT --reason TEXT [--json]\n"
 	"\n"
 	"Results that have their number and cannot be signed now; --awaiting: those that await\n"
 	"a signature from a service or from an officer's device. RESULT: a result id, or a\n"
-	"sequence (--json has both). retry: one that is held, or all of them. --signer: another\n"
-	"person of the same agency signs it, under the same number; who, why and when is kept\n"
-	"with the result. void: its number is never issued; the reason stands in the register\n"
+	"sequence (--json has both). retry: one that is held, or all that are held\n"
+	"for this reason, or all but those whose signer refused. --signer: another person of\n"
+	"the same agency signs it, under the same number; who, why and when is kept with the\n"
+	"result. void: its number is never issued; the reason stands in the register\n"
 	"for ever. Both may be done to one that awaits a signature, too: nobody is asked for it\n"
 	"any more, and what still comes does not count.\n"
 	CLIENT_OPTIONS_USAGE;
@@ -136,6 +137,8 @@ static int retry(const struct options *o, struct client *c, const char *which)
 	if (o->signer != NULL) {
 		q.signer = (char *)o->signer;
 		q.reason = (char *)o->reason;
+	} else if (o->reason != NULL) {
+		q.held_reason = (char *)o->reason;
 	}
 	a = (void *)client_call(c, OPERATIONS "RetryHeld", &q.base,
 				&trien__v1__retry_held_response__descriptor, &f);
@@ -185,7 +188,8 @@ int cli_held(int argc, char **argv)
 	const char *act = argc > 1 ? argv[1] : "";
 	bool list = strcmp(act, "list") == 0 && argc == 2;
 	bool again = strcmp(act, "retry") == 0 && argc <= 3 &&
-		     (o.signer == NULL || (argc == 3 && o.reason != NULL));
+		     (o.signer != NULL ? argc == 3 && o.reason != NULL :
+					 argc == 2 || o.reason == NULL);
 	struct client *c = NULL;
 	struct error e = { 0 };
 
@@ -193,8 +197,8 @@ int cli_held(int argc, char **argv)
 		return code;
 	if ((o.awaiting && !list) ||
 	    (!list && !again && (strcmp(act, "void") != 0 || argc != 3 || o.reason == NULL)))
-		return options_wrong(usage, "list, retry [RESULT], retry RESULT --signer CODE "
-				     "--reason TEXT, or void RESULT --reason TEXT?");
+		return options_wrong(usage, "list, retry [RESULT|--reason CODE], retry RESULT "
+				     "--signer CODE --reason TEXT, or void RESULT --reason TEXT?");
 	if (client_open(&c, &o.engine, &e) != ST_OK)
 		return error_exit("held", &e);
 	code = list ? list_all(&o, c) : again ? retry(&o, c, argc == 3 ? argv[2] : NULL) :

@@ -221,6 +221,12 @@ static void held_retry_begin(struct call *c, struct operation *o, struct read_th
 		return;
 	o->act.sequence = q->sequence;
 	o->act.unit_allowed = row_allowed;
+	o->act.held_for = reason_named(q->held_reason);
+	if (q->held_reason[0] != '\0' && (o->act.held_for == REASON_NONE || q->sequence != 0)) {
+		call_refuse(c, FAULT_ARGUMENT_INVALID, "held_reason", "%s", q->sequence != 0 ?
+			    "only where all are retried" : "no such reason");
+		return;
+	}
 	if (q->signer[0] != '\0') {
 		if (q->sequence == 0) {
 			call_refuse(c, FAULT_ARGUMENT_MISSING, "sequence", "of a held result");

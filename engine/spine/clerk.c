@@ -72,6 +72,9 @@ bool clerk_stored(struct spine *s, uint64_t sequence)
 
 /* ---- into the room ---- */
 
+#define AWAY_NS_MIN (30 * 1000000000ull)
+#define AWAY_NS_MAX (10 * AWAY_NS_MIN)
+
 void clerk_park(struct spine *s, struct item *it)
 {
 	struct job *j = calloc(1, sizeof(*j));
@@ -95,6 +98,17 @@ void clerk_park(struct spine *s, struct item *it)
 	job_push(s, j);
 }
 
+/* Asked again before long, and less often the longer it lasts. */
+static void away_begins(struct spine *s)
+{
+	if (s->away.some)
+		return;
+	s->away.pause_ns = s->away.pause_ns == 0 ? AWAY_NS_MIN :
+			   s->away.pause_ns < AWAY_NS_MAX / 2 ? 2 * s->away.pause_ns : AWAY_NS_MAX;
+	s->away.some = true;
+	s->away.due_ns = io_boot_ns() + s->away.pause_ns;
+}
+
 static void parked_count(struct spine *s, const struct job *j)
 {
 	enum reason why = (enum reason)j->row.reason;
@@ -103,6 +117,8 @@ static void parked_count(struct spine *s, const struct job *j)
 	/* The store is up and goes on: without these nobody would be woken. */
 	if (why == REASON_STORE_REFUSED)
 		atomic_fetch_add_explicit(&s->counters.store_refused, 1, memory_order_relaxed);
+	if (why == REASON_SIGNER_AWAY)
+		away_begins(s);
 	if (why == REASON_STORE_CONFLICT)
 		atomic_fetch_add_explicit(&s->counters.store_conflicts, 1, memory_order_relaxed);
 	/* A start tries them all: what it finds as it was is no news. */
@@ -307,6 +323,18 @@ static struct pending *pending_of(const struct job *j, uint8_t index)
 	return NULL;
 }
 
+/* Whoever refused once is asked again by name only: not at every start, nor with all others. */
+static bool is_to_retry(const struct job *j)
+{
+	enum reason why = (enum reason)j->row.reason;
+
+	if (j->act != NULL && j->act->sequence != 0)
+		return true;
+	if (j->act != NULL && j->act->held_for != REASON_NONE)
+		return why == j->act->held_for;
+	return j->away_only ? why == REASON_SIGNER_AWAY : !asking_needs_a_person(why);
+}
+
 /*
  * A retried result's record is here: back into the pipeline, under a new signing time. false: the
  * journal is full just now.
@@ -330,8 +358,7 @@ static bool resume(struct spine *s, struct job *j)
 	/* Its row is another one by now: it was tried meanwhile, or handed to another signer. */
 	if (j->row.parked_ms != parked_ms)
 		return true;
-	/* Whoever refused once is not asked at every start. */
-	if (j->act == NULL && asking_needs_a_person((enum reason)j->row.reason))
+	if (!is_to_retry(j))
 		return true;
 	record = record_numbered_in(j->row.record, slice_of(j->bytes, j->n));
 	if (record_numbered_decode(&rec, record) != ST_OK)
@@ -372,8 +399,32 @@ static bool resume(struct spine *s, struct job *j)
 	return true;
 }
 
+/* A token that was away signs what it has held up without being told. */
+static void away_run(struct spine *s)
+{
+	struct job *j;
+
+	if (!s->away.some || s->away.looking || s->stopping || !s->signer.link.ready ||
+	    io_boot_ns() < s->away.due_ns || s->jobs_out >= JOBS_MAX / 2)
+		return;
+	j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return;
+	s->away.some = false;
+	s->away.looking = j->away_only = true;
+	j->type = JOB_UNPARK;
+	j->track = NO_TRACK;
+	job_push(s, j);
+}
+
+void away_ends(struct spine *s)
+{
+	s->away.due_ns = s->away.pause_ns = 0;
+}
+
 void retry_run(struct spine *s)
 {
+	away_run(s);
 	while (s->retry_first != NULL && (s->resumed < RESUMED_MAX || s->stopping)) {
 		struct job *j = s->retry_first;
 
@@ -385,9 +436,11 @@ void retry_run(struct spine *s)
 		s->jobs_out--;
 		free(j->bytes);
 		j->bytes = NULL;
-		if (j->more && !s->stopping)
+		if (j->more && !s->stopping) {
 			job_push(s, j);
-		else
-			act_end(s, j);
+			continue;
+		}
+		s->away.looking &= !j->away_only;
+		act_end(s, j);
 	}
 }

@@ -43,7 +43,7 @@ static enum status find_run(struct spine *s, struct job *j)
 	       (j->type != JOB_UNPARK && j->row.state == STATE_AWAITING_SIGNATURE);
 	if (st == ST_NOT_FOUND || (st == ST_OK && n > 0 && !fits))
 		st = error_set(&j->error, ST_NOT_FOUND, "no such result is held");
-	if (st != ST_OK || n == 0)
+	if (st != ST_OK || n == 0 || (j->away_only && j->row.reason != REASON_SIGNER_AWAY))
 		return st;
 	j->bytes = malloc(JOURNAL_RECORD_BYTES_MAX);
 	if (j->bytes == NULL)

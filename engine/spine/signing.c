@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "signer/policy.h"
 #include "spine/spine.h"
 
 #define SIGNER_SILENT_NS (10 * 1000000000ull)
@@ -128,12 +129,29 @@ static enum reason reason_of(enum sign_answer a)
 	}
 }
 
+_Static_assert(TOKENS_MAX <= 32, "a bit for each token");
+
+/* Does its token go, or come back? */
+static void token_seen(struct spine *s, const struct signed_slot *slot, enum sign_answer a)
+{
+	const struct key_policy *policy = signing_key_policy(slot->key);
+	uint32_t bit = policy->source == SOURCE_PKCS11 ? 1u << policy->token : 0;
+
+	if (a == ANSWER_UNAVAILABLE) {
+		s->away.tokens |= bit;
+	} else if (a == ANSWER_SIGNED && (s->away.tokens & bit) != 0) {
+		s->away.tokens &= ~bit;
+		away_ends(s);
+	}
+}
+
 static void answer_take(struct spine *s, struct batch *b, struct item *it, enum sign_answer a,
 			struct slice value)
 {
 	struct signed_slot *slot = &it->slots[b->slot];
 	struct slice kept;
 
+	token_seen(s, slot, a);
 	if (a != ANSWER_SIGNED) {
 		it->held = reason_of(a);
 		snprintf(it->held_detail, sizeof(it->held_detail), "%.*s", (int)value.n,

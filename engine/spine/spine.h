@@ -101,6 +101,7 @@ struct job {
 	struct keyindex_job *keys;
 	struct snapshot snapshot;
 	struct waiting_row row;		/* PARK; UNPARK, HELD_FIND: sequence in, row out */
+	bool away_only;			/* UNPARK: those held as SIGNER_AWAY */
 	/* registers of the snapshot; NUMBERED record to park or unparked; STATE_EVENT, NUMBERS */
 	uint8_t *bytes;
 	size_t n;
@@ -227,6 +228,8 @@ struct spine {
 	uint32_t parked_n;
 	uint64_t parked_ns;		/* since when the first of them waits */
 	struct job *retry_first;	/* UNPARK with its row, until few enough are on their way */
+	/* Some are held as SIGNER_AWAY, of these tokens (a bit each): when they are tried again */
+	struct { bool some, looking; uint32_t tokens; uint64_t due_ns, pause_ns; } away;
 	uint32_t resumed;		/* results of the waiting room on their way */
 	uint32_t jobs_out;		/* with the janitor or in these lists */
 	bool recycling;
@@ -400,6 +403,8 @@ void clerk_forgotten(struct spine *s, struct job *j);
 void clerk_told(struct spine *s, struct job *j);
 /* Held results back into the pipeline, as it has room. */
 void retry_run(struct spine *s);
+/* A token that was away has signed: what it held up is tried again at once. */
+void away_ends(struct spine *s);
 /* Its act is not allowed for the unit of its row. */
 bool clerk_denied(const struct job *j);
 

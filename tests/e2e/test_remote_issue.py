@@ -156,7 +156,11 @@ def test_a_person_may_say_no(rig, form):
     rig.service.control(refused=False, pending=False)
     sock = f"unix:{rig.data}/engine.sock"
     rig.engine.trien("held", "void", ids[0], "--reason", "Không ký", "--connect", sock)
-    rig.engine.trien("held", "retry", "--connect", sock)
+    again = lambda *args: rig.engine.trien("held", "retry", *args, "--connect", sock).stdout
+    # Who refused is asked again by name only.
+    assert again().startswith("0 ")
+    assert again("--reason", "SIGNER_AWAY").startswith("0 ")
+    assert again("--reason", "SIGNATURE_REFUSED").startswith("2 ")
     stored(rig, ids[1:])
 
 
