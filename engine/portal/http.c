@@ -283,7 +283,8 @@ static void handle(struct job *j, struct worker *w)
 
 static enum MHD_Result submit(struct exchange *x)
 {
-	x->job = (struct job){ .run = handle, .slow = (x->q.route->flags & ROUTE_SLOW) != 0 };
+	x->job = (struct job){ .run = handle, .slow = (x->q.route->flags & ROUTE_SLOW) != 0,
+			       .file = (x->q.route->flags & ROUTE_FILE) != 0 };
 	conn_within(x->http->conns, x->conn, 0);
 	MHD_suspend_connection(x->connection);
 	if (workers_push(x->http->portal->workers, &x->job) != ST_OK) {

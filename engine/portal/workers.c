@@ -13,9 +13,9 @@ struct line {
 struct workers {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct line quick, slow;
-	uint32_t waiting;		/* in both lines */
-	uint32_t slow_running, slow_max;
+	struct line quick, slow, files;
+	uint32_t waiting;		/* in all lines */
+	uint32_t slow_running, slow_max, files_running, files_max;	/* slow: files, too */
 	bool stopping;
 	const struct portal *portal;
 	void (*close)(struct worker *w);
@@ -49,7 +49,10 @@ static struct job *next_job(struct workers *w)
 
 	if (j == NULL && w->slow_running < w->slow_max) {
 		j = line_take(&w->slow);
+		if (j == NULL && w->files_running < w->files_max)
+			j = line_take(&w->files);
 		w->slow_running += j != NULL;
+		w->files_running += j != NULL && j->file;
 	}
 	w->waiting -= j != NULL;
 	return j;
@@ -63,7 +66,7 @@ static void *work(void *ctx)
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		struct job *j = next_job(w);
-		bool slow = j != NULL && j->slow;
+		bool slow = j != NULL && j->slow, file = slow && j->file;
 
 		if (j == NULL && w->stopping && w->waiting == 0)
 			break;
@@ -75,6 +78,7 @@ static void *work(void *ctx)
 		j->run(j, &own);
 		pthread_mutex_lock(&w->lock);
 		w->slow_running -= slow;
+		w->files_running -= file;
 		/* A slow one that waited for its turn, and whoever waits for the end. */
 		if (slow || (w->stopping && w->waiting == 0))
 			pthread_cond_broadcast(&w->more);
@@ -96,7 +100,9 @@ enum status workers_start(struct workers **out, const struct portal *p, uint32_t
 	pthread_cond_init(&w->more, NULL);
 	w->quick.last = &w->quick.first;
 	w->slow.last = &w->slow.first;
+	w->files.last = &w->files.first;
 	w->slow_max = threads > 1 ? threads / 2 : 1;
+	w->files_max = w->slow_max > 1 ? w->slow_max - 1 : 1;
 	w->portal = p;
 	w->close = close;
 	while (w->n < threads && pthread_create(&w->threads[w->n], NULL, work, w) == 0)
@@ -118,7 +124,7 @@ enum status workers_push(struct workers *w, struct job *j)
 	} else if (w->waiting >= PORTAL_QUEUE_MAX) {
 		st = ST_FULL;
 	} else {
-		line_add(j->slow ? &w->slow : &w->quick, j);
+		line_add(!j->slow ? &w->quick : j->file ? &w->files : &w->slow, j);
 		w->waiting++;
 		pthread_cond_signal(&w->more);
 	}

@@ -1,7 +1,8 @@
 /*
  * workers.h - a small pool of threads that may block, with a bounded queue before it. Slow jobs
  * (those that ask others) are run by at most half of the threads, so that reading goes on while
- * whoever is asked hangs.
+ * whoever is asked hangs. Of those, one is left by jobs that look into anybody's file: signing in
+ * and what a QR code shows do not wait for them. (Where only one may be slow, they share it.)
  */
 #ifndef TRIEN_PORTAL_WORKERS_H
 #define TRIEN_PORTAL_WORKERS_H
@@ -27,6 +28,7 @@ struct worker {
 struct job {
 	struct job *next;		/* workers' */
 	bool slow;
+	bool file;			/* a slow one that looks into a file */
 	void (*run)(struct job *j, struct worker *w);
 };
 

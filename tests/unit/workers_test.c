@@ -98,6 +98,32 @@ static void slow_ones_leave_room(void **state)
 	free(g);
 }
 
+/* However many files there are, whoever signs in meanwhile is not behind them. */
+static void files_leave_a_slow_one(void **state)
+{
+	struct task files[10] = { 0 }, one = { 0 };
+	struct gate *g = gate_made(), *other = gate_made();
+	struct workers *w;
+
+	assert_int_equal(workers_start(&w, NULL, 4, closed, NULL), ST_OK);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		files[i] = (struct task){ { .slow = true, .file = true, .run = slow }, g };
+		assert_int_equal(workers_push(w, &files[i].job), ST_OK);
+	}
+	wait_for(g, &g->inside, 1);
+	one = (struct task){ { .slow = true, .run = slow }, other };
+	turn(other);
+	assert_int_equal(workers_push(w, &one.job), ST_OK);
+	/* Hangs for ever where the files have all slow ones. */
+	wait_for(other, &other->done, 1);
+	assert_int_equal(g->inside, 1);
+	turn(g);
+	wait_for(g, &g->done, ARRAY_LEN(files));
+	workers_stop(w);
+	free(other);
+	free(g);
+}
+
 static void the_queue_is_bounded(void **state)
 {
 	struct task *many = calloc(PORTAL_QUEUE_MAX + 8, sizeof(*many));
@@ -123,7 +149,8 @@ static void the_queue_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(slow_ones_leave_room), cmocka_unit_test(the_queue_is_bounded),
+		cmocka_unit_test(slow_ones_leave_room), cmocka_unit_test(files_leave_a_slow_one),
+		cmocka_unit_test(the_queue_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
