@@ -24,6 +24,19 @@ static enum status read_one(const char *text)
 	return read_all(&text, 1);
 }
 
+/* What names a store in a file has no password in it, whoever asks. */
+static void test_place(void **state)
+{
+	char place[200];
+
+	assert_int_equal(read_one("lanes=0-63 host=/run/postgresql dbname=trien user=u "
+				  "password=hidden"), ST_OK);
+	pg_server_place(&s, 0, place, sizeof(place));
+	assert_string_equal(place, "host=/run/postgresql dbname=trien ");
+	pg_server_place(&s, 0, place, 8);
+	assert_string_equal(place, "host=/r");
+}
+
 static void test_one_holds_all(void **state)
 {
 	assert_int_equal(read_one("host=/run/postgresql dbname=trien"), ST_OK);
@@ -232,6 +245,7 @@ static void test_no_password_in_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_place),
 		cmocka_unit_test(test_one_holds_all),
 		cmocka_unit_test(test_plans_are_made_once_but_on_citus),
 		cmocka_unit_test(test_hosts_take_turns),
