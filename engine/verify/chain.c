@@ -70,6 +70,39 @@ enum status roots_add_tsa(struct roots *r, const char *path, struct error *e)
 	return st;
 }
 
+enum status roots_bare(struct roots **out, const struct roots *of)
+{
+	struct roots *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return ST_NOMEM;
+	if (X509_STORE_up_ref(of->store) == 1)
+		r->store = of->store;
+	r->others = X509_chain_up_ref(of->others);
+	r->crls = sk_X509_CRL_new_null();
+	if (r->store == NULL || r->others == NULL || r->crls == NULL) {
+		roots_free(r);
+		return ST_NOMEM;
+	}
+	*out = r;
+	return ST_OK;
+}
+
+enum status roots_add_list(struct roots *r, struct slice der)
+{
+	const unsigned char *p = der.p;
+	X509_CRL *list = d2i_X509_CRL(NULL, &p, (long)der.n);
+
+	if (list == NULL) {
+		ERR_clear_error();
+		return ST_INVALID;
+	}
+	if (sk_X509_CRL_push(r->crls, list) > 0)
+		return ST_OK;
+	X509_CRL_free(list);
+	return ST_NOMEM;
+}
+
 void roots_free(struct roots *r)
 {
 	if (r == NULL)

@@ -100,14 +100,6 @@ static bool take_clock(struct roots *r, struct slice der)
 	return ok;
 }
 
-static bool take_crl(struct roots *r, struct slice der)
-{
-	const unsigned char *p = der.p;
-	X509_CRL *c = d2i_X509_CRL(NULL, &p, (long)der.n);
-
-	return c != NULL && sk_X509_CRL_push(r->crls, c) > 0;
-}
-
 enum status roots_unpack(struct roots **out, struct slice packed)
 {
 	struct roots *r = calloc(1, sizeof(*r));
@@ -126,7 +118,7 @@ enum status roots_unpack(struct roots **out, struct slice packed)
 
 		ok = !in.bad && (what == PACKED_CERT ? take_cert(r, der) :
 				 what == PACKED_TSA ? take_clock(r, der) :
-				 what == PACKED_CRL && take_crl(r, der));
+				 what == PACKED_CRL && roots_add_list(r, der) == ST_OK);
 	}
 	ERR_clear_error();
 	if (!ok) {

@@ -134,6 +134,10 @@ enum status roots_load(struct roots **out, const char *trust, const char *crls,
  */
 enum status roots_add_tsa(struct roots *r, const char *path, struct error *e) must_use;
 void roots_free(struct roots *r);
+/* The same roots and intermediates, and no list and no time-stamp authority. */
+enum status roots_bare(struct roots **out, const struct roots *of) must_use;
+/* Before it is used. ST_INVALID: not a revocation list in DER. */
+enum status roots_add_list(struct roots *r, struct slice der) must_use;
 /* The same for the same roots, in whatever order they were read. */
 void roots_digest(const struct roots *r, uint8_t out[SHA256_BYTES]);
 

@@ -15,6 +15,7 @@
 #include "signedleaf.h"
 
 #define OBJECTS_MAX 16
+#define SIGNED_AGO_MS 300000		/* before the authority's lists of now */
 
 /* One result, and all that the store says of it. */
 struct rig {
@@ -31,6 +32,7 @@ struct rig {
 	struct result_event events[4];
 	uint32_t events_n;
 	uint64_t number_of;		/* whose sequence its number leads to; 0: nobody's */
+	enum status file_is, number_is;	/* not OK: what the store answers instead */
 	struct audit audit;
 	struct audit_one *one;
 	struct audit_page page;
@@ -50,6 +52,8 @@ static enum status read_file(struct store_reader *r, uint8_t lane, uint64_t sequ
 			     uint64_t offset, uint8_t *buf, size_t *n)
 {
 	assert_int_equal(offset, 0);
+	if (rig->file_is != ST_OK)
+		return rig->file_is;
 	*n = *n < rig->file_n ? *n : rig->file_n;
 	memcpy(buf, rig->file, *n);
 	return ST_OK;
@@ -82,6 +86,8 @@ static enum status find_number(struct store_reader *r, struct slice unit, struct
 {
 	*lane = rig->view.lane;
 	*sequence = rig->number_of;
+	if (rig->number_is != ST_OK)
+		return rig->number_is;
 	return rig->number_of != 0 ? ST_OK : ST_NOT_FOUND;
 }
 
@@ -150,6 +156,7 @@ static int setup(void **state)
 	    policy_load(&g->audit.policy, g->desk.keys.certs, NULL) != ST_OK)
 		return -1;
 	leaf_open(&g->bench->leaf, 2);
+	g->desk.keys.now_ms -= SIGNED_AGO_MS;
 	if (leaf_sign(g->bench, &g->desk, g->values) != 0)
 		return -1;
 	g->file = leaf_file(&g->bench->leaf, &g->file_n);
@@ -176,6 +183,19 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void page_open(struct audit_page *p)
+{
+	*p = (struct audit_page){ .days = json_object(), .findings = json_array(),
+				  .links = json_array() };
+}
+
+static void page_close(struct audit_page *p)
+{
+	json_decref(p->days);
+	json_decref(p->findings);
+	json_decref(p->links);
+}
+
 /* The names of what is found but for the case, which the rig has none of. */
 static const char *found(struct rig *g)
 {
@@ -184,8 +204,7 @@ static const char *found(struct rig *g)
 	json_t *f;
 	size_t i;
 
-	*p = (struct audit_page){ .days = json_object(), .findings = json_array(),
-				  .links = json_array() };
+	page_open(p);
 	assert_int_equal(audit_result(g->one, (struct result_name){ 3, 77 }, p), ST_OK);
 	names[0] = '\0';
 	json_array_foreach(p->findings, i, f) {
@@ -194,9 +213,7 @@ static const char *found(struct rig *g)
 		if (strcmp(name, "CASE") != 0)
 			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s ", name);
 	}
-	json_decref(p->days);
-	json_decref(p->findings);
-	json_decref(p->links);
+	page_close(p);
 	return names;
 }
 
@@ -331,6 +348,114 @@ static void test_policy(void **state)
 	assert_non_null(strstr(found(g), "POLICY"));
 }
 
+/* What was added before the store went away is not added again. */
+static void test_tried_again(void **state)
+{
+	struct rig *g = *state;
+	struct audit_page *p = &g->page;
+	const struct result_name name = { 3, 77 };
+	const char *day;
+	json_t *n;
+
+	page_open(p);
+	g->number_is = ST_UNAVAILABLE;
+	g->view.replaces[0] = 1;
+	assert_int_equal(audit_result(g->one, name, p), ST_UNAVAILABLE);
+	g->number_is = ST_OK;
+	assert_int_equal(audit_result(g->one, name, p), ST_OK);
+	assert_int_equal(p->sums.looked, 1);
+	assert_int_equal(p->sums.bytes, g->file_n);
+	assert_int_equal(json_array_size(p->links), 1);
+	/* Of the case, of which it has none. */
+	assert_int_equal(json_array_size(p->findings), 1);
+	json_object_foreach(p->days, day, n)
+		assert_int_equal(json_integer_value(n), 1);
+	page_close(p);
+}
+
+/* A bad place on a disk is one finding; a bad disk ends it. */
+static void test_disk(void **state)
+{
+	struct rig *g = *state;
+
+	g->file_is = ST_IO;
+	for (int i = 1; i < 64; i++)
+		assert_string_equal(found(g), "UNREADABLE ");
+	assert_int_equal(g->page.sums.looked, 1);
+	page_open(&g->page);
+	assert_int_equal(audit_result(g->one, (struct result_name){ 3, 77 }, &g->page), ST_IO);
+	assert_int_equal(json_array_size(g->page.findings), 0);
+	page_close(&g->page);
+	g->file_is = ST_OK;
+	assert_string_equal(found(g), "");
+	g->file_is = ST_IO;
+	assert_string_equal(found(g), "UNREADABLE ");
+}
+
+static bool link_is_fresh(struct rig *g)
+{
+	bool fresh;
+
+	page_open(&g->page);
+	assert_int_equal(audit_result(g->one, (struct result_name){ 3, 77 }, &g->page), ST_OK);
+	fresh = json_is_true(json_array_get(json_array_get(g->page.links, 0), 3));
+	page_close(&g->page);
+	return fresh;
+}
+
+static void test_link_since(void **state)
+{
+	struct rig *g = *state;
+
+	g->audit.scope.begun_ms = g->view.issued_ms + 3600000;
+	g->view.replaces[0] = 1;
+	g->view.stored_ms = g->view.issued_ms;
+	assert_false(link_is_fresh(g));
+	g->view.stored_ms = g->audit.scope.begun_ms + 1;
+	assert_true(link_is_fresh(g));
+	g->view.replaces[0] = 0;
+	g->view.replaced_by[0] = 1;
+	assert_false(link_is_fresh(g));
+	g->view.replaced_ms = g->audit.scope.begun_ms + 1;
+	assert_true(link_is_fresh(g));
+}
+
+static void revoke(struct rig *g)
+{
+	struct devkeys *d = &g->desk.keys;
+
+	assert_int_equal(devca_revoke(d->ca, signing_key_row(g->bench->leaf.item.slots[0].key)->id,
+				      &d->e), ST_OK);
+	assert_int_equal(devca_publish(d->ca, &d->e), ST_OK);
+	audit_one_free(g->one);
+	roots_free(g->roots);
+	assert_int_equal(roots_load(&g->roots, d->certs, d->certs, &d->e), ST_OK);
+	g->audit.roots = g->roots;
+	assert_int_equal(audit_one_new(&g->one, &g->audit, NULL), ST_OK);
+}
+
+/* By the lists of now nothing proves that it is older; those that were kept with it do. */
+static void test_revoked_since(void **state)
+{
+	struct rig *g = *state;
+	const struct layer *kept;
+
+	revoke(g);
+	assert_string_equal(found(g), "");
+	assert_int_equal(g->page.sums.revoked_since, 1);
+	/* Without them it stays open. */
+	memset(g->view.signatures[0].evidence_sha256, 0, SHA256_BYTES);
+	memset(g->view.signatures[1].evidence_sha256, 0, SHA256_BYTES);
+	assert_string_equal(found(g), "UNDETERMINED ");
+	assert_int_equal(g->page.sums.revoked_since, 0);
+	kept = g->objects[1];
+	memcpy(g->view.signatures[0].evidence_sha256, kept->sha256, SHA256_BYTES);
+	memcpy(g->view.signatures[1].evidence_sha256, kept->sha256, SHA256_BYTES);
+	g->file[g->file_n / 2] ^= 1;
+	assert_non_null(strstr(found(g), "SIGNATURE"));
+	assert_int_equal(g->page.sums.revoked_since, 0);
+}
+
 /* How many the whole walk looks at. */
 static uint64_t walked(struct rig *g, uint32_t from_day, uint32_t to_day)
 {
@@ -408,15 +533,18 @@ static uint32_t links_found(struct audit *a, const struct audit_link *links, siz
 static void test_links(void **state)
 {
 	const struct audit_link links[] = {
-		{ { 2 }, { 1 }, true }, { { 1 }, { 2 }, false },
-		{ { 4 }, { 3 }, true }, { { 3 }, { 4 }, false },
+		{ { 2 }, { 1 }, true, false }, { { 1 }, { 2 }, false, false },
+		{ { 4 }, { 3 }, true, false }, { { 3 }, { 4 }, false, false },
 	};
+	const struct audit_link fresh = { { 2 }, { 1 }, true, true };
 	struct audit a = { 0 };
 
 	assert_int_equal(links_found(&a, links, 4), 0);
 	assert_int_equal(links_found(&a, links, 3), 1);
 	assert_int_equal(links_found(&a, links + 1, 2), 2);
 	assert_int_equal(links_found(&a, links + 1, 3), 1);
+	/* Its other side was looked at before it came. */
+	assert_int_equal(links_found(&a, &fresh, 1), 0);
 }
 
 int main(void)
@@ -430,6 +558,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_policy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tried_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_link_since, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_revoked_since, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_period, setup, teardown),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_links),

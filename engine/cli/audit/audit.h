@@ -8,6 +8,7 @@
  *	sample.c	which results
  *	one.c		one result
  *	keys.c		was its key valid when it signed?
+ *	kept.c		and of one revoked since, by the lists that were kept with it
  *	links.c		replaced, and in place of: each says so of the other
  *	books.c		official registers
  *	holes.c, ask.c	numbers that are not in the store: what the engine has of them
@@ -81,10 +82,11 @@ struct audit_scope {
 struct audit_place { uint32_t lane; uint64_t after; };	/* names behind it come next */
 struct audit_range { struct audit_place begin, end; };
 
-struct audit_sums { uint64_t looked, passed, bytes, ended, without_evidence; };
+/* revoked_since: with a key that was revoked later, and good by the lists kept with it. */
+struct audit_sums { uint64_t looked, passed, bytes, ended, without_evidence, revoked_since; };
 
-/* new replaces old; one of both says so. */
-struct audit_link { uint8_t of[16], other[16]; bool forward; };	/* forward: `of` replaces `other` */
+/* One of both says so. forward: `of` replaces `other`. fresh: that came while we looked. */
+struct audit_link { uint8_t of[16], other[16]; bool forward, fresh; };
 
 struct audit {
 	/* as asked, before threads begin */
@@ -133,6 +135,13 @@ enum status audit_key(struct audit_keys *k, struct store_reader *r, const uint8_
 		      struct slice unit, struct slice kind, const struct signature_view *s,
 		      json_t *findings) must_use;
 
+struct audit_kept;
+enum status audit_kept_new(struct audit_kept **k, const struct audit *a);
+void audit_kept_free(struct audit_kept *k);
+/* Does the file pass by the lists that its signatures' evidence names, instead of those of now? */
+enum status audit_kept_judge(struct audit_kept *k, struct store_reader *r, struct slice file,
+			     const struct signature_view *s, uint8_t n, bool *passed) must_use;
+
 /* A page that is being looked at. */
 struct audit_page {
 	struct audit_range range;
@@ -145,6 +154,10 @@ struct audit_page {
 struct audit_one;
 enum status audit_one_new(struct audit_one **o, const struct audit *a, struct store_reader *r);
 void audit_one_free(struct audit_one *o);
+/*
+ * Adds to the page, or nothing where it fails. A result that the disk cannot give is a finding; one
+ * after the other is ST_IO.
+ */
 enum status audit_result(struct audit_one *o, struct result_name name,
 			 struct audit_page *p) must_use;
 

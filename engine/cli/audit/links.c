@@ -47,7 +47,8 @@ void audit_links(struct audit *a)
 			    memcmp(older(l), older(l + 1), 16) == 0 &&
 			    memcmp(newer(l), newer(l + 1), 16) == 0 && l->forward != l[1].forward;
 
-		if (!both)
+		/* Of one that came while we looked the next audit sees both sides. */
+		if (!both && !l->fresh)
 			found(a, l);
 		i += both ? 2 : 1;
 	}

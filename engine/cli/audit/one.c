@@ -10,6 +10,8 @@
 
 #define EVENTS_MAX (LIVING_ACTS_MAX + HANDOVERS_MAX + LINKS_TOLD_MAX)
 #define FILE_BYTES_FIRST (1024u * 1024)
+#define IO_FAILURES_MAX 64		/* in a row: then it is the disk, not a place on it */
+#define CLOCKS_MS 600000		/* how far ours may be ahead of an engine's */
 
 /* What is kept of a view, whose texts the reader's next call takes. */
 struct seen {
@@ -19,7 +21,7 @@ struct seen {
 	uint32_t year;
 	uint64_t sequence, number, file_size;
 	uint8_t lane, signatures_n, file_sha256[SHA256_BYTES];
-	int64_t issued_ms, replaced_ms;
+	int64_t issued_ms, stored_ms, replaced_ms;
 	struct signature_view signatures[DOC_SIGNATURES_MAX];
 };
 
@@ -27,7 +29,9 @@ struct audit_one {
 	const struct audit *a;
 	struct store_reader *r;
 	struct audit_keys *keys;
+	struct audit_kept *kept;
 	struct verifier *verifier;
+	uint32_t io_failures;		/* in a row */
 	uint8_t *file;
 	size_t room;
 	struct seen v;
@@ -72,6 +76,7 @@ enum status audit_one_new(struct audit_one **out, const struct audit *a, struct 
 	o->room = FILE_BYTES_FIRST;
 	o->file = malloc(o->room);
 	if (o->file == NULL || audit_keys_new(&o->keys, a) != ST_OK ||
+	    audit_kept_new(&o->kept, a) != ST_OK ||
 	    verifier_new(&o->verifier, a->roots, a->known) != ST_OK) {
 		audit_one_free(o);
 		return ST_NOMEM;
@@ -85,6 +90,7 @@ void audit_one_free(struct audit_one *o)
 	if (o == NULL)
 		return;
 	audit_keys_free(o->keys);
+	audit_kept_free(o->kept);
 	verifier_free(o->verifier);
 	free(o->file);
 	free(o);
@@ -103,7 +109,7 @@ static void keep(struct seen *v, const struct result_view *from)
 	*v = (struct seen){ .sequence = from->sequence, .lane = from->lane,
 			    .year = from->register_year, .number = from->number,
 			    .file_size = from->file_size, .issued_ms = from->issued_ms,
-			    .replaced_ms = from->replaced_ms,
+			    .stored_ms = from->stored_ms, .replaced_ms = from->replaced_ms,
 			    .signatures_n = from->signatures_n };
 	memcpy(v->id, from->result_id, sizeof(v->id));
 	memcpy(v->replaces, from->replaces, sizeof(v->replaces));
@@ -167,10 +173,34 @@ static void compare(struct audit_one *o, struct audit_page *p)
 		says_otherwise(o, p, "the document says another agency, kind or number");
 }
 
+/*
+ * Of a key that was revoked later a file alone proves nothing; what the store keeps of it since it
+ * was signed does, if all is good by that.
+ */
+static enum status told_verdict(struct audit_one *o, struct audit_page *p, size_t n)
+{
+	const struct finding *f = &o->report.finding;
+	bool passed = f->verdict == VERDICT_PASSED;
+	enum status st;
+
+	if (!passed && f->verdict == VERDICT_INDETERMINATE && f->indication == IND_REVOKED_NO_POE) {
+		st = audit_kept_judge(o->kept, o->r, slice_of(o->file, n), o->v.signatures,
+				      o->v.signatures_n, &passed);
+		if (st != ST_OK)
+			return st;
+		p->sums.revoked_since += passed;
+	}
+	if (!passed)
+		found(p, audit_finding(f->verdict == VERDICT_FAILED ? AUDIT_SIGNATURE :
+				       AUDIT_UNDETERMINED, o->v.id, 0, "%s (%s): %s",
+				       verdict_name(f->verdict), indication_name(f->indication),
+				       f->why));
+	return ST_OK;
+}
+
 static enum status verified(struct audit_one *o, struct audit_page *p)
 {
 	const struct seen *v = &o->v;
-	const struct finding *f = &o->report.finding;
 	size_t n = 0;
 	enum status st = file_read(o, &n);
 
@@ -188,13 +218,8 @@ static enum status verified(struct audit_one *o, struct audit_page *p)
 	if (n != v->file_size || memcmp(o->report.file_sha256, v->file_sha256, SHA256_BYTES) != 0)
 		found(p, audit_finding(AUDIT_FILE, v->id, 0,
 				       "its file is not the one that was stored: SHA-256 differs"));
-	if (f->verdict != VERDICT_PASSED)
-		found(p, audit_finding(f->verdict == VERDICT_FAILED ? AUDIT_SIGNATURE :
-				       AUDIT_UNDETERMINED, v->id, 0, "%s (%s): %s",
-				       verdict_name(f->verdict), indication_name(f->indication),
-				       f->why));
 	compare(o, p);
-	return ST_OK;
+	return told_verdict(o, p, n);
 }
 
 /* ---- its life ---- */
@@ -261,18 +286,22 @@ static enum status lived(struct audit_one *o, struct audit_page *p)
 	return st;
 }
 
-static void linked(const struct seen *v, struct audit_page *p)
+/* Of one that came while we looked the other side may have been looked at before. */
+static void linked(const struct audit *a, const struct seen *v, struct audit_page *p)
 {
+	int64_t begun_ms = a->scope.begun_ms - CLOCKS_MS;
 	char of[ID_TEXT_BYTES + 1] = "", other[ID_TEXT_BYTES + 1] = "";
 
 	id_text(of, v->id);
 	if (memcmp(v->replaces, nothing, sizeof(v->replaces)) != 0) {
 		id_text(other, v->replaces);
-		json_array_append_new(p->links, json_pack("[ssb]", of, other, 1));
+		json_array_append_new(p->links, json_pack("[ssbb]", of, other, 1,
+							  v->stored_ms >= begun_ms));
 	}
 	if (memcmp(v->replaced_by, nothing, sizeof(v->replaced_by)) != 0) {
 		id_text(other, v->replaced_by);
-		json_array_append_new(p->links, json_pack("[ssb]", of, other, 0));
+		json_array_append_new(p->links, json_pack("[ssbb]", of, other, 0,
+							  v->replaced_ms >= begun_ms));
 	}
 }
 
@@ -326,11 +355,11 @@ static enum status look(struct audit_one *o, struct audit_page *p)
 		st = lived(o, p);
 	if (st == ST_OK)
 		st = numbered(o, p);
-	linked(&o->v, p);
+	linked(o->a, &o->v, p);
 	return st;
 }
 
-enum status audit_result(struct audit_one *o, struct result_name name, struct audit_page *p)
+static enum status record_look(struct audit_one *o, struct result_name name, struct audit_page *p)
 {
 	size_t before = json_array_size(p->findings);
 	uint8_t digest[SHA256_BYTES];
@@ -338,6 +367,7 @@ enum status audit_result(struct audit_one *o, struct result_name name, struct au
 	enum status st = name.lane >= LANES ? ST_CORRUPT :
 			 o->a->store->ops->get(o->r, name.lane, name.sequence, &view);
 
+	o->v.issued_ms = 0;
 	if (st == ST_CORRUPT || st == ST_NOT_FOUND) {
 		p->sums.looked++;
 		found(p, audit_finding(AUDIT_UNREADABLE, NULL, name.sequence,
@@ -354,12 +384,42 @@ enum status audit_result(struct audit_one *o, struct result_name name, struct au
 	}
 	p->sums.looked++;
 	keep(&o->v, &view);
-	day_add(p, view.issued_ms);
 	if (case_digest(view.case_bytes, digest) != ST_OK ||
 	    memcmp(digest, view.case_digest, sizeof(digest)) != 0)
 		found(p, audit_finding(AUDIT_CASE, o->v.id, 0,
 				       "its case is not the one that was stored"));
 	st = look(o, p);
 	p->sums.passed += st == ST_OK && json_array_size(p->findings) == before;
+	return st;
+}
+
+static void shorten(json_t *list, size_t n)
+{
+	while (json_array_size(list) > n)
+		json_array_remove(list, json_array_size(list) - 1);
+}
+
+enum status audit_result(struct audit_one *o, struct result_name name, struct audit_page *p)
+{
+	const struct audit_sums sums = p->sums;
+	size_t findings = json_array_size(p->findings), links = json_array_size(p->links);
+	enum status st = record_look(o, name, p);
+
+	if (st != ST_OK) {
+		p->sums = sums;
+		shorten(p->findings, findings);
+		shorten(p->links, links);
+	}
+	if (st == ST_IO && ++o->io_failures < IO_FAILURES_MAX) {
+		p->sums.looked++;
+		found(p, audit_finding(AUDIT_UNREADABLE, o->v.issued_ms != 0 ? o->v.id : NULL,
+				       name.sequence, "the disk cannot give all of it"));
+		st = ST_OK;
+	} else if (st == ST_OK) {
+		o->io_failures = 0;
+	}
+	/* 0: not read, not of the period, or without a day of issue. */
+	if (st == ST_OK && o->v.issued_ms != 0)
+		day_add(p, o->v.issued_ms);
 	return st;
 }

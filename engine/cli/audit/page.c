@@ -290,8 +290,12 @@ static void summary(FILE *out, const json_t *report)
 		"</td></tr>\n<tr><th>Sai lệch <small lang=\"en\">findings</small></th>"
 		"<td class=\"n\" id=\"findings\">%" PRIu64 "</td></tr>\n"
 		"<tr><th>Dung lượng <small lang=\"en\">bytes read</small></th>"
-		"<td class=\"n\" id=\"bytes\">%" PRIu64 "</td></tr>\n", number(results, "looked"),
-		number(results, "good"), found, number(results, "bytes"));
+		"<td class=\"n\" id=\"bytes\">%" PRIu64 "</td></tr>\n"
+		"<tr><th>Khóa ký bị thu hồi sau khi ký, bằng chứng lưu kèm hợp lệ <small "
+		"lang=\"en\">key revoked since, good by the evidence kept</small></th>"
+		"<td class=\"n\">%" PRIu64 "</td></tr>\n", number(results, "looked"),
+		number(results, "good"), found, number(results, "bytes"),
+		number(results, "revokedSince"));
 	fprintf(out, "<tr><th>Kỳ <small lang=\"en\">period</small></th><td class=\"n\">%s – %s"
 		"</td></tr>\n<tr><th>Mẫu <small lang=\"en\">sample</small></th><td class=\"n\">%s ",
 		from, to, text(scope, "sample")[0] != '\0' ? text(scope, "sample") : "toàn bộ");

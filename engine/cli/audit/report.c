@@ -159,13 +159,14 @@ json_t *audit_report(const struct audit *a, const json_t *on_time, bool whole, i
 	for (int i = 0; i < AUDIT_FAULTS; i++)
 		findings += a->by_fault[i];
 	return json_pack(
-		"{s:s, s:b, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:I, s:o, s:o, s:o, s:O, s:o}",
+		"{s:s, s:b, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:o, s:o, s:o, s:O, s:o}",
 		"store", a->store->ops->name, "whole", (int)whole, "ran",
 		json_pack("{s:o, s:o, s:O}", "begun", time_json(a->scope.begun_ms), "ended",
 			  time_json(ended_ms), "registersUnasked", a->unasked),
 		"scope", scope, "results", "looked", (json_int_t)s->looked, "good",
 		(json_int_t)s->passed, "bytes", (json_int_t)s->bytes, "withoutEvidence",
-		(json_int_t)s->without_evidence, "findingsCount", (json_int_t)findings, "faults",
+		(json_int_t)s->without_evidence, "revokedSince",
+		(json_int_t)s->revoked_since, "findingsCount", (json_int_t)findings, "faults",
 		faults_json(a), "issued", days_json(a->days, "results"), "onTime",
 		days_json(on_time, "results"), "registers", a->registers, "findings",
 		findings_json(a));

@@ -135,15 +135,16 @@ static enum status links_take(struct audit *a, const json_t *links)
 	const char *of, *other;
 	json_t *one;
 	size_t i;
-	int forward;
+	int forward, fresh;
 
 	json_array_foreach(links, i, one) {
 		struct audit_link l;
 
-		if (json_unpack(one, "[ssb]", &of, &other, &forward) != 0 ||
+		if (json_unpack(one, "[ssbb]", &of, &other, &forward, &fresh) != 0 ||
 		    !id_read(l.of, slice_str(of)) || !id_read(l.other, slice_str(other)))
 			continue;
 		l.forward = forward != 0;
+		l.fresh = fresh != 0;
 		if (a->links_n == a->links_room) {
 			size_t room = a->links_room == 0 ? 1024 : 2 * a->links_room;
 			void *bigger = realloc(a->links, room * sizeof(*a->links));
@@ -168,6 +169,7 @@ enum status audit_merge(struct audit *a, const struct audit_page *p)
 	a->sums.bytes += p->sums.bytes;
 	a->sums.ended += p->sums.ended;
 	a->sums.without_evidence += p->sums.without_evidence;
+	a->sums.revoked_since += p->sums.revoked_since;
 	json_object_foreach(p->days, day, n) {
 		json_int_t had = json_integer_value(json_object_get(a->days, day));
 
@@ -256,6 +258,9 @@ enum status audit_scan(struct audit *a, struct error *e)
 	for (uint32_t i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
 	progress_clear(&a->progress);
+	if (a->st == ST_IO)
+		return error_set(e, ST_IO, "the store could not be read to its end: its disk fails "
+				 "for one result after the other");
 	return a->st == ST_OK ? ST_OK :
 	       error_set(e, a->st, "the store could not be read to its end: %s",
 			 status_name(a->st));

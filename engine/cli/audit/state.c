@@ -25,9 +25,9 @@ static json_t *first_line(const struct audit *a)
 
 static json_t *sums_json(const struct audit_sums *s)
 {
-	return json_pack("[IIIII]", (json_int_t)s->looked, (json_int_t)s->passed,
+	return json_pack("[IIIIII]", (json_int_t)s->looked, (json_int_t)s->passed,
 			 (json_int_t)s->bytes, (json_int_t)s->ended,
-			 (json_int_t)s->without_evidence);
+			 (json_int_t)s->without_evidence, (json_int_t)s->revoked_since);
 }
 
 static enum status line_write(struct audit *a, json_t *line)
@@ -72,17 +72,17 @@ static enum status page_read(struct audit *a, const json_t *line)
 {
 	struct audit_page p = { 0 };
 	int begin, end;
-	json_int_t from, to, s[5];
+	json_int_t from, to, s[6];
 	enum status st;
 
-	if (json_unpack((json_t *)line, "{s:[iI], s:[iI], s:[IIIII], s:o, s:o, s:o}", "begin",
+	if (json_unpack((json_t *)line, "{s:[iI], s:[iI], s:[IIIIII], s:o, s:o, s:o}", "begin",
 			&begin, &from, "end", &end, &to, "sums", &s[0], &s[1], &s[2], &s[3], &s[4],
-			"days", &p.days, "findings", &p.findings, "links", &p.links) != 0)
+			&s[5], "days", &p.days, "findings", &p.findings, "links", &p.links) != 0)
 		return ST_OK;
 	p.range = (struct audit_range){ { (uint32_t)begin, (uint64_t)from },
 					{ (uint32_t)end, (uint64_t)to } };
 	p.sums = (struct audit_sums){ (uint64_t)s[0], (uint64_t)s[1], (uint64_t)s[2],
-				      (uint64_t)s[3], (uint64_t)s[4] };
+				      (uint64_t)s[3], (uint64_t)s[4], (uint64_t)s[5] };
 	st = done_add(a, p.range);
 	return st == ST_OK ? audit_merge(a, &p) : st;
 }
