@@ -102,6 +102,7 @@
 #define ASKED_MAX 8192				/* with the remote signer at once, */
 #define ASKED_BYTES_MAX (32 * 1024 * 1024)	/* their records together, */
 #define ASKED_SERVICE_MAX 1024			/* and of one service: others have room beside it */
+#define ASKED_SERVICE_BYTES_MAX (8 * 1024 * 1024)	/* and beside its records */
 #define ASKED_JOURNAL_MS 8000			/* asked longer: into the waiting room */
 #define SIGNATURE_TRIES_MAX 3			/* wrong ones for one item before it is held */
 

@@ -65,7 +65,8 @@ bool asking_has_room(const struct asking *a, const char *service, size_t bytes)
 	const struct asked_service *s = service_of(a, service);
 
 	return a->n < ASKED_MAX && a->bytes + bytes <= ASKED_BYTES_MAX && s != NULL &&
-	       s->n < ASKED_SERVICE_MAX;
+	       s->n < ASKED_SERVICE_MAX &&
+	       (s->n == 0 || s->bytes + bytes <= ASKED_SERVICE_BYTES_MAX);
 }
 
 void asking_put(struct asking *a, struct asked *k)
@@ -86,6 +87,7 @@ void asking_put(struct asking *a, struct asked *k)
 	*sequence = k;
 	a->n++;
 	a->bytes += k->bytes;
+	s->bytes += k->bytes;
 	list_add(a, k, ASKED_TO_SEND);
 }
 
@@ -101,6 +103,7 @@ static void sequence_forget(struct asking *a, struct asked *k)
 void asking_drop(struct asking *a, struct asked *k)
 {
 	struct asked **tag = &a->by_tag[bucket(k->tag)];
+	struct asked_service *s = service_of(a, k->service);
 
 	while (*tag != k)
 		tag = &(*tag)->of_tag;
@@ -108,7 +111,8 @@ void asking_drop(struct asking *a, struct asked *k)
 	if (!asked_given_up(k))
 		sequence_forget(a, k);
 	list_remove(a, k);
-	service_of(a, k->service)->n--;
+	s->n--;
+	s->bytes -= k->bytes;
 	a->n--;
 	a->bytes -= k->bytes;
 	k->tag = 0;

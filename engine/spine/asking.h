@@ -50,7 +50,11 @@ struct asking {
 	int64_t due_ms;			/* of the first that is asked later, or before */
 	struct asked_list lists[ASKED_CANCELLED + 1];
 	struct asked *by_tag[ASKED_BUCKETS], *by_sequence[ASKED_BUCKETS];
-	struct asked_service { char name[SERVICE_NAME_BYTES_MAX + 1]; uint32_t n; } services[64];
+	struct asked_service {
+		char name[SERVICE_NAME_BYTES_MAX + 1];
+		uint32_t n;
+		size_t bytes;
+	} services[64];
 };
 
 bool asking_has_room(const struct asking *a, const char *service, size_t bytes);

@@ -189,6 +189,26 @@ static void bounded_by_service(void **state)
 	assert_false(asking_has_room(a, "other", 0));
 }
 
+/* Few large ones that wait for a service leave the others room, too. */
+static void bounded_by_the_services_bytes(void **state)
+{
+	struct asked *k = NULL;
+	uint64_t n = 0;
+
+	for (; asking_has_room(a, "dead", JOURNAL_RECORD_BYTES_MAX); n++) {
+		k = calloc(1, sizeof(*k));
+		k->sequence = n;
+		k->bytes = JOURNAL_RECORD_BYTES_MAX;
+		snprintf(k->service, sizeof(k->service), "dead");
+		asking_put(a, k);
+	}
+	assert_int_equal(n, ASKED_BYTES_MAX / 4 / JOURNAL_RECORD_BYTES_MAX);
+	assert_true(asking_has_room(a, "other", JOURNAL_RECORD_BYTES_MAX));
+	asking_drop(a, k);
+	free(k);
+	assert_true(asking_has_room(a, "dead", JOURNAL_RECORD_BYTES_MAX));
+}
+
 /* As many names as there may be services, one after the other. */
 static void services_come_and_go(void **state)
 {
@@ -292,7 +312,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(sent_in_order), TEST(lost_is_sent_again), TEST(pauses_grow),
 		TEST(a_lost_ticket_is_forgotten), TEST(each_end_has_its_reason),
-		TEST(bounded_by_service), TEST(services_come_and_go),
+		TEST(bounded_by_service),
+		TEST(bounded_by_the_services_bytes), TEST(services_come_and_go),
 		TEST(given_up), TEST(answered_all_the_same), TEST(given_up_and_lost),
 	};
 
