@@ -76,8 +76,8 @@ void desk_take(struct desk *d, void *of, const struct web_result *r, struct mome
 		transaction_again(d, t);
 		return;
 	}
-	if (r->state == WEB_NO_ANSWER) {
-		transaction_no_answer(d, t, "does not answer");
+	if (r->state != WEB_ANSWERED) {
+		transaction_no_answer(d, t, r->state == WEB_SILENT, "does not answer");
 		return;
 	}
 	ask_of(d, t, &ask);

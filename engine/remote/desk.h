@@ -25,7 +25,8 @@
 
 struct moment { int64_t mono_ms, unix_ms; };
 
-enum web_state { WEB_NOT_SENT, WEB_NO_ANSWER, WEB_ANSWERED };
+/* SILENT: there was no answer for the whole time of a try; NO_ANSWER: the line broke before. */
+enum web_state { WEB_NOT_SENT, WEB_NO_ANSWER, WEB_SILENT, WEB_ANSWERED };
 
 struct web_result {
 	enum web_state state;

@@ -108,8 +108,8 @@ void transaction_authorized(struct transaction *t);
 void post_failed(struct desk *d, struct post *p, int64_t wish_ms, const char *why);
 /* Was not answered: asked again later. The transaction may be gone then. */
 void transaction_again(struct desk *d, struct transaction *t);
-/* Was asked, and there is no answer: counts as a try. */
-void transaction_no_answer(struct desk *d, struct transaction *t, const char *why);
+/* Was asked, and there is no answer: counts as a try. silent: nothing came for all its time. */
+void transaction_no_answer(struct desk *d, struct transaction *t, bool silent, const char *why);
 /* d->answer is what the service says. */
 void transaction_verdict(struct desk *d, struct transaction *t, const struct web_result *r);
 

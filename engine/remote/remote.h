@@ -35,7 +35,8 @@
  * An item stays here over any outage, until its deadline, until it has waited longer than the
  * service's patience without a good answer, or until it was asked for `tries` times without an
  * answer. What the engine gets back as REMOTE_UNAVAILABLE it keeps parked and hands in again later,
- * with its ticket where it has one.
+ * with its ticket where it has one. REMOTE_NOT_GIVEN is that, too, but some such rounds are enough:
+ * behind each call a telephone may ring.
  */
 #ifndef TRIEN_REMOTE_H
 #define TRIEN_REMOTE_H
@@ -67,6 +68,7 @@ enum remote_status {
 	REMOTE_UNKNOWN_KEY,	/* not of keys.json, or not "remote" there */
 	REMOTE_POLICY,		/* the key may not sign this unit or kind */
 	REMOTE_NOT_VALID_NOW,	/* key or certificate: before or after their days */
+	REMOTE_NOT_GIVEN,	/* a person's key: asked as often as allowed, and silence */
 	REMOTE_PIN_REFUSED,	/* the key's PIN is another; this process sends it no more */
 	REMOTE_STATUS_COUNT
 };

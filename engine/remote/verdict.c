@@ -53,15 +53,15 @@ static void post_good(struct desk *d, struct post *p)
 	p->until_ms = 0;
 }
 
-/* One item was asked for and not answered; true: that was the last time. */
-static bool asked_in_vain(struct desk *d, struct job *j)
+/* One item was asked for and not answered, perhaps for the last time. */
+static void asked_in_vain(struct desk *d, struct job *j, bool silent)
 {
-	const struct service *s = d->keys[j->key].post->service;
+	const struct desk_key *k = &d->keys[j->key];
+	bool person = silent && k->remote.policy->signer != NULL;
 
-	if (++j->tries < s->tries)
-		return false;
-	desk_settle_text(d, j, REMOTE_UNAVAILABLE, "asked for as often as allowed, in vain");
-	return true;
+	if (++j->tries >= k->post->service->tries)
+		desk_settle_text(d, j, person ? REMOTE_NOT_GIVEN : REMOTE_UNAVAILABLE,
+				 "asked for as often as allowed, in vain");
 }
 
 /*
@@ -106,13 +106,13 @@ static bool signer_is_slow(const struct transaction *t)
 	return true;
 }
 
-void transaction_no_answer(struct desk *d, struct transaction *t, const char *why)
+void transaction_no_answer(struct desk *d, struct transaction *t, bool silent, const char *why)
 {
 	struct post *p = t->post;
 
 	for (uint32_t i = 0; asks_the_signer(t) && i < t->n; i++)
 		if (t->jobs[i] != NULL)
-			asked_in_vain(d, t->jobs[i]);
+			asked_in_vain(d, t->jobs[i], silent);
 	if (signer_is_slow(t)) {
 		t->key->row++;
 		t->key->until_ms = d->now.mono_ms + back_off(d, p->service, t->key->row);
@@ -387,7 +387,7 @@ void transaction_verdict(struct desk *d, struct transaction *t, const struct web
 		transaction_again(d, t);
 		break;
 	case VERDICT_UNREADABLE:
-		transaction_no_answer(d, t, "gives an answer that cannot be read");
+		transaction_no_answer(d, t, false, "gives an answer that cannot be read");
 		break;
 	}
 }

@@ -182,7 +182,9 @@ static enum web_state state_of(CURL *c, CURLcode rc)
 	if (rc == CURLE_OK)
 		return WEB_ANSWERED;
 	curl_easy_getinfo(c, CURLINFO_PRETRANSFER_TIME_T, &ready);
-	return ready > 0 ? WEB_NO_ANSWER : WEB_NOT_SENT;
+	if (ready <= 0)
+		return WEB_NOT_SENT;
+	return rc == CURLE_OPERATION_TIMEDOUT ? WEB_SILENT : WEB_NO_ANSWER;
 }
 
 static void finish(struct web *w, struct exchange *x, CURLcode rc)

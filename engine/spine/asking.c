@@ -79,7 +79,7 @@ void asking_put(struct asking *a, struct asked *k)
 	if (s->n++ == 0)
 		memcpy(s->name, k->service, sizeof(s->name));
 	k->tag = ++a->tags;
-	k->fails = 0;
+	k->fails = k->rounds = 0;
 	tag = &a->by_tag[bucket(k->tag)];
 	k->of_tag = *tag;
 	*tag = k;
@@ -219,6 +219,8 @@ static enum reason reason_of(enum remote_status s)
 		return REASON_KEY_MISSING;
 	case REMOTE_POLICY:
 		return REASON_SIGNER_REFUSED;
+	case REMOTE_NOT_GIVEN:
+		return REASON_SIGNATURE_NOT_GIVEN;
 	default:
 		return REASON_SIGNATURE_WRONG;
 	}
@@ -247,6 +249,10 @@ enum asked_verdict asking_answer(struct asking *a, struct asked *k, const struct
 	case REMOTE_UNAVAILABLE:
 	case REMOTE_CANCELLED:
 		return again(a, k, now_ms);
+	case REMOTE_NOT_GIVEN:
+		if (++k->rounds < ASKED_ROUNDS_MAX)
+			return again(a, k, now_ms);
+		/* fall through */
 	default:
 		*why = reason_of(r->status);
 		return over(a, k, ASKED_HOLD);

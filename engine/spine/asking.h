@@ -35,6 +35,7 @@ struct asked {
 	enum asked_state { ASKED_LATER, ASKED_TO_SEND, ASKED_SENT, ASKED_OVER,
 			   ASKED_TO_CANCEL, ASKED_CANCELLED } state;
 	uint8_t fails;			/* in a row, for the pause */
+	uint8_t rounds;			/* in which the person gave no answer */
 	int64_t due_ms;			/* ASKED_LATER */
 	struct asked *next, *prev;	/* of its state's list */
 	struct asked *of_tag, *of_sequence;

@@ -120,6 +120,25 @@ static void pauses_grow(void **state)
 	assert_int_equal(k->fails, 0);
 }
 
+/* An outage is waited for; a telephone does not ring all night. */
+static void a_person_is_asked_some_rounds(void **state)
+{
+	struct asked *k = put(7, "one");
+	int64_t now = 0;
+	enum reason why;
+
+	for (int i = 0; i < 2 * ASKED_ROUNDS_MAX - 2; i++) {
+		asking_sent(a, asking_next(a, now));
+		assert_int_equal(answer(k, i % 2 == 0 ? REMOTE_NOT_GIVEN : REMOTE_UNAVAILABLE, "",
+					now, &why), ASKED_AGAIN);
+		now = k->due_ms;
+	}
+	asking_sent(a, asking_next(a, now));
+	assert_int_equal(answer(k, REMOTE_NOT_GIVEN, "", now, &why), ASKED_HOLD);
+	assert_int_equal(why, REASON_SIGNATURE_NOT_GIVEN);
+	assert_null(asking_next(a, INT64_MAX));
+}
+
 static void a_lost_ticket_is_forgotten(void **state)
 {
 	struct asked *k = put(7, "one");
@@ -311,6 +330,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(sent_in_order), TEST(lost_is_sent_again), TEST(pauses_grow),
+		TEST(a_person_is_asked_some_rounds),
 		TEST(a_lost_ticket_is_forgotten), TEST(each_end_has_its_reason),
 		TEST(bounded_by_service),
 		TEST(bounded_by_the_services_bytes), TEST(services_come_and_go),

@@ -96,9 +96,12 @@ static int setup(void **state)
 	    "{\"version\":1,\"keys\":[{\"id\":\"k\",\"role\":\"agency\","
 	    "\"unit\":\"u\",\"algorithm\":\"p256\",\"certificate\":\"k.pem\",\"chain\":"
 	    "[\"issuing.pem\",\"root.pem\"],\"source\":\"remote\",\"service\":\"s\"},"
-	    OF_TWO("a") "," OF_TWO("b") "]}");
+	    OF_TWO("a") "," OF_TWO("b") ",{\"id\":\"p\",\"role\":\"person\",\"signer\":\"x\","
+	    "\"unit\":\"u\",\"algorithm\":\"p256\",\"certificate\":\"k.pem\",\"chain\":"
+	    "[\"issuing.pem\",\"root.pem\"],\"source\":\"remote\",\"service\":\"three\"}]}");
 	put(g->keys.certs, "remote.json",
-	    "{\"version\":1,\"services\":[" SERVICE("s", "2") "," SERVICE("two", "3") "]}");
+	    "{\"version\":1,\"services\":[" SERVICE("s", "2") "," SERVICE("two", "3") ","
+	    SERVICE("three", "2") "]}");
 	snprintf(path, sizeof(path), "%s/k.pem", g->keys.keys);
 	f = fopen(path, "r");
 	assert_non_null(f);
@@ -336,6 +339,26 @@ static void asked_in_vain_has_an_end(void **state)
 		assert_int_equal(g->last[t], REMOTE_UNAVAILABLE);
 }
 
+/* Silence where a person has to confirm is told apart: not a line that breaks, nor a seal's. */
+static void silence_of_a_person_is_told(void **state)
+{
+	static const struct { const char *key; enum web_state last; int told; } rows[] = {
+		{ "p", WEB_SILENT, REMOTE_NOT_GIVEN }, { "p", WEB_NO_ANSWER, REMOTE_UNAVAILABLE },
+		{ "k", WEB_SILENT, REMOTE_UNAVAILABLE } };
+	struct rig *g = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		submit_to(g, rows[i].key, i + 1, i + 1);
+		for (int n = 0; n < 3; n++) {
+			while (g->calls_n == 0)
+				pass(g, 50);
+			assert_int_equal(g->last[i + 1], -1);
+			end(g, n < 2 ? WEB_SILENT : rows[i].last, 0, "");
+		}
+		assert_int_equal(g->last[i + 1], rows[i].told);
+	}
+}
+
 static void a_wrong_signature_harms_its_item_alone(void **state)
 {
 	struct rig *g = *state;
@@ -394,6 +417,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_slow_signer_is_not_the_service, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_hour_away_loses_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(asked_in_vain_has_an_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(silence_of_a_person_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_wrong_signature_harms_its_item_alone, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(patience_deadline_and_room_have_an_end, setup,
