@@ -72,6 +72,17 @@ static json_t *sign_body(const struct api_ask *ask)
 	return o;
 }
 
+/* Whose: an access token of client credentials is nobody's (11.4: userID). */
+static json_t *list_body(const struct api_ask *ask)
+{
+	json_t *o = json_pack("{s:b}", "onlyValid", 1);
+	const char *user = ask->key->policy->user_id;
+
+	if (o != NULL && user != NULL)
+		json_object_set_new(o, "userID", json_string(user));
+	return o;
+}
+
 enum status csc_build(struct api_request *out, const struct api_ask *ask)
 {
 	const char *base = ask->service->url;
@@ -83,7 +94,7 @@ enum status csc_build(struct api_request *out, const struct api_ask *ask)
 		return ST_TOO_LARGE;
 	switch (ask->step) {
 	case STEP_LIST:
-		return api_body(out, json_pack("{s:b}", "onlyValid", 1));
+		return api_body(out, list_body(ask));
 	case STEP_INFO:
 		return api_body(out, json_pack("{s:s, s:s, s:b, s:b}", "credentialID",
 					       ask->credential, "certificates", "single",

@@ -225,13 +225,14 @@ static enum status in_token(const struct policy *p, const struct place *at, json
 }
 
 /* Not one of our codes: the service chose it. */
-static enum status credential(const struct place *at, json_t *o, const char **out)
+static enum status name_at_service(const struct place *at, json_t *o, const char *member,
+				   const char **out)
 {
-	enum status st = name_of_others(at, o, "credential", CREDENTIAL_BYTES_MAX, out);
+	enum status st = name_of_others(at, o, member, CREDENTIAL_BYTES_MAX, out);
 
 	for (const char *s = *out; st == ST_OK && s != NULL && *s != '\0'; s++)
 		if (*s <= ' ' || *s >= 0x7f)
-			st = bad(at, "credential", "only printable ASCII, without blanks");
+			st = bad(at, member, "only printable ASCII, without blanks");
 	return st;
 }
 
@@ -241,7 +242,9 @@ static enum status at_service(const struct place *at, json_t *o, struct key_poli
 
 	if (st == ST_OK && json_object_get(o, "key") != NULL)
 		st = bad(at, "key", "a file, which a key at a service has not");
-	return st == ST_OK ? credential(at, o, &k->credential) : st;
+	if (st == ST_OK)
+		st = name_at_service(at, o, "credential", &k->credential);
+	return st == ST_OK ? name_at_service(at, o, "user_id", &k->user_id) : st;
 }
 
 /* Its officer's own device: all that stands here is whose it is. */
@@ -258,7 +261,8 @@ static enum status only_of(const struct place *at, json_t *o, enum key_source s)
 {
 	static const struct { const char *member; enum key_source of; } only[] = {
 		{ "token", SOURCE_PKCS11 }, { "label", SOURCE_PKCS11 }, { "object", SOURCE_PKCS11 },
-		{ "service", SOURCE_REMOTE }, { "credential", SOURCE_REMOTE } };
+		{ "service", SOURCE_REMOTE }, { "credential", SOURCE_REMOTE },
+		{ "user_id", SOURCE_REMOTE } };
 
 	for (size_t i = 0; i < ARRAY_LEN(only); i++)
 		if (only[i].of != s && json_object_get(o, only[i].member) != NULL)
@@ -298,7 +302,7 @@ static enum status read_key(const struct policy *p, const struct place *at, json
 {
 	static const char *const known[] = { "id", "role", "unit", "signer", "algorithm", "kinds",
 		"from", "to", "key", "certificate", "chain", "evidence", "source", "token", "label",
-		"object", "service", "credential" };
+		"object", "service", "credential", "user_id" };
 	static const char *const none = NULL;
 	uint32_t chain_n = 0;
 	size_t kinds = json_array_size(json_object_get(o, "kinds"));

@@ -77,6 +77,7 @@ struct key_policy {
 	const char *service;		/* SOURCE_REMOTE: its name in remote.json; else NULL */
 	/* SOURCE_REMOTE: the service's name for the key; may be personal: never logged; or NULL */
 	const char *credential;
+	const char *user_id;		/* and for the key's owner: the same */
 	const char *cert_file;		/* in the certificate folder */
 	uint8_t chain_n;
 	const char *chain[KEY_CHAIN_MAX];	/* issuer first, the self-signed root last */

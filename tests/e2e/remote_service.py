@@ -11,7 +11,7 @@ the next of such calls; "poll": one for the answers to transactions (torn, halti
 "slow_s": seconds before an answer; "mute": no answer until it is false; "pending": transactions
 wait until it is false; "confirm": authorize asks a person first; "tokens": False denies each token;
 "auth": the mode of authorization that a CSC credential claims; "pin": status and error code for
-one that is wrong.
+one that is wrong; "user": credentials are listed for that userID only.
 Faults: 401 403 429 500 503 400, hang, close, garbage, cut, wrong, foreign, truncated, reordered,
 partly, twice, refuse, swap (a wrong signature for one digest only: "victim"), torn (the line breaks
 in the middle of the answer), halting (it pauses there, until "halt" is false).
@@ -268,7 +268,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # ---- Cloud Signature Consortium ----
 
     def csc_list(self, data):
-        self.say(200, {"credentialIDs": [f"CRED/{n}" for n in self.service.keys]})
+        if data.get("userID") != self.service.how.get("user"):
+            return self.error(400, "invalid_request")
+        return self.say(200, {"credentialIDs": [f"CRED/{n}" for n in self.service.keys]})
 
     def key_of(self, data):
         return self.service.keys[data["credentialID"].removeprefix("CRED/")]

@@ -221,6 +221,17 @@ def test_a_credential_that_a_browser_must_authorize_is_none(child, service, form
         assert told["asked"] == {} and "authorize" not in told["calls"]
 
 
+def test_credentials_are_listed_by_their_owner(child, service):
+    service.control(user="079123456789")
+    child.configure([child.csc("one", service)],
+                    {"rsa": {"service": "one", "user_id": "079123456789"}, "p256": "one"})
+    child.start()
+    child.sign(1)
+    child.sign(2, "p256")
+    assert child.finals([1, 2]) == {1: "SIGNED", 2: "OTHER_CERTIFICATE"}
+    assert "079123456789" not in child.log() + " ".join(service.control()["paths"])
+
+
 @pytest.mark.parametrize("said", [[400, "invalid_authentication_data"], [400, "invalid_pin"],
                                   [401, "invalid_otp"]])
 def test_a_pin_that_is_refused_is_sent_once(child, service, said):

@@ -120,6 +120,11 @@ static void a_key_elsewhere_names_its_service(void **state)
 	assert_int_equal(load(&p, FILE_OF(REMOTE(",\"service\":\"ca-one\","
 		"\"credential\":\"GX0112348/A\"")), &e), ST_OK);
 	assert_string_equal(policy_key(p, 0)->credential, "GX0112348/A");
+	assert_null(policy_key(p, 0)->user_id);
+	policy_free(p);
+	assert_int_equal(load(&p, FILE_OF(REMOTE(",\"service\":\"ca-one\","
+		"\"user_id\":\"079/A\"")), &e), ST_OK);
+	assert_string_equal(policy_key(p, 0)->user_id, "079/A");
 	policy_free(p);
 }
 
@@ -170,6 +175,8 @@ static void says_what_is_wrong(void **state)
 		{ FILE_OF(KEY(",\"source\":\"remote\",\"service\":\"s\"")), "key" },
 		{ FILE_OF(KEY(",\"service\":\"s\"")), "service" },
 		{ FILE_OF(KEY(",\"credential\":\"c\"")), "credential" },
+		{ FILE_OF(KEY(",\"user_id\":\"c\"")), "user_id" },
+		{ FILE_OF(REMOTE(",\"service\":\"s\",\"user_id\":\"a b\"")), "user_id" },
 		{ FILE_OF(REMOTE("")), "service" },
 		{ FILE_OF(REMOTE(",\"service\":\"s\",\"token\":\"hsm\"")), "token" },
 		{ FILE_OF(REMOTE(",\"service\":\"../s\"")), "service" },
