@@ -163,7 +163,8 @@
 #define DECISION_NUMBER_BYTES_MAX 80		/* of the paper behind an act on a result */
 #define DECISION_PERSON_BYTES_MAX 64
 #define DECISION_GROUND_BYTES_MAX 400
-#define LIVING_ACTS_MAX 250			/* on one result */
+#define LIVING_ACTS_MAX 250			/* on one result; */
+#define LIVING_HOLDERS_ACTS_MAX 200		/* behind so many its holders have none */
 #define HANDOVERS_MAX 8			/* a held result may get so many other signers */
 #define LINKS_TOLD_MAX 64		/* holders added to one result later: the newest */
 #define SHARE_SECONDS_MAX (30 * 24 * 60 * 60)	/* a share lasts so long */

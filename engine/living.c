@@ -114,6 +114,13 @@ bool act_is_again(const struct act_trace *t, uint8_t kind, uint32_t seen)
 	return t->same > t->undone || t->same > seen;
 }
 
+bool living_has_room(uint8_t kind, uint32_t acts)
+{
+	if (kind == EVENT_HIDDEN || kind == EVENT_SHOWN)
+		return acts < LIVING_HOLDERS_ACTS_MAX;
+	return acts < LIVING_ACTS_MAX - (kind != EVENT_REVOKED);
+}
+
 /* A revocation says more than a corrigendum, of two of a kind the newer one. */
 static bool says_more(const struct living *l, uint8_t kind, int64_t at_ms)
 {

@@ -101,6 +101,12 @@ void act_trace_take(struct act_trace *t, uint8_t kind, struct slice detail, uint
  */
 bool act_is_again(const struct act_trace *t, uint8_t kind, uint32_t seen);
 
+/*
+ * May one more of that kind follow so many acts? Holders, who need no paper, stop long before the
+ * agency; the last place of all is a revocation's.
+ */
+bool living_has_room(uint8_t kind, uint32_t acts);
+
 /* What acts have made of one result. */
 struct living {
 	uint32_t acts;			/* so many; REPLACED is none */

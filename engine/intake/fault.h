@@ -41,7 +41,7 @@
 	  "Kết quả đã thay đổi, hãy đọc lại", \
 	  "the etag is not the result's (any more); read it again") \
 	F(RESULT_ENDED, FAILED_PRECONDITION, \
-	  "Kết quả đã bị thu hồi hoặc đã được thay thế", \
+	  "Kết quả đã bị thu hồi, đã được thay thế hoặc không nhận thêm thao tác này", \
 	  "the result is revoked or replaced, or its life forbids this act") \
 	F(CASE_NOT_FOUND, NOT_FOUND, \
 	  "Không tìm thấy hồ sơ", "there is no such case") \

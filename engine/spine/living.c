@@ -142,7 +142,7 @@ static bool judged(struct spine *s, struct act *a, const struct keyentry *k, uin
 		refuse_act(a, ST_PRECONDITION, "revoked");
 	else if (ends && a->replaced)
 		refuse_act(a, ST_PRECONDITION, "replaced");
-	else if (a->acts >= LIVING_ACTS_MAX)
+	else if (!living_has_room(a->event, a->acts))
 		refuse_act(a, ST_PRECONDITION, "it has had too many acts");
 	else if (a->first_day != 0 && decision_read(&d, a->reason) == ST_OK &&
 		 d.day < a->first_day)

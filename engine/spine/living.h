@@ -13,8 +13,10 @@
 #include "spine/spine.h"
 
 /*
+ * Both: act.refused UNIT_ELSEWHERE: act.unit, whose result it is, is another engine's.
+ *
  * ACT_LIVE. ST_CONFLICT: its etag is not that of today; ST_PRECONDITION: it is revoked or replaced,
- * or LIVING_ACTS_MAX is reached; ST_INVALID: its paper is older than the result.
+ * or had too many acts (living_has_room()); ST_INVALID: its paper is older than the result.
  */
 void living_act(struct spine *s, struct act *a);
 /* ACT_LINK_HOLDER. */

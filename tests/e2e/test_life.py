@@ -370,6 +370,22 @@ def test_a_holder_hides_it_from_the_own_list(shared, stubs):
         refused("PERMISSION_DENIED", "ROLE_MISSING", show, stubs, now, HIDDEN, number=one)
 
 
+def test_holders_cannot_use_up_the_acts(shared, stubs):
+    """However often they hide and show it, what was issued in error can be revoked."""
+    number = "001099000904"
+    r, = issued(shared, stubs, number=number)
+    etag = r.etag
+    for i in range(200):
+        etag = show(stubs, r, SHOWN if i % 2 else HIDDEN, number=number, etag=etag).etag
+    refused("FAILED_PRECONDITION", "RESULT_ENDED", show, stubs, r, HIDDEN, number=number,
+            etag=etag)
+    assert r.result_id in listed(stubs, number)
+    etag = correct(stubs, r, etag=etag).etag
+    revoke(stubs, r, etag=etag)
+    assert get(stubs, r.result_id).life == REVOKED
+    assert len(events(stubs, r.result_id)) == 202
+
+
 def test_restricted_is_answered_like_none(shared, stubs):
     m = harness.modules()["repository"]
     r, = issued(shared, stubs, number="001099000911")

@@ -137,6 +137,19 @@ static void a_paper_acts_once(void **state)
 	assert_true(act_is_again(&t, EVENT_RESTRICTED, 3));
 }
 
+/* Whatever its holders did, its agency may act; whatever that one did, it may revoke. */
+static void a_revocation_has_its_place(void **state)
+{
+	static const uint8_t kinds[] = { EVENT_SHOWN, EVENT_HIDDEN, EVENT_CORRECTED,
+					 EVENT_RESTRICTED, EVENT_RELEASED, EVENT_REVOKED };
+	static const uint32_t most[] = { 200, 200, 249, 249, 249, LIVING_ACTS_MAX };
+
+	for (uint32_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		assert_true(living_has_room(kinds[i], most[i] - 1));
+		assert_false(living_has_room(kinds[i], most[i]));
+	}
+}
+
 static void a_holder_may_hide_again(void **state)
 {
 	static const uint8_t kinds[] = { EVENT_HIDDEN, EVENT_HIDDEN, EVENT_SHOWN };
@@ -245,7 +258,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decision_round_trip), cmocka_unit_test(decision_bounds),
 		cmocka_unit_test(decision_damaged), cmocka_unit_test(acts_in_any_order),
-		cmocka_unit_test(a_paper_acts_once), cmocka_unit_test(a_holder_may_hide_again),
+		cmocka_unit_test(a_paper_acts_once), cmocka_unit_test(a_revocation_has_its_place),
+		cmocka_unit_test(a_holder_may_hide_again),
 		cmocka_unit_test(reads_are_no_acts), cmocka_unit_test(the_newest_says_who_sees_it),
 		cmocka_unit_test(a_case_says_what_it_replaces),
 	};
