@@ -199,7 +199,7 @@ struct act {
 	enum act_type type;
 	struct slice actor;
 	/* in */
-	/* LIVE: reason is the event's detail (living.h) */
+	/* LIVE: reason is the event's detail (living.h); unit, as of LINK_HOLDER: the result's */
 	struct slice unit, code, reason;
 	uint32_t year;
 	uint64_t first;
@@ -231,8 +231,8 @@ struct act {
 	struct error error;
 	char vi[ACT_VI_BYTES];		/* the error in Vietnamese; "": nobody said it so */
 	bool pending;			/* LINK_HOLDER, LIVE, SHARE_*: durable, the store is away */
-	/* HAND: why not that signer; SHARE_*: UNIT_ELSEWHERE, error.text is the owner; NONE: see
-	 * error */
+	/* HAND: why not that signer; LIVE, LINK_HOLDER, SHARE_*: UNIT_ELSEWHERE, error.text is
+	 * the owner; NONE: see error */
 	enum reason refused;
 	struct register_row *registers;	/* caller's array of max; OPEN, CLOSE: the one it left */
 	uint32_t n;

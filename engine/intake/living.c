@@ -102,6 +102,7 @@ static bool note_issuer(struct operation *o, struct slice unit)
 		return false;
 	memcpy(o->issuer, unit.p, unit.n);
 	o->issuer[unit.n] = '\0';
+	o->act.unit = slice_of(o->issuer, unit.n);
 	return true;
 }
 
@@ -306,6 +307,8 @@ static void living_turn(struct call *c, struct read_thread *r,
 		return;
 	if (!atomic_load(&o->decided))
 		begin(c, o, r);
+	else if (o->act.refused != REASON_NONE)
+		(void)operation_succeeded(c, o);
 	else if (o->act.status == ST_CONFLICT)
 		stale(c);
 	else if (o->act.status == ST_PRECONDITION)

@@ -394,9 +394,7 @@ static void link_begin(struct call *c, struct operation *o, struct read_thread *
 	    !operation_reason(c, o, q->reason) ||
 	    !result_mine(c, r, q->result_id, &v))
 		return;
-	memcpy(o->result_id, v.result_id, sizeof(o->result_id));
-	o->act.sequence = v.sequence;
-	o->act.lane = v.lane;
+	operation_about(o, &v);
 	if (link_fill(c, r, o))
 		operation_ask(c, o);
 }

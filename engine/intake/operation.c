@@ -61,7 +61,10 @@ bool operation_succeeded(struct call *c, const struct operation *o)
 	if (o->act.status == ST_OK)
 		return true;
 	fault_status(&f, o->act.status, o->act.vi, o->act.error.text);
-	if (o->act.refused != REASON_NONE) {
+	if (o->act.refused == REASON_UNIT_ELSEWHERE) {
+		refuse(&why, o->act.refused, "result_id", "%s", o->act.error.text);
+		fault_refusal(&f, &why, "");
+	} else if (o->act.refused != REASON_NONE) {
 		refuse(&why, o->act.refused, "", "%s", o->code);
 		fault_refusal(&f, &why, "signer");
 	}
@@ -96,6 +99,18 @@ bool operation_keep(struct call *c, struct slice *out, char *place, size_t bytes
 	memcpy(place, text, n + 1);
 	*out = slice_of(place, n);
 	return true;
+}
+
+void operation_about(struct operation *o, const struct result_view *v)
+{
+	size_t n = v->unit.n <= CODE_BYTES_MAX ? v->unit.n : 0;
+
+	memcpy(o->unit, v->unit.p, n);
+	o->unit[n] = '\0';
+	o->act.unit = slice_of(o->unit, n);
+	o->act.lane = v->lane;
+	o->act.sequence = v->sequence;
+	memcpy(o->result_id, v->result_id, sizeof(o->result_id));
 }
 
 bool operation_reason(struct call *c, struct operation *o, const char *text)

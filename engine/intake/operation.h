@@ -41,6 +41,8 @@ void operation_turn(struct call *c, struct read_thread *r, enum act_type type,
 /* A text of the request into a place of ours. False: the call is answered. */
 bool operation_keep(struct call *c, struct slice *out, char *place, size_t bytes_max,
 		    const char *text, const char *field, bool required);
+/* The act is about this stored result: which it is, and whose. */
+void operation_about(struct operation *o, const struct result_view *v);
 /* Is the unit one of the caller's? False: the call is answered. */
 bool operation_unit(struct call *c, struct slice unit);
 /* A reason that is kept. */

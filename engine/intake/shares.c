@@ -48,24 +48,16 @@ static enum fault_kind fault_of(enum share_state state)
 
 bool share_refused(struct call *c, const struct operation *o)
 {
-	struct refusal why = { 0 };
-	struct fault f;
-
 	if (o->act.status == ST_OK && !o->share.wrong)
 		return false;
-	if (o->act.status == ST_OK || o->act.status == ST_NOT_FOUND) {
+	if (o->act.status == ST_OK || o->act.status == ST_NOT_FOUND)
 		call_refuse(c, FAULT_SHARE_NOT_FOUND, "", "%s", "");
-	} else if (o->act.refused == REASON_UNIT_ELSEWHERE) {
-		refuse(&why, o->act.refused, "result_id", "%s", o->act.error.text);
-		fault_refusal(&f, &why, "");
-		call_finish(c, &f);
-	} else if (o->act.status == ST_PRECONDITION && o->act.type == ACT_SHARE_MAKE) {
-		call_refuse(c, FAULT_SHARES_TOO_MANY, "result_id", "%s", o->act.error.text);
-	} else if (o->act.status == ST_PRECONDITION) {
-		call_refuse(c, fault_of(o->share.state), "", "%s", "");
-	} else {
+	else if (o->act.refused != REASON_NONE || o->act.status != ST_PRECONDITION)
 		(void)operation_succeeded(c, o);
-	}
+	else if (o->act.type == ACT_SHARE_MAKE)
+		call_refuse(c, FAULT_SHARES_TOO_MANY, "result_id", "%s", o->act.error.text);
+	else
+		call_refuse(c, fault_of(o->share.state), "", "%s", "");
 	return true;
 }
 
@@ -81,18 +73,6 @@ enum status share_stands(struct call *c, struct read_thread *r, const uint8_t ho
 	       holding_lasts(h->from, h->to, today) && !h->result.living.restricted &&
 	       holding_listed(h->visibility, false);
 	return st;
-}
-
-void share_of(struct operation *o, const struct result_view *v)
-{
-	size_t n = v->unit.n <= CODE_BYTES_MAX ? v->unit.n : 0;
-
-	memcpy(o->unit, v->unit.p, n);
-	o->unit[n] = '\0';
-	o->act.unit = slice_of(o->unit, n);
-	o->act.lane = v->lane;
-	o->act.sequence = v->sequence;
-	memcpy(o->result_id, v->result_id, sizeof(o->result_id));
 }
 
 /* Who shares. False: the call is answered. */
@@ -160,7 +140,7 @@ static void create_begin(struct call *c, struct operation *o, struct read_thread
 	if (q == NULL || !holder_of(c, q->as_holder, &s) || !order_of(c, q, &o->share) ||
 	    !read_stored(c, r, &s, q->result_id, &v))
 		return;
-	share_of(o, &v);
+	operation_about(o, &v);
 	memcpy(o->share.share.holder, s.key, sizeof(s.key));
 	st = share_stands(c, r, s.key, o->act.sequence, &has);
 	if (st != ST_OK)
@@ -236,7 +216,7 @@ static void revoke_begin(struct call *c, struct operation *o, struct read_thread
 		return;
 	}
 	if (c->in->ops.get(r->store, o->result_id, &v) == ST_OK)
-		share_of(o, &v);
+		operation_about(o, &v);
 	o->act.lane = lane;
 	memcpy(o->share.share.holder, s.key, sizeof(s.key));
 	operation_ask(c, o);

@@ -22,7 +22,4 @@ bool share_refused(struct call *c, const struct operation *o);
 enum status share_stands(struct call *c, struct read_thread *r, const uint8_t holder[16],
 			 uint64_t sequence, bool *has) must_use;
 
-/* A stored result into the act: which it is, and whose. */
-void share_of(struct operation *o, const struct result_view *v);
-
 #endif

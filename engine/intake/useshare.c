@@ -76,7 +76,7 @@ static void use_begin(struct call *c, struct operation *o, struct read_thread *r
 	} else if (st != ST_OK) {
 		read_refuse(c, st);
 	} else {
-		share_of(o, &v);
+		operation_about(o, &v);
 		operation_ask(c, o);
 	}
 }

@@ -3,6 +3,7 @@
 #include "spine/replacing.h"
 #include "spine/shares.h"
 #include "spine/track.h"
+#include "spine/units.h"
 
 /* The bits of an entry's number: acts so far, and whether one of them revoked it. */
 #define KNOWN_ACTS 0xffffffffull
@@ -108,6 +109,8 @@ void link_act(struct spine *s, struct act *a)
 				 .at_ms = io_wall_ms(), .actor = a->actor, .reason = a->reason };
 	uint64_t pos, track = NO_TRACK;
 
+	if (units_refuse(s, a))
+		return;
 	if (!clerk_stored(s, a->sequence)) {
 		refuse_act(a, ST_AGAIN, "the result is not stored yet; call again later");
 		return;
@@ -134,6 +137,8 @@ static bool judged(struct spine *s, struct act *a, const struct keyentry *k, uin
 	bool ends = a->event == EVENT_REVOKED || a->event == EVENT_CORRECTED;
 	struct decision d;
 
+	if (units_refuse(s, a))
+		return false;
 	if (!clerk_stored(s, a->sequence))
 		refuse_act(a, ST_AGAIN, "the result is not stored yet; call again later");
 	else if (a->acts < acts || replaced_since(s, a))

@@ -5,7 +5,9 @@
  * The key index remembers for ever how many acts there were on a result, and each of them by what
  * it says: whether one that is told again is the same, and whether the etag that it came with is
  * that of today, is known without the store. What it does not know of is what an earlier version
- * took, which remembered the newest act alone, and what another engine did: the store tells those.
+ * took, which remembered the newest act alone: the store tells those. What another engine took it
+ * does not know either; so one engine alone acts upon an agency's results, that which issues for
+ * it, and whoever succeeds the agency goes there, too.
  */
 #ifndef TRIEN_SPINE_LIVING_H
 #define TRIEN_SPINE_LIVING_H

@@ -202,24 +202,13 @@ static void change(struct spine *s, struct act *a, struct record_share *r, const
 	act_tell(s, a, JOB_STATE_EVENT, writer_slice(&w), track);
 }
 
-static bool refuse_elsewhere(struct spine *s, struct act *a)
-{
-	char owner[OWNER_TEXT_BYTES];
-
-	if (units_mine(s->units, a->unit, owner))
-		return false;
-	a->refused = REASON_UNIT_ELSEWHERE;
-	refuse_act(a, ST_PRECONDITION, owner);
-	return true;
-}
-
 static void make(struct spine *s, struct act *a)
 {
 	struct share *one = &a->share->share;
 	struct record_share r;
 	struct known known;
 
-	if (refuse_elsewhere(s, a))
+	if (units_refuse(s, a))
 		return;
 	known_get(s, a->sequence, &known);
 	if (!clerk_stored(s, a->sequence)) {
@@ -283,7 +272,7 @@ static bool opened(struct spine *s, struct act *a, struct known *known)
 	uint64_t stamp = one->stamp;
 	uint16_t codes;
 
-	if (refuse_elsewhere(s, a))
+	if (units_refuse(s, a))
 		return false;
 	known_get(s, a->sequence, known);
 	if ((!a->share->named && !secret_get(s, a->sequence, a->share->secret, &stamp)) ||
@@ -336,7 +325,7 @@ static void end(struct spine *s, struct act *a)
 
 	if (!one_get(s, a->sequence, one->stamp, &found, &codes) ||
 	    memcmp(found.holder, one->holder, sizeof(one->holder)) != 0) {
-		if (a->unit.n == 0 || !refuse_elsewhere(s, a))
+		if (a->unit.n == 0 || !units_refuse(s, a))
 			refuse_act(a, ST_NOT_FOUND, "");
 		return;
 	}

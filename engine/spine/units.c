@@ -166,6 +166,17 @@ void units_engine(struct units *u, uint8_t engine, char owner[OWNER_TEXT_BYTES])
 		snprintf(owner, OWNER_TEXT_BYTES, "engine %u", engine);
 }
 
+bool units_refuse(struct spine *s, struct act *a)
+{
+	char owner[OWNER_TEXT_BYTES];
+
+	if (units_mine(s->units, a->unit, owner))
+		return false;
+	a->refused = REASON_UNIT_ELSEWHERE;
+	refuse_act(a, ST_PRECONDITION, owner);
+	return true;
+}
+
 /* ---- what the store says ---- */
 
 static void take(void *ctx, const struct unit_owner *row)

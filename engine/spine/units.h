@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "store/store.h"
 
+struct act;
 struct config;
 struct job;
 struct spine;
@@ -31,6 +32,8 @@ bool units_mine(struct units *u, struct slice unit, char owner[OWNER_TEXT_BYTES]
 bool units_elsewhere(struct units *u, struct slice unit, char owner[OWNER_TEXT_BYTES]);
 /* Any thread. Which engine that is, and its address, as far as we know. */
 void units_engine(struct units *u, uint8_t engine, char owner[OWNER_TEXT_BYTES]);
+/* Is the act's unit another engine's? Then it is refused, naming that one (UNIT_ELSEWHERE). */
+bool units_refuse(struct spine *s, struct act *a);
 /* At start: ours to the store, and the first look at the others'. ST_CONFLICT: not ours. */
 enum status units_publish(struct spine *s, struct error *e) must_use;
 

@@ -10,6 +10,7 @@ import harness
 import portals
 import postgres
 from sample import UNITS, case, send
+from test_life import CORRECTED, HIDDEN, RESTRICTED, correct, events, get, revoke, show
 from test_mirror import officer
 
 
@@ -86,17 +87,41 @@ def test_a_unit_has_one_engine(half, row):
     assert "engine 7 at there:7443" in half.log()
 
 
+def elsewhere(what, *args, **kw):
+    with pytest.raises(grpc.RpcError) as error:
+        what(*args, **kw)
+    told = harness.details(error.value)
+    assert (told["code"], told["reason"], told["metadata"]) == \
+        ("FAILED_PRECONDITION", "UNIT_ELSEWHERE", {"owner": "engine 7 at there:7443"})
+
+
 def test_what_was_issued_here_before_is_still_answered_here(half):
     half.settings["units"] = ",".join(UNITS)
     half.start()
-    c = case(unit=UNITS[1])
+    c = case(unit=UNITS[1], number="001099000981")
     first = send(half.stubs(), [c]).receipts[0]
+    r, = half.wait_stored(half.stubs(), [first.result_id]).values()
+    done = correct(half.stubs(), r)
     assert half.stop() == 0
     half.settings["units"] = UNITS[0]
+    (half.data / "store/owners").write_text(f"{UNITS[1]} 7 there:7443\n")
     half.start(registers=False)
-    again = send(half.stubs(), [c, case(unit=UNITS[1])])
+    stubs = half.stubs()
+    again = send(stubs, [c, case(unit=UNITS[1])])
     assert again.receipts[0].result_id == first.result_id
     assert [r.reason for r in again.rejects] == ["UNIT_ELSEWHERE"]
+    # So is an act that was done here; a new one is the owner's, who alone knows what came since.
+    assert correct(stubs, r).etag == done.etag
+    r = get(stubs, first.result_id)
+    elsewhere(correct, stubs, r, number="13/ĐC-UBND")
+    elsewhere(revoke, stubs, r)
+    elsewhere(show, stubs, r, RESTRICTED)
+    elsewhere(show, stubs, r, HIDDEN, number="001099000981")
+    m = harness.modules()
+    elsewhere(stubs.issuance.LinkHolder, m["issuance"].LinkHolderRequest(
+        result_id=r.result_id, reason="x", holder=m["case"].Holder(
+            id_kind=1, number="001099000982", name="Nguyễn Văn An")), timeout=20)
+    assert [e.kind for e in events(stubs, r.result_id)] == [CORRECTED]
 
 
 class Office:
