@@ -385,22 +385,26 @@ bool catalogue_unit_exists(const struct catalogue *c, struct slice code)
 	return first_version(&c->shelf[SORT_UNIT], code) != NULL;
 }
 
-const char *catalogue_successor(const struct catalogue *c, struct slice unit)
+const char *catalogue_successor(const struct catalogue *c, struct slice unit, uint32_t day)
 {
 	const struct shelf *units = &c->shelf[SORT_UNIT];
-	const char *successor = NULL;
+	const struct entry *last = NULL;
 
 	for (const struct entry *e = first_version(units, unit); e != NULL;
 	     e = next_version(units, e))
-		successor = ((const struct unit *)e->object)->successor;
-	return successor;
+		last = e;
+	/* The file is written before the day comes: until then the old agency alone acts. */
+	if (last == NULL || (last->to != 0 ? day <= last->to : day < last->from))
+		return NULL;
+	return ((const struct unit *)last->object)->successor;
 }
 
-bool catalogue_succeeds(const struct catalogue *c, struct slice unit, struct slice other)
+bool catalogue_succeeds(const struct catalogue *c, struct slice unit, struct slice other,
+			uint32_t day)
 {
 	/* Ends: loading refuses rings. */
 	while (!slice_eq(unit, other)) {
-		const char *successor = catalogue_successor(c, other);
+		const char *successor = catalogue_successor(c, other, day);
 
 		if (successor == NULL)
 			return false;

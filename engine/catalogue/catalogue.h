@@ -268,10 +268,16 @@ const struct kind *catalogue_kind_within(const struct catalogue *c, struct slice
 /* Is there any version of the kind at all (tells KIND_UNKNOWN from KIND_NOT_EFFECTIVE)? */
 bool catalogue_kind_exists(const struct catalogue *c, struct slice code);
 bool catalogue_unit_exists(const struct catalogue *c, struct slice code);
-/* Code of the agency that took over from `unit`, or NULL. Borrowed from c. */
-const char *catalogue_successor(const struct catalogue *c, struct slice unit);
-/* May `unit` replace or revoke what `other` issued: itself, or a successor in any step. */
-bool catalogue_succeeds(const struct catalogue *c, struct slice unit, struct slice other);
+/*
+ * Code of the agency that has taken over from `unit` by that day, or NULL: on the day after the
+ * last one of the version that names it, or with the first of one without a last. Borrowed from c.
+ */
+const char *catalogue_successor(const struct catalogue *c, struct slice unit, uint32_t day);
+/*
+ * May `unit` replace or revoke on that day what `other` issued: itself, or a successor in any step.
+ */
+bool catalogue_succeeds(const struct catalogue *c, struct slice unit, struct slice other,
+			uint32_t day);
 
 /* By pin, from this snapshot or the archive (replay of an old record). Thread-safe; the object
  * lives as long as c. ST_NOT_FOUND: the archive misses it (then the item is HELD). */

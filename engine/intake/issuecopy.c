@@ -56,7 +56,8 @@ static struct claim claim_read(struct call *c, struct read_thread *r, struct sli
 	if (raw_read(&raw, wire, &r->scratch, &ignored) == ST_OK && raw.results_n > 0) {
 		claim.named = principal_unit(c->principal, raw.results[0].unit);
 		claim.keeps = claim.named &&
-			      catalogue_succeeds(catalogue, raw.results[0].unit, unit);
+			      catalogue_succeeds(catalogue, raw.results[0].unit, unit,
+						 day_vietnam(ops->now_ms(ops->ctx)));
 	}
 	catalogue_unref(catalogue);
 	claim.code = raw.code;

@@ -77,7 +77,8 @@ static bool may_act(struct call *c, const char *unit, struct slice issuer)
 	if (!principal_unit(c->principal, slice_str(unit)))
 		return false;
 	catalogue = c->in->ops.catalogue(c->in->ops.ctx);
-	may = catalogue_succeeds(catalogue, slice_str(unit), issuer);
+	may = catalogue_succeeds(catalogue, slice_str(unit), issuer,
+				 day_vietnam(c->in->ops.now_ms(c->in->ops.ctx)));
 	catalogue_unref(catalogue);
 	return may;
 }

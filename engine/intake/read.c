@@ -36,13 +36,15 @@ bool read_unit(const struct call *c, struct slice unit)
 {
 	struct catalogue *catalogue;
 	const char *next;
+	uint32_t day;
 	bool mine = principal_unit(c->principal, unit);
 
 	if (mine)
 		return true;
+	day = day_vietnam(c->in->ops.now_ms(c->in->ops.ctx));
 	catalogue = c->in->ops.catalogue(c->in->ops.ctx);
-	for (next = catalogue_successor(catalogue, unit); next != NULL && !mine;
-	     next = catalogue_successor(catalogue, slice_str(next)))
+	for (next = catalogue_successor(catalogue, unit, day); next != NULL && !mine;
+	     next = catalogue_successor(catalogue, slice_str(next), day))
 		mine = principal_unit(c->principal, slice_str(next));
 	catalogue_unref(catalogue);
 	return mine;

@@ -9,6 +9,7 @@ struct looking {
 	struct call *call;
 	struct read_thread *reader;
 	const struct catalogue *catalogue;
+	uint32_t day;			/* today */
 	const struct case_view *c;
 	/* of the result that is judged: what the new one's page will say of it */
 	uint8_t id[16];
@@ -81,7 +82,7 @@ static enum reason judge(struct looking *l, const struct case_result *r, char wh
 		return REASON_REPLACES_NOT_STORED;
 	if (!slice_eq(r->kind, v.kind))
 		return mismatch(what, "kind", v.kind);
-	if (!catalogue_succeeds(l->catalogue, r->unit, v.unit))
+	if (!catalogue_succeeds(l->catalogue, r->unit, v.unit, l->day))
 		return mismatch(what, "agency", v.unit);
 	note_old(l, r, &v);
 	if (replaced_by_another(l, r, &v)) {
@@ -129,7 +130,8 @@ static void check_case(struct looking *l, struct submitted_case *sc)
 
 uint32_t replaced_check(struct call *c, struct read_thread *r, struct submission *s)
 {
-	struct looking l = { .call = c, .reader = r, .catalogue = s->catalogue };
+	struct looking l = { .call = c, .reader = r, .catalogue = s->catalogue,
+			     .day = day_vietnam(c->in->ops.now_ms(c->in->ops.ctx)) };
 	uint32_t left = 0;
 
 	for (uint32_t i = 0; i < s->cases_n; i++) {

@@ -461,22 +461,36 @@ static void workers_find_pinned_versions_together(void **state)
 	tmpdir_remove(&w.dir);
 }
 
-static void put_unit(const struct world *w, const char *code, const char *successor)
+/* to: its last day, in quotes; NULL: none. */
+static void put_unit_until(const struct world *w, const char *code, const char *to,
+			   const char *successor)
 {
 	char name[64], text[400];
 
 	snprintf(name, sizeof(name), "agencies/%s.json", code);
 	snprintf(text, sizeof(text), "{\n\"code\": \"%s\",\n"
-		 "\"versions\": [ {\n\"from\": \"2020-01-01\",\n"
+		 "\"versions\": [ {\n\"from\": \"2020-01-01\",%s%s%s\n"
 		 "\"name\": \"N\", \"notation\": \"N\", \"place\": \"P\"%s%s%s } ] }\n", code,
+		 to != NULL ? " \"to\": " : "", to != NULL ? to : "", to != NULL ? "," : "",
 		 successor != NULL ? ",\n\"successor\": \"" : "",
 		 successor != NULL ? successor : "", successor != NULL ? "\"" : "");
 	schema_put(w->dir.path, name, text, NULL, NULL);
 }
 
+static void put_unit(const struct world *w, const char *code, const char *successor)
+{
+	put_unit_until(w, code, NULL, successor);
+}
+
+static bool succeeds_on(const struct catalogue *c, const char *unit, const char *other,
+			uint32_t day)
+{
+	return catalogue_succeeds(c, slice_str(unit), slice_str(other), day);
+}
+
 static bool succeeds(const struct catalogue *c, const char *unit, const char *other)
 {
-	return catalogue_succeeds(c, slice_str(unit), slice_str(other));
+	return succeeds_on(c, unit, other, 20260601);
 }
 
 static void successors_reach_over_any_step(void **state)
@@ -498,6 +512,27 @@ static void successors_reach_over_any_step(void **state)
 	assert_false(succeeds(c, "b", "c"));
 	assert_false(succeeds(c, "u", "a"));
 	assert_false(succeeds(c, "d", "nobody"));
+	catalogue_unref(c);
+	tmpdir_remove(&w.dir);
+}
+
+/* Its file is there in June; the merger is on the first of July. */
+static void a_successor_takes_over_on_its_day(void **state)
+{
+	struct world w;
+	struct catalogue *c;
+
+	world_make(&w);
+	put_unit_until(&w, "a", "\"2026-06-30\"", "b");
+	put_unit(&w, "b", "c");
+	put_unit(&w, "c", NULL);
+	c = load(&w);
+	assert_false(succeeds_on(c, "b", "a", 20260630));
+	assert_false(succeeds_on(c, "c", "a", 20260630));
+	assert_true(succeeds_on(c, "b", "a", 20260701));
+	assert_true(succeeds_on(c, "c", "a", 20260701));
+	assert_null(catalogue_successor(c, slice_str("b"), 20191231));
+	assert_string_equal(catalogue_successor(c, slice_str("b"), 20200101), "c");
 	catalogue_unref(c);
 	tmpdir_remove(&w.dir);
 }
@@ -700,6 +735,7 @@ int main(void)
 		cmocka_unit_test(approval_of_a_kind),
 		cmocka_unit_test(workers_find_pinned_versions_together),
 		cmocka_unit_test(successors_reach_over_any_step),
+		cmocka_unit_test(a_successor_takes_over_on_its_day),
 		cmocka_unit_test(references_between_files_are_checked),
 		cmocka_unit_test(a_kinds_version_that_is_changed_is_told),
 		cmocka_unit_test(one_broken_file_fails_the_load),
