@@ -231,7 +231,10 @@
 	  "the engine writes what the register says") \
 	R(COPY_OF_INVALID, ST_PRECONDITION, \
 	  "Kết quả đã bị thay thế hoặc thu hồi, không cấp bản sao", \
-	  "The result was replaced or revoked; no copies of it are issued")
+	  "The result was replaced or revoked; no copies of it are issued") \
+	R(STORE_AWAY, ST_UNAVAILABLE, \
+	  "Hiện chưa đọc được kho kết quả, hãy gửi lại sau", \
+	  "The store cannot be read just now; send again later")
 
 enum reason {
 #define REASON_ENUM(name, status, vi, en) REASON_##name,

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "base/calendar.h"
+#include "intake/read.h"
 #include "intake/submit.h"
 #include "intake/validate.h"
 
@@ -76,9 +77,14 @@ static enum reason judge(struct looking *l, const struct case_result *r, char wh
 	if (!id_read(l->id, r->replaces))
 		return REASON_REPLACES_UNKNOWN;
 	st = l->call->in->ops.get(l->reader->store, l->id, &v);
-	if (st == ST_NOT_FOUND || (st == ST_OK && v.state == STATE_VOID))
+	if (st == ST_AGAIN)		/* another engine's, as its id says, and not stored */
+		return REASON_REPLACES_NOT_STORED;
+	if (st != ST_OK && st != ST_NOT_FOUND)
+		return REASON_STORE_AWAY;
+	/* To whoever may not act for its agency nothing is told of it, nor that it is there. */
+	if (st == ST_NOT_FOUND || v.state == STATE_VOID || !read_unit(l->call, v.unit))
 		return REASON_REPLACES_UNKNOWN;
-	if (st != ST_OK || v.state != STATE_STORED)
+	if (v.state != STATE_STORED)
 		return REASON_REPLACES_NOT_STORED;
 	if (!slice_eq(r->kind, v.kind))
 		return mismatch(what, "kind", v.kind);

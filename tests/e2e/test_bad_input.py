@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 import harness
+from harness import caller
 from sample import UNITS, batch, case, send
 
 
@@ -127,6 +128,13 @@ def test_replaces(shared, stubs):
     refused = reject(stubs, other)
     assert (refused.reason, refused.detail) == (
         "REPLACES_MISMATCH", f"it was replaced by {again.result_id}: replace that one")
+    # Another agency's case system learns nothing of it: what it says is as of one that is none.
+    with caller(shared, "submit", units=[UNITS[1]]):
+        c, told = case(unit=UNITS[1]), []
+        for replaced in (r.result_id, again.result_id, "0" * 26):
+            c.results[0].replaces = replaced
+            told.append(reject(stubs, c))
+        assert told[0].reason == "REPLACES_UNKNOWN" and told == [told[0]] * 3
 
 
 def test_hostile_bytes(shared):

@@ -468,6 +468,9 @@ def away(e, cluster):
     assert first.pending and correct(stubs, one).etag == first.etag
     refused("ABORTED", "ETAG_STALE", revoke, stubs, one)
     refused("ABORTED", "ETAG_STALE", revoke, stubs, one, etag=two.etag)
+    # What would stand in another one's place has to come again.
+    late, = send(stubs, [replacing(two)]).rejects
+    assert (late.reason, late.retryable) == ("STORE_AWAY", True)
     last = revoke(stubs, one, etag=first.etag)
     assert last.pending and last.etag not in (one.etag, first.etag)
     refused("FAILED_PRECONDITION", "RESULT_ENDED", correct, stubs, one, etag=last.etag,
