@@ -3,12 +3,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/calendar.h"
 #include "base/hash.h"
 
 #define MAGIC 0x47455254u		/* "TREG" */
-#define FORMAT_VERSION 2u		/* 1, without acts and totals, is read */
+#define FORMAT_VERSION 3u		/* 1 and 2 are read, too */
 #define SLOTS_MIN 64u
-/* A row as saved: two blobs, year, four numbers, closed. */
+/* A row as saved: two blobs, year, four numbers, how it is closed. */
 #define ROW_BYTES_MIN (4u + 4 + 4 + 4 * 8 + 1)
 #define ACT_BYTES_MIN (8u + 4 + 4)	/* when, two blobs */
 #define TOTAL_BYTES (1u + 3 * 8)
@@ -18,6 +19,7 @@
 struct registers {
 	struct register_row *rows;	/* in the order they were opened */
 	uint32_t rows_n, rows_room;
+	uint32_t year_min;		/* of all rows; 0: none yet */
 	uint32_t *slots;		/* open addressing: index + 1, 0 = empty */
 	uint32_t mask;
 	struct text *texts;
@@ -113,6 +115,8 @@ static enum status row_add(struct registers *r, const struct register_row *row)
 		r->rows = bigger;
 		r->rows_room = room;
 	}
+	if (r->year_min == 0 || row->year < r->year_min)
+		r->year_min = row->year;
 	r->rows[r->rows_n++] = *row;
 	/* At most half full. */
 	if (2 * r->rows_n > r->mask) {
@@ -151,12 +155,16 @@ enum status register_open(struct registers *r, struct slice unit, struct slice c
 	return row_add(r, &row);
 }
 
-enum status register_close(struct registers *r, struct slice unit, struct slice code, uint32_t year)
+enum status register_close(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+			   bool goes_on)
 {
 	struct register_row *row = row_find(r, unit, code, year);
 
 	if (row == NULL)
 		return ST_NOT_FOUND;
+	/* What somebody ended does not go on because it gets its total later. */
+	if (!row->closed)
+		row->goes_on = goes_on;
 	row->closed = true;
 	return ST_OK;
 }
@@ -211,19 +219,38 @@ enum status register_total(struct registers *r, struct slice unit, struct slice 
 	return ST_OK;
 }
 
+/*
+ * Does the series go on into that year by itself? Its newest year before may be long ago: an office
+ * may issue nothing of a kind for a whole year, and its book may be closed by then.
+ */
+static bool turns(const struct registers *r, struct slice unit, struct slice code, uint32_t year)
+{
+	const struct register_row *row = NULL;
+
+	for (uint32_t y = year; row == NULL && y > r->year_min; y--)
+		row = row_find(r, unit, code, y - 1);
+	return row != NULL && (!row->closed || row->goes_on);
+}
+
+enum status register_gives(const struct registers *r, struct slice unit, struct slice code,
+			   uint32_t year)
+{
+	const struct register_row *row = row_find(r, unit, code, year);
+
+	if (row == NULL)
+		return turns(r, unit, code, year) ? ST_OK : ST_NOT_FOUND;
+	return row->closed || row->next == UINT64_MAX ? ST_PRECONDITION : ST_OK;
+}
+
 enum status register_take(struct registers *r, struct slice unit, struct slice code, uint32_t year,
 			  uint64_t *number, bool *year_turn)
 {
-	struct register_row *row = row_find(r, unit, code, year), *before;
+	struct register_row *row = row_find(r, unit, code, year);
+	enum status st = register_gives(r, unit, code, year);
 
-	*year_turn = false;
-	if (row == NULL) {
-		before = row_find(r, unit, code, year - 1);
-		*year_turn = before != NULL && !before->closed;
-		return ST_NOT_FOUND;
-	}
-	if (row->closed || row->next == UINT64_MAX)
-		return ST_PRECONDITION;
+	*year_turn = row == NULL && st == ST_OK;
+	if (row == NULL || st != ST_OK)
+		return row == NULL ? ST_NOT_FOUND : st;
 	*number = row->next++;
 	row->given++;
 	return ST_OK;
@@ -281,6 +308,9 @@ bool register_find(const struct registers *r, struct slice unit, struct slice co
 	return row != NULL;
 }
 
+/* Version 2 says only whether. */
+enum { SAVED_OPEN, SAVED_CLOSED, SAVED_GOES_ON };
+
 /* ---- snapshot: magic u32, version u32, rows u32, rows, CRC-32C of all before u32 ---- */
 
 static size_t act_bytes(const struct register_act *a)
@@ -310,7 +340,7 @@ static void row_write(struct writer *w, const struct register_row *row)
 	write_u64(w, row->next);
 	write_u64(w, row->given);
 	write_u64(w, row->voided);
-	write_u8(w, row->closed);
+	write_u8(w, row->goes_on ? SAVED_GOES_ON : row->closed ? SAVED_CLOSED : SAVED_OPEN);
 	act_write(w, &row->opened);
 	act_write(w, &row->last);
 	write_u8(w, row->totalled);
@@ -362,6 +392,15 @@ static bool flag_read(struct reader *in)
 	return v == 1;
 }
 
+static void closed_read(struct reader *in, uint32_t version, struct register_row *row)
+{
+	uint8_t v = read_u8(in);
+
+	in->bad |= v > (version > 2 ? SAVED_GOES_ON : SAVED_CLOSED);
+	row->closed = v != SAVED_OPEN;
+	row->goes_on = v == SAVED_GOES_ON;
+}
+
 /* What version 2 has behind the row. */
 static void later_read(struct reader *in, struct register_row *row, struct act_read acts[2])
 {
@@ -384,9 +423,11 @@ static enum status row_read(struct registers *r, struct reader *in, uint32_t ver
 	row.next = read_u64(in);
 	row.given = read_u64(in);
 	row.voided = read_u64(in);
-	row.closed = flag_read(in);
+	closed_read(in, version, &row);
 	if (version > 1)
 		later_read(in, &row, acts);
+	if (version == 2)
+		row.goes_on = row.totalled && civil_vietnam(acts[1].at_ms).year > row.year;
 	if (in->bad || !code_fits(unit) || !code_fits(code) || row.first == 0 ||
 	    row.next < row.first || row.given != row.next - row.first ||
 	    (row.totalled && (!row.closed || !adds_up(&row, &row.total))) ||

@@ -32,6 +32,7 @@ struct register_row {
 	uint64_t first, next;
 	uint64_t given, voided;
 	bool closed, totalled;
+	bool goes_on;			/* closed as its year was over: the series is not */
 	struct register_act opened, last;	/* last: that closed it */
 	struct register_total total;		/* totalled */
 };
@@ -42,8 +43,12 @@ void registers_free(struct registers *r);
 /* ST_EXISTS: already open; ST_INVALID: first is 0, or a code is no code. Year by Vietnam time. */
 enum status register_open(struct registers *r, struct slice unit, struct slice code, uint32_t year,
 			  uint64_t first) must_use;
-enum status register_close(struct registers *r, struct slice unit, struct slice code,
-			   uint32_t year) must_use;
+/*
+ * goes_on: the book of a year that is over, closed with its total; else the series ends with it.
+ * One that is closed stays what it is. ST_NOT_FOUND.
+ */
+enum status register_close(struct registers *r, struct slice unit, struct slice code, uint32_t year,
+			   bool goes_on) must_use;
 /* Keeps who did the act with the register that it opened, or closed. ST_NOT_FOUND, ST_NOMEM. */
 enum status register_note(struct registers *r, struct slice unit, struct slice code, uint32_t year,
 			  bool closed, int64_t at_ms, struct slice actor,
@@ -52,9 +57,14 @@ enum status register_note(struct registers *r, struct slice unit, struct slice c
 enum status register_total(struct registers *r, struct slice unit, struct slice code, uint32_t year,
 			   const struct register_total *total) must_use;
 /*
- * The next number. ST_NOT_FOUND: not open for this year; *year_turn is then true when the year
- * before was open, so that the caller journals an opening at 1 and takes again. ST_PRECONDITION:
- * closed by a person.
+ * Whether it would give a number. ST_NOT_FOUND: it is not open for this year, and does not go on by
+ * itself from the series' newest year before; ST_PRECONDITION: it is closed.
+ */
+enum status register_gives(const struct registers *r, struct slice unit, struct slice code,
+			   uint32_t year) must_use;
+/*
+ * The next number; statuses likewise. ST_NOT_FOUND with *year_turn: it goes on from a year before,
+ * so that the caller journals an opening at 1 and takes again.
  */
 enum status register_take(struct registers *r, struct slice unit, struct slice code, uint32_t year,
 			  uint64_t *number, bool *year_turn) must_use;
@@ -71,7 +81,8 @@ bool register_at(const struct registers *r, uint32_t index, struct register_row 
 bool register_find(const struct registers *r, struct slice unit, struct slice code, uint32_t year,
 		   struct register_row *out);
 
-/* Snapshot: bytes with version and CRC; malloc'd. Those of version 1 know no acts and totals. */
+/* Snapshot: bytes with version and CRC; malloc'd. Those of version 1 know no acts and totals,
+ * those of version 2 not which series go on. */
 enum status registers_save(const struct registers *r, uint8_t **bytes, size_t *n) must_use;
 /* Replaces what there is. ST_CORRUPT, ST_UNSUPPORTED, ST_DAMAGED: then nothing has changed. */
 enum status registers_load(struct registers *r, struct slice bytes, struct error *e) must_use;

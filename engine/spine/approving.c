@@ -162,15 +162,10 @@ static enum reason parts_missing(const struct catalogue *c, const struct approva
 	return catalogue_signer(c, signer, day) == NULL ? REASON_SIGNER_UNKNOWN : REASON_NONE;
 }
 
-/* Its number could be taken now; a register that goes on over the year opens by itself. */
-static bool register_gives(struct spine *s, const struct approval_row *row)
+static bool number_left(struct spine *s, const struct approval_row *row)
 {
-	struct slice unit = slice_str(row->unit), code = slice_str(row->register_code);
-	uint32_t year = civil_vietnam(io_wall_ms()).year;
-	struct register_row reg;
-
-	return (register_find(s->registers, unit, code, year, &reg) ||
-		register_find(s->registers, unit, code, year - 1, &reg)) && !reg.closed;
+	return register_gives(s->registers, slice_str(row->unit), slice_str(row->register_code),
+			      civil_vietnam(io_wall_ms()).year) == ST_OK;
 }
 
 /* What stands against it now. */
@@ -187,7 +182,7 @@ static void item_judge(struct spine *s, const struct act *a, const struct catalo
 		item_refuse(item, REASON_UNIT_DENIED, row->unit);
 	else if ((missing = parts_missing(c, row, a->approval->signer)) != REASON_NONE)
 		item_refuse(item, missing, row->unit);
-	else if (!register_gives(s, row))
+	else if (!number_left(s, row))
 		item_refuse(item, REASON_REGISTER_NOT_OPEN, row->register_code);
 }
 

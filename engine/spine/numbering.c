@@ -429,9 +429,9 @@ static void check_only(struct spine *s, struct submitted_case *c)
 	for (uint8_t i = 0; i < c->results_n; i++) {
 		struct submitted_result *r = &c->results[i];
 		struct slice code = slice_str(r->kind->register_code);
-		struct register_row row = { .closed = false };
 		uint8_t key[16];
 		struct keyentry other;
+		enum status st;
 
 		r->receipt = (struct receipt){ .state = STATE_ACCEPTED };
 		if (r->kind->numbered == NUMBERED_AT_APPROVAL)
@@ -441,11 +441,10 @@ static void check_only(struct spine *s, struct submitted_case *c)
 			if (key_known(s, key, &other))
 				refuse(&c->refusal, REASON_NUMBER_TAKEN, "results", "%llu",
 				       (unsigned long long)r->given_number);
-		} else if ((!register_find(s->registers, r->unit_code, code, year, &row) &&
-			    !register_find(s->registers, r->unit_code, code, year - 1, &row)) ||
-			   row.closed) {
+		} else if ((st = register_gives(s->registers, r->unit_code, code, year)) != ST_OK) {
 			refuse(&c->refusal, REASON_REGISTER_NOT_OPEN, "results", "%s %u%s",
-			       r->kind->register_code, year, row.closed ? ": closed" : "");
+			       r->kind->register_code, year,
+			       st == ST_PRECONDITION ? ": closed" : "");
 		}
 	}
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/calendar.h"
 #include "base/log.h"
 #include "facts.h"
 #include "spine/approval.h"
@@ -239,7 +240,8 @@ enum status register_opened(struct registers *registers, const struct record_reg
 enum status register_closed(struct registers *registers, const struct record_register *r)
 {
 	const struct register_total total = { r->issued, r->voided, r->outside };
-	enum status st = register_close(registers, r->unit, r->code, r->year);
+	bool year_over = r->totalled && civil_vietnam(r->at_ms).year > r->year;
+	enum status st = register_close(registers, r->unit, r->code, r->year, year_over);
 
 	if (st == ST_OK)
 		st = register_note(registers, r->unit, r->code, r->year, true, r->at_ms, r->actor,

@@ -360,4 +360,25 @@ def test_the_turn_of_the_year(led):
     assert f"từ số 01 đến số {given:02}: {old} số đã ban hành" in text
     assert "2 số cấp ngoài hệ thống" in text
     assert "Khóa sổ ngày 01 tháng 01 năm 2027: Khóa sổ năm 2026. Người thực hiện: tester." in text
+
+    # A series goes on by itself behind its closed book, and over a year without a number; one that
+    # somebody ended does not, though it got its total with the others.
+    ended = ("--unit", UNITS[1], "--code", "XNTTHN")
+    trien("close", *ended, "--year", "2027", "--reason", "Sáp nhập")
+    harness.wait_for(lambda: trien("check", check=False).returncode == 0)
+    engine.kill()
+    clock.set(in_vietnam(2028, 1, 3))
+    engine.start(registers=False)
+    assert f"{UNITS[1]} XNTTHN 2027: closed: 0 given" in trien(
+        "close-year", "2027", "--reason", "Khóa sổ năm 2027").stdout
+    engine.kill()
+    clock.set(in_vietnam(2029, 2, 1))
+    engine.start(registers=False)
+    assert one(engine.stubs(), at_once()).number == 1
+    assert {(r.unit, r.first, r.next) for r in engine.registers()
+            if r.year == 2029 and r.code == "XNTTHN"} == {(UNITS[0], 1, 2)}
+    c = case(unit=UNITS[1])
+    c.results[0].kind = "xac-nhan-doc-than"
+    refused, = send(engine.stubs(), [c]).rejects
+    assert (refused.reason, refused.detail) == ("REGISTER_NOT_OPEN", "XNTTHN 2029")
     assert trien("check").returncode == 0

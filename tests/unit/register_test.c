@@ -115,25 +115,69 @@ static void year_turns_at_midnight_in_vietnam(void **state)
 	assert_int_equal(take(r, after), 1);
 	/* The old year's book is still there for what was issued before midnight. */
 	assert_int_equal(take(r, before), 881);
-	/* Not two years on. */
+	/* Nor does a year without a number end it. */
 	assert_int_equal(register_take(r, UNIT, CODE, after + 2, &number, &turn), ST_NOT_FOUND);
+	assert_true(turn);
+	assert_int_equal(register_gives(r, UNIT, CODE, after + 2), ST_OK);
+	assert_int_equal(register_take(r, CODE, CODE, after, &number, &turn), ST_NOT_FOUND);
 	assert_false(turn);
+	assert_int_equal(register_gives(r, CODE, CODE, after), ST_NOT_FOUND);
+}
+
+static struct registers *reloaded(struct registers *r)
+{
+	struct registers *back;
+	struct error e;
+	uint8_t *bytes;
+	size_t n;
+
+	assert_int_equal(registers_save(r, &bytes, &n), ST_OK);
+	assert_int_equal(registers_new(&back), ST_OK);
+	assert_int_equal(registers_load(back, slice_of(bytes, n), &e), ST_OK);
+	free(bytes);
+	return back;
+}
+
+/* In January, before the first number of the new year; a start in between forgets nothing. */
+static void a_closed_year_goes_on(void **state)
+{
+	struct registers *r = *state, *back;
+	uint64_t number;
+	bool turn;
+
+	assert_int_equal(register_open(r, UNIT, CODE, 2026, 1), ST_OK);
+	assert_int_equal(register_close(r, UNIT, CODE, 2026, true), ST_OK);
+	back = reloaded(r);
+	assert_int_equal(register_gives(back, UNIT, CODE, 2026), ST_PRECONDITION);
+	assert_int_equal(register_gives(back, UNIT, CODE, 2027), ST_OK);
+	assert_int_equal(register_take(back, UNIT, CODE, 2028, &number, &turn), ST_NOT_FOUND);
+	assert_true(turn);
+	/* The newest year before says it, not an older one. */
+	assert_int_equal(register_open(back, UNIT, CODE, 2028, 1), ST_OK);
+	assert_int_equal(register_close(back, UNIT, CODE, 2028, false), ST_OK);
+	assert_int_equal(register_gives(back, UNIT, CODE, 2029), ST_NOT_FOUND);
+	registers_free(back);
 }
 
 static void closed_gives_nothing(void **state)
 {
-	struct registers *r = *state;
+	struct registers *r = *state, *back;
 	uint64_t number;
 	bool turn;
 
-	assert_int_equal(register_close(r, UNIT, CODE, 2026), ST_NOT_FOUND);
+	assert_int_equal(register_close(r, UNIT, CODE, 2026, false), ST_NOT_FOUND);
 	assert_int_equal(register_open(r, UNIT, CODE, 2026, 1), ST_OK);
-	assert_int_equal(register_close(r, UNIT, CODE, 2026), ST_OK);
+	assert_int_equal(register_close(r, UNIT, CODE, 2026, false), ST_OK);
 	assert_int_equal(register_take(r, UNIT, CODE, 2026, &number, &turn), ST_PRECONDITION);
 	assert_false(turn);
-	/* Closed by a person: it does not open again by itself. */
+	/* Closed by a person: it does not open again by itself, whatever total it gets later. */
 	assert_int_equal(register_take(r, UNIT, CODE, 2027, &number, &turn), ST_NOT_FOUND);
 	assert_false(turn);
+	assert_int_equal(register_close(r, UNIT, CODE, 2026, true), ST_OK);
+	back = reloaded(r);
+	assert_int_equal(register_gives(back, UNIT, CODE, 2027), ST_NOT_FOUND);
+	assert_int_equal(register_gives(back, UNIT, CODE, 2030), ST_NOT_FOUND);
+	registers_free(back);
 }
 
 static void replay_sees_gaps(void **state)
@@ -153,7 +197,7 @@ static void replay_sees_gaps(void **state)
 	assert_int_equal(row.next, 12);
 	assert_int_equal(row.given, 2);
 	/* What was given before a closing may be replayed after the row says closed. */
-	assert_int_equal(register_close(r, UNIT, CODE, 2026), ST_OK);
+	assert_int_equal(register_close(r, UNIT, CODE, 2026, false), ST_OK);
 	assert_int_equal(register_replay(r, UNIT, CODE, 2026, 12), ST_OK);
 }
 
@@ -174,7 +218,8 @@ static void fill(struct registers *r, uint32_t n)
 		if (i % 5 == 0)
 			register_voided(r, slice_str(unit), CODE, 2020 + i % 7);
 		if (i % 11 == 0)
-			assert_int_equal(register_close(r, slice_str(unit), CODE, 2020 + i % 7),
+			assert_int_equal(register_close(r, slice_str(unit), CODE, 2020 + i % 7,
+							false),
 					 ST_OK);
 	}
 }
@@ -226,7 +271,7 @@ static void acts_are_kept(void **state)
 	take(r, 2026);
 	register_voided(r, UNIT, CODE, 2026);
 	assert_int_equal(register_total(r, UNIT, CODE, 2026, &total), ST_PRECONDITION);
-	assert_int_equal(register_close(r, UNIT, CODE, 2026), ST_OK);
+	assert_int_equal(register_close(r, UNIT, CODE, 2026, false), ST_OK);
 	assert_int_equal(register_note(r, UNIT, CODE, 2026, true, 6, slice_str("văn thư"),
 				       slice_str("hết năm")), ST_OK);
 	assert_int_equal(register_total(r, UNIT, CODE, 2026, &wrong), ST_PRECONDITION);
@@ -267,6 +312,46 @@ static void loads_version_1(void **state)
 	assert_true(register_find(r, UNIT, CODE, 2026, &row));
 	assert_true(row.first == 3 && row.next == 9 && row.voided == 1 && row.closed);
 	assert_true(!row.totalled && row.opened.at_ms == 0 && row.last.actor[0] == '\0');
+}
+
+/* It kept whether a row was closed, when, and with which total. */
+static void version_2_says_what_went_on(void **state)
+{
+	const int64_t over = day_start_ms(20270105), within = day_start_ms(20260605);
+	const struct { int64_t at_ms; bool totalled; enum status next; } rows[] = {
+		{ over, true, ST_OK }, { within, true, ST_NOT_FOUND }, { over, false, ST_NOT_FOUND }
+	};
+	struct registers *r = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint8_t buf[256];
+		struct writer w = writer_of(buf, sizeof(buf));
+		struct error e;
+
+		write_u32(&w, 0x47455254);
+		write_u32(&w, 2);
+		write_u32(&w, 1);
+		write_blob(&w, UNIT);
+		write_blob(&w, CODE);
+		write_u32(&w, 2026);
+		write_u64(&w, 1);
+		write_u64(&w, 3);
+		write_u64(&w, 2);
+		write_u64(&w, 0);
+		write_u8(&w, 1);
+		write_u64(&w, 0);
+		write_u64(&w, 0);
+		write_u64(&w, (uint64_t)rows[i].at_ms);
+		write_blob(&w, UNIT);
+		write_blob(&w, CODE);
+		write_u8(&w, rows[i].totalled);
+		write_u64(&w, rows[i].totalled ? 2 : 0);
+		write_u64(&w, 0);
+		write_u64(&w, 0);
+		write_u32(&w, crc32c(0, buf, writer_size(&w)));
+		assert_int_equal(registers_load(r, writer_slice(&w), &e), ST_OK);
+		assert_int_equal(register_gives(r, UNIT, CODE, 2027), rows[i].next);
+	}
 }
 
 static void load_refuses_every_flipped_bit(void **state)
@@ -438,11 +523,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(names_do_not_run_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(untake_gives_the_same_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(year_turns_at_midnight_in_vietnam, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_closed_year_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(closed_gives_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(replay_sees_gaps, setup, teardown),
 		cmocka_unit_test_setup_teardown(saves_and_loads, setup, teardown),
 		cmocka_unit_test_setup_teardown(acts_are_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(loads_version_1, setup, teardown),
+		cmocka_unit_test_setup_teardown(version_2_says_what_went_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(load_refuses_every_flipped_bit, setup, teardown),
 		cmocka_unit_test_setup_teardown(load_refuses_contradictions, setup, teardown),
 		cmocka_unit_test(time_never_goes_back),
