@@ -39,6 +39,7 @@ enum original_wrapped {
 	ORIGINAL_LONG,		/* more pages, or more runs, than a copy may have, or runs that
 				   are more bytes than the original */
 	ORIGINAL_OWN,		/* a result of ours: bản sao từ sổ gốc */
+	ORIGINAL_TAIL,		/* more bytes behind the image: other pictures, what devices note */
 	ORIGINAL_WRAPPED_COUNT
 };
 

@@ -79,13 +79,14 @@ static enum status inspect(struct inspector *i, int fd, struct foreign_file *fil
 
 static const char *const formats[] = { "", "JPEG", "PNG", "PDF" };
 static const char *const wrappings[] = {
-	"REBUILT", "NOT_IMAGES", "SIGNED", "COLOUR", "CODING", "LONG", "OWN",
+	"REBUILT", "NOT_IMAGES", "SIGNED", "COLOUR", "CODING", "LONG", "OWN", "TAIL",
 };
 static const char *const wrapped_why[] = {
 	"rebuilt from its images", "attached: a page is not just one image",
 	"attached: signed or certified", "attached: its colours cannot be taken over",
 	"attached: alpha, interlaced or another coding that cannot be taken over",
 	"attached: more than a copy can rebuild", "a result of the engine",
+	"attached: more bytes behind the image",
 };
 static const char *const codings[] = { "", "JPEG", "FLATE", "FLATE_ROWS", "FAX" };
 

@@ -24,7 +24,7 @@ struct scan {
 	struct exif exif;
 	struct density jfif_density;
 	struct slice profile;		/* its first part; none has more than one that is sRGB's */
-	bool jfif, adobe, several, frame, progressive, tables, quantised;
+	bool jfif, adobe, frame, progressive, tables, quantised;
 	uint8_t transform;		/* of Adobe's marker */
 	uint8_t ids[FRAME_COMPONENTS_MAX];
 	uint8_t across[FRAME_COMPONENTS_MAX], down[FRAME_COMPONENTS_MAX];	/* sampling */
@@ -83,8 +83,6 @@ static void application(struct scan *s, uint8_t marker, struct slice segment)
 	if (marker == APP1 && begins(segment, "Exif\0", 5) && segment.n > 6 &&
 	    s->exif.orientation == 0)
 		exif_read(slice_of(segment.p + 6, segment.n - 6), &s->exif);
-	if (marker == APP2 && begins(segment, "MPF\0", 4))
-		s->several = true;
 	if (marker == APP2 && begins(segment, "ICC_PROFILE\0\1", 13) && segment.n > 14)
 		s->profile = slice_of(segment.p + 14, segment.n - 14);
 	if (marker == APP14 && begins(segment, "Adobe", 5) && segment.n >= 12) {
@@ -301,7 +299,7 @@ static enum reason segment(struct scan *s, uint8_t marker)
 static uint8_t wrapped(const struct scan *s)
 {
 	if (reader_left(&s->r) > 0)
-		return ORIGINAL_CODING;
+		return ORIGINAL_TAIL;
 	if (s->out->components == 4)
 		return ORIGINAL_COLOUR;
 	/* Programs differ: some take the letters for RGB, some see YCbCr. */
@@ -346,10 +344,6 @@ enum reason jpeg_look(struct slice file, struct jpeg *out, struct detail *d)
 		return why;
 	if (!s.frame || s.shown != (1u << out->components) - 1)
 		return damaged(&s, "no image");
-	if (reader_left(&s.r) > 0 &&
-	    !(s.several && begins(slice_of(s.r.p, reader_left(&s.r)), "\xFF\xD8", 2)))
-		return look_refuse(d, REASON_ORIGINAL_DAMAGED, "JPEG: %zu bytes behind its end",
-				   reader_left(&s.r));
 	out->orientation = s.exif.orientation != 0 ? s.exif.orientation : 1;
 	out->density = s.jfif_density.x != 0 ? s.jfif_density : s.exif.density;
 	out->wrapped = wrapped(&s);

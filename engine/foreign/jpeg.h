@@ -18,7 +18,7 @@ struct jpeg {
 	uint32_t width, height;
 	uint8_t components;
 	uint8_t orientation;		/* 1 … 8; what EXIF says, else 1 */
-	uint8_t wrapped;		/* enum original_wrapped: REBUILT, COLOUR, CODING */
+	uint8_t wrapped;		/* enum original_wrapped: REBUILT, COLOUR, TAIL */
 	bool other_colours;		/* its own profile is none that sRGB stands for (icc.h); a
 					 * PDF's page does not look at it */
 	struct density density;		/* of the samples as coded */
@@ -27,8 +27,8 @@ struct jpeg {
 /*
  * ORIGINAL_FORMAT: 12 bits, lossless, hierarchical, arithmetic, number of rows in a DNL segment:
  * hardly any program shows them. ORIGINAL_DAMAGED: cut off, scans as above, segments that do not
- * belong together, anything behind the end of the image, but for the other pictures of a file that
- * says it has some (CIPA DC-007, as of telephones: CODING).
+ * belong together. What stands behind the end of the image is no damage: telephones put more
+ * pictures there (CIPA DC-007), scanners notes of their own (TAIL).
  */
 enum reason jpeg_look(struct slice file, struct jpeg *out, struct detail *d);
 

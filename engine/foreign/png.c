@@ -232,9 +232,6 @@ static enum reason chunks(struct parse *p)
 		if (why == REASON_NONE)
 			why = chunk_take(p, &c);
 	}
-	if (why == REASON_NONE && reader_left(&p->r) > 0)
-		why = look_refuse(p->d, REASON_ORIGINAL_DAMAGED, "PNG: %zu bytes behind its end",
-				  reader_left(&p->r));
 	return why == REASON_NONE ? whole(p) : why;
 }
 
@@ -283,7 +280,9 @@ enum reason png_look(struct slice file, struct arena *a, struct png *out, struct
 		out->orientation = p.exif.orientation;
 	if (p.colour != PALETTE)
 		out->palette = slice_of(NULL, 0);	/* a hint for poor screens */
-	if (p.transparent || p.animated || p.interlaced || samples(p.colour) % 2 == 0)
+	if (reader_left(&p.r) > 0)
+		out->wrapped = ORIGINAL_TAIL;
+	else if (p.transparent || p.animated || p.interlaced || samples(p.colour) % 2 == 0)
 		out->wrapped = ORIGINAL_CODING;
 	else if (has_other_colours(&p, a))
 		out->wrapped = ORIGINAL_COLOUR;

@@ -14,7 +14,7 @@ struct png {
 	uint32_t width, height;
 	uint8_t bits, components;	/* components: 1 or 3; of alpha's kinds without it */
 	uint8_t orientation;		/* 1 … 8 */
-	uint8_t wrapped;		/* enum original_wrapped: REBUILT, COLOUR, CODING, LONG */
+	uint8_t wrapped;		/* enum original_wrapped, of REBUILT, COLOUR … TAIL */
 	struct slice palette;		/* borrowed from the file; empty: none */
 	struct density density;
 	uint16_t runs_n;		/* 0 where it is wrapped */
@@ -23,7 +23,7 @@ struct png {
 
 /*
  * ORIGINAL_FORMAT: no PNG. ORIGINAL_DAMAGED: a wrong CRC, cut off, chunks out of order or unknown
- * and critical, rows missing or too many, anything behind IEND.
+ * and critical, rows missing or too many. What stands behind IEND is no damage (TAIL).
  */
 enum reason png_look(struct slice file, struct arena *a, struct png *out, struct detail *d);
 

@@ -44,6 +44,7 @@ static const char *const reasons[] = {
 	[ORIGINAL_LONG] = "tệp có quá nhiều trang ảnh để dựng lại",
 	[ORIGINAL_OWN] = "tệp là kết quả điện tử đã ký số do cơ quan ban hành: dựng lại sẽ làm mất "
 		"chữ ký số",
+	[ORIGINAL_TAIL] = "tệp còn dữ liệu khác ở sau ảnh: dựng lại sẽ làm mất dữ liệu đó",
 };
 
 static_assert(ARRAY_LEN(reasons) == ORIGINAL_WRAPPED_COUNT, "words for every reason");

@@ -96,11 +96,13 @@ def jpegs():
     damaged = {"refused": "ORIGINAL_DAMAGED"}
     yield "half.jpg", plain[:len(plain) // 2], damaged
     yield "no-eoi.jpg", plain[:-2], damaged
-    yield "behind.jpg", plain + b"\0", damaged
-    yield "two.jpg", plain + plain, damaged
+    tail = {"format": "JPEG", "wrapped": "TAIL", "pages": 1, "images": []}
+    yield "behind.jpg", plain + b"\0", tail
+    yield "two.jpg", plain + plain, tail
+    yield "half-behind.jpg", plain[:len(plain) // 2] + bytes(100), damaged
     several = plain[:2] + b"\xff\xe2\x00\x08MPF\0" + bytes(2) + plain[2:]
-    yield "several.jpg", several + plain, {"wrapped": "CODING", "images": []}
-    yield "several-not.jpg", several + b"PK\3\4", damaged
+    yield "several.jpg", several + plain, tail
+    yield "several-not.jpg", several + b"PK\3\4", tail
     yield "head.jpg", plain[:20], damaged
     yield "start.jpg", plain[:3], damaged
     yield "no-frame.jpg", b"\xff\xd8\xff\xd9", damaged
@@ -198,7 +200,8 @@ def pngs():
     yield "crc.png", bytes(wrong), damaged
     yield "half.png", plain[:len(plain) // 2], damaged
     yield "no-end.png", plain[:-12], damaged
-    yield "behind.png", plain + b"x", damaged
+    yield "behind.png", plain + b"x", {**coding, "wrapped": "TAIL"}
+    yield "crc-behind.png", bytes(wrong) + b"x", damaged
     yield "rows-less.png", png(rows=19), damaged
     yield "rows-more.png", png(rows=21), damaged
     yield "interlaced-less.png", png(interlaced=1, size=(30, 20))[:33] + png(rows=5)[33:], damaged

@@ -139,8 +139,6 @@ static void what_does_not_hold_together(void **state)
 		cut.n = n;
 		assert_int_equal(look(&cut, &j), REASON_ORIGINAL_DAMAGED);
 	}
-	PUT(&f, "\n");
-	assert_int_equal(look(&f, &j), REASON_ORIGINAL_DAMAGED);
 	begin(&f);
 	tables(&f);
 	SEGMENT(&f, 0xC0, THREE);
@@ -155,6 +153,23 @@ static void what_does_not_hold_together(void **state)
 	assert_int_equal(look(&f, &j), REASON_ORIGINAL_DAMAGED);
 	WHOLE(&f, 0xC0, "\x08\x00\x20\x00\x10\x01\x02\x11\x00");
 	assert_int_equal(look(&f, &j), REASON_ORIGINAL_DAMAGED);	/* no scan's component */
+}
+
+/* It is whole; but a page would not have what stands behind the image, so it is not rebuilt. */
+static void more_behind_the_image(void **state)
+{
+	struct file f;
+	struct jpeg j;
+
+	WHOLE(&f, 0xC0, THREE);
+	for (int i = 0; i < 3; i++) {
+		put(&f, "\xFF\xD8!" + i, 1);
+		assert_int_equal(look(&f, &j), REASON_NONE);
+		assert_int_equal(j.wrapped, ORIGINAL_TAIL);
+		assert_int_equal(j.height, 32);
+	}
+	f.p[f.n - 4] = 0;			/* its EOI: now the scan goes on */
+	assert_int_equal(look(&f, &j), REASON_ORIGINAL_DAMAGED);
 }
 
 /* 16 × 32 samples with an interval of MCUs, and what stands in the scan. */
@@ -299,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames),
 		cmocka_unit_test(what_does_not_hold_together),
+		cmocka_unit_test(more_behind_the_image),
 		cmocka_unit_test(restarts),
 		cmocka_unit_test(scans_that_are_too_short),
 		cmocka_unit_test(a_component_without_a_scan),

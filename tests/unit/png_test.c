@@ -102,6 +102,22 @@ static void kinds(void **state)
 	}
 }
 
+/* Likewise where something stands behind the end; what is missing before that is missed. */
+static void more_behind_the_end(void **state)
+{
+	struct room *r = *state;
+	struct png p;
+
+	for (size_t missing = 0; missing < 2; missing++) {
+		begin(&r->file, 4, 4, 8, 0);
+		data(&r->file, 20 - missing, 100);
+		chunk(&r->file, "IEND", "", 0);
+		r->file.p[r->file.n++] = 'x';
+		assert_int_equal(look(r, &p), missing > 0 ? REASON_ORIGINAL_DAMAGED : REASON_NONE);
+		assert_true(missing > 0 || (p.wrapped == ORIGINAL_TAIL && p.runs_n == 0));
+	}
+}
+
 static void each_byte_counts(void **state)
 {
 	struct room *r = *state;
@@ -197,6 +213,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kinds),
+		cmocka_unit_test(more_behind_the_end),
 		cmocka_unit_test(each_byte_counts),
 		cmocka_unit_test(rows_one_by_one),
 		cmocka_unit_test(small_streams),
