@@ -1,9 +1,11 @@
 #include "intake/deskwork.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/calendar.h"
 #include "base/log.h"
+#include "case.h"
 #include "intake/judge.h"
 
 /* What is found of one item. */
@@ -82,6 +84,64 @@ static bool is_passing(enum status st)
 	return status_class(st) == CLASS_RETRY || st == ST_IO || st == ST_NOMEM;
 }
 
+/*
+ * What the copy on this paper says of the result that it copies; *any false: nothing. s->corrected
+ * lies in number.
+ */
+static enum status source_of(struct confirming *c, const uint8_t id[16], struct original_source *s,
+			     char number[DECISION_NUMBER_BYTES_MAX + 1], bool *any)
+{
+	const struct engine_ops *ops = &c->w->in->ops;
+	const struct original_source *said = NULL;
+	struct case_view of;
+	struct slice bytes;
+	struct arena a;
+	enum status st = arena_init(&a, 4 * CASE_BYTES_MAX);
+
+	if (st != ST_OK)
+		return st;
+	st = ops->case_of(c->w->reader, id, &bytes);
+	if (st == ST_OK)
+		st = case_decode(&of, bytes, &a);
+	if (st == ST_OK && of.results_n > 0 && of.results[0].original != NULL)
+		said = of.results[0].original->source;
+	*any = said != NULL;
+	if (said != NULL) {
+		*s = *said;
+		snprintf(number, DECISION_NUMBER_BYTES_MAX + 1, "%.*s", (int)s->corrected.n,
+			 (const char *)s->corrected.p);
+		s->corrected = slice_str(number);
+	}
+	arena_free(&a);
+	return st;
+}
+
+/*
+ * A copy from the register says what that said when the copy was drawn up, and it may wait long:
+ * is it still so?
+ */
+static enum reason judge_source(struct confirming *c, const uint8_t id[16])
+{
+	char number[DECISION_NUMBER_BYTES_MAX + 1];
+	struct original_source source;
+	struct result_view v;
+	bool any = false, corrected;
+	enum status st = source_of(c, id, &source, number, &any);
+
+	if (st == ST_OK && any)
+		st = c->w->in->ops.get(c->w->reader, source.id, &v);
+	if (st != ST_OK)
+		return REASON_STORE_AWAY;
+	if (!any)
+		return REASON_NONE;
+	if (v.life == LIFE_REVOKED || v.life == LIFE_REPLACED)
+		return REASON_COPY_OF_INVALID;
+	corrected = v.living.note.kind == EVENT_CORRECTED;
+	return slice_eq(source.corrected, slice_str(corrected ? v.living.note.number : "")) &&
+	       (!corrected || source.corrected_day == v.living.note.day) ?
+	       REASON_NONE : REASON_COPY_OUTDATED;
+}
+
 /* Other than ST_OK: cannot be told now. */
 static enum status judge_item(struct confirming *c, uint32_t i)
 {
@@ -109,6 +169,9 @@ static enum status judge_item(struct confirming *c, uint32_t i)
 		v->refused = REASON_BUSY;
 	} else {
 		v->refused = judge(&c->judged, &paper);
+		/* The paper is gone after it. */
+		if (v->refused == REASON_NONE && paper.kind->copies == COPIES_RESULT)
+			v->refused = judge_source(c, item->result_id);
 	}
 	v->asked_for = v->refused == REASON_NONE;
 	return ST_OK;

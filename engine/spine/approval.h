@@ -23,6 +23,7 @@ struct approval_row {
 	uint8_t key[16];
 	int64_t expires_ms;		/* 0: never */
 	char unit[CODE_BYTES_MAX + 1], register_code[CODE_BYTES_MAX + 1];
+	uint8_t source[16];		/* of which result of ours it is a copy; zero: of none */
 };
 
 /* Records of results that are numbered next, read by the janitor. */

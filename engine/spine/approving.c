@@ -3,6 +3,7 @@
 #include "base/calendar.h"
 #include "base/log.h"
 #include "spine/approval.h"
+#include "spine/living.h"
 
 static bool own_draft_allowed(struct spine *s, const struct waiting_row *row)
 {
@@ -62,7 +63,7 @@ struct look {
 };
 
 /* The longest number could be printed today: who is confirmed is sure to get one. */
-static enum status item_read(struct look *l, struct approval_item *item, uint64_t sequence,
+static enum status item_read(struct look *l, struct approval_item *item, struct approval_row *row,
 			     struct error *e)
 {
 	char text[NUMBER_TEXT_BYTES_MAX + 1];
@@ -72,7 +73,7 @@ static enum status item_read(struct look *l, struct approval_item *item, uint64_
 	enum reason why = REASON_RENDER_FAILED;
 	uint8_t type, i;
 	size_t n;
-	enum status st = waiting_read(l->s->rows, sequence, &type, l->record,
+	enum status st = waiting_read(l->s->rows, row->sequence, &type, l->record,
 				      JOURNAL_RECORD_BYTES_MAX, &n, &found);
 
 	if (st == ST_OK)
@@ -80,9 +81,12 @@ static enum status item_read(struct look *l, struct approval_item *item, uint64_
 	arena_reset(&l->arena);
 	if (st == ST_OK)
 		st = case_decode(&view, rec.case_bytes, &l->arena);
-	i = st == ST_OK ? record_result_index(&rec, sequence) : 0;
+	i = st == ST_OK ? record_result_index(&rec, row->sequence) : 0;
 	if (st == ST_OK && (i == rec.results_n || i >= view.results_n))
 		st = ST_CORRUPT;
+	if (st == ST_OK && view.results[i].original != NULL &&
+	    view.results[i].original->source != NULL)
+		memcpy(row->source, view.results[i].original->source->id, sizeof(row->source));
 	if (st == ST_OK)
 		st = approval_pin(l->catalogue, &rec.results[i].pins, &view.results[i],
 				  io_wall_ms(), civil_vietnam(io_wall_ms()).year,
@@ -124,7 +128,7 @@ static enum status item_find(struct look *l, const struct act *a, struct approva
 		   row.ordinal, row.revision);
 	memcpy(out->unit, row.unit, sizeof(out->unit));
 	memcpy(out->register_code, row.register_code, sizeof(out->register_code));
-	return item->refused == REASON_NONE ? item_read(l, item, row.sequence, e) : ST_OK;
+	return item->refused == REASON_NONE ? item_read(l, item, out, e) : ST_OK;
 }
 
 enum status approve_find(struct spine *s, struct job *j)
@@ -182,6 +186,8 @@ static void item_judge(struct spine *s, const struct act *a, const struct catalo
 		item_refuse(item, REASON_UNIT_DENIED, row->unit);
 	else if ((missing = parts_missing(c, row, a->approval->signer)) != REASON_NONE)
 		item_refuse(item, missing, row->unit);
+	else if (living_ended(s, row->source))
+		item_refuse(item, REASON_COPY_OF_INVALID, "");
 	else if (!number_left(s, row))
 		item_refuse(item, REASON_REGISTER_NOT_OPEN, row->register_code);
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "spine/approval.h"
 #include "spine/elsewhere.h"
+#include "spine/living.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 
@@ -422,12 +423,33 @@ void feed_signed(struct spine *s, struct batch *b)
 	pipeline_push(s->pipeline, b);
 }
 
+/*
+ * A copy from the register that waited for a signature says that its original is in force. Where
+ * that was revoked or replaced meanwhile, it is not issued: it has its number, so it is held.
+ */
+static void hold_copies(struct spine *s, struct batch *b)
+{
+	for (uint32_t i = 0; i < b->items_n; i++) {
+		struct item *it = &b->items[i];
+
+		const struct original *of;
+
+		if (it->held != REASON_NONE || it->large || it->later || !it->from_waiting)
+			continue;
+		of = it->result->original;
+		if (of != NULL && of->source != NULL && living_ended(s, of->source->id))
+			it->held = REASON_COPY_OF_INVALID;
+	}
+}
+
 void feed_pressed(struct spine *s, struct batch *b)
 {
 	enum batch_stage from = b->stage;
 
 	if (from == BATCH_BINDING)
 		b->slot++;
+	else
+		hold_copies(s, b);
 	elsewhere_sort(s, b, from == BATCH_BINDING ? b->slot - 1 : -1);
 	if (slot_wanted(b)) {
 		batch_move(b, from, BATCH_SIGNING);

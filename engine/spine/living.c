@@ -131,6 +131,18 @@ static bool replaced_since(struct spine *s, const struct act *a)
 	return !a->replaced && replacing_done(s, id);
 }
 
+bool living_ended(struct spine *s, const uint8_t id[16])
+{
+	struct keyentry k;
+	uint64_t sequence;
+	uint8_t lane;
+
+	if (id_is_zero(id) || !identity_read(s->identity, id, &lane, &sequence))
+		return false;
+	return (known(s, sequence, &k) && (k.number & KNOWN_REVOKED) != 0) ||
+	       replacing_done(s, id);
+}
+
 /* What stands against it, as the store would say. false: the act is answered. */
 static bool judged(struct spine *s, struct act *a, const struct keyentry *k, uint32_t acts)
 {

@@ -24,6 +24,12 @@ void living_act(struct spine *s, struct act *a);
 /* ACT_LINK_HOLDER. */
 void link_act(struct spine *s, struct act *a);
 
+/*
+ * Was it revoked, or is another in its place, as far as this engine knows? The store may not know
+ * of it yet. Not of an id that is none.
+ */
+bool living_ended(struct spine *s, const uint8_t id[16]);
+
 /* An act that stands in the journal at pos, for those that come after it. */
 enum status living_remember(struct spine *s, const struct record_living *r,
 			    uint64_t pos) must_use;

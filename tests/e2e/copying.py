@@ -13,7 +13,8 @@ import originals
 from sample import SIGNER, UNITS
 
 CERTIFIED, REGISTER = "ban-sao-chung-thuc-dien-tu", "ban-sao-tu-so-goc"
-APPROVED = "ban-sao-cho-duyet"  # as CERTIFIED, numbered when its officer confirms
+# As these, numbered when their officer confirms.
+APPROVED, APPROVED_REGISTER = "ban-sao-cho-duyet", "ban-sao-so-goc-cho-duyet"
 CHUNK = 65536
 FIELDS = {"ten_ban_chinh": "Bằng tốt nghiệp đại học", "so_ban_chinh": "B 123456",
           "ngay_cap": (2019, 6, 30), "co_quan_cap": "Trường Đại học Tây Bắc",
@@ -28,7 +29,8 @@ def copy_case(code=None, kind=CERTIFIED, unit=UNITS[0], **fields):
     c.holders.add(id_kind=m.Holder.CITIZEN, number="001099000001", name="Trần Thị Bích Ngọc",
                   role=m.Holder.OWNER)
     r = c.results.add(unit=unit, kind=kind, signer=SIGNER[unit])
-    usual = FIELDS if kind != REGISTER else {k: v for k, v in FIELDS.items() if k not in TOLD}
+    told = TOLD if kind in (REGISTER, APPROVED_REGISTER) else ()
+    usual = {k: v for k, v in FIELDS.items() if k not in told}
     wanted = {k: v for k, v in {**usual, **fields}.items() if v is not None}
     for key, value in wanted.items():
         f = r.fields.add(name=key)
@@ -40,14 +42,15 @@ def copy_case(code=None, kind=CERTIFIED, unit=UNITS[0], **fields):
 
 
 def schemas_with_approval(folder):
-    """The shipped schemas, and one more kind that certifies."""
+    """The shipped schemas, and for each kind of copies another one."""
     shutil.copytree(harness.ROOT / "schemas", folder)
-    doc = json.loads((folder / "results" / f"{CERTIFIED}.json").read_text())
-    doc["code"] = APPROVED
-    for version in doc["versions"]:
-        version["numbered"] = "at_approval"
-        version["approval"] = {"own_draft": True}
-    (folder / "results" / f"{APPROVED}.json").write_text(json.dumps(doc, ensure_ascii=False))
+    for kind, approved in ((CERTIFIED, APPROVED), (REGISTER, APPROVED_REGISTER)):
+        doc = json.loads((folder / "results" / f"{kind}.json").read_text())
+        doc["code"] = approved
+        for version in doc["versions"]:
+            version["numbered"] = "at_approval"
+            version["approval"] = {"own_draft": True}
+        (folder / "results" / f"{approved}.json").write_text(json.dumps(doc, ensure_ascii=False))
     return folder
 
 

@@ -13,12 +13,12 @@ from PIL import Image
 
 import harness
 import originals
-from copying import (APPROVED, CHUNK, REGISTER, Paper, certify, certify_all, chunks,
-                     copy_case, head, issue_copy, refused, schemas_with_approval)
+from copying import (APPROVED, APPROVED_REGISTER, CHUNK, REGISTER, Paper, certify, certify_all,
+                     chunks, copy_case, head, issue_copy, refused, schemas_with_approval)
 from harness import UNITS, caller
 from sample import case, send, takes_over
 from office import AWAITING, Signer, pdf_text
-from test_life import REPLACED, VALID, correct, get
+from test_life import REPLACED, VALID, correct, get, replacing, revoke
 
 
 @pytest.fixture(scope="module")
@@ -493,8 +493,6 @@ def test_a_successor_copies_from_its_predecessors_register(shared, stubs):
 
 def test_a_stranger_learns_nothing(shared, stubs, source):
     """Whatever has become of a result, and whatever their case says: there is no such result."""
-    from test_life import get, revoke
-
     m = harness.modules()["case"]
     gone, copied = send(stubs, [case()]).receipts[0].result_id, certify(
         stubs, copy_case(), originals.jpeg()).result_id
@@ -518,8 +516,6 @@ def test_a_stranger_learns_nothing(shared, stubs, source):
 
 
 def test_a_copy_is_the_same_one_after_its_source_was_revoked(shared, stubs):
-    from test_life import get, revoke
-
     gone = send(stubs, [case()]).receipts[0].result_id
     shared.wait_stored(stubs, [gone])
     c = copy_case(kind=REGISTER)
@@ -556,6 +552,30 @@ def test_an_officer_sees_and_confirms_copies(shared, stubs, tmp_path):
     assert got[ids[0]].number_text == f"{numbers[0]:02}/{year}-SCTĐT/BS"
     assert f"Số chứng thực: {numbers[0]:02}, quyển số: 01/{year}-SCTĐT/BS" in \
         " ".join(pdf_text(shared.download(stubs, ids[0])[0], tmp_path).split())
+
+
+def test_a_copy_is_confirmed_of_what_is_in_force_then(shared, stubs):
+    """Its original may be revoked or corrected while it waits; the others of its session go on."""
+    sources = send(stubs, [case() for _ in range(4)]).receipts
+    stored = shared.wait_stored(stubs, [r.result_id for r in sources])
+    gone, old, corrected, good = (stored[r.result_id] for r in sources)
+    correct(stubs, good)
+    copies = [issue_copy(stubs, copy_case(kind=APPROVED_REGISTER), r.result_id).result_id
+              for r in (gone, old, corrected, good)]
+    signer = Signer(shared)
+    harness.wait_for(lambda: {w.result_id for w in signer.waiting()} >= set(copies))
+    session = signer.open(copies)
+    revoke(stubs, gone)
+    new = send(stubs, [replacing(old)]).receipts[0].result_id
+    shared.wait_stored(stubs, [new])
+    correct(stubs, corrected)
+    assert signer.confirm(session).approved == 1
+    told = {i: o.reason for i, o in signer.outcomes(session).items() if not o.approved}
+    assert told == dict(zip(copies, ("COPY_OF_INVALID", "COPY_OF_INVALID", "COPY_OUTDATED")))
+    shared.wait_stored(stubs, copies[3:])
+    assert {w.result_id for w in signer.waiting()} >= set(copies[:3])
+    for result_id in copies[:3]:
+        signer.refuse(result_id, "Bản chính đã thay đổi")
 
 
 def test_a_replacement_that_is_refused_frees_the_place(shared, stubs):

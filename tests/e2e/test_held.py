@@ -11,8 +11,9 @@ import pytest
 
 import harness
 import originals
-from copying import Paper, certify, copy_case
+from copying import REGISTER, Paper, certify, copy_case, issue_copy
 from sample import UNITS, case, send
+from test_life import revoke
 
 
 def held(engine):
@@ -40,6 +41,7 @@ def without_officer(engine):
 
 def test_held_then_retried(without_officer):
     engine, path, good = without_officer
+    bad = path.read_text()
     stubs = engine.stubs()
     receipts = send(stubs, [case() for _ in range(5)] + [case(unit=UNITS[1])]).receipts
     engine.wait_stored(stubs, [receipts[5].result_id])
@@ -64,6 +66,19 @@ def test_held_then_retried(without_officer):
         s = stored[r.result_id]
         assert s.number == r.number and s.issue_time == r.issue_time
         assert s.signatures[0].sign_time.ToMilliseconds() > s.issue_time.ToMilliseconds()
+
+    # A copy that waits is not signed any more once its original is not in force; another one is.
+    path.write_text(bad)
+    engine.hup()
+    waiting = [issue_copy(stubs, copy_case(kind=REGISTER), r.result_id) for r in receipts[:2]]
+    harness.wait_for(lambda: len(held(engine)) == 2)
+    revoke(stubs, stored[receipts[0].result_id])
+    path.write_text(good)
+    engine.hup()
+    engine.trien("held", "retry", "--connect", sock)
+    engine.wait_stored(stubs, [waiting[1].result_id])
+    row, = harness.wait_for(lambda: [h for h in held(engine) if h.reason == "COPY_OF_INVALID"])
+    assert row.number_text == waiting[0].number_text
 
 
 @pytest.mark.embedded
