@@ -2,7 +2,6 @@
 
 Everything lives in a temporary folder; ports are free ones; waiting is always bounded.
 """
-import atexit
 import contextlib
 import hashlib
 import importlib
@@ -14,17 +13,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 
 import grpc
 import pytest
 
+import made
 import postgres
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("TRIEN_BUILD", ROOT / "build"))
+ROOT, BUILD = made.ROOT, made.BUILD
 TRIEN = BUILD / "engine" / "trien"
 CASES = BUILD / "loadtest" / "trien-cases"
 UNITS = ("ubnd-lac-xuan", "ubnd-suoi-may")
@@ -75,25 +73,20 @@ def wait_for(what, seconds=20, every=0.02):
         time.sleep(every)
 
 
-_made = {}          # folders of keys, by what they were made for
-
-
 def made_keys(algorithm, schemas):
-    """A folder as `trien keys dev` makes it; the same one for all engines of this process. An RSA
-    key takes longer than what most tests do with it."""
-    people = hashlib.sha256()
+    """A folder as `trien keys dev` makes it; the same one for all engines of the tests. An RSA key
+    takes longer than what most tests do with it."""
+    people = hashlib.sha256(f"{algorithm} {TRIEN.stat().st_mtime_ns}".encode())
     for path in sorted(p for part in ("agencies", "signers") for p in (schemas / part).rglob("*")):
         people.update(str(path.relative_to(schemas)).encode() + b"\0")
         people.update(path.read_bytes() if path.is_file() else b"")
-    name = (algorithm, people.hexdigest())
-    if name not in _made:
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="trien-keys-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+    def make(folder):
         done = subprocess.run([str(TRIEN), *keys_dev(folder, algorithm, schemas)], text=True,
                               capture_output=True, timeout=120)
         assert done.returncode == 0, f"keys dev: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        _made[name] = folder
-    return _made[name]
+
+    return made.made(f"keys-{people.hexdigest()[:16]}", make)
 
 
 def keys_dev(data, algorithm, schemas):

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import time
 
 import pytest
 
@@ -26,22 +27,30 @@ pytestmark = pytest.mark.skipif(not LIBRARY, reason="libfaketime is not installe
 class Clock:
     """An engine's, which it follows from its next start."""
 
+    # Read at each look at the time, the file costs more than all else that an engine does. With
+    # a cache of 0 s it is read in each second in which somebody looks at the time.
+    READ_S = 1
+
     def __init__(self, engine):
+        self.engine = engine
         # A folder that the engine's sandbox leaves open.
         self.path = engine.data / "counters" / "clock"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         engine.environment.update(
-            LD_PRELOAD=LIBRARY[0], FAKETIME_TIMESTAMP_FILE=str(self.path), FAKETIME_NO_CACHE="1",
-            FAKETIME_DONT_FAKE_MONOTONIC="1",
+            LD_PRELOAD=LIBRARY[0], FAKETIME_TIMESTAMP_FILE=str(self.path),
+            FAKETIME_CACHE_DURATION="0", FAKETIME_DONT_FAKE_MONOTONIC="1",
             # A sanitized build's library wants to be the first one.
             ASAN_OPTIONS="verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""))
 
     def set(self, when):
-        """From now on the engine's clock goes on from `when`."""
-        ahead = (when - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+        """Once this is back the engine's clock goes on from `when`."""
+        running = self.engine.process is not None and self.engine.process.poll() is None
+        wait = self.READ_S + 0.1 if running else 0
+        ahead = (when - datetime.datetime.now(datetime.timezone.utc)).total_seconds() - wait
         temporary = self.path.with_suffix(".new")
         temporary.write_text(f"{ahead:+.3f}s\n")
         os.replace(temporary, self.path)
+        time.sleep(wait)
 
 
 @pytest.fixture
