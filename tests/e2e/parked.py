@@ -14,7 +14,7 @@ from sample import KIND, UNITS, case, send
 from test_approval import AWAITING
 
 WAITS_KIND = "xac-nhan-cho-ky"
-FEW = 2200              # more than a service is asked for at once (ASKED_SERVICE_MAX)
+FEW = 1200              # more than a service is asked for at once (ASKED_SERVICE_MAX)
 BATCH = 250
 # Records of more than 3 KB: one that stays in memory is seen soon.
 LONG = {"noi_cu_tru": "Số 7, đường Hoa Ban, " * 21, "tinh_trang": "Chưa đăng ký kết hôn; " * 34,

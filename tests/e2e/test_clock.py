@@ -39,6 +39,8 @@ class Clock:
         engine.environment.update(
             LD_PRELOAD=LIBRARY[0], FAKETIME_TIMESTAMP_FILE=str(self.path),
             FAKETIME_CACHE_DURATION="0", FAKETIME_DONT_FAKE_MONOTONIC="1",
+            # Else a thread that waits for a while by the monotonic clock does not wait at all.
+            FAKETIME_FORCE_MONOTONIC_FIX="0",
             # A sanitized build's library wants to be the first one.
             ASAN_OPTIONS="verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""))
 
