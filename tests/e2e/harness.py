@@ -95,7 +95,7 @@ def keys_dev(data, algorithm, schemas):
 
 
 class Engine:
-    def __init__(self, folder, algorithm="rsa2048", schemas=None, **settings):
+    def __init__(self, folder, algorithm="p256", schemas=None, **settings):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
         self.log_path = self.folder / "engine.log"

@@ -252,7 +252,8 @@ class Said:
 
 def test_parked_over_ten_days_and_an_upgrade(tmp_path):
     before = schemas_before(tmp_path / "before")
-    make = {"schemas": before, "crl_hours_max": "8760", "metrics": "127.0.0.1:0"}
+    make = {"algorithm": "rsa2048", "schemas": before, "crl_hours_max": "8760",
+            "metrics": "127.0.0.1:0"}
     engine = harness.Engine(tmp_path / "e", **make).prepare()
     twin = harness.Engine(tmp_path / "twin", **make)
     rig = Rig(tmp_path, make_keys(tmp_path / "tls"), engine=engine).remote("person")
