@@ -139,21 +139,23 @@ static enum status segments_tidy(struct waiting *w, struct error *e)
 /* ---- opening ---- */
 
 /*
- * Both together: what the index lacks is applied in one step. useless: it failed by the index
- * alone, which may be made again. What the segments say is refused in their own words, with the
- * index as it is: the version that wrote them has a use for it.
+ * Both together: what the index lacks is applied in one step. known: what the index had seen.
+ * useless: it failed by the index alone, which may be made again. What the segments say is refused
+ * in their own words, with the index as it is: the version that wrote them has a use for it.
  */
-static enum status parts_open(struct waiting *w, bool *useless, struct error *e)
+static enum status parts_open(struct waiting *w, struct waitlog_place *known, bool *useless,
+			      struct error *e)
 {
 	enum status st = waitindex_open(&w->index, w->dir, e);
 
 	*useless = st == ST_CORRUPT || st == ST_UNSUPPORTED || st == ST_NOT_FOUND;
 	if (st != ST_OK)
 		return st;
-	w->anew = w->index->place.frame == 0;
+	*known = w->index->place;
+	w->anew = known->frame == 0;
 	st = waitindex_begin(w->index, e);
 	if (st == ST_OK)
-		st = waitlog_open(&w->log, w->dir, &w->index->place, record_apply, w, e);
+		st = waitlog_open(&w->log, w->dir, known, known, record_apply, w, e);
 	if (st == ST_OK)
 		st = waitindex_commit(w->index, waitlog_place(w->log), e);
 	/* A crash may have come between the last tombstone and the deletion. */
@@ -171,9 +173,32 @@ static void parts_close(struct waiting *w)
 	w->index = NULL;
 }
 
+static enum status passed_over(void *ctx, const struct frame_record *rec, struct error *e)
+{
+	(void)ctx;
+	(void)rec;
+	(void)e;
+	return ST_OK;
+}
+
+/* An index that tells of rows which are missing is the last to know of them: it stays. */
+static enum status index_remake(struct waiting *w, const struct waitlog_place *known,
+				struct error *e)
+{
+	static const struct waitlog_place begin;
+	enum status st = waitlog_open(&w->log, w->dir, &begin, known, passed_over, NULL, e);
+
+	waitlog_close(w->log);
+	w->log = NULL;
+	if (st == ST_OK)
+		waitindex_remove(w->dir);
+	return st;
+}
+
 enum status waiting_open(struct waiting **out, const char *dir, struct error *e)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
+	struct waitlog_place known = { 0 };
 	struct error why = { 0 };
 	bool useless = false;
 	enum status st;
@@ -186,14 +211,15 @@ enum status waiting_open(struct waiting **out, const char *dir, struct error *e)
 	}
 	st = dir_make(dir, 0700, &why);
 	if (st == ST_OK)
-		st = parts_open(w, &useless, &why);
+		st = parts_open(w, &known, &useless, &why);
 	if (useless) {
 		log_warn("waiting",
 			 "the index cannot be used and is made again from the segments: %s",
 			 why.text);
 		parts_close(w);
-		waitindex_remove(dir);
-		st = parts_open(w, &useless, &why);
+		st = index_remake(w, &known, &why);
+		if (st == ST_OK)
+			st = parts_open(w, &known, &useless, &why);
 	}
 	if (st != ST_OK) {
 		waiting_close(w);

@@ -6,7 +6,8 @@
  * on, durable before "stored up to" passes it. Over them lies an index (index.db, SQLite): derived,
  * not durable by itself. It knows up to where it has applied the segments and catches up from there
  * at the next open; one that is missing, damaged or of other segments is made anew from all of
- * them. So a row holds neither memory nor journal segments, and costs a start nothing.
+ * them, but where it knows rows that they do not have any more: then nothing is opened. So a row
+ * holds neither memory nor journal segments, and costs a start nothing.
  *
  * One writer, one thread at a time. Any number of readers, each with a connection of its own, each
  * used by one thread at a time: what a call of the writer did is seen by every reader's call that

@@ -34,12 +34,14 @@ static inline uint64_t waitlog_segment(uint64_t pos)
 typedef enum status (*waitlog_fn)(void *ctx, const struct frame_record *rec, struct error *e);
 
 /*
- * Gives every record behind `from` to each, in order; cuts a torn tail. ST_CONFLICT: there is no
- * such frame; ST_DAMAGED: broken in the middle, or a segment is missing, with segment and offset;
+ * Gives every record behind `from` to each, in order; cuts a torn tail. known: what an index had
+ * seen, which no crash takes away. ST_CONFLICT: there is no frame `from`; ST_DAMAGED: broken in the
+ * middle or before the end of `known`, or a segment is missing, with segment and offset;
  * ST_UNSUPPORTED: a later version wrote it. ST_CORRUPT is each's alone.
  */
 enum status waitlog_open(struct waitlog **out, const char *dir, const struct waitlog_place *from,
-			 waitlog_fn each, void *ctx, struct error *e) must_use;
+			 const struct waitlog_place *known, waitlog_fn each, void *ctx,
+			 struct error *e) must_use;
 void waitlog_close(struct waitlog *l);
 
 /*

@@ -14,7 +14,7 @@ struct walk {
 	struct waitlog *l;
 	waitlog_fn each;
 	void *ctx;
-	struct waitlog_place from;
+	struct waitlog_place from, known;
 	char path[PATH_MAX];
 	uint64_t segno;
 	uint64_t size;			/* of the file */
@@ -53,6 +53,16 @@ static enum status damaged(const struct walk *w, uint64_t offset, struct error *
 			 w->path, (unsigned long long)offset);
 }
 
+/* What the index had seen was durable before: no crash tears it. */
+static enum status lost(const struct walk *w, uint64_t end, struct error *e)
+{
+	return error_set(e, ST_DAMAGED,
+			 "%s: the segments end at %llu, the index knows rows up to %llu: held "
+			 "results are missing. Restore a backup; or, to go on without them, "
+			 "delete index.db",
+			 w->l->dir, (unsigned long long)end, (unsigned long long)w->known.end);
+}
+
 /* Nothing valid may lie behind a torn tail: that would have been durable after it. */
 static enum status tail_cut(struct walk *w, uint64_t offset, struct error *e)
 {
@@ -66,6 +76,8 @@ static enum status tail_cut(struct walk *w, uint64_t offset, struct error *e)
 		if (st != ST_NOT_FOUND)
 			return st;
 	}
+	if (w->segno * WAITLOG_SEGMENT_BYTES + offset < w->known.end)
+		return lost(w, w->segno * WAITLOG_SEGMENT_BYTES + offset, e);
 	if (w->size != offset && ftruncate(w->fd, (off_t)offset) != 0)
 		return waitlog_failed(e, "cut the torn tail", w->path);
 	return ST_OK;
@@ -264,6 +276,9 @@ static enum status files_walk(struct walk *w, struct error *e)
 	uint64_t first = l->oldest;
 	enum status st;
 
+	/* None at all: all may have gone on, which a power cut took from the index. */
+	if (w->from.frame == 0 && l->newest != 0 && waitlog_segment(w->known.frame) > l->newest)
+		return lost(w, (l->newest + 1) * WAITLOG_SEGMENT_BYTES, e);
 	if (w->from.frame != 0) {
 		first = waitlog_segment(w->from.frame);
 		if (l->oldest == 0 || first < l->oldest || first > l->newest)
@@ -285,10 +300,11 @@ static enum status files_walk(struct walk *w, struct error *e)
 }
 
 enum status waitlog_open(struct waitlog **out, const char *dir, const struct waitlog_place *from,
-			 waitlog_fn each, void *ctx, struct error *e)
+			 const struct waitlog_place *known, waitlog_fn each, void *ctx,
+			 struct error *e)
 {
 	struct waitlog *l = calloc(1, sizeof(*l));
-	struct walk w = { .l = l, .each = each, .ctx = ctx, .from = *from };
+	struct walk w = { .l = l, .each = each, .ctx = ctx, .from = *from, .known = *known };
 	enum status st;
 
 	if (l == NULL)

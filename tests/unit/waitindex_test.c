@@ -145,6 +145,14 @@ static void path_of(char path[PATH_MAX], const struct room *r, const char *name)
 	snprintf(path, PATH_MAX, "%s/%s", r->dir.path, name);
 }
 
+static void index_remove(struct room *r)
+{
+	char path[PATH_MAX];
+
+	path_of(path, r, "index.db");
+	assert_int_equal(unlink(path), 0);
+}
+
 static void file_take(struct room *r, const char *name, uint8_t **bytes, size_t *n)
 {
 	char path[PATH_MAX];
@@ -225,8 +233,8 @@ static void behind_catches_up(void **state)
 	}
 }
 
-/* A restored folder with the index of a later day; one of another engine. */
-static void ahead_or_foreign_is_made_anew(void **state)
+/* A restored folder with the index of a later day: who restored says that it is meant. */
+static void ahead_is_refused(void **state)
 {
 	struct room *r = *state;
 	uint8_t *segment;
@@ -240,21 +248,45 @@ static void ahead_or_foreign_is_made_anew(void **state)
 	assert_int_equal(waiting_remove(r->w, 3, &r->e), ST_OK);
 	shut(r);
 	file_put(r, SEGMENT_1, segment, n);
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(waiting_open(&r->w, r->dir.path, &r->e), ST_DAMAGED);
+		assert_non_null(strstr(r->e.text, "to go on without them, delete index.db"));
+	}
+	index_remove(r);
 	open_room(r);
 	assert_true(waiting_made_anew(r->w));
 	assert_int_equal(waiting_count(r->w, 0), 10);
 	expect(r, 3);
 	absent(r, 11);
-	/* The same length, another history. */
-	for (uint64_t i = 111; i <= 120; i++)
+	free(segment);
+}
+
+/* Of the same length, but another history. */
+static void foreign_is_made_anew(void **state)
+{
+	struct room *r = *state;
+	uint8_t *first, *segment;
+	size_t first_n, n;
+
+	add(r, 1);
+	file_take(r, SEGMENT_1, &first, &first_n);
+	for (uint64_t i = 2; i <= 10; i++)
+		add(r, i);
+	file_take(r, SEGMENT_1, &segment, &n);
+	shut(r);
+	index_remove(r);
+	file_put(r, SEGMENT_1, first, first_n);
+	open_room(r);
+	for (uint64_t i = 102; i <= 110; i++)
 		add(r, i);
 	shut(r);
 	file_put(r, SEGMENT_1, segment, n);
 	open_room(r);
-	for (uint64_t i = 211; i <= 220; i++)
-		add(r, i);
-	absent(r, 111);
-	expect(r, 220);
+	assert_true(waiting_made_anew(r->w));
+	assert_int_equal(waiting_count(r->w, 0), 10);
+	absent(r, 102);
+	expect(r, 10);
+	free(first);
 	free(segment);
 }
 
@@ -814,7 +846,8 @@ static void an_old_folder(void **state)
 	short_text(&w, "42/GXN");
 	short_text(&w, "KEY_OF_UNIT");
 	parts[0] = writer_slice(&w);
-	assert_int_equal(waitlog_open(&log, r->dir.path, &begin, nothing, NULL, &r->e), ST_OK);
+	assert_int_equal(waitlog_open(&log, r->dir.path, &begin, &begin, nothing, NULL, &r->e),
+			 ST_OK);
 	assert_int_equal(waitlog_append(log, 1, 1, parts, 2, &pos, &r->e), ST_OK);
 	assert_int_equal(waitlog_flush(log, &r->e), ST_OK);
 	head[0] = 102;		/* its record is of no form: it is held all the same */
@@ -928,7 +961,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(deleted_is_made_anew), CASE(behind_catches_up),
-		CASE(ahead_or_foreign_is_made_anew), CASE(broken_is_made_anew),
+		CASE(ahead_is_refused), CASE(foreign_is_made_anew), CASE(broken_is_made_anew),
 		CASE(broken_within_is_made_anew),
 		CASE(a_commit_fails), CASE(killed_before_the_commit),
 		CASE(the_index_is_checked), CASE(orders_and_pages),
