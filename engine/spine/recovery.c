@@ -198,6 +198,8 @@ static enum status folders_open(struct spine *s, struct replay *r, struct error 
 		st = identity_open(&s->identity, below(s, "identity", path), io_wall_ms(),
 				   true, e);
 	if (st == ST_OK)
+		st = units_folder(s->units, c, e);
+	if (st == ST_OK)
 		st = sources_open(s, e);
 	if (st == ST_OK)
 		st = keyindex_open(&s->keys, below(s, "keys-index", path), e);
@@ -258,6 +260,9 @@ enum status spine_recover(struct spine *s, struct error *e)
 		st = mirror_meet(s, e);
 	if (st == ST_OK)
 		st = ends_meet(s, &r, e);
+	/* Of our number there may be another: what it claims in the store is not ours to sweep. */
+	if (st == ST_OK)
+		st = wait_for_store(publish, s, e);
 	if (st == ST_OK)
 		st = numbered_forget(&r, e);
 	if (st == ST_OK)
@@ -276,8 +281,6 @@ enum status spine_recover(struct spine *s, struct error *e)
 		s->store->ops->reader_close(reader);
 	if (st == ST_OK)
 		st = wait_for_store(marks_ask, &cmp, e);
-	if (st == ST_OK)
-		st = wait_for_store(publish, s, e);
 	if (st == ST_OK)
 		st = originals_meet(&r, e);
 	replay_free(&r);

@@ -2,8 +2,11 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
+#include "base/hash.h"
 #include "base/log.h"
+#include "io/file.h"
 #include "spine/spine.h"
 
 #define LOOK_EVERY_NS (10 * 1000000000ull)
@@ -103,6 +106,39 @@ void units_free(struct units *u)
 	pthread_mutex_destroy(&u->lock);
 	free(u->mine);
 	free(u);
+}
+
+static enum status word_make(const char *path, char out[OWNER_FOLDER_BYTES + 1], struct error *e)
+{
+	uint8_t random[OWNER_FOLDER_BYTES / 2];
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return error_set(e, ST_INTERNAL, "no random bytes");
+	hex_lower(out, random, sizeof(random));
+	out[OWNER_FOLDER_BYTES] = '\0';
+	return file_replace(path, slice_str(out), 0600, e);
+}
+
+enum status units_folder(struct units *u, const struct config *c, struct error *e)
+{
+	char path[PATH_MAX], word[OWNER_FOLDER_BYTES + 1];
+	uint8_t *bytes = NULL;
+	size_t n = 0;
+	enum status st;
+
+	snprintf(path, sizeof(path), "%s/catalogue/folder", c->data);
+	st = file_read(path, OWNER_FOLDER_BYTES, &bytes, &n, e);
+	if (st == ST_OK && n != OWNER_FOLDER_BYTES)
+		st = error_set(e, ST_CORRUPT, "%s: %u letters are needed", path,
+			       OWNER_FOLDER_BYTES);
+	else if (st == ST_OK)
+		snprintf(word, sizeof(word), "%.*s", OWNER_FOLDER_BYTES, (const char *)bytes);
+	else if (st == ST_NOT_FOUND)
+		st = word_make(path, word, e);
+	free(bytes);
+	for (uint32_t i = 0; i < u->n && st == ST_OK && !c->accept_behind; i++)
+		memcpy(u->mine[i].folder, word, sizeof(word));
+	return st;
 }
 
 static const struct unit_owner *find(const struct unit_owner *rows, uint32_t n, struct slice unit)

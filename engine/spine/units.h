@@ -26,6 +26,12 @@ struct owners;			/* all units of all engines, as of one look */
 /* ST_INVALID: a unit's code or the address is none. */
 enum status units_new(struct units **u, const struct config *c, struct error *e) must_use;
 void units_free(struct units *u);
+/*
+ * The word by which the store knows this data folder from others, made with its first start. It
+ * lies with the catalogue, so that a mirror and a backup have it; identity is copied from engine to
+ * engine. With accept_behind none is told: a person decided that this folder goes on.
+ */
+enum status units_folder(struct units *u, const struct config *c, struct error *e) must_use;
 /* Any thread. False: owner (may be NULL) says whose it is, as far as we know. */
 bool units_mine(struct units *u, struct slice unit, char owner[OWNER_TEXT_BYTES]);
 /* Any thread. Likewise; true only where another engine has published it. */

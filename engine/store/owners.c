@@ -6,6 +6,15 @@
 
 #define FILE_BYTES_MAX (4u * 1024 * 1024)
 
+/* Both would give the same sequences, and take each other's rows away. */
+static enum status same_number(const struct unit_owner *o, struct error *e)
+{
+	return error_set(e, ST_CONFLICT, "engine = %u: the engine at %s has this number, and "
+			 "another data folder. Give this one a number of its own; if that folder "
+			 "is gone for good, with all backups and mirrors, start once with "
+			 "--accept-behind", o->engine, o->address);
+}
+
 enum status owners_conflict(const struct unit_owner *others, uint32_t others_n,
 			    const struct unit_owner *units, uint32_t n, struct error *e)
 {
@@ -13,6 +22,9 @@ enum status owners_conflict(const struct unit_owner *others, uint32_t others_n,
 		for (uint32_t k = 0; k < n; k++) {
 			const struct unit_owner *o = &others[i], *u = &units[k];
 
+			if (o->engine == u->engine && o->folder[0] != '\0' &&
+			    u->folder[0] != '\0' && strcmp(o->folder, u->folder) != 0)
+				return same_number(o, e);
 			if (o->engine == u->engine ||
 			    (strcmp(o->unit, u->unit) != 0 && strcmp(o->unit, OWNER_ALL) != 0 &&
 			     strcmp(u->unit, OWNER_ALL) != 0))

@@ -148,11 +148,16 @@ struct book_entry {
 struct register_mark { char unit[CODE_BYTES_MAX + 1], code[CODE_BYTES_MAX + 1];
 		       uint32_t year; uint64_t highest; };
 
-/* Which engine issues for a unit, and where it answers. unit "*": for all. */
+/*
+ * Which engine issues for a unit, and where it answers. unit "*": for all. folder: a random word of
+ * its data folder, which goes with a backup, a mirror and a take-over: another one under the same
+ * number is another engine. "": not known (embedded: the store is the folder's own).
+ */
 #define OWNER_ALL "*"
+#define OWNER_FOLDER_BYTES 32
 #define OWNER_ADDRESS_BYTES_MAX 80
 struct unit_owner { char unit[CODE_BYTES_MAX + 1], address[OWNER_ADDRESS_BYTES_MAX + 1];
-		    uint32_t engine; };
+		    char folder[OWNER_FOLDER_BYTES + 1]; uint32_t engine; };
 
 struct tally;			/* counts.h */
 struct counts_question;
@@ -188,7 +193,7 @@ struct store_ops {
 			     void *ctx, struct error *e);
 	/*
 	 * Publishes the n units of one engine in place of what it published before.
-	 * ST_CONFLICT: another engine has one of them; *e names it.
+	 * ST_CONFLICT: another engine has one of them, or this one's number; *e names it.
 	 */
 	enum status (*own)(struct store *s, const struct unit_owner *units, uint32_t n,
 			   struct error *e);

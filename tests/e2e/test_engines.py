@@ -247,6 +247,21 @@ def test_two_engines_on_one_store_and_one_is_taken_over(tmp_path):
         assert sorted(store.sql("SELECT unit, engine, address FROM unit_owner")) == sorted(
             [[UNITS[0], "0", "elsewhere:7443"], [UNITS[1], "1", "office-1:7443"]])
         what_another_engine_has(engines[0], stubs[0], stubs[1], "engine 0 at elsewhere:7443")
+        # One who left out its number would give the first one's sequences, and take its rows away.
+        third = harness.Engine(tmp_path / "third", algorithm="p256", units=UNITS[0],
+                               address="third:7443", **store.settings()).prepare()
+        engines.append(third)
+        shutil.copytree(engines[0].data / "identity", third.data / "identity")
+        rows = store.sql("SELECT * FROM unit_owner ORDER BY unit")
+        third.start(ready=False)
+        assert third.wait_end() == 65
+        assert "engine = 0: the engine at elsewhere:7443 has this number" in third.log()
+        assert store.sql("SELECT * FROM unit_owner ORDER BY unit") == rows
+        # The first one is gone for good, says a person.
+        engines[0].kill()
+        third.settings["accept_behind"] = "true"
+        third.start(registers=False)
+        assert send(third.stubs(), [case()]).receipts[0].number > len(offices[0].cases)
     finally:
         for e in engines:
             e.kill()

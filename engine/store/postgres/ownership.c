@@ -37,6 +37,7 @@ static enum status rows_read(struct pg_asking *a, void (*cb)(void *, const struc
 
 		copy(o.unit, sizeof(o.unit), pg_column(out, i, 0));
 		copy(o.address, sizeof(o.address), pg_column(out, i, 2));
+		copy(o.folder, sizeof(o.folder), pg_column(out, i, 3));
 		cb(ctx, &o);
 	}
 	PQclear(out);
@@ -63,6 +64,13 @@ static void compare(void *ctx, const struct unit_owner *o)
 		c->status = owners_conflict(o, 1, c->units, c->n, c->e);
 }
 
+static void drop_ask(struct pg_question *q, const struct unit_owner *units)
+{
+	pg_question(q, PG_OWNERS_DROP);
+	pg_int2(q, (int16_t)units[0].engine);
+	pg_bytes(q, slice_str(units[0].folder));
+}
+
 /* An engine's rows in place of what it published before; a unit that another one has fails it. */
 static enum status publish(struct pg_asking *a, const struct unit_owner *units, uint32_t n)
 {
@@ -76,8 +84,7 @@ static enum status publish(struct pg_asking *a, const struct unit_owner *units, 
 
 	if (buf == NULL)
 		return ST_NOMEM;
-	pg_question(&q[0], PG_OWNERS_DROP);
-	pg_int2(&q[0], (int16_t)units[0].engine);
+	drop_ask(&q[0], units);
 	pg_question(&q[1], PG_OWNERS_ADD);
 	unit = pg_array(&w, PG_TEXT);
 	for (uint32_t i = 0; i < n; i++)
@@ -88,6 +95,7 @@ static enum status publish(struct pg_asking *a, const struct unit_owner *units, 
 	for (uint32_t i = 0; i < n; i++)
 		pg_array_bytes(&address, slice_str(units[i].address));
 	pg_bytes(&q[1], pg_array_end(&address));
+	pg_bytes(&q[1], slice_str(units[0].folder));
 	st = w.bad ? ST_NOMEM : pg_ask(a, q, ARRAY_LEN(q), out);
 	PQclear(out[0]);
 	PQclear(out[1]);
@@ -113,8 +121,7 @@ enum status pg_own(struct store *store, const struct unit_owner *units, uint32_t
 	if (st == ST_OK && c.status == ST_OK)
 		st = rows_read(a, compare, &c);
 	if (st == ST_OK && c.status != ST_OK) {
-		pg_question(&q, PG_OWNERS_DROP);
-		pg_int2(&q, (int16_t)units[0].engine);
+		drop_ask(&q, units);
 		st = pg_ask(a, &q, 1, &out);
 		PQclear(out);
 	}

@@ -163,12 +163,15 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		" ON CONFLICT (lane, sequence) DO NOTHING", PG_ACTS, true },
 	[PG_MONTHS] = { "months",
 		"SELECT trien_months($1::date, $2::int4)", PG_ACTS | PG_NOTES, false },
-	[PG_OWNERS] = { "owners", "SELECT unit, engine, address FROM unit_owner ORDER BY unit",
-			PG_ACTS, false },
-	[PG_OWNERS_DROP] = { "owners_drop", "DELETE FROM unit_owner WHERE engine = $1::int2",
-			     PG_ACTS, false },
+	[PG_OWNERS] = { "owners", "SELECT unit, engine, address, folder FROM unit_owner"
+			" ORDER BY unit", PG_ACTS, false },
+	/* A word: only this folder's, and those of before there were words. */
+	[PG_OWNERS_DROP] = { "owners_drop",
+		"DELETE FROM unit_owner WHERE engine = $1::int2"
+		" AND ($2::text = '' OR folder IN ('', $2::text))", PG_ACTS, false },
 	[PG_OWNERS_ADD] = { "owners_add",
-		"INSERT INTO unit_owner (unit, engine, address) SELECT unit, $2::int2, address"
+		"INSERT INTO unit_owner (unit, engine, address, folder)"
+		" SELECT unit, $2::int2, address, $4::text"
 		" FROM unnest($1::text[], $3::text[]) AS row(unit, address)", PG_ACTS, false },
 	[PG_MAY] = { "may",
 		"SELECT (has_table_privilege('result', 'SELECT')"
