@@ -249,7 +249,8 @@ enum status audit_scan(struct audit *a, struct error *e)
 	pthread_t threads[AUDIT_JOBS_MAX];
 	uint32_t n = 0;
 
-	qsort(a->done, a->done_n, sizeof(*a->done), by_begin);
+	if (a->done_n > 0)
+		qsort(a->done, a->done_n, sizeof(*a->done), by_begin);
 	a->at = (struct audit_place){ 0, 0 };
 	while (n < a->jobs && pthread_create(&threads[n], NULL, work, a) == 0)
 		n++;
