@@ -19,7 +19,8 @@ class Rig:
     """An engine of which some keys lie at a stand-in service."""
 
     def __init__(self, folder, keys, engine=None, **settings):
-        self.engine = engine or harness.Engine(folder / "engine", **settings).prepare()
+        self.engine = engine or harness.Engine(folder / "engine", algorithm="rsa2048",
+                                               **settings).prepare()
         self.data = self.engine.data
         self.certs = self.data / "certs"
         self.folder = folder

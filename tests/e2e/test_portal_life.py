@@ -79,7 +79,7 @@ def test_restricted_is_as_if_it_were_not_there(world):
     # What was shared before shows nothing, not even the file of a view from before.
     assert visitor.get(f"/s/{link}").status == 409
     assert visitor.request("POST", f"/s/{link}", body={}).status == 409
-    assert visitor.request("POST", "/shared/file", body=ticket).status == 404
+    assert visitor.request("POST", "/shared/file", body=ticket).status == 409
     for mine, none in ((visitor.get(f"/V/{result}"), visitor.get(f"/V/{NEVER}")),
                        (visitor.get(f"/api/v1/lookup/{result}"),
                         visitor.get(f"/api/v1/lookup/{NEVER}"))):

@@ -21,7 +21,8 @@ LATE_S = 180        # against hanging only: tests/bench/session_bench.py measure
 
 @pytest.fixture
 def rig(tmp_path, keys):
-    e = harness.Engine(tmp_path / "engine", schemas=office_schemas(tmp_path / "schemas"))
+    e = harness.Engine(tmp_path / "engine", algorithm="rsa2048",
+                       schemas=office_schemas(tmp_path / "schemas"))
     r = Rig(tmp_path, keys, engine=e.prepare())
     yield r
     r.end()
