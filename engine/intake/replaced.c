@@ -25,14 +25,15 @@ static bool same_key(const struct looking *l, const struct case_result *r,
 	       slice_eq(r->kind, v->kind) && r->ordinal == v->ordinal;
 }
 
-/* The result in its place already: fine if that is this very one, sent again. */
+/*
+ * id: of the result in its place already, which is fine if that is this very one, sent again. What
+ * was read before it goes with this look.
+ */
 static bool replaced_by_another(const struct looking *l, const struct case_result *r,
-				const struct result_view *v)
+				const uint8_t id[16])
 {
-	uint8_t id[16];
 	struct result_view by;
 
-	memcpy(id, v->replaced_by, sizeof(id));
 	if (id_is_zero(id))
 		return false;
 	return l->call->in->ops.get(l->reader->store, id, &by) != ST_OK || !same_key(l, r, &by) ||
@@ -70,6 +71,7 @@ static enum reason judge(struct looking *l, const struct case_result *r, char wh
 {
 	struct result_view v;
 	uint32_t revision;
+	uint8_t by_id[16];
 	char by[ID_TEXT_BYTES];
 	enum status st;
 
@@ -91,13 +93,14 @@ static enum reason judge(struct looking *l, const struct case_result *r, char wh
 	if (!catalogue_succeeds(l->catalogue, r->unit, v.unit, l->day))
 		return mismatch(what, "agency", v.unit);
 	note_old(l, r, &v);
-	if (replaced_by_another(l, r, &v)) {
-		id_text(by, v.replaced_by);
+	revision = same_key(l, r, &v) ? v.revision + 1u : 0;
+	memcpy(by_id, v.replaced_by, sizeof(by_id));
+	if (replaced_by_another(l, r, by_id)) {
+		id_text(by, by_id);
 		snprintf(what, WHAT_BYTES, "it was replaced by %.*s: replace that one",
 			 ID_TEXT_BYTES, by);
 		return REASON_REPLACES_MISMATCH;
 	}
-	revision = same_key(l, r, &v) ? v.revision + 1u : 0;
 	if (r->revision == revision)
 		return REASON_NONE;
 	snprintf(what, WHAT_BYTES, "revision must be %u", revision);

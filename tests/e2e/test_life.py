@@ -246,6 +246,9 @@ def test_a_replacement_names_the_old_one(shared, stubs, tmp_path):
              replacing(theirs, code=theirs.case_code + "-new", revision=0, unit=NEW)]
     receipts = send(stubs, cases).receipts
     stored = shared.wait_stored(stubs, [r.result_id for r in receipts])
+    # Sent again, each stands in the old one's place already.
+    again = send(stubs, cases)
+    assert [r.result_id for r in again.receipts] == [r.result_id for r in receipts], again.rejects
     for before, r, life in zip((old, gone, theirs), receipts, (REPLACED, REVOKED, REPLACED)):
         new, now = stored[r.result_id], get(stubs, before.result_id)
         assert (new.replaces, new.life) == (before.result_id, VALID)
