@@ -142,14 +142,6 @@ static bool serve_one(int socket)
 
 void previewer_run(int socket)
 {
-	sigset_t ends;
-
-	/* It ends with the portal's end of the socket. */
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGHUP);
-	sigprocmask(SIG_BLOCK, &ends, NULL);
 	if (!shut_in()) {
 		log_error("preview", "the process for previews cannot be shut in: no pictures");
 		_exit(EX_OSERR);

@@ -110,7 +110,7 @@ static void run(int socket)
 	struct error e = { 0 };
 	sigset_t ends;
 
-	/* It ends with the portal's end of the socket. */
+	/* It ends with the portal's end of the socket, and its helpers, which inherit this, too. */
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);
