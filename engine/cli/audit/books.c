@@ -209,7 +209,8 @@ static void told(struct reading *b, const struct book_sums *s)
 		(json_int_t)b->holes.pending, "void", (json_int_t)s->voided, "outside",
 		(json_int_t)s->outside, "brought", (json_int_t)s->brought, "findings",
 		(json_int_t)b->found));
-	if (!b->holes.asked)
+	/* Where cases bring all numbers, an engine has nothing to say. */
+	if (!b->holes.asked && b->first != 0)
 		json_array_append_new(b->a->unasked, json_sprintf("%s %s %u", m->unit, m->code,
 								  m->year));
 }
