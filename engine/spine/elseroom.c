@@ -209,6 +209,10 @@ static void judge_run(struct spine *s)
 		w->ends_ms = INT64_MAX;		/* the look says until when */
 		atomic_store(&w->outdated, true);
 	}
+	if (atomic_exchange(&w->outdated, false)) {
+		w->judging = true;
+		look_again(w);
+	}
 	if (!w->judging || steady_ms() < w->judge_due_ms)
 		return;
 	w->judging = false;
@@ -234,10 +238,6 @@ static void scan_begin(struct spine *s)
 	struct elsewhere *w = s->elsewhere;
 	struct job *j;
 
-	if (atomic_exchange(&w->outdated, false)) {
-		w->judging = true;
-		look_again(w);
-	}
 	if ((!w->left_behind && w->scan_after == 0) || w->scanning || s->stopping ||
 	    w->asking.n >= ASKED_MAX / 4 * 3 || steady_ms() < w->scan_due_ms ||
 	    s->resumed >= RESUMED_MAX)

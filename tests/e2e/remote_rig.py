@@ -18,8 +18,8 @@ AWAITING_SIGNATURE, HELD, STORED = 4, 5, 6
 class Rig:
     """An engine of which some keys lie at a stand-in service."""
 
-    def __init__(self, folder, keys, engine=None, **settings):
-        self.engine = engine or harness.Engine(folder / "engine", algorithm="rsa2048",
+    def __init__(self, folder, keys, engine=None, algorithm="rsa2048", **settings):
+        self.engine = engine or harness.Engine(folder / "engine", algorithm=algorithm,
                                                **settings).prepare()
         self.data = self.engine.data
         self.certs = self.data / "certs"

@@ -226,6 +226,8 @@ def test_a_delegation_that_ends_meanwhile(tmp_path, keys):
         more = submit(rig, 2)
         waiting(rig, more)
         clock.set(day + datetime.timedelta(hours=16))
+        # It looks once a second; the service has no clock of ours.
+        harness.wait_for(lambda: "not asked for any more" in rig.engine.log(), 40)
         rig.service.start()
         harness.wait_for(lambda: len(held(rig)) == 5, 40)
         assert {r.reason for r in held(rig)} == {"DELEGATION_ENDED"}
