@@ -115,6 +115,7 @@ struct batch {
 	uint32_t number;		/* running number, for logs */
 	uint32_t items_n;
 	uint8_t slot;			/* which signature round is running */
+	uint8_t line;			/* spine: of its backlog, whose batch this is */
 	int64_t sealed_ms;
 	uint64_t sent_ns;		/* signer asked, or its last word on it; CLOCK_BOOTTIME */
 	uint8_t asked_n, asked[BATCH_ITEMS_MAX];	/* items of the request, in its order */

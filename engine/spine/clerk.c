@@ -391,7 +391,7 @@ static bool resume(struct spine *s, struct job *j)
 	if (case_digest(rec.case_bytes, p->digest) != ST_OK)
 		log_error("spine", "a held case has no digest");
 	pending_take(p, j, record);
-	backlog_add(s, p);
+	backlog_add(&s->backlog, p, io_boot_ns());
 	s->resumed++;
 	notify_publish(s->notify, &change, 1);
 	if (j->act != NULL)

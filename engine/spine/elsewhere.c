@@ -439,7 +439,7 @@ static void resume(struct spine *s, struct errand *e)
 	if (errand_over_row(s, e) && inflight_set(s->inflight, e->asked.sequence, STATE_NUMBERED,
 					   REASON_NONE, e->at_ms, &change))
 		notify_publish(s->notify, &change, 1);
-	backlog_add(s, p);
+	backlog_add(&s->backlog, p, io_boot_ns());
 	errand_free(s, e);
 }
 

@@ -2,75 +2,15 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "signer/policy.h"
 #include "spine/approval.h"
 #include "spine/elsewhere.h"
 #include "spine/living.h"
 #include "spine/spine.h"
 #include "spine/track.h"
 
-/* A record beyond this is likely to need a batch's whole memory. */
-#define LARGE_BYTES (64 * 1024)
-
-static void counted(struct backlog *b, const struct pending *p)
-{
-	if (b->cases++ == 0)
-		b->oldest_ns = io_boot_ns();
-	if (p->payload != NULL)
-		b->bytes += p->size;
-}
-
-void backlog_add(struct spine *s, struct pending *p)
-{
-	struct backlog *b = &s->backlog;
-
-	p->next = NULL;
-	p->large |= p->size > LARGE_BYTES;
-	if (b->last[p->priority] != NULL)
-		b->last[p->priority]->next = p;
-	else
-		b->first[p->priority] = p;
-	b->last[p->priority] = p;
-	counted(b, p);
-}
-
-static void backlog_put_back(struct spine *s, struct pending *p)
-{
-	struct backlog *b = &s->backlog;
-
-	p->next = b->first[p->priority];
-	b->first[p->priority] = p;
-	if (b->last[p->priority] == NULL)
-		b->last[p->priority] = p;
-	counted(b, p);
-}
-
-static void backlog_pop(struct spine *s, uint8_t priority)
-{
-	struct backlog *b = &s->backlog;
-
-	b->first[priority] = b->first[priority]->next;
-	if (b->first[priority] == NULL)
-		b->last[priority] = NULL;
-	b->cases--;
-	b->oldest_ns = io_boot_ns();
-}
-
-/* Within a priority the journal's order holds; those from the waiting room stand at 0. */
-static struct pending *backlog_first(const struct spine *s, bool oldest, uint8_t *priority)
-{
-	struct pending *first = NULL;
-
-	*priority = 0;
-	for (uint8_t i = 0; i < PRIORITY_COUNT && (first == NULL || oldest); i++) {
-		struct pending *p = s->backlog.first[i];
-
-		if (p == NULL || (first != NULL && p->pos > first->pos))
-			continue;
-		first = p;
-		*priority = i;
-	}
-	return first;
-}
+/* Cases that are looked at for one batch: some only change their line. */
+#define LOOKED_AT_MAX (4 * BATCH_ITEMS_MAX)
 
 /*
  * A case that others overtake again and again holds its segment, and all behind it, in the journal:
@@ -126,7 +66,7 @@ bool pending_batched(const struct pending *p)
 void pending_start(struct spine *s, struct pending *p)
 {
 	if (pending_batched(p))
-		backlog_add(s, p);
+		backlog_add(&s->backlog, p, io_boot_ns());
 	else if (p->payload != NULL)
 		s->backlog.bytes += p->size;
 	if (p->awaiting != 0)
@@ -220,8 +160,41 @@ static bool sign_time_renew(struct spine *s, struct pending *p, const struct rec
 	return true;
 }
 
-/* Moves results of the first pending case into b. false: b takes no more. */
-static bool fill_case(struct spine *s, struct batch *b, struct pending *p, uint8_t priority)
+/* What all of its results that go into a batch need; 0: not all the same, or not known. */
+static uint32_t tokens_known(const struct spine *s, const struct pending *p,
+			     const struct record_numbered *rec)
+{
+	uint32_t tokens = 0;
+
+	for (uint8_t i = p->next_result; i < p->end; i++) {
+		uint32_t one;
+
+		if ((p->settled | p->awaiting) >> i & 1)
+			continue;
+		one = backlog_known(&s->backlog, &rec->results[i].pins);
+		if (one == 0 || (tokens != 0 && one != tokens))
+			return 0;
+		tokens = one;
+	}
+	return tokens;
+}
+
+/* Of the main line: it is known to be another's. */
+static bool change_line(struct spine *s, const struct line *l, struct pending *p, uint8_t priority,
+			const struct record_numbered *rec)
+{
+	uint32_t tokens = l != s->backlog.lines || p->kept != NULL ? 0 : tokens_known(s, p, rec);
+
+	if (tokens == 0 || backlog_line(&s->backlog, tokens) == l)
+		return false;
+	p->tokens = tokens;
+	backlog_move(&s->backlog, priority, io_boot_ns());
+	return true;
+}
+
+/* Moves results of the line's first pending case into b. false: b takes no more. */
+static bool fill_case(struct spine *s, struct batch *b, struct line *l, struct pending *p,
+		      uint8_t priority)
 {
 	struct record_numbered rec;
 	size_t mark = b->arena.used;
@@ -234,6 +207,10 @@ static bool fill_case(struct spine *s, struct batch *b, struct pending *p, uint8
 		spine_fail(s, "journal: record at %llu is not a numbered case",
 			   (unsigned long long)p->pos);
 		return false;
+	}
+	if (change_line(s, l, p, priority, &rec)) {
+		b->arena.used = mark;
+		return true;
 	}
 	if (!sign_time_renew(s, p, &rec)) {
 		b->arena.used = mark;
@@ -248,21 +225,21 @@ static bool fill_case(struct spine *s, struct batch *b, struct pending *p, uint8
 		item_fill(s, b, p, &rec, record, p->next_result);
 	}
 	more = !p->large;
-	backlog_pop(s, priority);
+	line_pop(&s->backlog, l, priority, io_boot_ns());
 	payload_drop(s, p);
 	if (p->parent != NULL)
 		pending_free(s, p);
 	return more;
 }
 
-static void fill(struct spine *s, struct batch *b)
+static void fill(struct spine *s, struct batch *b, struct line *l)
 {
 	struct pending *p;
 	bool oldest = oldest_first(s);
 	uint8_t priority;
 
-	while ((p = backlog_first(s, oldest, &priority)) != NULL &&
-	       b->items_n < BATCH_ITEMS_MAX) {
+	for (uint32_t i = 0; i < LOOKED_AT_MAX && b->items_n < BATCH_ITEMS_MAX &&
+	     (p = line_first(l, oldest, &priority)) != NULL; i++) {
 		/* Nothing is signed that a crash could take back: the store never knows more. */
 		if (p->pos >= journal_durable(s->journal) && !p->waiting)
 			return;
@@ -273,25 +250,29 @@ static void fill(struct spine *s, struct batch *b)
 		    p->size + sizeof(*p->kept) +
 			    BATCH_ITEMS_MAX * DOC_SIGNATURES_MAX * (SIGNATURE_BYTES_MAX + 16))
 			return;
-		if (!fill_case(s, b, p, priority))
+		if (!fill_case(s, b, l, p, priority))
 			return;
 	}
 }
 
 /* What the janitor has to park is held in memory: it must keep up. */
-bool feed_waits(const struct spine *s)
+static bool feed_waits(const struct spine *s)
 {
 	return s->backlog.cases == 0 || batch_in_flight(s->batches) >= s->config->batches ||
 	       s->jobs_out >= JOBS_MAX || s->failure.status != ST_OK;
 }
 
-static bool due(const struct spine *s)
+static struct batch_room room_of(const struct spine *s)
 {
-	if (feed_waits(s))
-		return false;
-	return batch_in_flight(s->batches) == 0 || s->backlog.cases >= BATCH_ITEMS_MAX ||
-	       s->backlog.first[PRIORITY_INTERACTIVE] != NULL ||
-	       io_boot_ns() - s->backlog.oldest_ns >= s->config->batch_age_ms * 1000000ull;
+	return (struct batch_room){ s->config->batches, batch_in_flight(s->batches),
+				    s->config->batch_age_ms * 1000000ull };
+}
+
+uint64_t feed_due_ns(const struct spine *s)
+{
+	struct batch_room room = room_of(s);
+
+	return feed_waits(s) ? UINT64_MAX : backlog_due_ns(&s->backlog, &room);
 }
 
 /* Their originals could not be had: another try. */
@@ -305,34 +286,57 @@ static void later_run(struct spine *s)
 		struct pending *p = b->later;
 
 		b->later = p->next;
-		backlog_put_back(s, p);
+		backlog_put_back(b, p, io_boot_ns());
 	}
 	b->later_n = 0;
 }
 
+/* Its line's tokens are kept busy by it. */
+static void batch_enter(struct spine *s, struct batch *b, struct line *l)
+{
+	b->line = (uint8_t)(l - s->backlog.lines);
+	if (b->line != LINE_MAIN)
+		l->batches++;
+}
+
+/* false: nothing of this line goes into a batch now. */
+static bool seal(struct spine *s, struct line *l)
+{
+	struct batch *b = batch_take(s->batches);
+
+	if (b == NULL)
+		return false;
+	fill(s, b, l);
+	if (b->items_n == 0) {
+		batch_move(b, BATCH_FILLING, BATCH_DONE);
+		batch_release(s->batches, b);
+		return false;
+	}
+	batch_enter(s, b, l);
+	b->number = (uint32_t)atomic_fetch_add(&s->counters.batches, 1) + 1;
+	b->sealed_ms = io_wall_ms();
+	pthread_mutex_lock(&s->lock);
+	b->catalogue = catalogue_ref(s->catalogue);
+	b->keyring = keyring_ref(s->keyring);
+	pthread_mutex_unlock(&s->lock);
+	batch_split(b);
+	batch_move(b, BATCH_FILLING, BATCH_PRESS);
+	pipeline_push(s->pipeline, b);
+	return true;
+}
+
 void feed_run(struct spine *s)
 {
-	later_run(s);
-	while (due(s)) {
-		struct batch *b = batch_take(s->batches);
+	bool passed[LINES_MAX] = { false };
 
-		if (b == NULL)
+	later_run(s);
+	while (!feed_waits(s)) {
+		struct batch_room room = room_of(s);
+		struct line *l = backlog_due(&s->backlog, &room, passed, io_boot_ns());
+
+		if (l == NULL)
 			return;
-		fill(s, b);
-		if (b->items_n == 0) {
-			batch_move(b, BATCH_FILLING, BATCH_DONE);
-			batch_release(s->batches, b);
-			return;
-		}
-		b->number = (uint32_t)atomic_fetch_add(&s->counters.batches, 1) + 1;
-		b->sealed_ms = io_wall_ms();
-		pthread_mutex_lock(&s->lock);
-		b->catalogue = catalogue_ref(s->catalogue);
-		b->keyring = keyring_ref(s->keyring);
-		pthread_mutex_unlock(&s->lock);
-		batch_split(b);
-		batch_move(b, BATCH_FILLING, BATCH_PRESS);
-		pipeline_push(s->pipeline, b);
+		passed[l - s->backlog.lines] = !seal(s, l);
 	}
 }
 
@@ -352,28 +356,38 @@ static void later_add(struct spine *s, struct pending *p, const char *why)
 	log_warn("objects", "an original cannot be had now: %s; trying again", why);
 }
 
-/*
- * A result that needs a batch for itself goes back, at the head of its priority's queue; one whose
- * original cannot be had now, after a while.
- */
-static void seal_again(struct spine *s, struct item *it)
+/* Its record, unless the journal has it and memory has enough, and what is kept of it. */
+static bool copies_take(struct spine *s, const struct item *it, struct pending *p)
 {
-	struct pending *p = calloc(1, sizeof(*p));
-
-	if (p != NULL)
+	if (it->from_waiting || s->backlog.bytes + it->record.n <= BACKLOG_CASE_BYTES_MAX) {
 		p->payload = malloc(it->record.n);
-	if (p == NULL || p->payload == NULL) {
-		spine_fail(s, "no memory to seal a case again; it stands in the journal");
-		free(p);
-		return;
+		if (p->payload == NULL)
+			return false;
+		memcpy(p->payload, it->record.p, it->record.n);
 	}
-	memcpy(p->payload, it->record.p, it->record.n);
 	if (it->kept != NULL) {
 		p->kept = malloc(sizeof(*p->kept));
 		if (p->kept == NULL)
-			spine_fail(s, "no memory to seal a case again; it stands in the journal");
-		else
-			*p->kept = *it->kept;
+			return false;
+		*p->kept = *it->kept;
+	}
+	return true;
+}
+
+/*
+ * Back into the line of these tokens: a result that needs a batch for itself to the head of its
+ * priority's queue, one that came from another line to its end; one whose original cannot be had
+ * now, after a while.
+ */
+static void seal_again(struct spine *s, struct item *it, uint32_t tokens)
+{
+	struct pending *p = calloc(1, sizeof(*p));
+
+	if (p == NULL || !copies_take(s, it, p)) {
+		spine_fail(s, "no memory to seal a case again; it stands in the journal");
+		if (p != NULL)
+			pending_free(s, p);
+		return;
 	}
 	p->parent = it->pending;
 	p->pos = it->journal_pos;
@@ -385,10 +399,83 @@ static void seal_again(struct spine *s, struct item *it)
 	p->large = it->large;
 	p->waiting = it->from_waiting;
 	memcpy(p->digest, it->case_digest, SHA256_BYTES);
+	p->tokens = tokens;
 	if (it->later)
 		later_add(s, p, it->held_detail);
+	else if (it->large)
+		backlog_put_back(&s->backlog, p, io_boot_ns());
 	else
-		backlog_put_back(s, p);
+		backlog_add(&s->backlog, p, io_boot_ns());
+}
+
+/* ---- a token's, apart from the others ---- */
+
+/* What it still has to be signed with, a bit for each token. */
+static uint32_t tokens_of(const struct item *it)
+{
+	uint32_t tokens = 0;
+
+	for (uint8_t i = it->kept != NULL ? it->kept->n : 0; i < it->slots_n; i++) {
+		const struct key_policy *policy = signing_key_policy(it->slots[i].key);
+
+		if (policy->source == SOURCE_PKCS11)
+			tokens |= 1u << policy->token;
+	}
+	return tokens;
+}
+
+/* Those of a batch of the main line that may go on in it: all a token's, if that has room. */
+static uint32_t tokens_that_stay(struct spine *s, struct batch *b, const uint32_t *tokens)
+{
+	struct batch_room room = room_of(s);
+	struct line *l = &s->backlog.lines[b->line];
+	uint32_t first = 0;
+
+	if (b->line != LINE_MAIN)
+		return l->tokens;
+	for (uint32_t i = 0; i < b->items_n; i++) {
+		if (b->items[i].held != REASON_NONE)
+			continue;
+		if (tokens[i] == 0)
+			return 0;
+		first = first != 0 ? first : tokens[i];
+	}
+	l = backlog_line(&s->backlog, first);
+	if (!line_has_room(&s->backlog, l, &room))
+		return 0;
+	batch_enter(s, b, l);
+	return b->line != LINE_MAIN ? first : 0;
+}
+
+/* A pressed batch: what waits for other tokens than its line's leaves it, for a line of its own. */
+static void lines_sort(struct spine *s, struct batch *b)
+{
+	uint32_t tokens[BATCH_ITEMS_MAX] = { 0 }, stay;
+
+	for (uint32_t i = 0; i < b->items_n; i++) {
+		struct item *it = &b->items[i];
+
+		if (it->held != REASON_NONE)
+			continue;
+		tokens[i] = tokens_of(it);
+		if (it->kept == NULL)
+			backlog_learn(&s->backlog, &it->pins, tokens[i]);
+	}
+	stay = tokens_that_stay(s, b, tokens);
+	for (uint32_t i = 0; i < b->items_n; i++) {
+		struct item *it = &b->items[i];
+		const struct line *l;
+
+		if (it->held != REASON_NONE || tokens[i] == stay)
+			continue;
+		l = backlog_line(&s->backlog, tokens[i]);
+		if (l->tokens != tokens[i])
+			continue;
+		seal_again(s, it, tokens[i]);
+		it->left = true;
+		it->held = REASON_BUSY;
+		it->pending = NULL;
+	}
 }
 
 /* The signer has nothing to do where all signatures of this slot are kept. */
@@ -451,6 +538,8 @@ void feed_pressed(struct spine *s, struct batch *b)
 	else
 		hold_copies(s, b);
 	elsewhere_sort(s, b, from == BATCH_BINDING ? b->slot - 1 : -1);
+	if (from == BATCH_PRESS)
+		lines_sort(s, b);
 	if (slot_wanted(b)) {
 		batch_move(b, from, BATCH_SIGNING);
 		if (slot_asked(b))
@@ -477,7 +566,7 @@ static uint32_t settle_items(struct spine *s, struct batch *b, struct state_chan
 		if (it->left)
 			continue;
 		if (it->large || it->later) {
-			seal_again(s, it);
+			seal_again(s, it, s->backlog.lines[b->line].tokens);
 			continue;
 		}
 		if (it->held == REASON_NONE && it->stored == ST_CONFLICT)
@@ -513,6 +602,8 @@ void feed_stored(struct spine *s, struct batch *b)
 			render_release(s->render, b->items[i].template);
 	catalogue_unref(b->catalogue);
 	keyring_unref(b->keyring);
+	if (b->line != LINE_MAIN)
+		s->backlog.lines[b->line].batches--;
 	batch_move(b, BATCH_STORING, BATCH_DONE);
 	batch_release(s->batches, b);
 }

@@ -146,8 +146,9 @@ static void pendings_free(struct spine *s, struct pending *p)
 
 static void backlog_free(struct spine *s)
 {
-	for (uint32_t i = 0; i < PRIORITY_COUNT; i++)
-		pendings_free(s, s->backlog.first[i]);
+	for (uint32_t i = 0; i < LINES_MAX; i++)
+		for (uint32_t k = 0; k < PRIORITY_COUNT; k++)
+			pendings_free(s, s->backlog.lines[i].first[k]);
 	pendings_free(s, s->backlog.later);
 }
 
@@ -368,12 +369,12 @@ static void turn(struct spine *s)
 /* Until a batch is due by its age. */
 static uint32_t batch_wait_ms(const struct spine *s)
 {
-	uint64_t age_ms;
+	uint64_t due_ns = feed_due_ns(s), now_ns = io_boot_ns(), ms;
 
-	if (feed_waits(s))
+	if (due_ns == UINT64_MAX)
 		return TICK_MS;
-	age_ms = (io_boot_ns() - s->backlog.oldest_ns) / 1000000;
-	return age_ms >= s->config->batch_age_ms ? 1 : s->config->batch_age_ms - (uint32_t)age_ms;
+	ms = due_ns <= now_ns ? 1 : (due_ns - now_ns) / 1000000 + 1;
+	return ms < TICK_MS ? (uint32_t)ms : TICK_MS;
 }
 
 static uint32_t wait_ms(struct spine *s)

@@ -32,6 +32,7 @@
 #include "render/render.h"
 #include "sign/sign.h"
 #include "signer/signer.h"
+#include "spine/backlog.h"
 #include "spine/childlink.h"
 #include "spine/inflight.h"
 #include "store/store.h"
@@ -65,6 +66,7 @@ struct pending {
 	int64_t sign_ms;		/* 0: the issue time */
 	uint8_t *payload;		/* malloc'd record, NULL: read it again from the journal */
 	uint32_t size;
+	uint32_t tokens;		/* in whose line it stands, or will (backlog.h); 0: main */
 	uint8_t digest[SHA256_BYTES];	/* of the canonical case */
 	uint8_t priority, next_result, end;
 	uint8_t left;			/* results not yet stored, parked or void */
@@ -76,18 +78,6 @@ struct pending {
 	uint8_t held;			/* enum reason: why it waited before */
 	bool large;			/* to be sealed alone */
 	bool waiting;			/* from the waiting room */
-};
-
-struct backlog {
-	struct pending *first[PRIORITY_COUNT], *last[PRIORITY_COUNT];
-	uint32_t cases;
-	size_t bytes;			/* of payloads kept in memory */
-	uint64_t oldest_ns;		/* when the oldest of the present ones came */
-	/* beside them: what is tried again, all together */
-	struct pending *later;
-	uint32_t later_n;
-	uint64_t later_ns;		/* when the first of them came */
-	uint64_t told_ns;		/* when that was logged; 0: never */
 };
 
 /* Work for the janitor: one blocking act at a time, away from the spine. */
@@ -318,7 +308,6 @@ void change_case(struct state_change *out, const struct numbered_result *results
 		 uint8_t at);
 
 /* feeding.c: backlog → batches → stages → done */
-void backlog_add(struct spine *s, struct pending *p);
 /* A case that stands in the journal: into the backlog, the waiting room, or both. */
 void pending_start(struct spine *s, struct pending *p);
 /* Some result of it goes into a batch. */
@@ -328,8 +317,8 @@ void payload_drop(struct spine *s, struct pending *p);
 enum status pending_record(struct spine *s, const struct pending *p, uint8_t **out,
 			   struct error *e) must_use;
 void feed_run(struct spine *s);
-/* No batch is sealed now, however old the backlog is. */
-bool feed_waits(const struct spine *s);
+/* When a batch is due by its age; UINT64_MAX: none is sealed now, however old the backlog is. */
+uint64_t feed_due_ns(const struct spine *s);
 void feed_pressed(struct spine *s, struct batch *b);
 void feed_signed(struct spine *s, struct batch *b);
 void feed_stored(struct spine *s, struct batch *b);

@@ -40,12 +40,19 @@ class Token:
         return subprocess.run(["softhsm2-util", *args], env=self.engine.environment, check=check,
                               capture_output=True, text=True, timeout=60).stdout
 
-    def prepare(self, *args):
+    def prepare(self, *args, module=MODULE):
         trien = self.engine.trien
         self.engine.trien = lambda *a, **kw: trien(*a, env=self.engine.environment, **kw)
-        self.engine.prepare("--pkcs11", MODULE, "--token", "trien", "--pin-file", self.pin_file,
+        self.engine.prepare("--pkcs11", module, "--token", "trien", "--pin-file", self.pin_file,
                             "--token-path", self.folder, *args)
         return self.engine
+
+    def prepare_slow(self, *args):
+        """It signs nothing as long as self.closed is there."""
+        self.closed = self.folder / "closed"
+        self.engine.environment.update(TRIEN_TOKEN_MODULE=str(MODULE),
+                                       TRIEN_TOKEN_CLOSED=str(self.closed))
+        return self.prepare(*args, module=harness.BUILD / "tests" / "slow_token.so")
 
 
 @pytest.fixture
@@ -118,6 +125,32 @@ def test_files_and_token_side_by_side(token):
     rows = json.loads(engine.trien("keys", "list", "--data", engine.data, "--json").stdout)
     assert [r["id"] for r in rows if r["source"] == "pkcs11"] == [seal]
     assert engine.stop() == 0, engine.log()
+
+
+def test_a_slow_token_holds_up_its_own_keys_only(tmp_path):
+    """In one batch with what keys in files sign, and with more waiting than batches there are."""
+    token = Token(tmp_path, "p256")
+    engine = token.prepare_slow("--in-token", f"{UNITS[0]}.seal")
+    try:
+        engine.start()
+        stubs = engine.stubs()
+        token.closed.touch()
+        mixed = send(stubs, [case(unit=UNITS[i % 2]) for i in range(30)]).receipts
+        engine.wait_stored(stubs, [r.result_id for r in mixed[1::2]])
+        slow = [r for _ in range(5)
+                for r in send(stubs, [case() for _ in range(195)]).receipts] + mixed[::2]
+        last = send(stubs, [case(unit=UNITS[1])]).receipts
+        engine.wait_stored(stubs, [last[0].result_id])
+        waits = stubs.repository.BatchGetResults(
+            harness.modules()["repository"].BatchGetResultsRequest(
+                result_ids=[r.result_id for r in slow]), timeout=20).results
+        assert len(waits) == 990 and 6 not in {r.state for r in waits}
+        token.closed.unlink()
+        engine.wait_stored(stubs, [r.result_id for r in slow])
+        assert held(engine) == []
+        assert engine.stop() == 0, engine.log()
+    finally:
+        engine.kill()
 
 
 def test_a_slot_by_its_number(token):
