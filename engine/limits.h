@@ -88,7 +88,8 @@
 #define SESSION_ITEMS_MAX 1000			/* documents of one confirmation */
 #define SESSIONS_KNOWN_MAX 1024			/* known at once, ended ones included, */
 #define SESSIONS_ITEMS_MAX 65536		/* with so many documents together */
-#define SESSIONS_OPEN_MAX 32			/* open at once, of one principal */
+#define SESSIONS_OPEN_MAX 32			/* open at once, of one principal, */
+#define SESSIONS_OPEN_ITEMS_MAX 8192		/* with so many documents together */
 #define SESSION_TTL_S_MIN 10
 #define SESSION_TTL_S_MAX (24 * 60 * 60)
 #define SESSION_TTL_S_DEFAULT (30 * 60)
@@ -206,6 +207,9 @@ static_assert(APPROVAL_ITEMS_MAX * 25 + 4096 <= JOURNAL_RECORD_BYTES_MAX,
 	      "a confirmation fits one journal record");
 static_assert(JOURNAL_RECORD_BYTES_MAX < JOURNAL_BATCH_BYTES_MAX, "a record fits one batch");
 static_assert(ORIGINAL_PAGES_MAX < DOC_PAGES_MAX, "its certifying statement has room behind it");
+static_assert(SESSIONS_OPEN_ITEMS_MAX >= 4 * SESSION_ITEMS_MAX &&
+	      SESSIONS_OPEN_ITEMS_MAX <= SESSIONS_ITEMS_MAX / 4,
+	      "one principal opens several full sessions, and leaves room to others");
 static_assert(COPY_CALLS_MAX * REQUEST_BYTES_MAX <= 128 * 1024 * 1024,
 	      "what waits for the copiers is within gRPC's memory");
 static_assert(PORTAL_TARGET_BYTES_MAX < PORTAL_CONNECTION_BYTES / 2, "headers have room beside it");

@@ -98,7 +98,9 @@ enum status desk_add(struct desk *d, struct session *s, uint8_t id[16])
 
 	pthread_mutex_lock(&d->lock);
 	do {
-		if (getrandom(s->id, sizeof(s->id), 0) != (ssize_t)sizeof(s->id))
+		if (!sessions_share_left(d->table, s))
+			st = ST_AGAIN;
+		else if (getrandom(s->id, sizeof(s->id), 0) != (ssize_t)sizeof(s->id))
 			st = ST_INTERNAL;
 		else
 			st = session_seal(s);

@@ -52,8 +52,8 @@ enum status desk_keep(struct desk *d, struct session *s) must_use;
 /* Locked, before anybody is told of a session: likewise, if it is unkept. */
 enum status desk_kept(struct desk *d, struct session *s) must_use;
 /*
- * A new one, OPEN: gets its id, its seal, is kept, and is the desk's. ST_FULL as sessions_add(); on
- * failure it stays the caller's.
+ * A new one, OPEN: gets its id, its seal, is kept, and is the desk's. ST_AGAIN: its principal has
+ * its share (sessions_share_left); ST_FULL as sessions_add(). On failure it stays the caller's.
  */
 enum status desk_add(struct desk *d, struct session *s, uint8_t id[16]) must_use;
 /* Where approved results are now; what is news is durable when it returns. Not locked. */

@@ -21,6 +21,10 @@
 	  "Bên gọi không được thao tác với cơ quan này", "the caller may not act for this agency") \
 	F(QUOTA_EXCEEDED, RESOURCE_EXHAUSTED, \
 	  "Vượt hạn mức gửi hồ sơ", "the caller's quota is used up; send again later") \
+	F(SESSIONS_SHARE, RESOURCE_EXHAUSTED, \
+	  "Bên gọi đã mở đủ số phiên ký hoặc số văn bản trong phiên; hãy xác nhận hoặc hủy bớt", \
+	  "the caller has as many open sessions, or documents in them, as one may have; confirm " \
+	  "or cancel some") \
 	F(BUSY, RESOURCE_EXHAUSTED, \
 	  "Máy chủ đang quá tải, hãy gửi lại sau", "the engine is at its limit; send again later") \
 	F(STOPPING, UNAVAILABLE, \

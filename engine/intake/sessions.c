@@ -224,7 +224,14 @@ static void open_end(struct call *c, struct opening *o)
 	s->expires_ms = s->opened_ms + o->ttl_ms;
 	st = desk_add(c->in->desk, s, id);
 	if (st == ST_FULL) {
-		call_refuse(c, FAULT_BUSY, "", "too many sessions are open; cancel some");
+		call_refuse(c, FAULT_BUSY, "", "all sessions of the engine are open; wait until "
+			    "others are confirmed, or expire");
+		return;
+	}
+	if (st == ST_AGAIN) {
+		call_refuse(c, FAULT_SESSIONS_SHARE, "result_ids",
+			    "at most %d sessions, %d documents in them; %u are asked for",
+			    SESSIONS_OPEN_MAX, SESSIONS_OPEN_ITEMS_MAX, s->items_n);
 		return;
 	}
 	if (st != ST_OK) {

@@ -93,13 +93,17 @@ static struct session *first_to_go(struct sessions *t)
 	return found;
 }
 
-static uint32_t open_of(const struct sessions *t, const char *principal)
+bool sessions_share_left(const struct sessions *t, const struct session *s)
 {
-	uint32_t n = 0;
+	uint32_t n = 1, items_n = s->items_n;
 
-	for (const struct session *s = t->first; s != NULL; s = s->next)
-		n += s->ended_ms == 0 && strcmp(s->principal, principal) == 0;
-	return n;
+	for (const struct session *x = t->first; x != NULL; x = x->next) {
+		if (x->ended_ms != 0 || strcmp(x->principal, s->principal) != 0)
+			continue;
+		n++;
+		items_n += x->items_n;
+	}
+	return n <= SESSIONS_OPEN_MAX && items_n <= SESSIONS_OPEN_ITEMS_MAX;
 }
 
 enum status sessions_add(struct sessions *t, struct session *s,
@@ -107,8 +111,6 @@ enum status sessions_add(struct sessions *t, struct session *s,
 {
 	if (sessions_find(t, s->id) != NULL)
 		return ST_EXISTS;
-	if (s->ended_ms == 0 && open_of(t, s->principal) >= SESSIONS_OPEN_MAX)
-		return ST_FULL;
 	while (t->n >= SESSIONS_KNOWN_MAX || t->items_n + s->items_n > SESSIONS_ITEMS_MAX) {
 		struct session *old = first_to_go(t);
 		uint8_t id[16];

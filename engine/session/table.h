@@ -14,9 +14,13 @@ struct sessions;
 enum status sessions_new(struct sessions **out) must_use;
 void sessions_free(struct sessions *t);
 /*
- * Takes s over. ST_FULL: SESSIONS_OPEN_MAX of this principal, or all of SESSIONS_KNOWN_MAX or of
- * SESSIONS_ITEMS_MAX, are open or on their way; ST_EXISTS: the id. Then s stays the caller's.
- * forgotten(owner, id): had to go for it.
+ * May s, a new one, be opened? false: its principal has its share: SESSIONS_OPEN_MAX that are open
+ * or being confirmed, or SESSIONS_OPEN_ITEMS_MAX documents in them and s.
+ */
+bool sessions_share_left(const struct sessions *t, const struct session *s);
+/*
+ * Takes s over. ST_FULL: all of SESSIONS_KNOWN_MAX or of SESSIONS_ITEMS_MAX are open or on their
+ * way; ST_EXISTS: the id. Then s stays the caller's. forgotten(owner, id): had to go for it.
  */
 enum status sessions_add(struct sessions *t, struct session *s,
 			 void (*forgotten)(void *owner, const uint8_t id[16]),

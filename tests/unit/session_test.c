@@ -339,9 +339,7 @@ static void test_table(void **state)
 		snprintf(name, sizeof(name), "p%u", k / SESSIONS_OPEN_MAX);
 		assert_int_equal(sessions_add(t, named(k, name, 1), count_gone, NULL), ST_OK);
 	}
-	s = named(5000, "p0", 1);
-	assert_int_equal(sessions_add(t, s, count_gone, NULL), ST_FULL);
-	snprintf(s->principal, sizeof(s->principal), "other");
+	s = named(5000, "other", 1);
 	assert_int_equal(sessions_add(t, s, count_gone, NULL), ST_FULL);
 	assert_int_equal(gone, 0);
 	assert_int_equal(session_cancel(sessions_find(t, s->id) == NULL ? sessions_next(t, NULL) :
@@ -428,6 +426,36 @@ static void test_table_claims(void **state)
 	sessions_free(t);
 }
 
+/* One principal opens no more than its share, and leaves the others room. */
+static void test_table_shares(void **state)
+{
+	struct session *one = named(5000, "p", 1), *more = named(5001, "p", SESSION_ITEMS_MAX);
+	struct session *other = named(5002, "other", SESSION_ITEMS_MAX);
+	struct session *last = NULL;
+	struct sessions *t;
+	uint32_t k = 0;
+
+	assert_int_equal(sessions_new(&t), ST_OK);
+	while (sessions_share_left(t, more)) {
+		last = named(k++, "p", SESSION_ITEMS_MAX);
+		assert_int_equal(sessions_add(t, last, count_gone, NULL), ST_OK);
+	}
+	assert_int_equal(k, SESSIONS_OPEN_ITEMS_MAX / SESSION_ITEMS_MAX);
+	assert_true(sessions_share_left(t, one));
+	assert_true(sessions_share_left(t, other));
+	for (; k < SESSIONS_OPEN_MAX; k++)
+		assert_int_equal(sessions_add(t, named(k, "p", 1), count_gone, NULL), ST_OK);
+	assert_false(sessions_share_left(t, one));
+	assert_true(sessions_share_left(t, other));
+	/* What has ended counts no more. */
+	assert_int_equal(session_cancel(last, NOW), ST_OK);
+	assert_true(sessions_share_left(t, one));
+	session_free(one);
+	session_free(more);
+	session_free(other);
+	sessions_free(t);
+}
+
 static void test_table_items(void **state)
 {
 	struct sessions *t;
@@ -464,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_table_what_goes_first),
 		cmocka_unit_test(test_table_claims),
+		cmocka_unit_test(test_table_shares),
 		cmocka_unit_test(test_table_items),
 	};
 
