@@ -104,7 +104,8 @@
 #define ASKED_BYTES_MAX (32 * 1024 * 1024)	/* their records together, */
 #define ASKED_SERVICE_MAX 1024			/* and of one service: others have room beside it */
 #define ASKED_SERVICE_BYTES_MAX (8 * 1024 * 1024)	/* and beside its records */
-#define ASKED_ROUNDS_MAX 3			/* a person, in vain: then it is held */
+#define ASKED_ROUNDS_MAX 3			/* a person, in vain: then it is held; */
+#define ASKED_TICKETS_MAX 5			/* so, when as many tickets were lost */
 #define ASKED_JOURNAL_MS 8000			/* asked longer: into the waiting room */
 #define SIGNATURE_TRIES_MAX 3			/* wrong ones for one item before it is held */
 

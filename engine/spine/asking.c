@@ -6,6 +6,8 @@
 #define PAUSE_MS 2000			/* doubles */
 #define PAUSE_DOUBLINGS_MAX 7
 
+static_assert(ASKED_TICKETS_MAX <= PAUSE_DOUBLINGS_MAX, "the pause is that of as many failures");
+
 /* ---- lists and chains ---- */
 
 static void list_add(struct asking *a, struct asked *k, enum asked_state state)
@@ -79,7 +81,7 @@ void asking_put(struct asking *a, struct asked *k)
 	if (s->n++ == 0)
 		memcpy(s->name, k->service, sizeof(s->name));
 	k->tag = ++a->tags;
-	k->fails = k->rounds = 0;
+	k->fails = k->rounds = k->lost = 0;
 	tag = &a->by_tag[bucket(k->tag)];
 	k->of_tag = *tag;
 	*tag = k;
@@ -192,6 +194,9 @@ static enum asked_verdict again(struct asking *a, struct asked *k, int64_t now_m
 {
 	uint8_t n = k->fails < PAUSE_DOUBLINGS_MAX ? k->fails++ : PAUSE_DOUBLINGS_MAX;
 
+	/* A fresh ticket says that the service is there, not that it keeps it. */
+	if (n < k->lost)
+		n = k->lost;
 	k->due_ms = now_ms + ((int64_t)PAUSE_MS << n);
 	move(a, k, ASKED_LATER);
 	if (k->due_ms < a->due_ms)
@@ -245,7 +250,10 @@ enum asked_verdict asking_answer(struct asking *a, struct asked *k, const struct
 			    ASKED_SIGNED : ASKED_HOLD);
 	case REMOTE_TICKET_LOST:
 		k->ticket_n = 0;
-		return again(a, k, now_ms);
+		if (++k->lost < ASKED_TICKETS_MAX)
+			return again(a, k, now_ms);
+		*why = REASON_SIGNATURE_NOT_GIVEN;
+		return over(a, k, ASKED_HOLD);
 	case REMOTE_UNAVAILABLE:
 	case REMOTE_CANCELLED:
 		return again(a, k, now_ms);

@@ -36,6 +36,7 @@ struct asked {
 			   ASKED_TO_CANCEL, ASKED_CANCELLED } state;
 	uint8_t fails;			/* in a row, for the pause */
 	uint8_t rounds;			/* in which the person gave no answer */
+	uint8_t lost;			/* tickets that the service did not know any more */
 	int64_t due_ms;			/* ASKED_LATER */
 	struct asked *next, *prev;	/* of its state's list */
 	struct asked *of_tag, *of_sequence;

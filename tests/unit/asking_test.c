@@ -150,6 +150,29 @@ static void a_lost_ticket_is_forgotten(void **state)
 	assert_int_equal(k->ticket_n, 0);
 }
 
+/* A service that never knows its own tickets again is not asked for ever, and ever later. */
+static void lost_tickets_have_an_end(void **state)
+{
+	struct asked *k = put(7, "one");
+	int64_t now = 0, last = 0;
+	enum reason why;
+
+	for (int i = 1; i < ASKED_TICKETS_MAX; i++) {
+		assert_ptr_equal(asking_next(a, now), k);
+		asking_sent(a, k);
+		assert_int_equal(answer(k, REMOTE_LATER, "t", now, &why), ASKED_TICKET);
+		assert_int_equal(answer(k, REMOTE_TICKET_LOST, "", now, &why), ASKED_AGAIN);
+		assert_true(k->due_ms - now > last);
+		last = k->due_ms - now;
+		now = k->due_ms;
+	}
+	asking_sent(a, asking_next(a, now));
+	assert_int_equal(answer(k, REMOTE_LATER, "t", now, &why), ASKED_TICKET);
+	assert_int_equal(answer(k, REMOTE_TICKET_LOST, "", now, &why), ASKED_HOLD);
+	assert_int_equal(why, REASON_SIGNATURE_NOT_GIVEN);
+	assert_null(asking_next(a, INT64_MAX));
+}
+
 static void each_end_has_its_reason(void **state)
 {
 	static const struct { enum remote_status status; enum reason why; } rows[] = {
@@ -331,7 +354,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(sent_in_order), TEST(lost_is_sent_again), TEST(pauses_grow),
 		TEST(a_person_is_asked_some_rounds),
-		TEST(a_lost_ticket_is_forgotten), TEST(each_end_has_its_reason),
+		TEST(a_lost_ticket_is_forgotten), TEST(lost_tickets_have_an_end),
+		TEST(each_end_has_its_reason),
 		TEST(bounded_by_service),
 		TEST(bounded_by_the_services_bytes), TEST(services_come_and_go),
 		TEST(given_up), TEST(answered_all_the_same), TEST(given_up_and_lost),
