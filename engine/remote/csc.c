@@ -49,13 +49,16 @@ static json_t *hashes(const struct api_ask *ask)
 
 static json_t *authorize_body(const struct api_ask *ask)
 {
+	const json_t *auth = json_object_get(ask->service->auth_data_of, ask->key->policy->id);
 	json_t *list = hashes(ask);
 	json_t *o = json_pack("{s:s, s:I, s:o, s:s}", "credentialID", ask->credential,
 			      "numSignatures", (json_int_t)json_array_size(list), "hashes", list,
 			      "hashAlgorithmOID", OID_SHA256);
 
-	if (o != NULL && ask->service->auth_data != NULL)
-		json_object_set(o, "authData", (json_t *)ask->service->auth_data);
+	if (auth == NULL)
+		auth = ask->service->auth_data;
+	if (o != NULL && auth != NULL)
+		json_object_set(o, "authData", (json_t *)auth);
 	return o;
 }
 

@@ -527,6 +527,23 @@ static enum status keys_open(struct desk *d, const char *certs_dir, struct error
 	return st;
 }
 
+/* A key that is misspelt there would be given the PIN of another. */
+static enum status auth_data_fits(struct desk *d, const struct post *p, struct error *e)
+{
+	json_t *of = (json_t *)p->service->auth_data_of, *one;
+	const char *id;
+
+	json_object_foreach(of, id, one) {
+		const struct desk_key *k = key_find(d, slice_str(id));
+
+		if (k == NULL || k->post != p)
+			return error_set(e, ST_INVALID, "remote.json: %s: auth_data_of: '%.64s' is "
+					 "no key of this service in keys.json", p->service->name,
+					 id);
+	}
+	return ST_OK;
+}
+
 enum status desk_new(struct desk **out, const struct services *services, const char *certs_dir,
 		     const struct desk_outlets *outlets, uint32_t seed, struct error *e)
 {
@@ -545,6 +562,8 @@ enum status desk_new(struct desk **out, const struct services *services, const c
 		policy_load(&d->policy, certs_dir, e);
 	if (st == ST_OK)
 		st = keys_open(d, certs_dir, e);
+	for (uint32_t i = 0; st == ST_OK && i < services_count(services); i++)
+		st = auth_data_fits(d, &d->posts[i], e);
 	if (st != ST_OK) {
 		desk_free(d);
 		return st;

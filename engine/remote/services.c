@@ -434,30 +434,44 @@ static enum status hash_array_read(const struct place *at, json_t *o, struct ser
 	return st == ST_OK ? poll_read(at, o, &s->form) : st;
 }
 
+static enum status auth_data_read(const struct place *at, const char *member, json_t *a)
+{
+	json_t *one;
+	size_t i;
+
+	if (!json_is_array(a) || json_array_size(a) == 0)
+		return bad(at, member, "a list of {\"id\", \"value\"} is required");
+	json_array_foreach(a, i, one)
+		if (!json_is_string(json_object_get(one, "id")))
+			return bad(at, member, "each entry has an \"id\"");
+	return secrets_in(at, member, a);
+}
+
 static enum status csc_read_members(const struct place *at, json_t *o, struct service *s)
 {
 	static const char *const names[] = { "name", "api", "url", "headers", "oauth", "ca",
-		"client_certificate", "client_key", "mode", "auth_data", "form" };
+		"client_certificate", "client_key", "mode", "auth_data", "auth_data_of", "form" };
 	const char *all[ARRAY_LEN(names) + ARRAY_LEN(numbers)];
-	json_t *a = json_object_get(o, "auth_data"), *one;
+	json_t *of = json_object_get(o, "auth_data_of"), *one;
+	const char *key;
 	enum status st;
-	size_t i;
 
 	memcpy(all, names, sizeof(names));
-	for (i = 0; i < ARRAY_LEN(numbers); i++)
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		all[ARRAY_LEN(names) + i] = numbers[i].name;
 	st = known(at, o, all, ARRAY_LEN(all));
 	if (st == ST_OK)
 		st = choice(at, o, "mode", "synchronous", "asynchronous", &s->asynchronous);
-	if (st != ST_OK || a == NULL)
-		return st;
-	if (!json_is_array(a) || json_array_size(a) == 0)
-		return bad(at, "auth_data", "a list of {\"id\", \"value\"} is required");
-	json_array_foreach(a, i, one)
-		if (!json_is_string(json_object_get(one, "id")))
-			return bad(at, "auth_data", "each entry has an \"id\"");
-	s->auth_data = a;
-	return secrets_in(at, "auth_data", a);
+	s->auth_data = json_object_get(o, "auth_data");
+	s->auth_data_of = of;
+	if (st == ST_OK && s->auth_data != NULL)
+		st = auth_data_read(at, "auth_data", json_object_get(o, "auth_data"));
+	if (st == ST_OK && of != NULL && !json_is_object(of))
+		st = bad(at, "auth_data_of", "an object, by ids of keys, is required");
+	json_object_foreach(of, key, one)
+		if (st == ST_OK)
+			st = auth_data_read(at, "auth_data_of", one);
+	return st;
 }
 
 static enum status tls_read(const struct place *at, json_t *o, struct service *s)

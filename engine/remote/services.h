@@ -50,7 +50,8 @@ struct service {
 	struct service_header headers[SERVICE_HEADERS_MAX];
 	uint32_t headers_n;
 	const char *token_url, *client, *client_secret, *scope;	/* token_url NULL: no OAuth */
-	const json_t *auth_data;	/* CSC authData with its secrets, or NULL */
+	const json_t *auth_data;	/* CSC authData with its secrets, or NULL; of all keys */
+	const json_t *auth_data_of;	/* but those in this object, by id; NULL: none */
 	bool asynchronous;		/* CSC operationMode "A" */
 	bool raw;			/* ECDSA comes as r‖s */
 	struct slice ca, client_certificate, client_key;	/* PEM; empty: none */

@@ -11,7 +11,8 @@ the next of such calls; "poll": one for the answers to transactions (torn, halti
 "slow_s": seconds before an answer; "mute": no answer until it is false; "pending": transactions
 wait until it is false; "confirm": authorize asks a person first; "tokens": False denies each token;
 "auth": the mode of authorization that a CSC credential claims; "pin": status and error code for
-one that is wrong; "user": credentials are listed for that userID only.
+one that is wrong; "pins": those of keys that have one of their own; "user": credentials are listed
+for that userID only.
 Faults: 401 403 429 500 503 400, hang, close, garbage, cut, wrong, foreign, truncated, reordered,
 partly, twice, refuse, swap (a wrong signature for one digest only: "victim"), torn (the line breaks
 in the middle of the answer), halting (it pauses there, until "halt" is false).
@@ -288,7 +289,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def csc_authorize(self, data):
         s = self.service
-        if data.get("authData") != [{"id": "PIN", "value": PIN}]:
+        pin = s.how.get("pins", {}).get(data["credentialID"].removeprefix("CRED/"), PIN)
+        if data.get("authData") != [{"id": "PIN", "value": pin}]:
             return self.error(*s.how.get("pin", (400, "invalid_authentication_data")))
         assert data["numSignatures"] == len(data["hashes"])
         if s.how.get("confirm"):

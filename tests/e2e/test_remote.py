@@ -254,6 +254,26 @@ def test_a_pin_that_is_refused_is_sent_once(child, service, said):
     assert child.all_signed([1])
 
 
+def test_a_key_has_a_pin_of_its_own(child, service):
+    service.control(pins={"p256": "864200"})
+    child.secret("own.pin", "864200")
+    own = [{"id": "PIN", "value": {"$secret": "own.pin"}}]
+
+    def configure(key):
+        child.configure([child.csc("one", service, auth_data_of={key: own})],
+                        {"rsa": "one", "p256": "one"})
+
+    configure("key.p256")
+    child.start()
+    child.sign(1)
+    child.sign(2, "p256")
+    assert child.all_signed([1]) and child.all_signed([2], "p256")
+    assert "864200" not in child.log()
+    child.stop()
+    configure("key.p265")
+    assert "'key.p265' is no key of this service" in child.start(ready=False)
+
+
 def test_policy_is_enforced_here_too(child, service):
     begin(child, service, "array")
     child.sign(1, unit="ubnd-khac")

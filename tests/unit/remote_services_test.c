@@ -85,6 +85,9 @@ static void says_what_is_wrong(void **state)
 		{ FILE_OF(CSC(",\"timeout_ms\":\"3\"")), "timeout_ms" },
 		{ FILE_OF(CSC(",\"mode\":\"A\"")), "mode" },
 		{ FILE_OF(CSC(",\"body\":{}")), "body" },
+		{ FILE_OF(CSC(",\"auth_data\":[]")), "auth_data" },
+		{ FILE_OF(CSC(",\"auth_data_of\":[]")), "auth_data_of" },
+		{ FILE_OF(CSC(",\"auth_data_of\":{\"k\":[{}]}")), "auth_data_of" },
 		{ FILE_OF(CSC(",\"oauth\":{\"url\":\"https://a\",\"client\":\"c\"}")), "secret" },
 		{ FILE_OF(CSC(",\"oauth\":{\"url\":\"http://a\",\"client\":\"c\","
 			      "\"secret\":\"secret\"}")), "https" },
