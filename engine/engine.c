@@ -256,7 +256,8 @@ enum status engine_sandbox(const struct config *c, struct error *e)
 
 /* ---- signals ---- */
 
-static void reload(struct engine *g)
+/* certs: the signers have read theirs (supervisor.h). */
+static void reload(struct engine *g, bool certs)
 {
 	struct error e = { 0 };
 
@@ -265,22 +266,28 @@ static void reload(struct engine *g)
 	if (g->config.tls_cert[0] != '\0' && intake_reload_tls(g->intake, &e) != ST_OK)
 		log_error("reload", "TLS stays as it was: %s", e.text);
 	/* Last: whoever waits for the log to say so finds all of it in force. */
-	if (spine_reload(g->spine, &e) != ST_OK)
+	if (spine_reload(g->spine, certs, &e) != ST_OK)
 		log_error("reload", "catalogue and certificates stay as they were: %s", e.text);
-	else
+	else if (certs)
 		log_info("reload", "catalogue and certificates were read again");
+	else
+		log_warn("reload", "catalogue was read again, certificates stay, as the keys do");
 }
 
 static void *signals_main(void *arg)
 {
 	struct engine *g = arg;
+	siginfo_t info;
 	int signo;
 
-	while (sigwait(&g->set, &signo) == 0) {
+	while ((signo = sigwaitinfo(&g->set, &info)) > 0 || errno == EINTR) {
 		if (signo == SIGHUP) {
-			reload(g);
+			reload(g, info.si_code != SI_QUEUE ||
+			       info.si_value.sival_int != RELOAD_KEEPS_CERTS);
 			continue;
 		}
+		if (signo < 0)
+			continue;
 		log_info("engine", "draining, at most %u ms", g->config.drain_ms);
 		if (!intake_drain(g->intake, g->config.drain_ms))
 			log_warn("engine", "some calls had no answer yet");

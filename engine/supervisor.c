@@ -17,18 +17,29 @@
 #include "base/log.h"
 #include "foreign/foreign.h"
 #include "limits.h"
+#include "remote/remote.h"
+#include "signer/signer.h"
 
 #define QUICK_MS 3000		/* a child that lived shorter crashed at its start */
 #define CRASHES_MAX 5		/* that many in a row */
 #define KILL_AFTER_MS 10000	/* beyond drain_ms */
 
+/* Started beside a child that runs, to take its place once it is ready. */
+struct successor {
+	pid_t pid;			/* 0: none */
+	int fd;				/* the engine's end of its socket pair */
+	bool ready;
+};
+
 struct child {
 	const char *name;
+	char letter;			/* says to the engine whose socket comes; 0: nobody's */
 	pid_t pid;			/* 0: not running */
 	int64_t started_ms, start_at_ms;	/* start_at_ms: 0 = not to be started */
 	uint32_t crashes;
 	bool was_up;			/* lived longer than QUICK_MS once */
 	bool replaced;			/* we asked it to go */
+	struct successor next;
 };
 
 struct supervisor {
@@ -40,6 +51,7 @@ struct supervisor {
 	int program;			/* trien-foreign, as it was when we started */
 	struct child engine, signer, remote, foreign;
 	char *services;			/* CERTS/remote.json: with it the remote signer runs */
+	int64_t ready_by_ms;		/* of successors; 0: there are none */
 	bool stopping;
 	int64_t kill_at_ms;
 	int exit_code;
@@ -82,15 +94,24 @@ static void child_exec(struct supervisor *s, const struct child *c, int fd, pid_
 	_exit(EX_OSERR);
 }
 
-static bool child_start(struct supervisor *s, struct child *c, int fd)
+/* -1: logged. */
+static pid_t child_fork(struct supervisor *s, const struct child *c, int fd)
 {
 	pid_t parent = getpid(), pid = fork();
 
 	if (pid == 0)
 		child_exec(s, c, fd, parent);
+	if (pid < 0)
+		log_error("supervisor", "fork: %s", strerror(errno));
+	return pid;
+}
+
+static bool child_start(struct supervisor *s, struct child *c, int fd)
+{
+	pid_t pid = child_fork(s, c, fd);
+
 	c->start_at_ms = 0;
 	if (pid < 0) {
-		log_error("supervisor", "fork: %s", strerror(errno));
 		c->start_at_ms = now_ms() + 1000;
 		return false;
 	}
@@ -100,9 +121,10 @@ static bool child_start(struct supervisor *s, struct child *c, int fd)
 	return true;
 }
 
-static void descriptor_send(struct supervisor *s, const struct child *c, char what, int fd)
+static void descriptor_send(struct supervisor *s, const struct child *c, int fd)
 {
-	struct iovec iov = { &what, 1 };
+	char letter = c->letter;
+	struct iovec iov = { &letter, 1 };
 	union { struct cmsghdr h; char space[CMSG_SPACE(sizeof(int))]; } u;
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &u,
 			    .msg_controllen = sizeof(u) };
@@ -117,8 +139,8 @@ static void descriptor_send(struct supervisor *s, const struct child *c, char wh
 			 "%s", c->name, strerror(errno));
 }
 
-/* A child that the engine talks to: `what` tells the engine which. */
-static void served_start(struct supervisor *s, struct child *c, char what)
+/* A child that the engine talks to. */
+static void served_start(struct supervisor *s, struct child *c)
 {
 	int type = c == &s->foreign ? SOCK_SEQPACKET : SOCK_STREAM, pair[2];
 
@@ -128,7 +150,7 @@ static void served_start(struct supervisor *s, struct child *c, char what)
 		return;
 	}
 	if (child_start(s, c, pair[0]))
-		descriptor_send(s, c, what, pair[1]);
+		descriptor_send(s, c, pair[1]);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -152,15 +174,107 @@ static void engine_start(struct supervisor *s)
 	close(pair[1]);
 }
 
-static void stop(struct supervisor *s, int code)
+/* ---- successors ---- */
+
+static void successor_drop(struct child *c)
 {
-	if (s->stopping)
+	if (c->next.pid == 0)
 		return;
-	s->stopping = true;
-	s->exit_code = code;
-	s->kill_at_ms = now_ms() + s->config->drain_ms + KILL_AFTER_MS;
+	if (c->next.pid > 0)
+		kill(c->next.pid, SIGKILL);
+	if (c->next.fd >= 0)
+		close(c->next.fd);
+	c->next = (struct successor){ .fd = -1 };
+}
+
+static void successors_drop(struct supervisor *s)
+{
+	successor_drop(&s->signer);
+	successor_drop(&s->remote);
+	s->ready_by_ms = 0;
+}
+
+static bool successor_start(struct supervisor *s, struct child *c)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+		log_error("supervisor", "socketpair: %s", strerror(errno));
+		return false;
+	}
+	c->next = (struct successor){ child_fork(s, c, pair[0]), pair[1], false };
+	close(pair[0]);
+	return c->next.pid > 0;
+}
+
+static void engine_reload(struct supervisor *s, int keeps)
+{
 	if (s->engine.pid > 0)
-		kill(s->engine.pid, SIGTERM);
+		sigqueue(s->engine.pid, SIGHUP, (union sigval){ .sival_int = keeps });
+}
+
+/* Nothing of its files is in force; which of them, and what to do, stands in `why`. */
+static void successor_refused(struct supervisor *s, const struct child *c, const char *why)
+{
+	log_error("supervisor", "SIGHUP: a new %s does not start, the one before and its files "
+		  "are in force: %s; mend that and send SIGHUP again", c->name, why);
+	successors_drop(s);
+	engine_reload(s, RELOAD_KEEPS_CERTS);
+}
+
+/* A greeting that is whole: is it ready? Else *why is what it says, cut to fit. */
+static bool greeting_read(struct supervisor *s, const struct child *c, struct slice message,
+			  bool *ready, char why[512])
+{
+	struct reader length = reader_of(message);
+	uint32_t n = read_u32(&length);
+	struct slice body = read_bytes(&length, n), text = slice_str("an answer that is none");
+	struct signer_reply reply;
+	struct remote_answer answer;
+	enum sign_answer a = ANSWER_FAILED;
+
+	if (length.bad)
+		return false;
+	*ready = false;
+	if (c == &s->signer) {
+		if (signer_reply_open(&reply, body) == ST_OK && reply.tag == 0 &&
+		    signer_reply_next(&reply, &a, &text) == ST_OK)
+			*ready = a == ANSWER_SIGNED;
+	} else if (remote_decode_answer(&answer, body) == ST_OK && answer.tag == 0) {
+		*ready = answer.status == REMOTE_SIGNED;
+		text = answer.bytes;
+	}
+	snprintf(why, 512, "%.*s", (int)text.n, (const char *)text.p);
+	return true;
+}
+
+/* What it says first is only looked at: the engine reads it from there. */
+static void successor_greets(struct supervisor *s, struct child *c)
+{
+	uint8_t bytes[1024];
+	char why[512] = "it ended without a word";
+	ssize_t n = recv(c->next.fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0 && !greeting_read(s, c, slice_of(bytes, (size_t)n), &c->next.ready, why))
+		return;
+	if (!c->next.ready)
+		successor_refused(s, c, why);
+}
+
+static void successor_enter(struct supervisor *s, struct child *c)
+{
+	descriptor_send(s, c, c->next.fd);
+	close(c->next.fd);
+	if (c->pid > 0)
+		kill(c->pid, SIGKILL);
+	c->pid = c->next.pid;
+	c->start_at_ms = 0;
+	c->crashes = 0;
+	c->replaced = false;
+	c->started_ms = now_ms();
+	c->next = (struct successor){ .fd = -1 };
 }
 
 /* Another one comes in its place. */
@@ -169,6 +283,56 @@ static void child_end(struct child *c)
 	c->replaced = true;
 	if (c->pid > 0)
 		kill(c->pid, SIGKILL);
+}
+
+/* All together: what one has read must not meet what another has not. */
+static void successors_run(struct supervisor *s)
+{
+	if (s->ready_by_ms == 0)
+		return;
+	if (s->signer.next.ready && (s->remote.next.pid == 0 || s->remote.next.ready)) {
+		successor_enter(s, &s->signer);
+		if (s->remote.next.pid != 0)
+			successor_enter(s, &s->remote);
+		else
+			child_end(&s->remote);
+		s->ready_by_ms = 0;
+		engine_reload(s, 0);
+	} else if (now_ms() >= s->ready_by_ms) {
+		successor_refused(s, s->signer.next.ready ? &s->remote : &s->signer,
+				  "it is not ready in time (signer_start_ms)");
+	}
+}
+
+static void reload(struct supervisor *s)
+{
+	bool started;
+
+	successors_drop(s);
+	/* Later trouble with their files stops nothing. */
+	s->signer.was_up = s->remote.was_up = true;
+	if (s->engine.pid == 0)
+		return;
+	s->ready_by_ms = now_ms() + s->config->signer_start_ms;
+	started = successor_start(s, &s->signer);
+	if (started && access(s->services, F_OK) == 0)
+		started = successor_start(s, &s->remote);
+	if (!started)
+		successor_refused(s, &s->signer, "no process can be started");
+}
+
+/* ---- ends ---- */
+
+static void stop(struct supervisor *s, int code)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	successors_drop(s);
+	s->exit_code = code;
+	s->kill_at_ms = now_ms() + s->config->drain_ms + KILL_AFTER_MS;
+	if (s->engine.pid > 0)
+		kill(s->engine.pid, SIGTERM);
 }
 
 int64_t supervisor_pause_ms(uint32_t crashes)
@@ -208,6 +372,7 @@ static void engine_ended(struct supervisor *s, int how)
 	if (!again(&s->engine))
 		stop(s, EX_SOFTWARE);
 	/* Those it talked to talk to nobody now. */
+	successors_drop(s);
 	child_end(&s->signer);
 	child_end(&s->remote);
 	child_end(&s->foreign);
@@ -301,12 +466,7 @@ static void signal_take(struct supervisor *s)
 			children_reap(s);
 			break;
 		case SIGHUP:
-			if (s->engine.pid > 0)
-				kill(s->engine.pid, SIGHUP);
-			child_replace(&s->signer);
-			child_replace(&s->remote);
-			if (s->remote.pid == 0)
-				s->remote.start_at_ms = now_ms();
+			reload(s);
 			break;
 		default:
 			log_info("supervisor", "stopping");
@@ -352,23 +512,32 @@ static void children_start(struct supervisor *s)
 	if (s->engine.pid == 0)
 		return;
 	if (child_due(&s->signer, now))
-		served_start(s, &s->signer, 'S');
+		served_start(s, &s->signer);
 	if (child_due(&s->foreign, now))
-		served_start(s, &s->foreign, 'F');
+		served_start(s, &s->foreign);
 	if (child_due(&s->remote, now)) {
 		s->remote.start_at_ms = 0;
 		if (access(s->services, F_OK) == 0)
-			served_start(s, &s->remote, 'E');
+			served_start(s, &s->remote);
 	}
+}
+
+/* -1: for nobody. */
+static int waits_for(const struct child *c)
+{
+	return c->next.ready ? -1 : c->next.fd;
 }
 
 int supervisor_run(const struct config *c, int argc, char **argv)
 {
 	struct supervisor s = { .config = c, .argc = argc, .argv = argv, .control = -1,
 				.engine = { .name = "engine", .start_at_ms = 1 },
-				.signer = { .name = "signer", .start_at_ms = 1 },
-				.remote = { .name = "remote", .start_at_ms = 1 },
-				.foreign = { .name = "foreign", .start_at_ms = 1 } };
+				.signer = { .name = "signer", .letter = 'S',
+					    .start_at_ms = 1, .next.fd = -1 },
+				.remote = { .name = "remote", .letter = 'E',
+					    .start_at_ms = 1, .next.fd = -1 },
+				.foreign = { .name = "foreign", .letter = 'F',
+					     .start_at_ms = 1, .next.fd = -1 } };
 	struct error e = { 0 };
 
 	if (foreign_program_open(&s.program, &e) != ST_OK) {
@@ -389,11 +558,18 @@ int supervisor_run(const struct config *c, int argc, char **argv)
 	while (!s.stopping || s.engine.pid > 0 || s.signer.pid > 0 || s.remote.pid > 0 ||
 	       s.foreign.pid > 0) {
 		struct pollfd fds[] = { { s.signal_fd, POLLIN, 0 },
-					{ s.engine.pid > 0 ? s.control : -1, POLLIN, 0 } };
+					{ s.engine.pid > 0 ? s.control : -1, POLLIN, 0 },
+					{ waits_for(&s.signer), POLLIN, 0 },
+					{ waits_for(&s.remote), POLLIN, 0 } };
 
 		children_start(&s);
 		poll(fds, ARRAY_LEN(fds), 100);
+		if (fds[2].revents != 0)
+			successor_greets(&s, &s.signer);
+		if (fds[3].revents != 0 && s.remote.next.fd == fds[3].fd)
+			successor_greets(&s, &s.remote);
 		signal_take(&s);
+		successors_run(&s);
 		if (fds[1].revents & POLLIN)
 			control_take(&s);
 	}

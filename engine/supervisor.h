@@ -13,9 +13,11 @@
  *	         'R' from the engine: this signer does not answer, start another one
  *	         'F' from the engine: the same of the process for foreign documents
  *
- * SIGTERM, SIGINT: the engine drains, then all ends. SIGHUP: the engine reads catalogue,
- * certificates, principals and TLS again; a new signer and a new remote signer read theirs.
- * Children die with the supervisor.
+ * SIGTERM, SIGINT: the engine drains, then all ends. SIGHUP: a new signer and a new remote signer
+ * read their files beside those that run, and take their places once both are ready; then the
+ * engine reads catalogue, certificates, principals and TLS again. Where one of them refuses, those
+ * that run go on, and the engine leaves the certificates as they are. Children die with the
+ * supervisor.
  */
 #ifndef TRIEN_SUPERVISOR_H
 #define TRIEN_SUPERVISOR_H
@@ -25,6 +27,8 @@
 #define CHILD_FD 3
 /* In the environment of a signer after the first that ran: signer_config.later. */
 #define SIGNER_LATER "TRIEN_SIGNER_LATER"
+/* A SIGHUP's value (sigqueue) to the engine: the certificates are not to be read. */
+#define RELOAD_KEEPS_CERTS 1
 
 /*
  * argv: as given to `serve`; handed on to the children. Returns the process's exit code: the

@@ -37,7 +37,7 @@ INCLUDES = {
     "engine.c": ANY,
     "mirror.c": ANY,
     "takeover.c": ANY,
-    "supervisor.*": {"base", "io", "limits.h", "config.h", "foreign", "signer"},
+    "supervisor.*": {"base", "io", "limits.h", "config.h", "foreign", "signer", "remote"},
     "metrics.*": {"base", "io", "limits.h", "intake", "spine"},
     "pipeline.*": STAGE | {"render", "sign", "store"},
     "submission.h": STAGE | {"journal", "register", "store", "notify", "verify"},

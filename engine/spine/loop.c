@@ -256,7 +256,7 @@ static void changed(void *ctx, const char *line)
 		 "own \"from\" belongs beside it", line);
 }
 
-enum status spine_reload(struct spine *s, struct error *e)
+enum status spine_reload(struct spine *s, bool certs, struct error *e)
 {
 	struct catalogue_config cc;
 	struct keyring_config kc;
@@ -266,7 +266,7 @@ enum status spine_reload(struct spine *s, struct error *e)
 
 	spine_sources(s, &cc, &kc);
 	st = catalogue_load(&catalogue, &cc, e);
-	if (st == ST_OK)
+	if (st == ST_OK && certs)
 		st = keyring_load(&keyring, &kc, e);
 	if (st != ST_OK) {
 		catalogue_unref(catalogue);
@@ -277,9 +277,11 @@ enum status spine_reload(struct spine *s, struct error *e)
 	mirror_files_changed(s);
 	pthread_mutex_lock(&s->lock);
 	catalogue_unref(s->catalogue);
-	keyring_unref(s->keyring);
 	s->catalogue = catalogue;
-	s->keyring = keyring;
+	if (certs) {
+		keyring_unref(s->keyring);
+		s->keyring = keyring;
+	}
 	pthread_mutex_unlock(&s->lock);
 	trusted_read(s);
 	/* What waits for a key that is not there any more finds another, or is told why not. */

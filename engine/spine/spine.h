@@ -276,8 +276,11 @@ void spine_fail(struct spine *s, const char *fmt, ...) printf_like(2, 3);
 struct catalogue *spine_catalogue(struct spine *s);
 /* The keyring, likewise. */
 struct keyring *spine_keyring(struct spine *s);
-/* Catalogue and keyring from their folders again; the old ones serve on if one is broken. */
-enum status spine_reload(struct spine *s, struct error *e) must_use;
+/*
+ * Catalogue, and with certs the keyring, from their folders again; the old ones serve on if one is
+ * broken.
+ */
+enum status spine_reload(struct spine *s, bool certs, struct error *e) must_use;
 
 /* numbering.c */
 /* More than any register will give: its text is the longest. */

@@ -215,10 +215,13 @@ class Engine:
         wait_for(lambda: not self.children_left(), 10)
 
     def hup(self):
-        before = self.log().count("were read again") + self.log().count("stay as they were")
+        def times():
+            """So often catalogue and certificates were read, or one of them was left as it was."""
+            return len(re.findall("were read again|stay as they were|was read again", self.log()))
+
+        before = times()
         self.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: self.log().count("were read again") +
-                 self.log().count("stay as they were") > before)
+        wait_for(lambda: times() > before)
 
     def children(self):
         """{"engine": pid, "signer": pid, "foreign": pid, perhaps "remote": pid} of the running

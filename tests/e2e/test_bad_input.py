@@ -233,6 +233,31 @@ def test_a_key_that_does_not_match_its_certificate(engine):
     assert f"{files[0].name} is not the key of the certificate" in engine.log()
 
 
+def test_a_broken_key_at_sighup_leaves_the_old_in_force(engine):
+    """The signer that runs signs on, and the other settings are read."""
+    engine.start()
+    stubs = engine.stubs()
+    key = engine.data / "keys" / f"{UNITS[0]}.seal.pem"
+    good, signer = key.read_bytes(), engine.children()["signer"]
+    key.write_text("no key")
+    policy = engine.data / "certs" / "keys.json"
+    rows = json.loads(policy.read_text())
+    before = policy.read_text()
+    rows["keys"] = [k for k in rows["keys"] if k["id"] != f"{UNITS[1]}.seal"]
+    policy.write_text(json.dumps(rows))
+    engine.hup()
+    assert engine.children()["signer"] == signer
+    assert key.name in engine.log() and "send SIGHUP again" in engine.log(), engine.log()
+    answer = send(stubs, [case(), case(unit=UNITS[1])])
+    engine.wait_stored(stubs, [r.result_id for r in answer.receipts])
+    assert "starting it again" not in engine.log()
+    key.write_bytes(good)
+    policy.write_text(before)
+    engine.hup()
+    assert engine.children()["signer"] != signer
+    engine.wait_stored(stubs, [send(stubs, [case()]).receipts[0].result_id])
+
+
 def test_a_second_engine_on_the_same_data(engine):
     engine.start(registers=False)
     other = harness.Engine(engine.folder)

@@ -7,4 +7,5 @@ trien_test(counts_test LINK trien_base)
 trien_test(queue_test LINK trien_base)
 trien_test(utf8_test LINK trien_base)
 trien_test(states_test LINK trien_base)
-trien_test(supervisor_test SOURCES ${CMAKE_SOURCE_DIR}/engine/supervisor.c LINK trien_foreign)
+trien_test(supervisor_test SOURCES ${CMAKE_SOURCE_DIR}/engine/supervisor.c
+	LINK trien_foreign trien_signer trien_remote)
