@@ -108,6 +108,7 @@ enum act_type {
 /* refused is NONE: it gets its number and date, whatever crashes. Else it waits as before. */
 struct approval_item {
 	uint64_t sequence;		/* in */
+	enum reason against;		/* in: unless it was approved before, refused for this */
 	enum reason refused;		/* out */
 	bool timed_out;			/* out: refused as it did not wait any longer */
 	char detail[64];		/* out: language-neutral */

@@ -10,7 +10,8 @@
 
 /* What is found of one item. */
 struct judgement {
-	bool asked_for;			/* goes to the spine */
+	bool asked_for;			/* goes to the spine, with */
+	enum reason against;		/* what is against it, unless it was approved before */
 	enum reason refused;
 	enum state state;		/* refused: where the result is */
 };
@@ -173,6 +174,11 @@ static enum status judge_item(struct confirming *c, uint32_t i)
 		if (v->refused == REASON_NONE && paper.kind->copies == COPIES_RESULT)
 			v->refused = judge_source(c, item->result_id);
 	}
+	/* What may have been approved before is refused for nothing that came since. */
+	if (c->again) {
+		v->against = v->refused;
+		v->refused = REASON_NONE;
+	}
 	v->asked_for = v->refused == REASON_NONE;
 	return ST_OK;
 }
@@ -187,7 +193,8 @@ static enum status judge_all(struct confirming *c)
 		st = judge_item(c, i);
 		if (st != ST_OK || !c->verdicts[i].asked_for)
 			continue;
-		c->items[c->n] = (struct approval_item){ .sequence = c->s->items[i].sequence };
+		c->items[c->n] = (struct approval_item){ .sequence = c->s->items[i].sequence,
+							 .against = c->verdicts[i].against };
 		c->index[c->n++] = i;
 	}
 	return st;

@@ -172,14 +172,20 @@ static bool number_left(struct spine *s, const struct approval_row *row)
 			      civil_vietnam(io_wall_ms()).year) == ST_OK;
 }
 
-/* What stands against it now. */
+/* What stands against it now. Whoever was approved before hears that, and nothing else. */
 static void item_judge(struct spine *s, const struct act *a, const struct catalogue *c,
 		       struct approval_item *item, const struct approval_row *row)
 {
 	enum reason missing;
 
+	if (item->refused == REASON_NOT_WAITING)
+		return;
 	if (!may_become(s, row->key, STATE_NUMBERED))
 		item_refuse(item, REASON_NOT_WAITING, "");
+	else if (item->refused != REASON_NONE)
+		return;
+	else if (item->against != REASON_NONE)
+		item_refuse(item, item->against, "");
 	else if ((item->timed_out = row->expires_ms != 0 && io_wall_ms() >= row->expires_ms))
 		item_refuse(item, REASON_NOT_WAITING, "");	/* it ends so in a moment */
 	else if (a->unit_allowed != NULL && !a->unit_allowed(a, slice_str(row->unit)))
@@ -238,8 +244,7 @@ static void approve(struct spine *s, struct job *j, struct record_approved *r)
 		const struct approval_row *row = &j->approval_rows[i];
 		struct approved_result *to = &r->results[r->results_n];
 
-		if (p->items[i].refused == REASON_NONE)
-			item_judge(s, a, c, &p->items[i], row);
+		item_judge(s, a, c, &p->items[i], row);
 		if (p->items[i].refused != REASON_NONE)
 			continue;
 		to->sequence = row->sequence;

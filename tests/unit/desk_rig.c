@@ -112,6 +112,9 @@ static enum status act(void *ctx, struct act *a)
 			item->refused = REASON_NOT_WAITING;
 			continue;
 		}
+		item->refused = item->against;
+		if (item->refused != REASON_NONE)
+			continue;
 		engine.decided[k] = true;
 		if (!engine.slow)
 			engine.state[k] = STATE_NUMBERED;

@@ -158,6 +158,41 @@ static void test_crash_before_the_approval(void **state)
 	desk_close(d);
 }
 
+/*
+ * What was approved before a crash is issued, whatever has changed since; what was not is refused
+ * for it.
+ */
+static void test_crash_and_a_change(void **state)
+{
+	for (int approved = 0; approved < 2; approved++) {
+		struct desk *d;
+		uint8_t id[16];
+
+		reset(NULL);
+		engine.slow = true;
+		d = open_desk();
+		open_session(d, id, 1, 2);
+		engine.lose_answer = approved;
+		engine.act_status = approved ? ST_OK : ST_UNAVAILABLE;
+		assert_int_equal(confirm(d, id), ST_UNAVAILABLE);
+		desk_close(d);
+		engine.lose_answer = false;
+		engine.act_status = ST_OK;
+		engine.draft[1]++;
+		signer.to = 0;
+		d = open_desk();
+		wait_state(d, id, approved ? SESSION_CONFIRMED : SESSION_DONE);
+		assert_int_equal(engine.approved_n, approved ? 2 : 0);
+		for (uint32_t i = 0; i < 2; i++)
+			assert_int_equal(item_of(d, id, i).approved, approved);
+		assert_int_equal(item_of(d, id, 0).reason,
+				 approved ? REASON_NONE : REASON_DOCUMENT_CHANGED);
+		assert_int_equal(item_of(d, id, 1).reason,
+				 approved ? REASON_NONE : REASON_SIGNER_UNKNOWN);
+		desk_close(d);
+	}
+}
+
 /* What one session has approved and is not numbered yet is not taken for another's. */
 static void test_whose_approval(void **state)
 {
@@ -448,6 +483,7 @@ int main(void)
 		cmocka_unit_test_setup(test_crash_behind_the_approval, reset),
 		cmocka_unit_test_setup(test_lost_answer, reset),
 		cmocka_unit_test_setup(test_crash_before_the_approval, reset),
+		cmocka_unit_test_setup(test_crash_and_a_change, reset),
 		cmocka_unit_test_setup(test_whose_approval, reset),
 		cmocka_unit_test_setup(test_disk_full, reset),
 		cmocka_unit_test_setup(test_a_stuck_one_blocks_nobody, reset),
