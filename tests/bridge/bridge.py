@@ -2,11 +2,13 @@
 clients, and the bridge of the end-to-end tests.
 
     bridge.py --engine 127.0.0.1:8443 --module /usr/lib/softhsm/libsofthsm2.so --token LABEL
-              --label KEY [--pin-file FILE] [--signer CODE] [--key-id ID] [--tls FOLDER] [--once]
+              --label KEY [--pin-file FILE] [--signer CODE] [--key-id ID] [--batch N]
+              [--tls FOLDER] [--once]
 
 It logs in once, takes digests (Signing.TakeDigests), has the token sign them and gives the
-signatures (Signing.GiveSignatures), again and again. What was signed and could not be given, since
-the line broke, is given first when the engine answers again: the token is not asked twice.
+signatures (Signing.GiveSignatures), again and again, up to N (200) at once, page by page to the
+end: what this token cannot sign hides nothing behind it. What was signed and could not be given,
+since the line broke, is given first when the engine answers again: the token is not asked twice.
 --certificate: signs only for the certificate in that file. --tls: ca.pem, client.pem and client.key
 of the officer. --once: ends when nothing waits.
 """
@@ -31,7 +33,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from pkcs11 import MGF, KeyType, Mechanism, ObjectClass
 
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
-BATCH = 200
 WAIT_S = 30
 AGAIN_S = (0.2, 5.0)  # after a broken line: the first pause, and the longest
 # DER of DigestInfo { sha256, NULL, digest } before the digest (RFC 8017, 9.2).
@@ -81,18 +82,19 @@ class Token:
 
 
 class Bridge:
-    def __init__(self, channel, token, signer="", key_id="", certificate=None, say=print):
+    def __init__(self, channel, token, signer="", key_id="", certificate=None, batch=200,
+                 say=print):
         self.m, stubs = protocol()
         self.stub = stubs.SigningStub(channel)
-        self.token, self.signer, self.key_id = token, signer, key_id
+        self.token, self.signer, self.key_id, self.batch = token, signer, key_id, batch
         self.certificate, self.say = certificate, say
         self.made = {}  # (result, slot, digest) → signature, until the engine has it
         self.wrong = set()  # and what it would not have: never signed again
 
-    def take(self, wait_s=WAIT_S):
+    def take(self, wait_s, page_token):
         return self.stub.TakeDigests(self.m.TakeDigestsRequest(
-            signer=self.signer, key_id=self.key_id, max_digests=BATCH, wait_seconds=wait_s),
-            timeout=wait_s + 30).awaited
+            signer=self.signer, key_id=self.key_id, max_digests=self.batch, wait_seconds=wait_s,
+            page_token=page_token), timeout=wait_s + 30)
 
     def sign(self, awaited):
         for a in awaited:
@@ -111,7 +113,7 @@ class Bridge:
 
     def give(self):
         """Everything that was made; what the engine has settled is forgotten."""
-        given = list(self.made)[:BATCH]
+        given = list(self.made)[:self.batch]
         if not given:
             return 0
         answers = self.stub.GiveSignatures(self.m.GiveSignaturesRequest(given=[
@@ -132,10 +134,15 @@ class Bridge:
 
     def round(self, wait_s=WAIT_S):
         """Gives what is left, takes, signs, gives; how many wait, and how many the engine took."""
-        taken = self.give()
-        awaited = self.take(wait_s)
-        self.sign(awaited)
-        return len(awaited), taken + self.give()
+        taken, waiting, token = self.give(), 0, ""
+        while True:
+            page = self.take(wait_s, token)
+            self.sign(page.awaited)
+            taken += self.give()
+            waiting += len(page.awaited)
+            wait_s, token = 0, page.next_page_token
+            if not token:
+                return waiting, taken
 
     def run(self, once=False):
         pause = AGAIN_S[0]
@@ -173,6 +180,7 @@ def main():
     p.add_argument("--pin-file", type=pathlib.Path)
     p.add_argument("--signer", default="")
     p.add_argument("--key-id", default="")
+    p.add_argument("--batch", type=int, default=200)
     p.add_argument("--certificate", type=pathlib.Path)
     p.add_argument("--tls", type=pathlib.Path)
     p.add_argument("--once", action="store_true")
@@ -185,7 +193,7 @@ def main():
             .public_bytes(serialization.Encoding.DER)).digest()
     token = Token(args.module, args.token, pin, args.label)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    Bridge(connect(args.engine, args.tls), token, args.signer, args.key_id, certificate,
+    Bridge(connect(args.engine, args.tls), token, args.signer, args.key_id, certificate, args.batch,
            lambda text: print(text, flush=True)).run(args.once)
 
 

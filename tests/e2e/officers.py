@@ -138,9 +138,9 @@ class Token:
                                         stderr=subprocess.STDOUT)
         return self
 
-    def once(self):
-        return subprocess.run(self.words("--once"), env=self.environment, check=True, text=True,
-                              capture_output=True, timeout=120).stdout
+    def once(self, *args):
+        return subprocess.run(self.words("--once", *args), env=self.environment, check=True,
+                              text=True, capture_output=True, timeout=120).stdout
 
     def log(self):
         return self.log_path.read_text()

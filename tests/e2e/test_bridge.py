@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 import harness
+from authority import DAY, Authority, utc_now
 from copying import APPROVED, by_each_call, check_copies, schemas_with_approval
 from office import Signer, office_schemas
 from officers import (AWAITING_SIGNATURE, GIVEN_BEFORE, HELD, NOT_WAITED_FOR, OTHER_DIGEST, STORED,
@@ -76,6 +77,35 @@ def test_two_officers_sign_with_their_tokens(tmp_path, algorithm):
         e.trien("verify", "--data", e.data, *some)
         assert tokens[0].once() == "", "nothing is signed twice"
         assert e.stop() == 0, e.log()
+
+
+@needs_softhsm
+def test_what_a_token_cannot_sign_hides_nothing(tmp_path):
+    """More than a bridge takes at once wait for another key of the officer's."""
+    with Office(tmp_path / "e", "p256") as e:
+        e.prepare()
+        path = e.data / "certs" / "keys.json"
+        mine = json.loads(path.read_text())["keys"]
+        Authority(e).issue(SIGNER[UNITS[0]], utc_now() + DAY, "other")
+        doc = json.loads(path.read_text())
+        other = next(k for k in doc["keys"] if k["id"] == "other")
+        other.pop("key")
+
+        def keys(rows):
+            path.write_text(json.dumps({**doc, "keys": rows}))
+
+        keys([other, *mine])
+        e.start()
+        submit(e, 3)
+        Device(e, UNITS[0]).taken(3)
+        keys([*mine, other])
+        e.hup()
+        ids = submit(e, 2)
+        assert [a.key_id for a in Device(e, UNITS[0]).taken(5)] == \
+            ["other"] * 3 + [key_of(UNITS[0])] * 2
+        said = Token(e, UNITS[0]).once("--batch", "2")
+        assert said.count("is signed") == 2, said
+        e.wait_stored(e.stubs(), ids)
 
 
 @needs_softhsm
