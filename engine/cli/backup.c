@@ -33,22 +33,24 @@
 #define PAUSE_MS 100
 
 static const char backup_usage[] =
-	"trien backup --data DIR TARGET [--with-keys] [--without-store] [--json]\n"
+	"trien backup [--data DIR] TARGET [--with-keys] [--without-store] [--json]\n"
 	"\n"
 	"Copies a data folder, of a stopped or a running engine, into the new folder TARGET, and\n"
 	"lists every file there with its checksum. TARGET appears only when it is complete. The\n"
 	"private keys (DIR/keys, DIR/tls) and secrets of remote signing (DIR/remote) stay out\n"
 	"unless asked for; the secret behind the result ids and everybody's results are in it:\n"
 	"keep it as you keep the data folder.\n"
-	"--without-store leaves the results out: that is how a journal's mirror begins.\n";
+	"--without-store leaves the results out: that is how a journal's mirror begins.\n"
+	"DIR: left out, TRIEN_DATA.\n";
 
 static const char restore_usage[] =
-	"trien restore SOURCE --data DIR [--json]\n"
+	"trien restore SOURCE [--data DIR] [--json]\n"
 	"\n"
 	"Puts a backup back as DIR, which must not exist or be empty. Every byte is checked\n"
 	"against the backup's list first. The store's index is made again at the next start.\n"
 	"Numbers given out after the backup are remembered outside of DIR (witness): the engine\n"
-	"then refuses to start until a person decides (--accept-behind).\n";
+	"then refuses to start until a person decides (--accept-behind).\n"
+	"DIR: left out, TRIEN_DATA.\n";
 
 /* What may change without order: copied first, and watched. */
 static const char *const watched[] = { "keys-index", "counters", "waiting" };
@@ -350,7 +352,7 @@ static void say(const char *what, const char *path, const struct datacopy_total 
 
 int cli_backup(int argc, char **argv)
 {
-	struct backup b = { .lock = -1 };
+	struct backup b = { .lock = -1, .data = getenv("TRIEN_DATA") };
 	const struct option_row rows[] = {
 		{ "data", OPTION_TEXT, &b.data, 0, 0 },
 		{ "with-keys", OPTION_FLAG, &b.with_keys, 0, 0 },
@@ -364,7 +366,8 @@ int cli_backup(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	if (argc != 2 || b.data == NULL)
-		return options_wrong(backup_usage, "--data DIR and one TARGET, please");
+		return options_wrong(backup_usage,
+				     "--data DIR or TRIEN_DATA, and one TARGET, please");
 	b.target = argv[1];
 	if (backup_run(&b, &t, &e) != ST_OK)
 		return fail("backup", &e);
@@ -415,7 +418,7 @@ static enum status restore_run(const char *source, const char *data, struct data
 
 int cli_restore(int argc, char **argv)
 {
-	const char *data = NULL;
+	const char *data = getenv("TRIEN_DATA");
 	bool json = false;
 	const struct option_row rows[] = {
 		{ "data", OPTION_TEXT, &data, 0, 0 },
@@ -428,7 +431,8 @@ int cli_restore(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	if (argc != 2 || data == NULL)
-		return options_wrong(restore_usage, "one SOURCE and --data DIR, please");
+		return options_wrong(restore_usage,
+				     "one SOURCE, and --data DIR or TRIEN_DATA, please");
 	if (restore_run(argv[1], data, &t, &e) != ST_OK)
 		return fail("restore", &e);
 	say("put back", data, &t, json);

@@ -21,12 +21,12 @@
 #include "store/store.h"
 
 static const char usage[] =
-	"trien fsck --data DIR [--json]\n"
+	"trien fsck [--data DIR] [--json]\n"
 	"\n"
 	"Reads every byte of a stopped engine's journal, waiting room, key index, counters and\n"
 	"store, and checks it: every frame and record, the digest of every file and case, the\n"
 	"index against the segments. Changes nothing. One line a finding; exit code 65 if there\n"
-	"are any.\n";
+	"are any. DIR: left out, TRIEN_DATA.\n";
 
 struct fsck {
 	const char *data;
@@ -238,7 +238,7 @@ static void conclude(struct fsck *f)
 
 int cli_fsck(int argc, char **argv)
 {
-	struct fsck f = { 0 };
+	struct fsck f = { .data = getenv("TRIEN_DATA") };
 	bool json = false;
 	const struct option_row rows[] = {
 		{ "data", OPTION_TEXT, &f.data, 0, 0 },
@@ -251,7 +251,7 @@ int cli_fsck(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	if (argc != 1 || f.data == NULL)
-		return options_wrong(usage, "--data DIR, please");
+		return options_wrong(usage, "--data DIR or TRIEN_DATA, please");
 	st = lock_take(f.data, &lock, &e);
 	if (st == ST_EXISTS) {
 		fprintf(stderr, "trien fsck: %s\n", e.text);

@@ -20,13 +20,14 @@
 #define SCHEMAS_HERE "schemas"
 
 static const char usage[] =
-	"trien keys dev --data DIR [--schemas DIR] [--algorithm rsa2048|rsa3072|pss2048|p256]\n"
+	"trien keys dev [--data DIR] [--schemas DIR] [--algorithm rsa2048|rsa3072|pss2048|p256]\n"
 	"               [--passphrase-file FILE] [--client PRINCIPAL]… [--crl-days N] [--json]\n"
 	"               [--expired KEY]… [--not-yet-valid KEY]… [--revoked KEY]…\n"
 	"               [--pkcs11 MODULE --token LABEL --pin-file FILE [--in-token KEY]…\n"
 	"               [--token-path PATH]… [--sessions N]]\n"
-	"trien keys list --data DIR [--schemas DIR] [--crl-hours-max N] [--json]\n"
+	"trien keys list [--data DIR] [--schemas DIR] [--crl-hours-max N] [--json]\n"
 	"\n"
+	"DIR: left out, TRIEN_DATA.\n"
 	"dev: a throw-away CA; a seal (UNIT.seal) for each agency and a key (SIGNER.sign) for\n"
 	"each officer of the catalogue; TLS certificates; plain images. Never overwrites keys.\n"
 	"With --pkcs11 all keys, or those named, are made in that token and stay there; PATHs are\n"
@@ -162,8 +163,9 @@ static bool read_options(struct options *o, int argc, char **argv)
 {
 	int which;
 
-	*o = (struct options){ .algorithm = ALG_RSA2048, .crl_hours_max = CRL_HOURS_MAX,
-			       .crl_days = CRL_DAYS, .token = { .name = "token", .slot = -1 } };
+	*o = (struct options){ .data = getenv("TRIEN_DATA"), .algorithm = ALG_RSA2048,
+			       .crl_hours_max = CRL_HOURS_MAX, .crl_days = CRL_DAYS,
+			       .token = { .name = "token", .slot = -1 } };
 	optind = 1;
 	while ((which = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		if (!take_option(o, which, optarg))

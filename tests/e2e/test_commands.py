@@ -236,6 +236,9 @@ def test_keys(tmp_path):
     assert all(f.stat().st_mode & 0o077 == 0 for f in (data / "keys").iterdir())
     assert "never overwritten" in trien(*dev, code=65).stderr
     trien("keys", "list", "--data", tmp_path / "none", code=65)
+    assert answer("keys", "list", data=data) == made
+    done = trien("backup", tmp_path / "copy", data=data, code=66)
+    assert f"{data}: no data folder" in done.stderr
 
 
 def test_keys_list_says_what_stops_on_which_day(tmp_path):
