@@ -5,7 +5,8 @@
  *	bit 22–62  milliseconds since 2020-01-01T00:00Z (41 bits, until 2089)
  *	bit 14–21  engine (0–255)
  *	bit 0–13   counter within the millisecond
- * The millisecond of a sequence is the result's issue time.
+ * The millisecond of a sequence is when its result was accepted: also its issue time, unless it
+ * waits for an approval, which comes later.
  *
  * result id: one AES-128 block under an instance secret over
  *	u16 instance, u8 lane, u8 version = 1, u64 sequence, u32 check = CRC32C of those 12
