@@ -295,32 +295,66 @@ static bool crl_speaks_for(X509_CRL *crl, X509 *issuer)
 	return X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1;
 }
 
+/* What the lists of an issuer say together. */
+struct word {
+	int64_t revoked_ms;		/* the earliest, for good; INT64_MAX: never */
+	int64_t held_ms, free_ms;	/* of the newest lists with it on hold, and without it */
+	int64_t hold_ms;		/* since when, by the former */
+};
+
+static bool is_hold(const X509_REVOKED *entry)
+{
+	ASN1_ENUMERATED *reason = X509_REVOKED_get_ext_d2i(entry, NID_crl_reason, NULL, NULL);
+	bool hold = reason != NULL && ASN1_ENUMERATED_get(reason) == CRL_REASON_CERTIFICATE_HOLD;
+
+	ASN1_ENUMERATED_free(reason);
+	return hold;
+}
+
+static void list_read(struct word *w, X509_CRL *crl, int64_t this_ms, X509 *cert)
+{
+	X509_REVOKED *entry = NULL;
+	/* 2: it says "removed from the list". */
+	bool listed = X509_CRL_get0_by_cert(crl, &entry, cert) == 1;
+	int64_t at = listed ? cert_time_ms(X509_REVOKED_get0_revocationDate(entry)) : 0;
+
+	if (listed && is_hold(entry)) {
+		if (this_ms > w->held_ms) {
+			w->held_ms = this_ms;
+			w->hold_ms = at;
+		}
+	} else if (listed) {
+		w->revoked_ms = at < w->revoked_ms ? at : w->revoked_ms;
+	} else if (this_ms <= cert_time_ms(X509_get0_notAfter(cert)) && this_ms > w->free_ms) {
+		w->free_ms = this_ms;
+	}
+}
+
 struct revocation crl_look_up(const STACK_OF(X509_CRL) *crls, X509 *cert, X509 *issuer)
 {
 	struct revocation r = { .state = REVOCATION_UNKNOWN, .list = -1, .this_ms = INT64_MIN };
-	X509_CRL *newest = NULL;
-	X509_REVOKED *entry = NULL;
+	struct word w = { INT64_MAX, INT64_MIN, INT64_MIN, INT64_MAX };
 
 	for (int i = 0; i < sk_X509_CRL_num(crls); i++) {
 		X509_CRL *crl = sk_X509_CRL_value(crls, i);
 		int64_t this_ms = cert_time_ms(X509_CRL_get0_lastUpdate(crl));
 
-		if (this_ms > r.this_ms && crl_speaks_for(crl, issuer)) {
-			newest = crl;
+		if (!crl_speaks_for(crl, issuer))
+			continue;
+		list_read(&w, crl, this_ms, cert);
+		if (this_ms > r.this_ms) {
 			r.list = i;
 			r.this_ms = this_ms;
+			r.next_ms = X509_CRL_get0_nextUpdate(crl) == NULL ? INT64_MAX :
+				    cert_time_ms(X509_CRL_get0_nextUpdate(crl));
 		}
 	}
 	ERR_clear_error();
-	if (newest == NULL)
+	if (r.list < 0)
 		return r;
-	r.next_ms = X509_CRL_get0_nextUpdate(newest) == NULL ? INT64_MAX :
-		cert_time_ms(X509_CRL_get0_nextUpdate(newest));
-	r.state = REVOCATION_GOOD;
-	/* 2 would be "removed from the list", which only a delta list can say. */
-	if (X509_CRL_get0_by_cert(newest, &entry, cert) == 1) {
-		r.state = REVOCATION_REVOKED;
-		r.revoked_ms = cert_time_ms(X509_REVOKED_get0_revocationDate(entry));
-	}
+	if (w.held_ms >= w.free_ms && w.hold_ms < w.revoked_ms)
+		w.revoked_ms = w.hold_ms;
+	r.state = w.revoked_ms == INT64_MAX ? REVOCATION_GOOD : REVOCATION_REVOKED;
+	r.revoked_ms = r.state == REVOCATION_REVOKED ? w.revoked_ms : 0;
 	return r;
 }

@@ -42,15 +42,17 @@ bool cert_has_algorithm(X509 *cert, enum algorithm a);
 enum revocation_state { REVOCATION_UNKNOWN, REVOCATION_GOOD, REVOCATION_REVOKED };
 struct revocation {
 	enum revocation_state state;
-	int list;			/* index of the list used; -1: none */
-	int64_t this_ms, next_ms;	/* of the list used; next = INT64_MAX when it names none */
+	int list;			/* index of the newest list; -1: none */
+	int64_t this_ms, next_ms;	/* of the newest; next = INT64_MAX when it names none */
 	int64_t revoked_ms;		/* REVOKED only */
 };
 
 /*
- * What the newest list of `issuer` says of cert. Lists that issuer did not sign are passed over, as
- * are those with an unknown critical extension (delta, partitioned): they cannot speak for the
- * whole.
+ * What the lists of `issuer` say of cert, old ones too: an expired certificate may be left out of
+ * later ones (RFC 5280 3.3), and revoked is for good, since the earliest date that one says. Only a
+ * hold ends: by a later list without it that is not younger than the certificate's own end. Lists
+ * that issuer did not sign are passed over, as are those with an unknown critical extension (delta,
+ * partitioned): they cannot speak for the whole.
  */
 struct revocation crl_look_up(const STACK_OF(X509_CRL) *crls, X509 *cert, X509 *issuer);
 

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "signer/certs.h"
+#include "verify/inside.h"
 #include "verify/proof.h"
 
 enum status roots_load(struct roots **out, const char *trust, const char *crls, struct error *e)
@@ -155,6 +156,27 @@ static void chain_fault(int code, struct finding *f)
 	}
 }
 
+/* What the lists say of one certificate of the chain; which: counted from 1. */
+static void check_lists(const struct roots *roots, const struct revocation *r, int which,
+			int64_t signed_ms, struct finding *f)
+{
+	if (r->state == REVOCATION_REVOKED && r->revoked_ms <= signed_ms)
+		find_fault(f, VERDICT_FAILED, IND_REVOKED,
+			   "certificate %d of the chain was revoked before the signing time",
+			   which);
+	else if (r->state == REVOCATION_REVOKED)
+		find_fault(f, VERDICT_INDETERMINATE, IND_REVOKED_NO_POE,
+			   "certificate %d of the chain was revoked later, and nothing proves "
+			   "that the signature is older", which);
+	else if (r->state == REVOCATION_UNKNOWN && !roots->lists_optional)
+		find_fault(f, VERDICT_INDETERMINATE, IND_TRY_LATER,
+			   "there is no revocation list for certificate %d of the chain", which);
+	else if (r->state == REVOCATION_GOOD && signed_ms > r->next_ms)
+		find_fault(f, VERDICT_INDETERMINATE, IND_TRY_LATER,
+			   "the revocation list for certificate %d of the chain is older than "
+			   "the signature", which);
+}
+
 /* Lists may be younger than the signature: what they say of later is no proof, of earlier it is. */
 static void check_revocation(const struct roots *roots, struct chain *chain, int64_t signed_ms,
 			     struct finding *f)
@@ -162,29 +184,14 @@ static void check_revocation(const struct roots *roots, struct chain *chain, int
 	for (int i = 0; i + 1 < sk_X509_num(chain->certs); i++) {
 		struct revocation r = crl_look_up(roots->crls, sk_X509_value(chain->certs, i),
 						  sk_X509_value(chain->certs, i + 1));
+		struct finding one = { .verdict = VERDICT_PASSED };
 
-		if (r.state == REVOCATION_REVOKED && r.revoked_ms <= signed_ms)
-			find_fault(f, VERDICT_FAILED, IND_REVOKED,
-				   "certificate %d of the chain was revoked before the signing "
-				   "time",
-				   i + 1);
-		else if (r.state == REVOCATION_REVOKED)
-			find_fault(f, VERDICT_INDETERMINATE, IND_REVOKED_NO_POE,
-				   "certificate %d of the chain was revoked later, and nothing "
-				   "proves that the signature is older",
-				   i + 1);
-		else if (r.state == REVOCATION_UNKNOWN && roots->lists_optional)
-			continue;
-		else if (r.state == REVOCATION_UNKNOWN)
-			find_fault(f, VERDICT_INDETERMINATE, IND_TRY_LATER,
-				   "there is no revocation list for certificate %d of the chain",
-				   i + 1);
-		else if (signed_ms > r.next_ms)
-			find_fault(f, VERDICT_INDETERMINATE, IND_TRY_LATER,
-				   "the revocation list for certificate %d of the chain is older "
-				   "than the signature",
-				   i + 1);
-		else if (r.next_ms < chain->to_ms)
+		check_lists(roots, &r, i + 1, signed_ms, &one);
+		/* One that was revoked says more than one that is not known. */
+		if (one.indication == IND_REVOKED_NO_POE && f->indication == IND_TRY_LATER)
+			*f = one;
+		finding_merge(f, &one);
+		if (r.state == REVOCATION_GOOD && r.next_ms < chain->to_ms)
 			chain->to_ms = r.next_ms + 1;
 	}
 }
@@ -226,6 +233,19 @@ static void find_window(const struct roots *roots, STACK_OF(X509) *embedded, str
 	sk_X509_pop_free(trusted, X509_free);
 }
 
+/* Out of its time, a chain is looked at to its end: what else is wrong with it may be graver. */
+static int go_on(int good, X509_STORE_CTX *ctx)
+{
+	struct finding *f = X509_STORE_CTX_get_app_data(ctx), one = { .verdict = VERDICT_PASSED };
+	int code = X509_STORE_CTX_get_error(ctx);
+
+	if (good == 1)
+		return 1;
+	chain_fault(code, &one);
+	finding_merge(f, &one);
+	return code == X509_V_ERR_CERT_HAS_EXPIRED || code == X509_V_ERR_CERT_NOT_YET_VALID;
+}
+
 static void set_up(X509_VERIFY_PARAM *param, int64_t signed_ms)
 {
 	X509_VERIFY_PARAM_set_time(param, (time_t)(signed_ms / 1000));
@@ -239,6 +259,8 @@ void chain_check(const struct roots *roots, X509 *cert, STACK_OF(X509) *certs, i
 {
 	STACK_OF(X509) *untrusted = sk_X509_dup(roots->others);
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	struct finding found = { .verdict = VERDICT_PASSED };
+	bool in_time = false;
 
 	*out = (struct chain){ .to_ms = INT64_MIN };
 	for (int i = 0; untrusted != NULL && i < sk_X509_num(certs); i++)
@@ -249,13 +271,21 @@ void chain_check(const struct roots *roots, X509 *cert, STACK_OF(X509) *certs, i
 		goto out;
 	}
 	set_up(X509_STORE_CTX_get0_param(ctx), signed_ms);
-	if (X509_verify_cert(ctx) != 1) {
-		chain_fault(X509_STORE_CTX_get_error(ctx), f);
-	} else {
+	X509_STORE_CTX_set_app_data(ctx, &found);
+	X509_STORE_CTX_set_verify_cb(ctx, go_on);
+	if (X509_verify_cert(ctx) == 1) {
 		out->certs = X509_STORE_CTX_get1_chain(ctx);
+		in_time = found.verdict == VERDICT_PASSED;
 		find_window(roots, certs, out);
-		check_revocation(roots, out, signed_ms, f);
+		check_revocation(roots, out, signed_ms, &found);
+	} else if (found.verdict == VERDICT_PASSED) {
+		chain_fault(X509_STORE_CTX_get_error(ctx), &found);
 	}
+	if (!in_time) {
+		sk_X509_pop_free(out->certs, X509_free);
+		out->certs = NULL;
+	}
+	finding_merge(f, &found);
 	if ((X509_get_key_usage(cert) & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0)
 		find_fault(f, VERDICT_INDETERMINATE, IND_CHAIN_CONSTRAINTS_FAILURE,
 			   "the certificate may not sign documents (key usage)");
