@@ -12,8 +12,7 @@ enum status verified_file(struct request *q, struct slice file, struct report *o
 
 	if (trust != NULL)
 		return judging_document(trust, library_judge(q->portal->library), file, -1, out);
-	verify_without_roots(file, out);
-	return ST_OK;
+	return verify_without_roots(file, out);
 }
 
 void verified_asked(struct asked *a, struct reading *r, const struct result_view *v)

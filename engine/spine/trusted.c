@@ -38,7 +38,7 @@ enum status trusted_verify(void *ctx, struct slice file, struct report *out)
 	if (trust != NULL)
 		st = judging_document(trust, s->foreign, file, -1, out);
 	else
-		verify_without_roots(file, out);
+		st = verify_without_roots(file, out);
 	trust_unref(trust);
 	return st;
 }

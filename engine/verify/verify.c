@@ -108,12 +108,28 @@ void report_whole(struct report *out)
 	memcpy(out->issued_sha256, out->file_sha256, SHA256_BYTES);
 }
 
-void verify_without_roots(struct slice file, struct report *out)
+/* Nobody is trusted: what a file of ours is, and whether it was changed, needs no trust. */
+static enum status judge_own(struct slice file, struct report *out)
 {
-	*out = (struct report){ .file_bytes = file.n };
-	sha256_once(file.p, file.n, out->file_sha256);
-	report_whole(out);
-	report_find_id(file, out);
+	struct roots nobody = { .store = X509_STORE_new(), .others = sk_X509_new_null() };
+	enum status st = nobody.store != NULL && nobody.others != NULL ?
+			 verify_document(&nobody, file, out) : ST_NOMEM;
+
+	X509_STORE_free(nobody.store);
+	sk_X509_free(nobody.others);
+	return st;
+}
+
+enum status verify_without_roots(struct slice file, struct report *out)
+{
+	enum status st = judge_own(file, out);
+
+	if (st == ST_OK && !out->own) {
+		out->signatures_n = out->stamps_n = 0;
+		out->dss = false;
+		out->finding = (struct finding){ .verdict = VERDICT_PASSED };
+	}
 	find_fault(&out->finding, VERDICT_INDETERMINATE, IND_NO_CERTIFICATE_CHAIN_FOUND,
 		   "there is no root certificate to trust");
+	return st;
 }

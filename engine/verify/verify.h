@@ -171,7 +171,10 @@ void verifier_free(struct verifier *v);
 /* As verify_document(). */
 enum status verifier_judge(struct verifier *v, struct slice file, struct report *out) must_use;
 
-/* What can be said where there is nothing to trust: its digest and its /ID, INDETERMINATE. */
-void verify_without_roots(struct slice file, struct report *out);
+/*
+ * What can be said where there is nothing to trust, never TOTAL-PASSED: of a file of our own form
+ * all but who signed it, also that it was changed; of any other its digest and its /ID. ST_NOMEM.
+ */
+enum status verify_without_roots(struct slice file, struct report *out) must_use;
 
 #endif

@@ -12,7 +12,7 @@ import pytest
 
 from authority import DAY, Authority, utc_now
 from harness import ROOT, UNITS, Engine, modules, wait_for
-from portals import sign_in, with_dev_provider
+from portals import Portal, sign_in, with_dev_provider
 from sample import SIGNER, case, send
 from test_portal_public import upload
 
@@ -124,6 +124,16 @@ def test_time_stamps(world, tmp_path, monkeypatch):
     stamped = authority.stamped(world.pdf)
     assert levels(world, world.pdf) == ([1, "B-B", "B-B"], [])
     assert levels(world, stamped) == ([1, "B-B", "B-B"], [False])
+    # Where nobody is trusted: no verdict, and it is what was issued all the same.
+    (tmp_path / "none").mkdir()
+    with Portal(tmp_path / "portal", data=world.engine.data, certs=tmp_path / "none") as p:
+        told = p.browser().request("POST", "/api/v1/verify", body=stamped,
+                                   headers={"Content-Type": "application/pdf"}).json()
+        assert (told["verdict"], told["issued"], told["changed"]) == ("INDETERMINATE", True, False)
+        changed = stamped.replace(b"/M(", b"/M)")
+        told = p.browser().request("POST", "/api/v1/verify", body=changed,
+                                   headers={"Content-Type": "application/pdf"}).json()
+        assert (told["issued"], told["changed"]) == (False, True)
     root = world.tsa / "other.pem"
     world.told(AGAIN, lambda: root.write_bytes(authority.path.read_bytes()))
     world.engine.hup()
