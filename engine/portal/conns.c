@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -11,14 +12,15 @@
 struct conn {
 	struct conn *next, *before;	/* of all */
 	struct owner *owner;
+	struct address address;
 	int fd;
 	int64_t until_ms;		/* 0: for ever */
 };
 
-/* An address with connections. */
+/* Who has connections: a proxy, or an asker, as its address begins and zeros behind that. */
 struct owner {
 	struct owner *next;
-	struct address address;
+	struct address key;
 	uint32_t n;
 };
 
@@ -103,35 +105,49 @@ void conns_free(struct conns *c)
 	free(c);
 }
 
-static struct owner **owner_of(struct conns *c, const struct address *a)
+/* Proxies of one network are as many as they are. */
+static struct address key_of(const struct conns *c, const struct address *a)
+{
+	struct slice asker = address_asker(a);
+	struct address key = { { 0 } };
+
+	if (proxies_have(c->proxies, a))
+		return *a;
+	memcpy(key.b, asker.p, asker.n);
+	return key;
+}
+
+static struct owner **owner_of(struct conns *c, const struct address *key)
 {
 	uint32_t h = 2166136261u;
 	struct owner **at;
 
-	for (uint32_t i = 0; i < sizeof(a->b); i++)
-		h = (h ^ a->b[i]) * 16777619u;
+	for (uint32_t i = 0; i < sizeof(key->b); i++)
+		h = (h ^ key->b[i]) * 16777619u;
 	at = &c->owners[h % BUCKETS];
-	while (*at != NULL && !address_eq(&(*at)->address, a))
+	while (*at != NULL && !address_eq(&(*at)->key, key))
 		at = &(*at)->next;
 	return at;
 }
 
 bool conns_room(struct conns *c, const struct address *a)
 {
-	const struct owner *o = *owner_of(c, a);
+	struct address key = key_of(c, a);
+	const struct owner *o = *owner_of(c, &key);
 
 	return o == NULL || o->n < c->most || proxies_have(c->proxies, a);
 }
 
 struct conn *conn_begun(struct conns *c, const struct address *a, int fd)
 {
-	struct owner **at = owner_of(c, a);
+	struct address key = key_of(c, a);
+	struct owner **at = owner_of(c, &key);
 	struct conn *one = calloc(1, sizeof(*one));
 
 	if (one != NULL && *at == NULL) {
 		*at = calloc(1, sizeof(**at));
 		if (*at != NULL)
-			(*at)->address = *a;
+			(*at)->key = key;
 	}
 	if (one == NULL || *at == NULL) {
 		free(one);
@@ -139,6 +155,7 @@ struct conn *conn_begun(struct conns *c, const struct address *a, int fd)
 	}
 	(*at)->n++;
 	one->owner = *at;
+	one->address = *a;
 	one->fd = fd;
 	pthread_mutex_lock(&c->lock);
 	one->next = c->first;
@@ -165,7 +182,7 @@ void conn_ended(struct conns *c, struct conn *one)
 		c->first = one->next;
 	pthread_mutex_unlock(&c->lock);
 	if (--o->n == 0) {
-		*owner_of(c, &o->address) = o->next;
+		*owner_of(c, &o->key) = o->next;
 		free(o);
 	}
 	free(one);
@@ -173,7 +190,7 @@ void conn_ended(struct conns *c, struct conn *one)
 
 const struct address *conn_address(const struct conn *one)
 {
-	return &one->owner->address;
+	return &one->address;
 }
 
 void conn_within(struct conns *c, struct conn *one, int64_t ms)

@@ -1,7 +1,7 @@
 /*
- * conns.h - connections by their client's address, and the watch that ends those which are too
- * slow. libmicrohttpd's own timeout begins anew with each byte; here a whole step has its time.
- * All calls but conns_new() and conns_free() are of libmicrohttpd's thread.
+ * conns.h - connections by whose they are (address_asker()), and the watch that ends those which
+ * are too slow. libmicrohttpd's own timeout begins anew with each byte; here a whole step has its
+ * time. All calls but conns_new() and conns_free() are of libmicrohttpd's thread.
  */
 #ifndef TRIEN_PORTAL_CONNS_H
 #define TRIEN_PORTAL_CONNS_H
@@ -11,12 +11,12 @@
 struct conns;
 struct conn;
 
-/* most: of one address that is no proxy. Starts the watch. */
+/* most: of one asker that is no proxy. Starts the watch. */
 enum status conns_new(struct conns **out, uint32_t most, const struct proxies *proxies,
 		      struct error *e) must_use;
 void conns_free(struct conns *c);
 
-/* May one more of this address come? */
+/* May one more come from this address? */
 bool conns_room(struct conns *c, const struct address *a);
 /* NULL: memory is spent. The descriptor stays the caller's, open until conn_ended(). */
 struct conn *conn_begun(struct conns *c, const struct address *a, int fd);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "portal/address.h"
+#include "portal/conns.h"
 #include "portal/form.h"
 #include "portal/limit.h"
 #include "portal/route.h"
@@ -278,6 +278,44 @@ static void many_askers(void **state)
 	limits_free(l);
 }
 
+/* IPv6 is given out as networks of 64 bits; the proxies in one are counted by nobody. */
+static void connections(void **state)
+{
+	static const char *const from[] = { "2001:db8:0:1::1", "2001:db8:0:1::2",
+					    "2001:db8:0:1:ffff::3", "2001:db8:0:2::1",
+					    "2001:db8:0:1::9", "198.51.100.7", "198.51.100.8" };
+	struct address a[ARRAY_LEN(from)];
+	struct conn *held[4];
+	struct proxies p;
+	struct conns *c;
+	struct error e;
+
+	assert_int_equal(proxies_read(&p, "2001:db8:0:1::9", &e), ST_OK);
+	assert_int_equal(conns_new(&c, 2, &p, &e), ST_OK);
+	for (size_t i = 0; i < ARRAY_LEN(from); i++)
+		assert_true(address_read(&a[i], from[i], strlen(from[i])));
+	/* The proxy's own connection takes nobody's room. */
+	held[0] = conn_begun(c, &a[4], -1);
+	held[1] = conn_begun(c, &a[0], -1);
+	assert_true(conns_room(c, &a[2]));
+	held[2] = conn_begun(c, &a[1], -1);
+	assert_true(address_eq(conn_address(held[2]), &a[1]));
+	assert_false(conns_room(c, &a[0]));
+	assert_false(conns_room(c, &a[2]));
+	assert_true(conns_room(c, &a[3]));
+	assert_true(conns_room(c, &a[4]));
+	conn_ended(c, held[1]);
+	assert_true(conns_room(c, &a[2]));
+	/* An address of four bytes is one. */
+	held[1] = conn_begun(c, &a[5], -1);
+	held[3] = conn_begun(c, &a[5], -1);
+	assert_false(conns_room(c, &a[5]));
+	assert_true(conns_room(c, &a[6]));
+	for (size_t i = 0; i < ARRAY_LEN(held); i++)
+		conn_ended(c, held[i]);
+	conns_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,7 +323,7 @@ int main(void)
 		cmocka_unit_test(files), cmocka_unit_test(too_many_parts),
 		cmocka_unit_test(clients), cmocka_unit_test(loopback),
 		cmocka_unit_test(rates), cmocka_unit_test(only_what_goes_wrong_counts),
-		cmocka_unit_test(many_askers),
+		cmocka_unit_test(many_askers), cmocka_unit_test(connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
