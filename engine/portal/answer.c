@@ -13,6 +13,7 @@
 
 #define REFERENCE_BYTES 8
 #define ASKED_AGAIN_BYTES_MAX 512
+#define SECONDS_TOLD_MAX 100		/* longer is told in minutes */
 
 static void content_free(struct answer *a)
 {
@@ -256,7 +257,8 @@ bool request_json(const struct request *q)
 				  strncmp(q->path, "/api/", 5) == 0;
 }
 
-void answer_wrong(struct request *q, unsigned int status, const char *key)
+/* Not before retry_s; 0: it does not depend on the time. */
+static void wrong(struct request *q, unsigned int status, const char *key, uint32_t retry_s)
 {
 	json_t *model;
 	char heading[32], text[32], number[REFERENCE_BYTES + 1] = "";
@@ -277,7 +279,26 @@ void answer_wrong(struct request *q, unsigned int status, const char *key)
 	snprintf(text, sizeof(text), "error.%u.text", status);
 	model = json_pack("{s:i, s:s, s:s, s:s, s:s?}", "status", (int)status, "heading", heading,
 			  "text", text, "reference", number, "wrong", key);
+	if (retry_s > 0 && retry_s < SECONDS_TOLD_MAX)
+		json_object_set_new(model, "seconds", json_integer(retry_s));
+	else if (retry_s > 0)
+		json_object_set_new(model, "minutes", json_integer((retry_s + 59) / 60));
 	answer_page(q, status, "error", model);
+}
+
+void answer_wrong(struct request *q, unsigned int status, const char *key)
+{
+	wrong(q, status, key, 0);
+}
+
+void answer_later(struct request *q, uint32_t retry_ms, const char *key)
+{
+	uint32_t retry_s = retry_ms / 1000 + 1;
+	char after[16];
+
+	snprintf(after, sizeof(after), "%u", retry_s);
+	wrong(q, 429, key, retry_s);
+	answer_header(q, "Retry-After", after);
 }
 
 void answer_error(struct request *q, unsigned int status)

@@ -6,7 +6,6 @@
  * What a POST says is JSON, or the file itself: a page of others can make a browser send a form
  * with our cookie, but not that (Fetch, "CORS-safelisted request-header").
  */
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -27,13 +26,10 @@ static void unauthenticated(struct request *q, const char *challenge)
 static bool asker_may(struct request *q, enum limit_class of, struct slice asker)
 {
 	uint32_t retry_ms;
-	char after[16];
 
 	if (limit_take(q->portal->limits, of, asker, limit_clock_ms(), &retry_ms))
 		return true;
-	snprintf(after, sizeof(after), "%u", retry_ms / 1000 + 1);
-	answer_error(q, 429);
-	answer_header(q, "Retry-After", after);
+	answer_later(q, retry_ms, NULL);
 	return false;
 }
 
@@ -50,14 +46,9 @@ static bool token_may(struct request *q)
 /* As the page measures it: a person is the same one by the next token, and by the page. */
 static bool page_may(struct request *q, enum limit_class of)
 {
-	struct slice asker = address_asker(&q->address);
 	uint8_t person[16];
 
-	if (q->signed_in && q->session.holder.number[0] != '\0') {
-		person_key_of(&q->session.holder, person);
-		asker = slice_of(person, sizeof(person));
-	}
-	return asker_may(q, of, asker);
+	return asker_may(q, of, request_asker(q, person));
 }
 
 /* Whom q->session names from here on, where there is a token or a cookie. False: answered. */

@@ -53,6 +53,14 @@ bool request_cookie(const struct request *q, const char *name, char *out, size_t
 	return false;
 }
 
+struct slice request_asker(const struct request *q, uint8_t person[16])
+{
+	if (!q->signed_in || q->session.holder.number[0] == '\0')
+		return address_asker(&q->address);
+	person_key_of(&q->session.holder, person);
+	return slice_of(person, 16);
+}
+
 /* ---- a request begins ---- */
 
 /*
@@ -99,25 +107,19 @@ static void identify(struct exchange *x)
 		       session_find(p->sessions, cookie, q->now_ms, &q->session);
 }
 
+/* Then it is answered. */
 static bool too_often(struct exchange *x, enum limit_class of)
 {
 	struct request *q = &x->q;
-	struct slice asker = address_asker(&q->address);
 	uint8_t person[16];
+	struct slice asker = request_asker(q, person);
 	uint32_t retry_ms;
-	char after[16];
 
-	/* Whoever signs in once more is still the same person. */
-	if (q->signed_in && q->session.holder.number[0] != '\0') {
-		person_key_of(&q->session.holder, person);
-		asker = slice_of(person, sizeof(person));
-	} else if (q->signed_in) {
+	if (q->signed_in && q->session.holder.number[0] == '\0')
 		asker = slice_of(q->session.key, sizeof(q->session.key));
-	}
 	if (limit_take(x->http->portal->limits, of, asker, limit_clock_ms(), &retry_ms))
 		return false;
-	snprintf(after, sizeof(after), "%u", retry_ms / 1000 + 1);
-	answer_header(q, "Retry-After", after);
+	answer_later(q, retry_ms, NULL);
 	return true;
 }
 
@@ -201,7 +203,8 @@ static enum MHD_Result begin(struct exchange *x, const char *method)
 		return MHD_YES;
 	if (x->q.path == NULL)
 		x->q.path = "/";
-	answer_error(&x->q, refused == 414 ? 400 : refused);
+	if (refused != 429)
+		answer_error(&x->q, refused == 414 ? 400 : refused);
 	x->answered = true;
 	return exchange_send(x);
 }

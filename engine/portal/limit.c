@@ -19,8 +19,10 @@ static const struct { uint32_t burst; int64_t one_ms; } rates[LIMIT_CLASSES] = {
 	[LIMIT_LOOKUP] = { 20, MINUTE_MS / 20 },
 	/* Thousands of telephones stand behind one address of a mobile network. */
 	[LIMIT_SCAN] = { 240, MINUTE_MS / 600 },
-	/* Of ten thousand, forty days long; a holder who mistypes has ten at once. */
-	[LIMIT_CASE] = { 10, HOUR_MS / 10 },
+	/* A holder mistypes; another one's mistakes do not count for them, */
+	[LIMIT_CASE_ASKER] = { 5, HOUR_MS / 2 },
+	/* unless very many come together: of ten thousand, forty days long. */
+	[LIMIT_CASE] = { 100, HOUR_MS / 10 },
 	[LIMIT_FILE] = { 10, MINUTE_MS / 20 },
 	[LIMIT_SIGN_IN] = { 60, MINUTE_MS / 240 },
 	[LIMIT_API] = { 120, MINUTE_MS / 600 },

@@ -17,7 +17,8 @@ enum limit_class {
 	LIMIT_PAGE,		/* pages and pictures */
 	LIMIT_LOOKUP,		/* what trying could find: numbers and codes are serial */
 	LIMIT_SCAN,		/* what no trying finds: ids of results, tokens of shares */
-	LIMIT_CASE,		/* wrong digits for one case, from wherever */
+	LIMIT_CASE_ASKER,	/* wrong digits for one case, of one asker; */
+	LIMIT_CASE,		/* and from wherever: who would lock it needs many of them */
 	LIMIT_FILE,		/* a file that is looked into */
 	LIMIT_SIGN_IN,
 	LIMIT_API,

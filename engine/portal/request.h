@@ -47,6 +47,8 @@ struct request {
 const char *own_path(const char *path);
 /* NULL: it is not there. Names in any case. */
 const char *request_header(const struct request *q, const char *name);
+/* Whose measure counts: the citizen, who stays the same one by the next sign-in, or the address. */
+struct slice request_asker(const struct request *q, uint8_t person[16]);
 /* Is it answered in JSON, errors too? Else by pages. */
 bool request_json(const struct request *q);
 /* The value of a cookie, into out; false: none, or longer than size - 1. */
@@ -84,6 +86,8 @@ void answer_stream(struct request *q, const char *type, uint64_t size, const cha
 void answer_error(struct request *q, unsigned int status);
 /* The same with what is wrong, for 400 and 409: a key, on a page of words/. */
 void answer_wrong(struct request *q, unsigned int status, const char *key);
+/* 429: too often, and when it may be again; key: as above, or NULL. */
+void answer_later(struct request *q, uint32_t retry_ms, const char *key);
 /* Beside the answer: "Set-Cookie" and the like. */
 void answer_header(struct request *q, const char *name, const char *value);
 

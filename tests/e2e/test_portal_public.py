@@ -295,14 +295,33 @@ def test_looking_up_is_limited(world):
     assert {visitor.get("/V/" + "0" * 26).status for _ in range(100)} == {404}
 
 
+def test_whoever_types_wrong_digits_keeps_nobody_else_out(world):
+    """Codes are serial: anybody knows one."""
+    code, visitor = world.second.code, world.portal.browser()
+    right = [h.number[-4:] for h in numbered(world.second)]
+    wrong = [d for d in map("{:04}".format, range(20)) if d not in right]
+    tried = [track(visitor, code, d) for d in wrong[:6]]
+    assert [t.status for t in tried] == [404] * 5 + [429]
+    wait = int(tried[-1].headers["Retry-After"])
+    assert wait > 100 and f"sau {-(-wait // 60)} phút" in tried[-1].text
+    # The right ones, too: else the answer would tell them.
+    assert track(visitor, code, right[0]).status == 429
+    assert track(world.portal.browser(), code, right[0]).status == 200
+    assert track(visitor, code + "9", wrong[0]).status == 404
+
+
 def test_the_digits_of_a_case_are_not_tried_from_many_addresses(world):
-    code = world.second.code
-    right = {h.number[-4:] for h in numbered(world.second)}
-    wrong = [d for d in map("{:04}".format, range(20)) if d not in right][:12]
-    tried = [track(world.portal.browser(), code, d) for d in wrong]
-    assert tried[0].status == 404 and tried[-1].status == 429
-    assert int(tried[-1].headers["Retry-After"]) > 60
-    assert track(world.portal.browser(), code + "9", wrong[0]).status == 404
+    code, holder = world.first.code, numbered(world.first)[0].number[-4:]
+    wrong = f"{(int(holder) + 1) % 10000:04}"
+    tried = [track(world.portal.browser(), code, wrong).status for _ in range(120)]
+    assert 20 < tried.count(404) < 120 and set(tried[tried.index(429):]) == {429}
+    locked = track(world.portal.browser(), code, holder)
+    assert locked.status == 429 and int(locked.headers["Retry-After"]) > 100
+    assert track(world.portal.browser(), code + "9", wrong).status == 404
+    # Whoever signs in as its holder tries nothing.
+    me = world.signed_in()
+    assert me.post("/track", {"code": code, "digits": holder}).status == 200
+    assert me.post("/track", {"code": code, "digits": wrong}).status == 429
 
 
 def test_who_signs_in_again_is_the_same_person(world):
@@ -327,7 +346,7 @@ def test_without_the_engine(world, visitor):
     assert citizen.get(f"/results/{world.mine[0]}").status == 200
     for answer in (visitor.get(f"/s/{token}"), visitor.request("POST", f"/s/{token}", body={}),
                    share(citizen, world.mine[0]), citizen.get("/shares"),
-                   track(visitor, world.first.code, "0000")):
+                   track(visitor, world.second.code, "0000")):
         assert answer.status == 503
     world.engine.start(registers=False)
     wait_for(lambda: visitor.request("POST", f"/s/{token}", body={}).status == 200, every=0.5)
