@@ -34,7 +34,9 @@ struct config_portal {
 	const char *listen;		/* "HOST:PORT", an address as number; port 0: any */
 	const char *url;		/* as citizens see it, no slash at its end; "" = listen */
 	const char *proxies;		/* "a,b": whose X-Forwarded-For is believed; "" = none */
-	const char *engine;		/* "unix:PATH" or "HOST:PORT"; "" = DATA/engine.sock */
+	/* "unix:PATH" or "HOST:PORT", of all on these stores; none: DATA/engine.sock */
+	const char *engines[CONFIG_LIST_MAX];
+	uint32_t engines_n;
 	const char *language;		/* of who has not chosen: "vi", "en" */
 	const char *hotline;		/* text on every page */
 	uint32_t workers;		/* threads that answer */

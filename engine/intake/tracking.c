@@ -13,9 +13,23 @@ static bool known_to(const struct case_view *about, const char *digits)
 	return holder_ends_have(&ends, digits);
 }
 
-/* By whichever of its results says what the case is. ST_NOT_FOUND: none does, or not so. */
+static bool is_told(const struct case_result *one, const struct state_change *of, uint32_t n)
+{
+	uint32_t i = 0;
+
+	while (i < n && (of[i].ordinal != one->ordinal ||
+			 !slice_eq(slice_str(of[i].unit), one->unit) ||
+			 !slice_eq(slice_str(of[i].kind), one->kind)))
+		i++;
+	return i < n;
+}
+
+/*
+ * By whichever of its results says what the case is. ST_NOT_FOUND: none does, or not so. *whole:
+ * all of its results are among these.
+ */
 static enum status case_known(struct call *c, struct read_thread *r, const struct state_change *of,
-			      uint32_t n, const char *digits, int64_t *due_ms)
+			      uint32_t n, const char *digits, int64_t *due_ms, bool *whole)
 {
 	enum status st = ST_NOT_FOUND;
 
@@ -33,6 +47,8 @@ static enum status case_known(struct call *c, struct read_thread *r, const struc
 		if (st == ST_OK) {
 			facts_read(&f, about.facts);
 			*due_ms = f.due_ms;
+			for (uint8_t k = 0; k < about.results_n; k++)
+				*whole &= is_told(&about.results[k], of, n);
 		} else if (st == ST_NOT_FOUND && holder_ends_have(&of[i].ends, digits)) {
 			*due_ms = of[i].due_ms;
 			st = ST_OK;
@@ -83,6 +99,7 @@ void track_case_work(struct call *c, struct read_thread *r)
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	int64_t due_ms = 0;
 	uint32_t n = 0;
+	bool whole = true;
 	enum status st;
 
 	if (q == NULL || !asked_well(c, q))
@@ -90,9 +107,10 @@ void track_case_work(struct call *c, struct read_thread *r)
 	st = c->in->ops.whole_case(r->store, slice_str(q->unit), slice_str(q->code), RESULTS_MAX,
 				   of, &n);
 	if (st == ST_OK)
-		st = case_known(c, r, of, n, q->last_digits, &due_ms);
+		st = case_known(c, r, of, n, q->last_digits, &due_ms, &whole);
 	/* Wrong digits, too: the answer says of no case whether it is there. */
-	if (st == ST_NOT_FOUND && read_elsewhere(c, r, slice_str(q->unit)))
+	if ((st == ST_NOT_FOUND || (st == ST_OK && !whole)) &&
+	    read_elsewhere(c, r, slice_str(q->unit)))
 		return;
 	if (st == ST_NOT_FOUND) {
 		call_refuse(c, FAULT_CASE_NOT_FOUND, "code", "%s", "");

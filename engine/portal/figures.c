@@ -139,34 +139,36 @@ static bool pending_add(struct figures *f, const Trien__V1__PendingRow *r)
 	return true;
 }
 
-static bool answer_add(struct figures *f, const Trien__V1__GetStatisticsResponse *a)
+/* counts: they stand in the store, and all engines tell the same. */
+static bool answer_add(struct figures *f, const Trien__V1__GetStatisticsResponse *a, bool counts)
 {
 	bool good = true;
 
-	for (size_t i = 0; good && i < a->n_rows; i++)
+	for (size_t i = 0; counts && good && i < a->n_rows; i++)
 		good = counts_add(f, a->rows[i]);
 	for (size_t i = 0; good && i < a->n_pending; i++)
 		good = pending_add(f, a->pending[i]);
 	return good;
 }
 
-static enum status pages_ask(struct worker *w, Trien__V1__GetStatisticsRequest *m,
+/* Of engine `at`; but for the first one only what is pending there, which is on the first page. */
+static enum status pages_ask(struct worker *w, uint32_t at, Trien__V1__GetStatisticsRequest *m,
 			     struct figures *f, struct failure *why)
 {
 	char *token = strdup("");
 	enum status st = token != NULL ? ST_OK : ST_NOMEM;
 
-	for (uint32_t i = 0; st == ST_OK && token != NULL && i < PAGES_MAX; i++) {
+	for (uint32_t i = 0; st == ST_OK && token != NULL && i < (at == 0 ? PAGES_MAX : 1); i++) {
 		Trien__V1__GetStatisticsResponse *a;
 
 		m->page_token = token;
-		a = (void *)engine_ask(w, AUDIT "GetStatistics", &m->base,
-				       &trien__v1__get_statistics_response__descriptor, why);
+		a = (void *)engine_ask_one(w, at, AUDIT "GetStatistics", &m->base,
+					   &trien__v1__get_statistics_response__descriptor, why);
 		if (a == NULL) {
 			st = ST_UNAVAILABLE;
 			break;
 		}
-		st = answer_add(f, a) ? ST_OK : ST_NOMEM;
+		st = answer_add(f, a, at == 0) ? ST_OK : ST_NOMEM;
 		free(token);
 		token = a->next_page_token[0] != '\0' ? strdup(a->next_page_token) : NULL;
 		trien__v1__get_statistics_response__free_unpacked(a, NULL);
@@ -194,9 +196,12 @@ static enum status ask(struct worker *w, int64_t now_ms, struct figures **out,
 	day.day = f->day % 100;
 	m.from = m.to = &day;
 	m.period = TRIEN__V1__GET_STATISTICS_REQUEST__PERIOD__DAY;
-	m.page_size = PAGE_ROWS;
 	m.pending = true;
-	st = pages_ask(w, &m, f, why);
+	st = ST_OK;
+	for (uint32_t at = 0; st == ST_OK && at < engines_n(w); at++) {
+		m.page_size = at == 0 ? PAGE_ROWS : 1;
+		st = pages_ask(w, at, &m, f, why);
+	}
 	if (st != ST_OK) {
 		figures_free(f);
 		return st;

@@ -1,6 +1,7 @@
 /*
  * figures.h - today's numbers of every agency, as the engine has counted them: asked of it once in
- * FIGURES_MS for all leaders together. Where it is away, the last ones stay, with their time.
+ * FIGURES_MS for all leaders together. Of several engines each one says what is pending there.
+ * Where one is away, the last ones stay, with their time.
  */
 #ifndef TRIEN_PORTAL_FIGURES_H
 #define TRIEN_PORTAL_FIGURES_H

@@ -60,7 +60,7 @@ void seen_record(struct request *q, const char *id, Trien__V1__Read__Call call)
 
 	r.result_id = (char *)id;
 	r.call = call;
-	a = engine_ask(q->worker, REPOSITORY "RecordRead", &r.base,
+	a = engine_ask(q->worker, ENGINE_ANY, REPOSITORY "RecordRead", &r.base,
 		       &trien__v1__record_read_response__descriptor, &f);
 	if (a != NULL)
 		protobuf_c_message_free_unpacked(a, NULL);

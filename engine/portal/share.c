@@ -135,8 +135,8 @@ bool share_make_model(struct request *q, const char *id, json_t **model)
 		answer_wrong(q, 400, "wrong.share");
 		return false;
 	}
-	a = (void *)engine_ask(q->worker, REPOSITORY "CreateShare", &r.base,
-			       &trien__v1__create_share_response__descriptor, &f);
+	a = (void *)engine_ask(q->worker, engine_of_result(q, id), REPOSITORY "CreateShare",
+			       &r.base, &trien__v1__create_share_response__descriptor, &f);
 	if (a == NULL) {
 		/* Of an id that is none: the same as of one that is not there. */
 		if (f.code == GRPC_STATUS_INVALID_ARGUMENT)
@@ -193,7 +193,7 @@ bool shares_model(struct request *q, json_t **model)
 	r.page_size = SHARES_PAGE;
 	if (token != NULL)
 		r.page_token = (char *)token;
-	a = (void *)engine_ask(q->worker, REPOSITORY "ListShares", &r.base,
+	a = (void *)engine_ask(q->worker, ENGINE_ANY, REPOSITORY "ListShares", &r.base,
 			       &trien__v1__list_shares_response__descriptor, &f);
 	if (a == NULL) {
 		json_decref(list);
@@ -226,8 +226,8 @@ bool share_end_model(struct request *q, const char *share, json_t **model)
 	*model = NULL;
 	r.share_id = (char *)share;
 	r.as_holder = &person;
-	a = (void *)engine_ask(q->worker, REPOSITORY "RevokeShare", &r.base,
-			       &trien__v1__revoke_share_response__descriptor, &f);
+	a = (void *)engine_ask(q->worker, engine_of_result(q, share), REPOSITORY "RevokeShare",
+			       &r.base, &trien__v1__revoke_share_response__descriptor, &f);
 	if (a == NULL) {
 		engine_failed(q, &f);
 		return false;

@@ -132,10 +132,12 @@ static void refused(struct request *q, const struct failure *f)
 static Trien__V1__UseShareResponse *ask(struct request *q, Trien__V1__UseShareRequest *r,
 					bool *missing)
 {
+	const char *id = r->token[0] != '\0' ? r->token :
+			 r->share_id[0] != '\0' ? r->share_id : r->result_id;
 	struct failure f = { 0 };
 	Trien__V1__UseShareResponse *a =
-		(void *)engine_ask(q->worker, REPOSITORY "UseShare", &r->base,
-				   &trien__v1__use_share_response__descriptor, &f);
+		(void *)engine_ask(q->worker, engine_of_result(q, id), REPOSITORY "UseShare",
+				   &r->base, &trien__v1__use_share_response__descriptor, &f);
 
 	if (a == NULL && missing != NULL && not_there(&f))
 		*missing = true;

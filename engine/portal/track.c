@@ -165,14 +165,14 @@ bool track_model(struct request *q, json_t **model)
 	r.unit = (char *)unit;
 	r.code = (char *)code;
 	r.last_digits = (char *)digits;
-	a = (void *)engine_ask(q->worker, REPOSITORY "TrackCase", &r.base,
+	a = (void *)engine_ask(q->worker, engine_of_unit(unit), REPOSITORY "TrackCase", &r.base,
 			       &trien__v1__track_case_response__descriptor, &f);
 	if (a != NULL) {
 		*model = told(q, a);
 	} else if (f.code == GRPC_STATUS_NOT_FOUND || f.code == GRPC_STATUS_INVALID_ARGUMENT) {
 		if (own || case_limit(q, code, limit_take))
 			again(q, 404, "missing");
-	} else if (strcmp(f.reason, "UNIT_ELSEWHERE") == 0) {
+	} else if (engine_elsewhere(&f)) {
 		again(q, 503, "elsewhere");
 	} else {
 		engine_failed(q, &f);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "config.h"
 
 struct portal;
 struct reading;
@@ -22,7 +23,9 @@ struct worker {
 	const struct portal *portal;
 	struct edition *edition;	/* edition.h; of the request that it answers */
 	struct reading *reading;	/* reading.h; NULL: not opened yet */
-	struct client *engine;		/* engineside.h; NULL: not opened yet */
+	/* engineside.h: connections, NULL: not opened yet; who answered last, from 1, 0: nobody */
+	struct client *engines[CONFIG_LIST_MAX];
+	uint8_t answered[256];
 };
 
 struct job {

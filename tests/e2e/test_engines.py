@@ -1,5 +1,6 @@
 """Several engines: each unit belongs to one of them."""
 import json
+import re
 import shutil
 import threading
 
@@ -12,6 +13,10 @@ import postgres
 from sample import UNITS, case, send
 from test_life import CORRECTED, HIDDEN, RESTRICTED, correct, events, get, revoke, show
 from test_mirror import officer
+
+NUMBER = "001099004321"
+ME = {"name": "Người Có Giấy", "about": "công dân",
+      "claims": {"citizen_id": NUMBER, "name": "Người Có Giấy"}}
 
 
 @pytest.fixture
@@ -168,15 +173,30 @@ def refused(call, request):
     return told["code"], told["reason"], told["metadata"]
 
 
-def what_another_engine_has(owner, stubs, other, name):
+def track(portal, c, digits="4321"):
+    """(status, whether it says that it is on hold)"""
+    page = portal.browser().request("POST", "/track", body={
+        "code": c.code, "digits": digits, "unit": c.results[0].unit})
+    return page.status, "Tạm dừng" in page.text
+
+
+def what_another_engine_has(owner, stubs, other, name, portal):
     """Accepted there and not stored yet: of this nobody else says that it is not there."""
     m = harness.modules()["repository"]
     elsewhere = ("FAILED_PRECONDITION", "UNIT_ELSEWHERE", {"owner": name})
     officer(owner.data, False)
     owner.hup()
-    c = case(number="001099004321")
-    receipt, = send(stubs, [c]).receipts
+    c = case(number=NUMBER)
+    c.results.add().CopyFrom(c.results[0])
+    c.results[1].ordinal = 2
+    receipt, second = send(stubs, [c]).receipts
     rid, unit = receipt.result_id, c.results[0].unit
+    harness.wait_for(lambda: track(portal, c) == (200, True))
+    assert track(portal, c, "1234") == (404, False)
+    leader = portal.browser()
+    assert portals.sign_in(leader, portals.LEADER["name"]).status == 303
+    agencies = [a for w in leader.get("/api/v1/lead").json()["wards"] for a in w["agencies"]]
+    assert {a["code"]: a["numbers"]["pending"] for a in agencies}[unit] == 2
     assert refused(other.repository.GetResult, m.GetResultRequest(result_id=rid)) == elsewhere
     assert refused(other.repository.GetCase, m.GetCaseRequest(unit=unit, code=c.code)) == elsewhere
     for digits in ("4321", "1234"):
@@ -186,22 +206,50 @@ def what_another_engine_has(owner, stubs, other, name):
         result_ids=[rid, "0" * 26]), timeout=20)
     assert (got.elsewhere_ids, got.missing_ids) == ([rid], ["0" * 26])
     # As a holder sees it, it is not there before it is stored, wherever it is.
-    as_holder = m.Person(id_kind=1, number="001099004321")
+    as_holder = m.Person(id_kind=1, number=NUMBER)
     assert refused(other.repository.GetResult, m.GetResultRequest(
         result_id=rid, as_holder=as_holder))[1] == "RESULT_NOT_FOUND"
     officer(owner.data, True)
     owner.hup()
-    owner.trien("held", "retry", "--connect", f"unix:{owner.data}/engine.sock")
+    socket = f"unix:{owner.data}/engine.sock"
+    owner.trien("held", "retry", rid, "--connect", socket)
     owner.wait_stored(stubs, [rid])
+    # Nor that what is stored is all.
+    asked = m.TrackCaseRequest(unit=unit, code=c.code, last_digits="4321")
+    assert refused(other.repository.TrackCase, asked) == elsewhere
+    assert track(portal, c) == (200, True)
+    owner.trien("held", "retry", "--connect", socket)
+    owner.wait_stored(stubs, [second.result_id])
     assert other.repository.GetResult(m.GetResultRequest(result_id=rid), timeout=20).number == \
         receipt.number
     whole = other.repository.GetCase(m.GetCaseRequest(unit=unit, code=c.code), timeout=20)
-    assert whole.stored == 1
-    asked = m.TrackCaseRequest(unit=unit, code=c.code, last_digits="4321")
-    assert other.repository.TrackCase(asked, timeout=20).stored == 1
+    assert whole.stored == 2
+    assert other.repository.TrackCase(asked, timeout=20).stored == 2
     # Wrong digits do not tell that the case is there.
     asked.last_digits = "1234"
     assert refused(other.repository.TrackCase, asked) == elsewhere
+    return rid
+
+
+def share(browser, result):
+    return browser.post(f"/results/{result}/shares", {
+        "kind": "link", "scope": "data", "seconds": 180, "views": 2})
+
+
+def what_a_portal_shares(portal, ids, stop):
+    """Made and used at whichever engine it is; of one that is away only its own rest."""
+    me = portal.browser()
+    assert portals.sign_in(me, ME["name"]).status == 303
+    tokens = []
+    for id in ids:
+        page = share(me, id)
+        assert page.status == 201
+        tokens.append(re.search(r'value="http://[^"]*/s/([0-9A-Z]+)"', page.text).group(1))
+    assert [portal.browser().get(f"/s/{t}").status for t in tokens] == [200, 200]
+    stop()
+    assert [portal.browser().get(f"/s/{t}").status for t in tokens] == [503, 200]
+    assert [share(me, id).status for id in ids] == [503, 201]
+    assert me.get("/shares").status == 200
 
 
 @pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
@@ -246,7 +294,19 @@ def test_two_engines_on_one_store_and_one_is_taken_over(tmp_path):
         engines[1].wait_stored(stubs[1], [other.result_id])
         assert sorted(store.sql("SELECT unit, engine, address FROM unit_owner")) == sorted(
             [[UNITS[0], "0", "elsewhere:7443"], [UNITS[1], "1", "office-1:7443"]])
-        what_another_engine_has(engines[0], stubs[0], stubs[1], "engine 0 at elsewhere:7443")
+        with portals.with_dev_provider(
+                tmp_path / "portal", ME, portals.LEADER, data=engines[1].data, **store.settings(),
+                portal_engine=[f"unix:{e.data}/engine.sock" for e in reversed(engines)]) as p:
+            theirs = what_another_engine_has(engines[0], stubs[0], stubs[1],
+                                             "engine 0 at elsewhere:7443", p)
+            mine = case(unit=UNITS[1], number=NUMBER)
+            ours, = engines[1].wait_stored(stubs[1], [
+                send(stubs[1], [mine]).receipts[0].result_id])
+            assert track(p, mine) == (200, False)
+            what_a_portal_shares(p, [theirs, ours], engines[0].kill)
+            assert track(p, case(), "1234")[0] == 503
+            assert track(p, mine) == (200, False)
+            assert track(p, mine, "1234") == (404, False)
         # One who left out its number would give the first one's sequences, and take its rows away.
         third = harness.Engine(tmp_path / "third", algorithm="p256", units=UNITS[0],
                                address="third:7443", **store.settings()).prepare()
@@ -258,7 +318,6 @@ def test_two_engines_on_one_store_and_one_is_taken_over(tmp_path):
         assert "engine = 0: the engine at elsewhere:7443 has this number" in third.log()
         assert store.sql("SELECT * FROM unit_owner ORDER BY unit") == rows
         # The first one is gone for good, says a person.
-        engines[0].kill()
         third.settings["accept_behind"] = "true"
         third.start(registers=False)
         assert send(third.stubs(), [case()]).receipts[0].number > len(offices[0].cases)
