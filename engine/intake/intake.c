@@ -277,6 +277,7 @@ enum status intake_start(struct intake **out, const struct intake_config *cfg,
 	in->ops = *ops;
 	in->on_shutdown.done = on_shutdown;
 	pthread_mutex_init(&in->lock, NULL);
+	pthread_mutex_init(&in->large, NULL);
 	pthread_cond_init(&in->idle, NULL);
 	grpc_init();
 	st = prepare(in, cfg, e);
@@ -489,6 +490,7 @@ void intake_stop(struct intake *in)
 	principals_unref(in->principals);
 	pthread_cond_destroy(&in->idle);
 	pthread_mutex_destroy(&in->lock);
+	pthread_mutex_destroy(&in->large);
 	grpc_shutdown();
 	free(in);
 }

@@ -143,6 +143,7 @@ struct intake {
 	char insecure_loopback[PRINCIPAL_NAME_BYTES_MAX + 1];
 	char principals_path[4096];
 
+	pthread_mutex_t large;		/* held by the copier with a large file in memory */
 	pthread_mutex_t lock;		/* below */
 	pthread_cond_t idle;		/* no call is left */
 	struct principals *principals;

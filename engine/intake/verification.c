@@ -1,5 +1,5 @@
 /* VerifyDocument: the verdict on a file's bytes, beside what the store says of the result. */
-#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/calendar.h"
 #include "intake/answer.h"
@@ -10,7 +10,7 @@
 #define EVENTS_MAX (LIVING_ACTS_MAX + HANDOVERS_MAX + LINKS_TOLD_MAX)
 /* Names, number, paper, and per signature or stamp a subject and a reason. */
 #define ANSWER_BYTES_MAX (8192 + (VERIFY_SIGNATURES_MAX + VERIFY_STAMPS_MAX) * 1024)
-#define FILE_BYTES_MAX REQUEST_BYTES_MAX	/* of a stored file that is judged here */
+#define SMALL_BYTES_MAX REQUEST_BYTES_MAX	/* of a stored file; larger ones go one by one */
 
 #define STANDING(name) TRIEN__V1__VERIFY_DOCUMENT_RESPONSE__STANDING__##name
 _Static_assert(TRIEN__V1__EVIDENCE_LEVEL__B_B == LEVEL_B + 1 &&
@@ -228,17 +228,33 @@ static void by_digest(struct call *c, struct read_thread *r,
 /* ---- the stored file ---- */
 
 static enum status stored_judge(struct call *c, struct read_thread *r, const uint8_t id[16],
-				uint64_t size, struct report *out)
+				size_t size, struct report *out)
 {
-	uint8_t *file = malloc(size + 1);
+	/* Given back at once, whatever its size. */
+	uint8_t *file = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0);
 	size_t n = size;
-	enum status st = file == NULL ? ST_NOMEM :
+	enum status st = file == MAP_FAILED ? ST_NOMEM :
 			 c->in->ops.read(r->store, id, 0, file, &n);
 
 	if (st == ST_OK)
 		st = n == size ? c->in->ops.verify(c->in->ops.ctx, slice_of(file, n), out) :
 				 ST_CORRUPT;
-	free(file);
+	if (file != MAP_FAILED)
+		munmap(file, size);
+	return st;
+}
+
+/* Of a large original's copy there may be VERIFY_FILE_BYTES_MAX: in memory one at a time. */
+static enum status large_judge(struct call *c, struct read_thread *r, const uint8_t id[16],
+			       size_t size, struct report *out)
+{
+	enum status st;
+
+	pthread_mutex_lock(&c->in->large);
+	st = call_late(c) || atomic_load(&c->cancelled) ? ST_UNAVAILABLE :
+	     stored_judge(c, r, id, size, out);
+	pthread_mutex_unlock(&c->in->large);
 	return st;
 }
 
@@ -246,17 +262,17 @@ static enum status stored_judge(struct call *c, struct read_thread *r, const uin
 static enum status put_stored(struct call *c, struct read_thread *r, struct writer *w,
 			      const struct result_view *v)
 {
-	struct report report = { .file_bytes = v->file_size, .issued_bytes = v->file_size,
-				 .finding = { VERDICT_INDETERMINATE, IND_GENERIC,
-					      "the file is too large to be judged here: download "
-					      "it and verify it" } };
+	uint8_t id[sizeof(v->result_id)];
+	size_t size = v->file_size;
+	struct report report;
 	enum status st;
 
-	memcpy(report.file_sha256, v->file_sha256, SHA256_BYTES);
+	memcpy(id, v->result_id, sizeof(id));
 	put_number(w, 7, STANDING(ISSUED));
 	st = put_issued(c, r, w, v);
-	if (st == ST_OK && v->file_size <= FILE_BYTES_MAX)
-		st = stored_judge(c, r, v->result_id, v->file_size, &report);
+	if (st == ST_OK)
+		st = size > SMALL_BYTES_MAX ? large_judge(c, r, id, size, &report) :
+					      stored_judge(c, r, id, size, &report);
 	if (st == ST_OK)
 		put_report(w, &report);
 	return st;
@@ -272,6 +288,12 @@ static void by_id(struct call *c, struct read_thread *r,
 
 	if (!sight_of(c, q->as_holder, &s) || !read_stored(c, r, &s, q->result_id, &v))
 		return;
+	/* A copier may wait for its turn. */
+	if (v.file_size > SMALL_BYTES_MAX && !c->slow) {
+		c->slow = true;
+		call_queue(c);
+		return;
+	}
 	n = noting_new(c, READ_VERIFY, q->purpose, 1);
 	if (n == NULL)
 		return;

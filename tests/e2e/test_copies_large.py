@@ -79,6 +79,15 @@ def test_the_bound_of_an_original(engine):
         pdf = engine.download(stubs, receipt.result_id)[0]
     # Received, hashed, looked at, stored and sent, it stands nowhere in memory.
     assert most[0] - before < MB_MAX << 19, (before, most)
+    # Verified by its id, in memory once, however many ask.
+    m = harness.modules()["audit"]
+    with watched(engine) as most:
+        asked = [stubs.audit.VerifyDocument.future(m.VerifyDocumentRequest(
+            result_id=receipt.result_id), timeout=60) for _ in range(3)]
+        for a in [a.result() for a in asked]:
+            assert (a.verdict, a.why, a.file_size) == (m.TOTAL_PASSED, "", len(pdf))
+            assert a.file_sha256 == hashlib.sha256(pdf).digest()
+    assert most[0] - before < len(pdf) * 3 // 2, (before, most)
     assert hashlib.sha256(Paper(pdf).original()[1]).digest() == hashlib.sha256(largest).digest()
     assert engine.stop() == 0
 
