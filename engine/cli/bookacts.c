@@ -12,7 +12,7 @@
 
 /* The registers of the words, kept: acts on one of them change the list. */
 struct names {
-	struct one { char unit[64], code[64]; uint32_t year; bool closed, totalled; } *of;
+	struct one { char unit[64], code[64]; uint32_t year; bool closed, goes_on, totalled; } *of;
 	size_t n, room;
 };
 
@@ -31,7 +31,7 @@ static bool name_keep(void *ctx, const Trien__V1__Register *r)
 		l->room = room;
 	}
 	l->of[l->n] = (struct one){ .year = r->year, .closed = r->closed,
-				    .totalled = r->total != NULL };
+				    .goes_on = r->goes_on, .totalled = r->total != NULL };
 	snprintf(l->of[l->n].unit, sizeof(l->of->unit), "%s", r->unit);
 	snprintf(l->of[l->n].code, sizeof(l->of->code), "%s", r->code);
 	l->n++;
@@ -291,9 +291,10 @@ int book_open_year(const struct register_options *o, struct client *c)
 		any |= n->year == before;
 		if (n->year != before || has(&l, n, (uint32_t)o->year))
 			continue;
-		/* Ended by a person before its year was over: it does not go on by itself. */
-		if (n->closed && !n->totalled)
-			printf("%s %s %u: closed, not opened anew\n", n->unit, n->code, before);
+		/* Ended by a person, whenever it got its total: it does not go on by itself. */
+		if (n->closed && !n->goes_on)
+			printf("%s %s %u: closed, not opened anew; its series is taken up again "
+			       "with: trien register open\n", n->unit, n->code, before);
 		else
 			code = open_one(o, c, n);
 	}

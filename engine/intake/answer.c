@@ -339,6 +339,7 @@ void answer_register_fields(struct writer *w, const struct register_row *r)
 	put_text(w, 14, r->last.reason);
 	if (r->totalled)
 		put_total(w, r);
+	put_number(w, 16, r->goes_on);
 }
 
 void answer_register(struct writer *w, uint32_t number, const struct register_row *r)

@@ -371,6 +371,8 @@ def test_the_turn_of_the_year(led):
     engine.start(registers=False)
     assert f"{UNITS[1]} XNTTHN 2027: closed: 0 given" in trien(
         "close-year", "2027", "--reason", "Khóa sổ năm 2027").stdout
+    said = trien("open-year", "2028", "--reason", "Mở sổ năm 2028", "--unit", UNITS[1]).stdout
+    assert f"{UNITS[1]} XNTTHN 2027: closed, not opened anew" in said and "XNTTHN 2028" not in said
     engine.kill()
     clock.set(in_vietnam(2029, 2, 1))
     engine.start(registers=False)
