@@ -11,6 +11,7 @@
 /* Names, number, paper, and per signature or stamp a subject and a reason. */
 #define ANSWER_BYTES_MAX (8192 + (VERIFY_SIGNATURES_MAX + VERIFY_STAMPS_MAX) * 1024)
 #define SMALL_BYTES_MAX REQUEST_BYTES_MAX	/* of a stored file; larger ones go one by one */
+#define LARGE_WAIT_NS (50 * 1000000L)
 
 #define STANDING(name) TRIEN__V1__VERIFY_DOCUMENT_RESPONSE__STANDING__##name
 _Static_assert(TRIEN__V1__EVIDENCE_LEVEL__B_B == LEVEL_B + 1 &&
@@ -245,19 +246,6 @@ static enum status stored_judge(struct call *c, struct read_thread *r, const uin
 	return st;
 }
 
-/* Of a large original's copy there may be VERIFY_FILE_BYTES_MAX: in memory one at a time. */
-static enum status large_judge(struct call *c, struct read_thread *r, const uint8_t id[16],
-			       size_t size, struct report *out)
-{
-	enum status st;
-
-	pthread_mutex_lock(&c->in->large);
-	st = call_late(c) || atomic_load(&c->cancelled) ? ST_UNAVAILABLE :
-	     stored_judge(c, r, id, size, out);
-	pthread_mutex_unlock(&c->in->large);
-	return st;
-}
-
 /* v's slices are gone after it. */
 static enum status put_stored(struct call *c, struct read_thread *r, struct writer *w,
 			      const struct result_view *v)
@@ -271,38 +259,70 @@ static enum status put_stored(struct call *c, struct read_thread *r, struct writ
 	put_number(w, 7, STANDING(ISSUED));
 	st = put_issued(c, r, w, v);
 	if (st == ST_OK)
-		st = size > SMALL_BYTES_MAX ? large_judge(c, r, id, size, &report) :
-					      stored_judge(c, r, id, size, &report);
+		st = stored_judge(c, r, id, size, &report);
 	if (st == ST_OK)
 		put_report(w, &report);
 	return st;
 }
 
-static void by_id(struct call *c, struct read_thread *r,
-		  const Trien__V1__VerifyDocumentRequest *q)
+static void stored_answer(struct call *c, struct read_thread *r,
+			  const Trien__V1__VerifyDocumentRequest *q, const struct sight *s,
+			  const struct result_view *v)
 {
-	struct result_view v;
-	struct noting *n;
+	struct noting *n = noting_new(c, READ_VERIFY, q->purpose, 1);
 	struct reply p;
-	struct sight s;
 
-	if (!sight_of(c, q->as_holder, &s) || !read_stored(c, r, &s, q->result_id, &v))
-		return;
-	/* A copier may wait for its turn. */
-	if (v.file_size > SMALL_BYTES_MAX && !c->slow) {
-		c->slow = true;
-		call_queue(c);
-		return;
-	}
-	n = noting_new(c, READ_VERIFY, q->purpose, 1);
 	if (n == NULL)
 		return;
-	noting_add(n, &s, &v);
+	noting_add(n, s, v);
 	if (!reply_open(c, &p, ANSWER_BYTES_MAX)) {
 		noting_free(n);
 		return;
 	}
-	noting_end(c, n, &p, put_stored(c, r, &p.w, &v));
+	noting_end(c, n, &p, put_stored(c, r, &p.w, v));
+}
+
+/*
+ * Of a large original's copy there may be VERIFY_FILE_BYTES_MAX: in memory one at a time, and a
+ * copier does not wait long, since others' uploads wait for it. False: the call comes again, behind
+ * those, or is answered.
+ */
+static bool large_begin(struct call *c)
+{
+	struct timespec until;
+
+	if (c->slow) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += LARGE_WAIT_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (pthread_mutex_clocklock(&c->in->large, CLOCK_MONOTONIC, &until) == 0)
+			return true;
+	}
+	c->slow = true;
+	if (call_late(c) || atomic_load(&c->cancelled))
+		call_refuse(c, FAULT_BUSY, "", "other large files are being verified");
+	else
+		call_queue(c);
+	return false;
+}
+
+static void by_id(struct call *c, struct read_thread *r,
+		  const Trien__V1__VerifyDocumentRequest *q)
+{
+	struct intake *in = c->in;
+	struct result_view v;
+	struct sight s;
+	bool large;
+
+	if (!sight_of(c, q->as_holder, &s) || !read_stored(c, r, &s, q->result_id, &v))
+		return;
+	large = v.file_size > SMALL_BYTES_MAX;
+	if (large && !large_begin(c))
+		return;
+	stored_answer(c, r, q, &s, &v);
+	if (large)
+		pthread_mutex_unlock(&in->large);
 }
 
 void verification_work(struct call *c, struct read_thread *r)
