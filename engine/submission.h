@@ -301,8 +301,8 @@ struct engine_ops {
 	void (*reader_close)(void *reader);
 	/*
 	 * Answers "in progress" states too; ST_NOT_FOUND for foreign ids, in the same time;
-	 * ST_AGAIN: another engine gave the id, and only that one knows more, as it is not stored
-	 * yet. A stored one has its etag.
+	 * ST_AGAIN, of this alone: another engine gave the id, and only that one knows more, as it
+	 * is not stored yet. A stored one has its etag.
 	 */
 	enum status (*get)(void *reader, const uint8_t result_id[16], struct result_view *out);
 	/* Is it another engine's? owner->text says whose, as in UNIT_ELSEWHERE. */

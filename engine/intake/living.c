@@ -139,13 +139,16 @@ static bool target(struct call *c, struct operation *o, struct read_thread *r, c
 	enum status st = id_read(o->result_id, slice_str(id)) ?
 			 c->in->ops.get(r->store, o->result_id, v) : ST_NOT_FOUND;
 	struct fault f;
-	bool away = st != ST_OK && (status_class(st) == CLASS_RETRY || st == ST_IO);
+	/* ST_AGAIN is no store that is away: another engine's, which has no etag yet. */
+	bool away = st != ST_OK && st != ST_AGAIN &&
+		    (status_class(st) == CLASS_RETRY || st == ST_IO);
 
 	if (away && !portal) {
 		*v = (struct result_view){ .state = 0 };
 		return etag_said(c, etag) && target_sealed(c, o, r, unit, etag);
 	}
-	if (st == ST_OK && portal && v->living.restricted)
+	/* To a holder what is not stored yet is nothing, whichever engine has it. */
+	if ((st == ST_OK && portal && v->living.restricted) || (st == ST_AGAIN && portal))
 		st = ST_NOT_FOUND;
 	if (st == ST_OK && !portal && !may_act(c, unit, v->unit)) {
 		if (!read_allowed(c, v->unit) || read_restricted(c, v)) {
@@ -157,7 +160,8 @@ static bool target(struct call *c, struct operation *o, struct read_thread *r, c
 		}
 	}
 	if (st != ST_OK || !note_issuer(o, v->unit)) {
-		read_refuse(c, st);
+		read_result_fault(c, r, &f, id, st);
+		submit_refuse(c, &f);
 		return false;
 	}
 	if (v->state != STATE_STORED) {

@@ -157,9 +157,8 @@ void read_refuse(struct call *c, enum status st)
 	submit_refuse(c, &f);
 }
 
-/* Of one result: another engine's is told with where that is. */
-static void result_fault(struct call *c, struct read_thread *r, struct fault *f, const char *id,
-			 enum status st)
+void read_result_fault(struct call *c, struct read_thread *r, struct fault *f, const char *id,
+		       enum status st)
 {
 	struct error owner = { 0 };
 	uint8_t rid[16];
@@ -197,7 +196,7 @@ bool read_stored(struct call *c, struct read_thread *r, const struct sight *s, c
 	if (st == ST_OK && out->state == STATE_STORED)
 		return true;
 	if (st != ST_OK)
-		result_fault(c, r, &f, id, st);
+		read_result_fault(c, r, &f, id, st);
 	else
 		read_not_stored(&f, out->state);
 	submit_refuse(c, &f);
@@ -275,7 +274,7 @@ void get_work(struct call *c, struct read_thread *r)
 		return;
 	st = read_result(c, r, &s, q->result_id, &v);
 	if (st != ST_OK) {
-		result_fault(c, r, &f, q->result_id, st);
+		read_result_fault(c, r, &f, q->result_id, st);
 		submit_refuse(c, &f);
 		return;
 	}

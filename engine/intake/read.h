@@ -31,6 +31,9 @@ enum status read_result(struct call *c, struct read_thread *r, const struct sigh
 			const char *id, struct result_view *out);
 /* What a caller is told of a status of the store, and the call's answer with it. */
 void read_fault(struct fault *f, enum status st);
+/* The same of the result of that id: another engine's is told with where that is. */
+void read_result_fault(struct call *c, struct read_thread *r, struct fault *f, const char *id,
+		       enum status st);
 void read_refuse(struct call *c, enum status st);
 /*
  * After NOT_FOUND: refused with who knows more, where another engine issues for that agency. False:

@@ -144,14 +144,18 @@ static enum status get(void *reader, const uint8_t result_id[16], struct result_
 	}
 	if (!flies && reads_anything_waits(r))
 		st = waiting_find(r->rows, sequence, &r->row, NULL);
-	if (st == ST_OK)
+	if (st == ST_OK) {
 		reads_waiting(r, out);
-	if (st != ST_NOT_FOUND)
-		return st;
-	st = r->spine->store->ops->get(r->store, lane, sequence, out);
+		return ST_OK;
+	}
+	if (st == ST_NOT_FOUND)
+		st = r->spine->store->ops->get(r->store, lane, sequence, out);
 	if (st == ST_OK && out->state == STATE_STORED)
 		etag_write(r->identity, out);
-	return st == ST_NOT_FOUND && another_engines(r, sequence) ? ST_AGAIN : st;
+	if (st == ST_NOT_FOUND && another_engines(r, sequence))
+		return ST_AGAIN;
+	/* A database that is busy just now: to who asks it is away. */
+	return st == ST_AGAIN ? ST_UNAVAILABLE : st;
 }
 
 static bool id_elsewhere(void *reader, const uint8_t result_id[16], struct error *owner)

@@ -205,8 +205,14 @@ def what_another_engine_has(owner, stubs, other, name, portal):
     got = other.repository.BatchGetResults(m.BatchGetResultsRequest(
         result_ids=[rid, "0" * 26]), timeout=20)
     assert (got.elsewhere_ids, got.missing_ids) == ([rid], ["0" * 26])
+    # Nor is an etag stale that it cannot have yet.
+    for act in (revoke, correct):
+        assert refused(lambda q, timeout, act=act: act(other, receipt, etag=q), "0" * 24) == \
+            elsewhere
     # As a holder sees it, it is not there before it is stored, wherever it is.
     as_holder = m.Person(id_kind=1, number=NUMBER)
+    assert refused(lambda q, timeout: show(other, receipt, HIDDEN, number=NUMBER, etag=q),
+                   "0" * 24)[1] == "RESULT_NOT_FOUND"
     assert refused(other.repository.GetResult, m.GetResultRequest(
         result_id=rid, as_holder=as_holder))[1] == "RESULT_NOT_FOUND"
     officer(owner.data, True)
