@@ -236,8 +236,10 @@
 	  "Hiện chưa đọc được kho kết quả, hãy gửi lại sau", \
 	  "The store cannot be read just now; send again later") \
 	R(COPY_OUTDATED, ST_PRECONDITION, \
-	  "Kết quả đã được đính chính sau khi lập bản sao này; hãy từ chối và lập lại bản sao", \
-	  "The result was corrected after this copy was drawn up; refuse it, and have another made")
+	  "Kết quả đã được đính chính sau khi lập bản sao này; hãy từ chối hoặc hủy số, " \
+	  "rồi lập lại bản sao", \
+	  "The result was corrected after this copy was drawn up; refuse or void it, and have " \
+	  "another made")
 
 enum reason {
 #define REASON_ENUM(name, status, vi, en) REASON_##name,

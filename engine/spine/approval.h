@@ -14,7 +14,7 @@
 #ifndef TRIEN_SPINE_APPROVAL_H
 #define TRIEN_SPINE_APPROVAL_H
 
-#include "spine/spine.h"
+#include "spine/living.h"
 
 /* What the janitor finds of an item of a confirmation. */
 struct approval_row {
@@ -23,7 +23,7 @@ struct approval_row {
 	uint8_t key[16];
 	int64_t expires_ms;		/* 0: never */
 	char unit[CODE_BYTES_MAX + 1], register_code[CODE_BYTES_MAX + 1];
-	uint8_t source[16];		/* of which result of ours it is a copy; zero: of none */
+	struct copied source;		/* zero: it is no copy of a result of ours */
 };
 
 /* Records of results that are numbered next, read by the janitor. */

@@ -86,7 +86,7 @@ static enum status item_read(struct look *l, struct approval_item *item, struct 
 		st = ST_CORRUPT;
 	if (st == ST_OK && view.results[i].original != NULL &&
 	    view.results[i].original->source != NULL)
-		memcpy(row->source, view.results[i].original->source->id, sizeof(row->source));
+		copied_of(&row->source, view.results[i].original->source);
 	if (st == ST_OK)
 		st = approval_pin(l->catalogue, &rec.results[i].pins, &view.results[i],
 				  io_wall_ms(), civil_vietnam(io_wall_ms()).year,
@@ -176,7 +176,7 @@ static bool number_left(struct spine *s, const struct approval_row *row)
 static void item_judge(struct spine *s, const struct act *a, const struct catalogue *c,
 		       struct approval_item *item, const struct approval_row *row)
 {
-	enum reason missing;
+	enum reason missing, outdated;
 
 	if (item->refused == REASON_NOT_WAITING)
 		return;
@@ -192,8 +192,8 @@ static void item_judge(struct spine *s, const struct act *a, const struct catalo
 		item_refuse(item, REASON_UNIT_DENIED, row->unit);
 	else if ((missing = parts_missing(c, row, a->approval->signer)) != REASON_NONE)
 		item_refuse(item, missing, row->unit);
-	else if (living_ended(s, row->source))
-		item_refuse(item, REASON_COPY_OF_INVALID, "");
+	else if ((outdated = living_copied(s, &row->source)) != REASON_NONE)
+		item_refuse(item, outdated, "");
 	else if (!number_left(s, row))
 		item_refuse(item, REASON_REGISTER_NOT_OPEN, row->register_code);
 }

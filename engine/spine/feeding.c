@@ -511,21 +511,20 @@ void feed_signed(struct spine *s, struct batch *b)
 }
 
 /*
- * A copy from the register that waited for a signature says that its original is in force. Where
- * that was revoked or replaced meanwhile, it is not issued: it has its number, so it is held.
+ * A copy from the register that waited for a signature says that its original is in force, and what
+ * corrected it. Where that is not so any more, it is not issued: it has its number, so it is held.
  */
 static void hold_copies(struct spine *s, struct batch *b)
 {
 	for (uint32_t i = 0; i < b->items_n; i++) {
 		struct item *it = &b->items[i];
+		struct copied copied;
 
-		const struct original *of;
-
-		if (it->held != REASON_NONE || it->large || it->later || !it->from_waiting)
+		if (it->held != REASON_NONE || it->large || it->later || !it->from_waiting ||
+		    it->result->original == NULL || it->result->original->source == NULL)
 			continue;
-		of = it->result->original;
-		if (of != NULL && of->source != NULL && living_ended(s, of->source->id))
-			it->held = REASON_COPY_OF_INVALID;
+		copied_of(&copied, it->result->original->source);
+		it->held = living_copied(s, &copied);
 	}
 }
 

@@ -42,6 +42,29 @@ static void told_key(uint8_t key[16], uint64_t sequence, const uint8_t digest[SH
 	memcpy(key, hash, 16);
 }
 
+static void correction_digest(uint8_t out[SHA256_BYTES], struct slice number, uint32_t day)
+{
+	uint8_t text[DECISION_NUMBER_BYTES_MAX + 8];
+	struct writer w = writer_of(text, sizeof(text));
+
+	write_u32(&w, day);
+	if (number.n > 0)
+		write_bytes(&w, number.p, number.n);
+	sha256_once(text, writer_size(&w), out);
+}
+
+/* Its digest is that of the newest corrigendum. */
+static void corrected_key(uint8_t key[16], uint64_t sequence)
+{
+	uint8_t text[32], hash[SHA256_BYTES];
+	struct writer w = writer_of(text, sizeof(text));
+
+	write_str(&w, "corrected");
+	write_u64(&w, sequence);
+	sha256_once(text, writer_size(&w), hash);
+	memcpy(key, hash, 16);
+}
+
 /* The newest act upon the result that says this; false: there is none. */
 static bool told(struct spine *s, const struct act *a, uint8_t kind, struct keyentry *out)
 {
@@ -67,6 +90,18 @@ static bool told_again(struct spine *s, const struct act *a, struct keyentry *fi
 	return act_is_again(&t, a->event, a->acts);
 }
 
+static enum status correction_remember(struct spine *s, const struct record_living *r,
+				       struct keyentry k, uint64_t pos)
+{
+	struct decision d;
+
+	if (r->kind != EVENT_CORRECTED || decision_read(&d, r->detail) != ST_OK)
+		return ST_OK;
+	corrected_key(k.key, r->sequence);
+	correction_digest(k.digest, d.number, d.day);
+	return keyindex_put(s->keys, &k, pos);
+}
+
 enum status living_remember(struct spine *s, const struct record_living *r, uint64_t pos)
 {
 	struct keyentry k = { .sequence = r->sequence, .issued_ms = r->at_ms, .lane = r->lane,
@@ -77,6 +112,8 @@ enum status living_remember(struct spine *s, const struct record_living *r, uint
 	act_digest(k.digest, r->kind, r->detail);
 	told_key(k.key, r->sequence, k.digest);
 	st = keyindex_put(s->keys, &k, pos);
+	if (st == ST_OK)
+		st = correction_remember(s, r, k, pos);
 	if (st != ST_OK)
 		return st;
 	living_key(k.key, r->sequence);
@@ -131,16 +168,27 @@ static bool replaced_since(struct spine *s, const struct act *a)
 	return !a->replaced && replacing_done(s, id);
 }
 
-bool living_ended(struct spine *s, const uint8_t id[16])
+void copied_of(struct copied *out, const struct original_source *source)
 {
+	memcpy(out->id, source->id, sizeof(out->id));
+	correction_digest(out->correction, source->corrected, source->corrected_day);
+}
+
+enum reason living_copied(struct spine *s, const struct copied *c)
+{
+	uint8_t key[16];
 	struct keyentry k;
 	uint64_t sequence;
 	uint8_t lane;
 
-	if (id_is_zero(id) || !identity_read(s->identity, id, &lane, &sequence))
-		return false;
-	return (known(s, sequence, &k) && (k.number & KNOWN_REVOKED) != 0) ||
-	       replacing_done(s, id);
+	if (id_is_zero(c->id) || !identity_read(s->identity, c->id, &lane, &sequence))
+		return REASON_NONE;
+	if ((known(s, sequence, &k) && (k.number & KNOWN_REVOKED) != 0) ||
+	    replacing_done(s, c->id))
+		return REASON_COPY_OF_INVALID;
+	corrected_key(key, sequence);
+	return key_known(s, key, &k) && memcmp(k.digest, c->correction, sizeof(k.digest)) != 0 ?
+	       REASON_COPY_OUTDATED : REASON_NONE;
 }
 
 /* What stands against it, as the store would say. false: the act is answered. */

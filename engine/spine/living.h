@@ -24,11 +24,17 @@ void living_act(struct spine *s, struct act *a);
 /* ACT_LINK_HOLDER. */
 void link_act(struct spine *s, struct act *a);
 
+/* Which result a copy is of, and a digest of what it says corrected that. */
+struct copied { uint8_t id[16], correction[SHA256_BYTES]; };
+
+void copied_of(struct copied *out, const struct original_source *source);
 /*
- * Was it revoked, or is another in its place, as far as this engine knows? The store may not know
- * of it yet. Not of an id that is none.
+ * May a copy of it be issued still, as far as this engine knows? The store may not know of it yet.
+ * COPY_OF_INVALID: it was revoked, or another is in its place; COPY_OUTDATED: it was corrected by
+ * something that the copy does not name. What an earlier version took for corrections is not known.
+ * REASON_NONE also of an id that is none.
  */
-bool living_ended(struct spine *s, const uint8_t id[16]);
+enum reason living_copied(struct spine *s, const struct copied *c);
 
 /* An act that stands in the journal at pos, for those that come after it. */
 enum status living_remember(struct spine *s, const struct record_living *r,

@@ -13,7 +13,7 @@ import harness
 import originals
 from copying import REGISTER, Paper, certify, copy_case, issue_copy
 from sample import UNITS, case, send
-from test_life import revoke
+from test_life import correct, revoke
 
 
 def held(engine):
@@ -67,18 +67,27 @@ def test_held_then_retried(without_officer):
         assert s.number == r.number and s.issue_time == r.issue_time
         assert s.signatures[0].sign_time.ToMilliseconds() > s.issue_time.ToMilliseconds()
 
-    # A copy that waits is not signed any more once its original is not in force; another one is.
+    # A copy that waits is not signed any more once its original is not in force, or was corrected
+    # by what it does not name; others are.
+    gone, corrected, named, good_one = (stored[r.result_id] for r in receipts[:4])
+    correct(stubs, named)
     path.write_text(bad)
     engine.hup()
-    waiting = [issue_copy(stubs, copy_case(kind=REGISTER), r.result_id) for r in receipts[:2]]
-    harness.wait_for(lambda: len(held(engine)) == 2)
-    revoke(stubs, stored[receipts[0].result_id])
+    waiting = [issue_copy(stubs, copy_case(kind=REGISTER), r.result_id)
+               for r in (gone, corrected, named, good_one)]
+    harness.wait_for(lambda: len(held(engine)) == 4)
+    revoke(stubs, gone)
+    correct(stubs, corrected)
+    engine.kill()
     path.write_text(good)
-    engine.hup()
+    engine.start(registers=False)
+    stubs = engine.stubs()
     engine.trien("held", "retry", "--connect", sock)
-    engine.wait_stored(stubs, [waiting[1].result_id])
-    row, = harness.wait_for(lambda: [h for h in held(engine) if h.reason == "COPY_OF_INVALID"])
-    assert row.number_text == waiting[0].number_text
+    engine.wait_stored(stubs, [r.result_id for r in waiting[2:]])
+    reasons = harness.wait_for(lambda: [x for x in [{h.number_text: h.reason for h in held(engine)}]
+                                        if set(x.values()) >= {"COPY_OF_INVALID", "COPY_OUTDATED"}])
+    assert reasons == [{waiting[0].number_text: "COPY_OF_INVALID",
+                        waiting[1].number_text: "COPY_OUTDATED"}]
 
 
 @pytest.mark.embedded
