@@ -65,16 +65,15 @@ enum status originals_note(struct replay *r, const struct record_numbered *rec,
 	return st;
 }
 
-/* One row of the waiting room. */
-static enum status row_note(struct replay *r, const struct waiting_row *row, uint8_t *record,
-			    struct error *e)
+/* One row of the waiting room. One that cannot be read harms no other; what it names is unknown. */
+static enum status row_note(struct replay *r, const struct waiting_row *row, uint8_t *record)
 {
 	struct record_numbered rec;
 	struct case_view c;
 	uint8_t type;
 	size_t n;
 	enum status st = waiting_read(r->s->rows, row->sequence, &type, record,
-				      JOURNAL_RECORD_BYTES_MAX, &n, e);
+				      JOURNAL_RECORD_BYTES_MAX, &n, NULL);
 
 	arena_reset(&r->arena);
 	if (st == ST_OK)
@@ -83,8 +82,13 @@ static enum status row_note(struct replay *r, const struct waiting_row *row, uin
 		st = case_decode(&c, rec.case_bytes, &r->arena);
 	if (st == ST_OK)
 		return originals_note(r, &rec, &c);
-	return error_set(e, st, "the waiting room's row %llu cannot be read; run fsck",
-			 (unsigned long long)row->sequence);
+	if (st == ST_NOMEM)
+		return st;
+	log_error("waiting", "ALARM: %s %s: its row %llu cannot be read: %s; trien fsck says what "
+		  "is damaged, bring it back from a copy and start again", row->unit,
+		  row->case_code, (unsigned long long)row->sequence, status_name(st));
+	r->originals_lost++;
+	return ST_OK;
 }
 
 static enum status rows_note(struct replay *r, struct error *e)
@@ -97,7 +101,7 @@ static enum status rows_note(struct replay *r, struct error *e)
 	while (st == ST_OK && n > 0) {
 		st = waiting_after(r->s->rows, 0, row.sequence, &row, 1, &n, e);
 		if (st == ST_OK && n > 0)
-			st = row_note(r, &row, record, e);
+			st = row_note(r, &row, record);
 	}
 	free(record);
 	return st;
@@ -118,6 +122,9 @@ static enum status names_gather(struct replay *r, struct error *e)
 		return st;
 	if (r->originals_n > 0)
 		qsort(r->originals, r->originals_n, sizeof(*r->originals), by_digest);
+	if (r->originals_lost > 0)
+		log_warn("objects", "%u rows cannot be read: originals that no other names stay",
+			 r->originals_lost);
 	r->originals_whole = true;
 	return ST_OK;
 }
@@ -150,8 +157,8 @@ static bool is_any(void *ctx, const uint8_t sha256[SHA256_BYTES])
 }
 
 /*
- * Named by what waits or stands in the journal, but for what ended without a result; by what is
- * stored of them: it is settled now.
+ * Named by what waits or stands in the journal, but for what ended without a result; maybe by a row
+ * that cannot be read; by what is stored of them: it is settled now.
  */
 static bool is_named(void *ctx, const uint8_t sha256[SHA256_BYTES])
 {
@@ -159,7 +166,7 @@ static bool is_named(void *ctx, const uint8_t sha256[SHA256_BYTES])
 	struct store *store = w->r->s->store;
 	size_t n;
 	const struct original_name *names = names_of(w->r, sha256, &n);
-	bool named = false;
+	bool named = w->r->originals_lost > 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct result_view v;
@@ -224,6 +231,7 @@ static bool is_needed(void *ctx, uint8_t lane, const uint8_t sha256[SHA256_BYTES
 	if (c->status != ST_OK)
 		return true;
 	names = names_of(c->r, sha256, &n);
+	needed = c->r->originals_lost > 0;
 	for (size_t i = 0; i < n; i++) {
 		if (names[i].lane != lane)
 			continue;

@@ -64,6 +64,7 @@ struct replay {
 	struct original_name *originals;	/* not in a mirror */
 	size_t originals_n, originals_room;
 	bool originals_whole;		/* those of rows, too; by digest */
+	uint32_t originals_lost;	/* rows that could not be read: they may name some more */
 	struct arena arena;		/* one decoded case */
 	bool follow;			/* a mirror: there is no end, and no pipeline */
 };

@@ -12,6 +12,7 @@ import pytest
 import harness
 import originals
 from copying import REGISTER, Paper, certify, copy_case, issue_copy
+from parked import damaged
 from sample import UNITS, case, send
 from test_life import correct, revoke
 
@@ -99,6 +100,18 @@ def test_an_original_that_is_missing_holds_its_copy_alone(without_officer, tmp_p
     receipts = [certify(stubs, copy_case(), scan) for scan in scans]
     receipts += send(stubs, [case()]).receipts
     harness.wait_for(lambda: len(held(engine)) == 4)
+    # A row that cannot be read stops no start; as it may name any original, none is taken away.
+    waiting = engine.data / "store/objects/waiting"
+    (waiting / ("0" * 64)).write_bytes(b"x")
+    engine.kill()
+    with damaged(engine, receipts[0].case_code):
+        engine.start(registers=False)
+        assert f"{receipts[0].case_code}: its row" in engine.log()
+        assert len(list(waiting.iterdir())) == 4
+        engine.kill()
+    engine.start(registers=False)
+    stubs = engine.stubs()
+    assert len(list(waiting.iterdir())) == 3
     name = hashlib.sha256(scans[1]).hexdigest()
     file, = (engine.data / "store/objects/waiting").glob(f"{name}*")
     kept = file.rename(tmp_path / "kept")
