@@ -17,6 +17,7 @@ struct noting {
 	uint8_t holder[16];
 	char texts[TEXTS_BYTES];
 	uint32_t names_max;
+	bool *own;			/* behind the names */
 	struct result_name names[];
 };
 
@@ -115,15 +116,18 @@ static void noted(struct read_noting *ask)
 struct noting *noting_new(struct call *c, enum read_call call, const Trien__V1__Purpose *purpose,
 			  uint32_t names_max)
 {
-	struct noting *n = calloc(1, sizeof(*n) + names_max * sizeof(n->names[0]));
+	struct noting *n = calloc(1, sizeof(*n) + names_max * (sizeof(n->names[0]) +
+							       sizeof(*n->own)));
 
 	if (n == NULL) {
 		call_refuse(c, FAULT_BUSY, "", "no memory");
 		return NULL;
 	}
 	n->names_max = names_max;
+	n->own = (bool *)(n->names + names_max);
 	n->ask = (struct read_noting){ .done = noted, .owner = c };
 	n->ask.note = (struct read_note){ .call = (uint8_t)call, .names = n->names,
+					  .own = n->own,
 					  .reuse = call == READ_FIND,
 					  .actor = slice_str(principal_name(c->principal)) };
 	n->call = c;
@@ -142,6 +146,7 @@ void noting_holder(struct noting *n, const uint8_t key[16])
 void noting_add(struct noting *n, const struct sight *s, const struct result_view *v)
 {
 	struct read_note *note = &n->ask.note;
+	bool own;
 
 	if (s->holder || v->state != STATE_STORED)
 		return;
@@ -149,8 +154,11 @@ void noting_add(struct noting *n, const struct sight *s, const struct result_vie
 		if (n->names[i].sequence == v->sequence)
 			return;
 	assert(note->names_n < n->names_max);
+	/* Beside others', what the reader's own agency issued is read as ever. */
+	own = note->call != READ_FIND && read_allowed(n->call, v->unit);
+	n->own[note->names_n] = own;
 	n->names[note->names_n++] = (struct result_name){ v->lane, v->sequence };
-	note->reuse |= !read_allowed(n->call, v->unit);
+	note->reuse |= !own;
 }
 
 /* False: the reader does not say why; the call is answered, n is gone. */

@@ -33,10 +33,15 @@ void readings_sort(struct readings *r);
 enum status readings_next(struct readings *r, uint32_t *at, struct reading_row *out) must_use;
 void readings_free(struct readings *r);
 
-/* What was got is used elsewhere, and counts; a look whether there is something does not. */
-static inline bool note_reuses(const struct read_note *n)
+static inline bool note_own(const struct read_note *n, uint32_t name)
 {
-	return n->reuse && n->call >= READ_GET && n->call <= READ_DOWNLOAD;
+	return n->own != NULL && n->own[name];
+}
+
+/* What was got is used elsewhere, and counts; a look whether there is something does not. */
+static inline bool note_reuses(const struct read_note *n, uint32_t name)
+{
+	return n->reuse && !note_own(n, name) && n->call >= READ_GET && n->call <= READ_DOWNLOAD;
 }
 
 #define REUSE_DETAIL_BYTES (2 * CODE_BYTES_MAX + CASE_CODE_BYTES_MAX + 2)

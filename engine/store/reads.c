@@ -79,6 +79,7 @@ static enum status note_walk(struct noting *n, const struct read_note *notes, ui
 {
 	const struct read_note *note = &notes[i];
 	enum status st = ST_OK;
+	bool reuses = false;
 
 	if (note->holder != NULL)
 		st = readings_add(&n->rows, i, READING_NO_NAME, note->holder);
@@ -92,13 +93,15 @@ static enum status note_walk(struct noting *n, const struct read_note *notes, ui
 		}
 		if (st == ST_OK)
 			st = readings_result(&n->rows, i, k, &n->s->self->result);
-		if (st == ST_OK && note_reuses(note))
+		if (st == ST_OK && note_reuses(note, k)) {
 			st = reuse_add(n, note, &n->s->self->result.view, e);
+			reuses = true;
+		}
 		if (st == ST_OK)
 			st = links_add(n, i, k, name->sequence);
 	}
 	/* The next one may be of the same reader, in the same case. */
-	if (st == ST_OK && note_reuses(note) && n->added > 0) {
+	if (st == ST_OK && reuses && n->added > 0) {
 		n->added = 0;
 		st = embedded_commit(n->s, e);
 	}

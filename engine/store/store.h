@@ -86,10 +86,12 @@ enum read_call { READ_GET = 1, READ_BATCH_GET, READ_DOWNLOAD, READ_OBJECT, READ_
 struct read_note {
 	uint64_t stamp;
 	uint8_t call;			/* enum read_call */
-	bool reuse;			/* by role `reuse`, for a case of another procedure */
+	bool reuse;			/* by role `reuse`, for a case of another procedure: what
+					 * is not own */
 	struct slice actor, purpose, legal_basis, requester, case_code;
 	const uint8_t *holder;
 	const struct result_name *names;
+	const bool *own;		/* of each: the reader may read it anyway; NULL: none */
 	uint32_t names_n;		/* at most BATCH_GET_MAX */
 };
 

@@ -350,13 +350,23 @@ enum status stored_event_decode(struct result_event *v, struct slice payload)
 	return end(&in);
 }
 
+/* Of what this holder sees of it. */
+static bool is_reuse(const struct read_note *note, const uint32_t *which, uint32_t n)
+{
+	bool any = n == 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		any |= note->own == NULL || !note->own[which[i]];
+	return note->reuse && any;
+}
+
 enum status stored_reading_encode(const uint8_t holder[16], const struct read_note *note,
 				  const uint32_t *which, uint32_t n, struct writer *w)
 {
 	write_bytes(w, holder, 16);
 	write_u64(w, note->stamp);
 	write_u8(w, note->call);
-	write_u8(w, note->reuse);
+	write_u8(w, is_reuse(note, which, n));
 	put_long(w, note->actor);
 	put_long(w, note->purpose);
 	put_long(w, note->legal_basis);

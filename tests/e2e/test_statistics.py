@@ -585,6 +585,13 @@ def test_copies_and_reuse_are_counted(office):
                 stubs.repository.GetResult(m["repository"].GetResultRequest(
                     result_id=i, purpose=reading), timeout=20)
     harness.wait_for(lambda: ask(stubs)[1].reuses == before.reuses + 4)
+    # What the reader's own agency issued is no reuse, whatever it is asked for with.
+    both = {r.unit: r.result_id for r in office.wait_stored(stubs, office.ids).values()}
+    with caller(office, "reuse", "read", units=[UNITS[1]]):
+        reading.case_code = "H99.20-3"
+        stubs.repository.BatchGetResults(m["repository"].BatchGetResultsRequest(
+            result_ids=[both[unit] for unit in UNITS], purpose=reading), timeout=20)
+    harness.wait_for(lambda: ask(stubs)[1].reuses == before.reuses + 5)
     after = ask(stubs)[1]
     for kinds, certified, from_register in ((), 2, 1), ([CERTIFIED], 2, 0), ([REGISTER], 0, 1):
         for period in (DAY, MONTH, QUARTER, YEAR):

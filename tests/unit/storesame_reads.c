@@ -180,7 +180,12 @@ void same_reuse_counts_once(void **state)
 {
 	struct storesame *f = *state;
 	struct result_name name = { storecase_lane(1), storecase_sequence(1) };
+	struct result_name both[2] = { { storecase_lane(2), storecase_sequence(2) },
+				       { storecase_lane(3), storecase_sequence(3) } };
+	const bool own[2] = { true, false };
 	struct read_note notes[3];
+	struct seen s;
+	uint8_t key[16];
 	int links;
 
 	same_put(f, 0, 4);
@@ -205,6 +210,19 @@ void same_reuse_counts_once(void **state)
 	tell(f, &notes[1], 1);
 	f->reopen(f);
 	assert_int_equal(f->event_rows(f) - links, 3);
+	/* Of one call, that of the reader's own agency is none. */
+	notes[2] = note_of(9, READ_BATCH_GET, both, 2);
+	notes[2].own = own;
+	notes[2].reuse = true;
+	tell(f, &notes[2], 1);
+	f->reopen(f);
+	assert_int_equal(f->event_rows(f) - links, 4);
+	for (uint32_t k = 2; k < 4; k++) {
+		key_of(f, k, key);
+		look(f, key, 0, SEEN_MAX, &s);
+		assert_int_equal(s.of[0].stamp, notes[2].stamp);
+		assert_int_equal(s.of[0].reuse, k == 3);
+	}
 }
 
 /* Who was added as a holder sees who reads, however often it was used elsewhere since. */

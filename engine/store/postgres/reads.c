@@ -147,7 +147,7 @@ static enum status holders_find(struct noting *n, uint32_t notes_n)
 			st = readings_result(&n->rows, n->note[i], n->name[i], s);
 		if (st == ST_OK)
 			st = links_add(n, i);
-		if (st == ST_OK && note_reuses(&n->notes[n->note[i]]))
+		if (st == ST_OK && note_reuses(&n->notes[n->note[i]], n->name[i]))
 			st = reused_add(n, &n->notes[n->note[i]], &s->view);
 	}
 	readings_sort(&n->rows);
