@@ -5,8 +5,9 @@
  * it later (replaced, corrected, revoked) is added to that day, whenever it is told: the event, or
  * the result in its place, stands in the store and says when, why and by whom. Being used in
  * another agency's case counts on the day of that, an end without a result on the day when it
- * ended, being accepted on its own day, once the result is stored or has ended. How many of what is
- * what: rates are formed of them by intake/statistics.c.
+ * ended, being accepted on its own day, once the result is stored or has ended. Cases and their
+ * papers are counted by what is stored of a case's first result, of one that ended nothing is. How
+ * many of what is what: rates are formed of them by intake/statistics.c.
  *
  * What results count is told apart further by its parts: procedure, field, signer and, of what is
  * late, the cause. What else is counted has none.
