@@ -246,7 +246,9 @@ bool copies_made(struct call *c)
 {
 	if (c->in->ops.objects != NULL)
 		return true;
-	call_refuse(c, FAULT_COPIES_NOT_MADE, "", "%s", "");
+	call_refuse(c, FAULT_COPIES_NOT_MADE, "", "an original would be on this machine only, "
+		    "and lost with it; its operator sets store = postgres, which has both, or "
+		    "gives up the mirror");
 	return false;
 }
 

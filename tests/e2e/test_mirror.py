@@ -284,6 +284,7 @@ def test_no_copies_where_the_mirror_would_lack_the_originals(pair):
             ask()
         d = harness.details(e.value)
         assert (d["code"], d["reason"]) == ("FAILED_PRECONDITION", "COPIES_NOT_MADE")
+        assert "store = postgres" in e.value.details()
 
 
 @pytest.mark.parametrize("io", ["uring", "posix"])
