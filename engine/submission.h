@@ -449,6 +449,8 @@ struct engine_ops {
 	/* As original_keep of the store (store.h). */
 	enum status (*object_keep)(void *reader, uint8_t lane, const uint8_t sha256[SHA256_BYTES],
 				   uint64_t size, struct error *e);
+	/* As its original_drop: of a case that was not taken. */
+	void (*object_drop)(void *reader, uint8_t lane, const uint8_t sha256[SHA256_BYTES]);
 };
 
 #endif

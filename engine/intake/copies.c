@@ -97,10 +97,24 @@ void brought_look(struct call *c, struct brought *b, bool validate_only, bool ow
 		brought_failed(b, st);
 }
 
-static void let_go(struct call *c, struct brought *b, bool named)
+struct going { const struct engine_ops *ops; void *reader; uint8_t lane; };
+
+static void gone(void *ctx, const uint8_t sha256[SHA256_BYTES])
 {
+	const struct going *g = ctx;
+
+	g->ops->object_drop(g->reader, g->lane, sha256);
+}
+
+/* r NULL: what was brought to the store stays there. */
+static void let_go(struct call *c, struct read_thread *r, struct brought *b, bool named)
+{
+	struct going g = { .ops = &c->in->ops, .reader = r != NULL ? r->store : NULL,
+			   .lane = b->lane };
+
 	if (b->kept)
-		objects_release(c->in->ops.objects, b->original.sha256, named);
+		objects_let_go(c->in->ops.objects, b->original.sha256, named,
+			       r != NULL && b->there ? gone : NULL, &g);
 	b->kept = false;
 }
 
@@ -159,8 +173,9 @@ static void keep_all(struct call *c, struct read_thread *r, struct copying *k)
 		if (!b->kept || sc->refusal.reason != REASON_NONE ||
 		    sc->unless_before == &b->refusal)
 			continue;
-		st = ops->object_keep(r->store, sc->results[0].lane, b->original.sha256,
-				      b->original.size, &e);
+		b->lane = sc->results[0].lane;
+		b->there = true;
+		st = ops->object_keep(r->store, b->lane, b->original.sha256, b->original.size, &e);
 		if (st == ST_OK)
 			continue;
 		brought_failed(b, st);
@@ -192,7 +207,7 @@ void copies_submit(struct call *c, struct read_thread *r, struct copying *k)
 		(void)submit_look(c, r, s);
 	keep_all(c, r, k);
 	if (undecided(s) == 0)
-		copies_end(c, k);
+		copies_end(c, r, k);
 	else if (!submit_push(c, s, &f))
 		submit_refuse(c, &f);
 }
@@ -217,10 +232,10 @@ static void reply(struct call *c, struct copying *k)
 	submit_reply(c, s);
 }
 
-void copies_end(struct call *c, struct copying *k)
+void copies_end(struct call *c, struct read_thread *r, struct copying *k)
 {
 	for (uint32_t i = 0; i < k->n; i++)
-		let_go(c, &k->of[i], named(k, i));
+		let_go(c, r, &k->of[i], named(k, i));
 	reply(c, k);
 }
 
@@ -233,7 +248,7 @@ void copies_decided(struct call *c, struct copying *k)
 		all = all && (!k->of[i].kept || named(k, i));
 	/* What goes from the disk does so on a copier. */
 	if (all) {
-		copies_end(c, k);
+		copies_end(c, NULL, k);
 		return;
 	}
 	c->slow = true;
@@ -277,7 +292,7 @@ void copies_close(struct call *c, struct copying *k)
 {
 	for (uint32_t i = 0; i < k->n; i++) {
 		upload_drop(&k->of[i].upload);
-		let_go(c, &k->of[i], false);
+		let_go(c, NULL, &k->of[i], false);
 	}
 	if (k->unary.slot != NULL)
 		call_return(c, k->unary.slot);
@@ -340,7 +355,7 @@ void copies_turn(struct call *c, struct read_thread *r,
 	struct fault f;
 
 	if (k->answered) {
-		copies_end(c, k);
+		copies_end(c, r, k);
 		return;
 	}
 	if (!atomic_load(&c->cancelled))

@@ -21,6 +21,8 @@ struct brought {
 	bool hashed;			/* sha256 was declared */
 	bool known;			/* original.size and sha256 are those of the bytes */
 	bool kept;			/* to be released */
+	bool there;			/* brought to the store, too */
+	uint8_t lane;			/* of the store; with `there` */
 	uint8_t sha256[SHA256_BYTES];
 	struct upload upload;
 	struct original original;	/* arrays in the slot's arena */
@@ -74,7 +76,7 @@ void copies_close(struct call *c, struct copying *k);
 void copies_submit(struct call *c, struct read_thread *r, struct copying *k);
 /* gRPC thread. The spine has decided: the call is answered, here or by a copier (copies_end). */
 void copies_decided(struct call *c, struct copying *k);
-/* Copier: lets go of the originals of what was refused, and answers. */
-void copies_end(struct call *c, struct copying *k);
+/* Lets go of the originals, and answers. A copier, with its r, if anything was refused. */
+void copies_end(struct call *c, struct read_thread *r, struct copying *k);
 
 #endif

@@ -404,7 +404,7 @@ void upload_call_work(struct call *c, struct read_thread *r)
 	struct upload_call *u = c->state;
 
 	if (u->k.answered) {
-		copies_end(c, &u->k);
+		copies_end(c, r, &u->k);
 	} else if (atomic_load(&c->cancelled)) {
 		end_receiving(u);
 		call_drop(c);

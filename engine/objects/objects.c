@@ -58,6 +58,7 @@ static enum status depot_open(struct objects **out, const char *dir, struct erro
 		return ST_NOMEM;
 	snprintf(o->dir, sizeof(o->dir), "%s", dir);
 	pthread_mutex_init(&o->lock, NULL);
+	pthread_mutex_init(&o->names_lock, NULL);
 	o->fd = folder_open(dir, ".");
 	o->waiting = folder_open(dir, OBJECTS_WAITING);
 	if (o->fd < 0 || o->waiting < 0)
@@ -93,6 +94,8 @@ void objects_close(struct objects *o)
 		close(o->fd);
 	if (o->waiting >= 0)
 		close(o->waiting);
+	names_free(o);
+	pthread_mutex_destroy(&o->names_lock);
 	pthread_mutex_destroy(&o->lock);
 	free(o);
 }

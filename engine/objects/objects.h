@@ -4,7 +4,7 @@
  *
  *	upload ──keep──▶ DIR/waiting/<64 hex> ──settle──▶ DIR/<2 hex>/<62 hex>	a stored result's
  *	                        │
- *	                        ╰──remove, sweep──▶ gone: nothing names it, or a server has it
+ *	                        ╰──remove, end, sweep──▶ gone: nothing names it, or a server has it
  *
  * DIR is DATA/store/objects. With the embedded store it is where stored results read from; with
  * PostgreSQL it holds what is on its way, and may lack what the server has (store.h).
@@ -63,14 +63,20 @@ void upload_drop(struct upload *u);
 /*
  * Durable under its SHA-256 when it returns; the upload is closed, whatever comes back. One that
  * is there already is written anew (bytes of the same name are the same; damaged ones heal).
- * Success must be followed by objects_release(): until then nothing takes it away.
+ * Success must be followed by objects_release(): until then nothing takes it away. ST_AGAIN: what
+ * was there of it goes just now.
  */
 enum status objects_keep(struct objects *o, struct upload *u, struct error *e) must_use;
 /*
- * named: a journal record or a waiting row names it now. Otherwise it goes, unless it was there
- * before, or somebody else keeps the same.
+ * named: a journal record or a waiting row names it now (objects_name()). Otherwise it goes, unless
+ * another one names it, or somebody else keeps the same; before all names are known, unless it was
+ * there before.
  */
 void objects_release(struct objects *o, const uint8_t sha256[SHA256_BYTES], bool named);
+/* The same. Where it goes gone() is called, and nobody can bring it again until that returns. */
+typedef void objects_gone_fn(void *ctx, const uint8_t sha256[SHA256_BYTES]);
+void objects_let_go(struct objects *o, const uint8_t sha256[SHA256_BYTES], bool named,
+		    objects_gone_fn *gone, void *ctx);
 
 /* ---- reading ---- */
 
@@ -103,6 +109,19 @@ enum status objects_settle(struct objects *o, const uint8_t sha256[SHA256_BYTES]
 			   struct error *e) must_use;
 /* What was settled stays so after a crash. */
 enum status objects_sync(struct objects *o, struct error *e) must_use;
+/*
+ * Which results name it that are not stored yet, so that with the last of them it goes, not only at
+ * the next start. In memory, some tens of bytes each. Again is fine.
+ */
+void objects_name(struct objects *o, const uint8_t sha256[SHA256_BYTES], uint64_t sequence);
+/* It is stored. */
+void objects_unname(struct objects *o, const uint8_t sha256[SHA256_BYTES], uint64_t sequence);
+/* It ended, and is not stored: as objects_let_go() of the last who kept it. gone may be NULL. */
+void objects_end(struct objects *o, const uint8_t sha256[SHA256_BYTES], uint64_t sequence,
+		 objects_gone_fn *gone, void *ctx);
+/* After a start: all that name anything are known. */
+void objects_counted(struct objects *o);
+
 /* A server has it: nothing here needs it, whoever reads it next fetches it. */
 void objects_remove(struct objects *o, const uint8_t sha256[SHA256_BYTES]);
 

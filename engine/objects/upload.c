@@ -143,24 +143,26 @@ static struct keeping *keeping_new(struct objects *o, const uint8_t sha256[SHA25
 	return NULL;
 }
 
-/* From here to objects_release() nobody removes it. */
-static enum status keeping_begin(struct objects *o, const uint8_t sha256[SHA256_BYTES], bool fetch)
+enum status keeping_begin(struct objects *o, const uint8_t sha256[SHA256_BYTES], bool fetch)
 {
 	char name[NAME_BYTES];
 	struct keeping *k;
+	enum status st;
 
 	waiting_name(name, sha256);
 	pthread_mutex_lock(&o->lock);
 	k = keeping_of(o, sha256);
 	if (k == NULL)
 		k = keeping_new(o, sha256, fetch);
-	if (k != NULL && k->n++ == 0)
+	st = k == NULL ? ST_FULL : k->going ? ST_AGAIN : ST_OK;
+	if (st == ST_OK && k->n++ == 0)
 		k->named = faccessat(o->waiting, name, F_OK, 0) == 0;
 	pthread_mutex_unlock(&o->lock);
-	return k != NULL ? ST_OK : ST_FULL;
+	return st;
 }
 
-void objects_release(struct objects *o, const uint8_t sha256[SHA256_BYTES], bool named)
+void objects_let_go(struct objects *o, const uint8_t sha256[SHA256_BYTES], bool named,
+		    objects_gone_fn *gone, void *ctx)
 {
 	char name[NAME_BYTES];
 	struct keeping *k;
@@ -168,12 +170,27 @@ void objects_release(struct objects *o, const uint8_t sha256[SHA256_BYTES], bool
 	waiting_name(name, sha256);
 	pthread_mutex_lock(&o->lock);
 	k = keeping_of(o, sha256);
-	if (k != NULL) {
+	if (k != NULL)
 		k->named |= named;
-		if (--k->n == 0 && !k->named)
-			unlinkat(o->waiting, name, 0);
+	/* Before all names are known, that it was there is one. */
+	if (k != NULL && k->n == 1 && !name_any(o, sha256, k->named)) {
+		unlinkat(o->waiting, name, 0);
+		if (gone != NULL) {
+			k->going = true;
+			pthread_mutex_unlock(&o->lock);
+			gone(ctx, sha256);
+			pthread_mutex_lock(&o->lock);
+			k->going = false;
+		}
 	}
+	if (k != NULL)
+		k->n--;
 	pthread_mutex_unlock(&o->lock);
+}
+
+void objects_release(struct objects *o, const uint8_t sha256[SHA256_BYTES], bool named)
+{
+	objects_let_go(o, sha256, named, NULL, NULL);
 }
 
 enum status objects_keep(struct objects *o, struct upload *u, struct error *e)

@@ -386,6 +386,8 @@ static void keep_case(struct spine *s, struct submission *sub, struct submitted_
 		}
 		if (st == ST_OK)
 			st = replacing_remember(s, r->replaces, r->key, n->sequence, n->lane, pos);
+		if (c->original != NULL)
+			objects_name(s->objects, c->original->sha256, n->sequence);
 		change_fill(s, &change, n, &about, c->code,
 			    t->awaiting >> i & 1 ? STATE_AWAITING_APPROVAL : STATE_NUMBERED,
 			    t->accepted_ms);

@@ -31,6 +31,62 @@ enum status originals_fetch(void *ctx, uint8_t lane, const uint8_t sha256[SHA256
 	return st;
 }
 
+/* ---- after an end ---- */
+
+void originals_drop(struct spine *s, uint8_t lane, const uint8_t sha256[SHA256_BYTES])
+{
+	struct error e = { 0 };
+
+	if (s->store->ops->original_drop(s->store, lane, sha256, &e) != ST_OK)
+		log_warn("objects", "what nothing names stays in the store until the next start: "
+			 "%s", e.text);
+}
+
+struct dropped { struct spine *s; uint8_t lane; };
+
+static void gone(void *ctx, const uint8_t sha256[SHA256_BYTES])
+{
+	const struct dropped *d = ctx;
+
+	originals_drop(d->s, d->lane, sha256);
+}
+
+/* A row of the waiting room, read into record, whose case lies in a. */
+static enum status row_read(struct spine *s, uint64_t sequence, uint8_t *record,
+			    struct record_numbered *rec, struct case_view *c, struct arena *a)
+{
+	uint8_t type;
+	size_t n;
+	enum status st = waiting_read(s->rows, sequence, &type, record, JOURNAL_RECORD_BYTES_MAX,
+				      &n, NULL);
+
+	if (st == ST_OK)
+		st = record_numbered_decode(rec, record_numbered_in(type, slice_of(record, n)));
+	return st == ST_OK ? case_decode(c, rec->case_bytes, a) : st;
+}
+
+void originals_end(struct spine *s, uint8_t lane, uint64_t sequence)
+{
+	struct dropped d = { s, lane };
+	struct record_numbered rec;
+	struct case_view c;
+	struct arena a;
+	uint8_t i, *record = malloc(JOURNAL_RECORD_BYTES_MAX);
+
+	/* What stays now goes at the next start. */
+	if (record == NULL || arena_init(&a, 4 * CASE_BYTES_MAX) != ST_OK) {
+		free(record);
+		return;
+	}
+	if (row_read(s, sequence, record, &rec, &c, &a) == ST_OK) {
+		i = record_result_index(&rec, sequence);
+		if (i < rec.results_n && i < c.results_n && c.results[i].original != NULL)
+			objects_end(s->objects, c.results[i].original->sha256, sequence, gone, &d);
+	}
+	arena_free(&a);
+	free(record);
+}
+
 /* ---- after a crash ---- */
 
 static enum status name_add(struct replay *r, const struct original *o, uint8_t lane,
@@ -70,16 +126,10 @@ static enum status row_note(struct replay *r, const struct waiting_row *row, uin
 {
 	struct record_numbered rec;
 	struct case_view c;
-	uint8_t type;
-	size_t n;
-	enum status st = waiting_read(r->s->rows, row->sequence, &type, record,
-				      JOURNAL_RECORD_BYTES_MAX, &n, NULL);
+	enum status st;
 
 	arena_reset(&r->arena);
-	if (st == ST_OK)
-		st = record_numbered_decode(&rec, record_numbered_in(type, slice_of(record, n)));
-	if (st == ST_OK)
-		st = case_decode(&c, rec.case_bytes, &r->arena);
+	st = row_read(r->s, row->sequence, record, &rec, &c, &r->arena);
 	if (st == ST_OK)
 		return originals_note(r, &rec, &c);
 	if (st == ST_NOMEM)
@@ -259,6 +309,21 @@ static enum status unclaimed_keep(struct replay *r, struct error *e)
 	return st;
 }
 
+/*
+ * What goes on from here, so that an end removes what nothing else names. Rows that were not read
+ * name nothing that is here or claimed; what cannot be read may name anything.
+ */
+static void names_tell(struct replay *r)
+{
+	struct spine *s = r->s;
+
+	for (size_t i = 0; i < r->originals_n; i++)
+		if (is_open(s, r->originals[i].sequence))
+			objects_name(s->objects, r->originals[i].sha256, r->originals[i].sequence);
+	if (r->originals_lost == 0)
+		objects_counted(s->objects);
+}
+
 static enum status claims_ask(void *ctx, struct error *e)
 {
 	struct claims *c = ctx;
@@ -278,6 +343,8 @@ enum status originals_meet(struct replay *r, struct error *e)
 	if (c.removed > 0)
 		log_info("objects", "%u originals that no case names were removed from the store",
 			 c.removed);
+	if (st == ST_OK)
+		names_tell(r);
 	if (st == ST_OK || st == ST_UNAVAILABLE || st == ST_TIMEOUT)
 		return st;
 	/* They stay a while longer: no reason not to begin. */

@@ -17,6 +17,14 @@ struct objects *originals_taken(const struct spine *s);
 enum status originals_fetch(void *ctx, uint8_t lane, const uint8_t sha256[SHA256_BYTES],
 			    uint64_t size);
 
+/* No case on its way names it: it goes from the store, as far as that is not this machine. */
+void originals_drop(struct spine *s, uint8_t lane, const uint8_t sha256[SHA256_BYTES]);
+/*
+ * Janitor, while its row is still there: this result ended without being stored. With the last that
+ * names its original that goes.
+ */
+void originals_end(struct spine *s, uint8_t lane, uint64_t sequence);
+
 /* One replayed record names these. */
 enum status originals_note(struct replay *r, const struct record_numbered *rec,
 			   const struct case_view *c) must_use;

@@ -531,6 +531,11 @@ static enum status object_keep(void *reader, uint8_t lane, const uint8_t sha256[
 	return store->ops->original_keep(store, lane, sha256, size, e);
 }
 
+static void object_drop(void *reader, uint8_t lane, const uint8_t sha256[SHA256_BYTES])
+{
+	originals_drop(((struct reads *)reader)->spine, lane, sha256);
+}
+
 static enum status inspect(void *ctx, int fd, uint32_t size, const uint8_t sha256[SHA256_BYTES],
 			   bool own, struct arena *a, struct original *out, enum reason *why,
 			   char detail[INSPECT_DETAIL_BYTES])
@@ -589,6 +594,7 @@ void reads_ops(struct spine *s, struct engine_ops *ops)
 				    .book_open = book_open, .book_next = book_next,
 				    .book_close = book_close, .number_stored = numbers_stored,
 				    .objects = originals_taken(s), .object_keep = object_keep,
+				    .object_drop = object_drop,
 				    .inspect = inspect,
 				    .original_bytes_max =
 					    (uint64_t)s->config->original_mb_max << 20,

@@ -6,6 +6,7 @@
 #include "spine/elsewhere.h"
 #include "spine/handing.h"
 #include "spine/living.h"
+#include "spine/originals.h"
 #include "spine/mirror.h"
 #include "spine/numbers.h"
 #include "spine/spine.h"
@@ -74,6 +75,7 @@ enum status void_project(struct spine *s, const struct record_result *v, struct 
 	st = s->store->ops->void_number(s->store, &entry, e);
 	if (st != ST_OK)
 		return st;
+	originals_end(s, v->lane, v->sequence);
 	st = waiting_remove(s->waiting, v->sequence, e);
 	return st == ST_NOT_FOUND ? ST_OK : st;		/* told before */
 }

@@ -318,7 +318,7 @@ static const struct store_ops ops = {
 	.void_number = embedded_void,
 	.marks = embedded_marks, .own = embedded_own, .owners = embedded_owners,
 	.original_keep = embedded_original_keep, .original_fetch = embedded_original_fetch,
-	.original_settle = embedded_original_settle,
+	.original_drop = embedded_original_drop, .original_settle = embedded_original_settle,
 	.originals_sweep = embedded_originals_sweep,
 	.close = embedded_close,
 	.reader_open = embedded_reader_open, .reader_close = embedded_reader_close,

@@ -86,6 +86,8 @@ enum status embedded_original_keep(struct store *store, uint8_t lane,
 enum status embedded_original_fetch(struct store *store, uint8_t lane,
 				    const uint8_t sha256[SHA256_BYTES], uint64_t size,
 				    struct error *e);
+enum status embedded_original_drop(struct store *store, uint8_t lane,
+				   const uint8_t sha256[SHA256_BYTES], struct error *e);
 enum status embedded_originals_sweep(struct store *store,
 				    bool (*needed)(void *ctx, uint8_t lane,
 						   const uint8_t sha256[SHA256_BYTES]),

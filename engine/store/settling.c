@@ -19,6 +19,7 @@ enum status embedded_settle_all(struct embedded *s, const struct batch *b, struc
 		if (it->held != REASON_NONE || it->stored == ST_CONFLICT || it->doc.section == NULL)
 			continue;
 		st = settle(s, it->doc.section->sha256, e);
+		objects_unname(s->objects, it->doc.section->sha256, it->sequence);
 		any = true;
 	}
 	return st == ST_OK && any ? objects_sync(s->objects, e) : st;
@@ -37,6 +38,12 @@ enum status embedded_original_fetch(struct store *store, uint8_t lane,
 				    struct error *e)
 {
 	return error_set(e, ST_NOT_FOUND, "restore it from a backup, or void the result");
+}
+
+enum status embedded_original_drop(struct store *store, uint8_t lane,
+				   const uint8_t sha256[SHA256_BYTES], struct error *e)
+{
+	return ST_OK;
 }
 
 /* Nor has anybody else any. */

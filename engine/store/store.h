@@ -220,6 +220,13 @@ struct store_ops {
 	enum status (*original_fetch)(struct store *s, uint8_t lane,
 				      const uint8_t sha256[SHA256_BYTES], uint64_t size,
 				      struct error *e);
+	/*
+	 * No result of this engine that is not stored names it any more, and nobody brings it just
+	 * now: it goes from the store, unless another engine needs it or a result rests on it. What
+	 * stays after a failure goes at the next start. Any thread.
+	 */
+	enum status (*original_drop)(struct store *s, uint8_t lane,
+				     const uint8_t sha256[SHA256_BYTES], struct error *e);
 	/* A stored result's, from now on; take() does that of its items. Before any is taken. */
 	enum status (*original_settle)(struct store *s, const uint8_t sha256[SHA256_BYTES],
 				       struct error *e);

@@ -269,6 +269,54 @@ static void who_names_nothing_leaves_nothing(void **state)
 	assert_int_equal(check(r), ST_NOT_FOUND);
 }
 
+struct going { struct rig *r; int calls; };
+
+/* Meanwhile nobody brings it. */
+static void going(void *ctx, const uint8_t sha256[SHA256_BYTES])
+{
+	struct going *g = ctx;
+	struct upload u;
+
+	g->calls++;
+	assert_memory_equal(sha256, g->r->sha256, SHA256_BYTES);
+	assert_false(there(g->r, false));
+	upload(g->r, &u);
+	assert_int_equal(objects_keep(g->r->o, &u, NULL), ST_AGAIN);
+}
+
+static void goes_with_the_last_that_names_it(void **state)
+{
+	struct rig *r = *state;
+	struct going g = { .r = r };
+
+	for (uint64_t sequence = 1; sequence <= 3; sequence++) {
+		keep(r);
+		objects_name(r->o, r->sha256, sequence);
+		objects_name(r->o, r->sha256, sequence);
+		objects_release(r->o, r->sha256, true);
+	}
+	/* Something that was there before may name it, too. */
+	objects_end(r->o, r->sha256, 1, going, &g);
+	objects_unname(r->o, r->sha256, 2);
+	objects_counted(r->o);
+	objects_end(r->o, r->sha256, 1, going, &g);
+	assert_int_equal(check(r), ST_OK);
+	/* One who keeps it may be about to name it. */
+	keep(r);
+	objects_end(r->o, r->sha256, 3, going, &g);
+	assert_int_equal(check(r), ST_OK);
+	objects_name(r->o, r->sha256, 4);
+	objects_release(r->o, r->sha256, true);
+	assert_int_equal(g.calls, 0);
+	objects_end(r->o, r->sha256, 4, going, &g);
+	assert_int_equal(g.calls, 1);
+	assert_int_equal(check(r), ST_NOT_FOUND);
+	keep(r);
+	objects_let_go(r->o, r->sha256, false, going, &g);
+	assert_int_equal(g.calls, 2);
+	objects_end(r->o, r->sha256, 5, NULL, NULL);
+}
+
 static bool count(void *ctx, const uint8_t sha256[SHA256_BYTES], uint64_t size)
 {
 	*(uint32_t *)ctx += size == BIG;
@@ -527,6 +575,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kept_settled_and_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(moves_by_copy_where_it_must, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_names_nothing_leaves_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(goes_with_the_last_that_names_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(sweep_removes_the_unnamed, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_kept_was_flushed_in_its_order, setup,
 						teardown),

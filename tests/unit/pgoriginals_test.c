@@ -94,6 +94,13 @@ static enum status keep(const struct rig *r, struct store *s)
 	return s->ops->original_keep(s, r->lane, r->sha256, BYTES, &e);
 }
 
+static enum status drop(const struct rig *r, struct store *s)
+{
+	struct error e = { 0 };
+
+	return s->ops->original_drop(s, r->lane, r->sha256, &e);
+}
+
 /* All of it, as it was brought. */
 static enum status fetch(const struct rig *r, struct store *s)
 {
@@ -148,6 +155,11 @@ static void test_what_nothing_names_goes(void **state)
 	assert_int_equal(keep(&r, own), ST_OK);
 	assert_int_equal(fetch(&r, own), ST_OK);
 	assert_int_equal(claims(&r), 1);
+	assert_int_equal(drop(&r, r.other), ST_OK);
+	assert_int_equal(claims(&r), 1);
+	assert_int_equal(drop(&r, own), ST_OK);
+	assert_int_equal(drop(&r, own), ST_OK);
+	assert_int_equal(pieces(&r) + claims(&r), 0);
 	rig_free(&r);
 }
 
@@ -167,8 +179,8 @@ static void test_what_a_result_rests_on_stays(void **state)
 	same_bring(&r.f->same, r.lane, slice_of(r.bytes, BYTES));
 	assert_int_equal(keep(&r, r.other), ST_OK);
 	assert_int_equal(claims(&r), 2);
-	assert_int_equal(sweep(r.other, false, &removed), 1);
-	assert_int_equal(removed, 0);
+	assert_int_equal(drop(&r, r.other), ST_OK);
+	assert_int_equal(claims(&r), 1);
 	assert_int_equal(sweep(r.f->same.store, false, &removed), 1);
 	assert_int_equal(removed, 0);
 	assert_int_equal(claims(&r), 0);

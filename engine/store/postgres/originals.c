@@ -277,6 +277,26 @@ static enum status release(struct pg_asking *a, uint8_t engine, uint8_t lane, st
 	return st;
 }
 
+enum status pg_original_drop(struct store *store, uint8_t lane,
+			     const uint8_t sha256[SHA256_BYTES], struct error *e)
+{
+	struct postgres *p = (struct postgres *)store;
+	struct unneeded *u = malloc(sizeof(*u));
+	struct pg_way *w;
+	uint32_t removed = 0;
+	enum status st;
+
+	if (u == NULL)
+		return told(ST_NOMEM, e);
+	u->n = 1;
+	memcpy(u->hashes[0], sha256, SHA256_BYTES);
+	w = way_take(p);
+	st = release(&w->servers[p->servers.of_lane[lane]], p->engine, lane, u, &removed);
+	pthread_mutex_unlock(&w->lock);
+	free(u);
+	return told(st, e);
+}
+
 /* In order, from behind `after` on. */
 static enum status page_ask(struct pg_asking *a, uint8_t engine, uint8_t lane, struct slice after,
 			    PGresult **out)
@@ -361,8 +381,9 @@ void pg_originals_stored(struct objects *o, const struct batch *b)
 	for (uint32_t i = 0; o != NULL && i < b->items_n; i++) {
 		const struct item *it = &b->items[i];
 
-		if (it->held == REASON_NONE && it->stored != ST_CONFLICT &&
-		    it->doc.section != NULL)
-			objects_remove(o, it->doc.section->sha256);
+		if (it->held != REASON_NONE || it->stored == ST_CONFLICT || it->doc.section == NULL)
+			continue;
+		objects_unname(o, it->doc.section->sha256, it->sequence);
+		objects_remove(o, it->doc.section->sha256);
 	}
 }

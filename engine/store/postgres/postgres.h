@@ -115,6 +115,8 @@ enum status pg_original_keep(struct store *store, uint8_t lane,
 			     const uint8_t sha256[SHA256_BYTES], uint64_t size, struct error *e);
 enum status pg_original_fetch(struct store *store, uint8_t lane,
 			      const uint8_t sha256[SHA256_BYTES], uint64_t size, struct error *e);
+enum status pg_original_drop(struct store *store, uint8_t lane,
+			     const uint8_t sha256[SHA256_BYTES], struct error *e);
 enum status pg_original_settle(struct store *store, const uint8_t sha256[SHA256_BYTES],
 			       struct error *e);
 enum status pg_originals_sweep(struct store *store,
