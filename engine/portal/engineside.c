@@ -26,7 +26,7 @@ static enum status connected(struct worker *w, uint32_t at, struct error *e)
 
 	if (w->engines[at] != NULL)
 		return ST_OK;
-	if (at < c->portal.engines_n)
+	if (at < c->portal.engines_n && c->portal.engines[at][0] != '\0')
 		o.connect = c->portal.engines[at];
 	return client_open(&w->engines[at], &o, e);
 }
