@@ -251,8 +251,15 @@ def test_a_broken_key_at_sighup_leaves_the_old_in_force(engine):
     answer = send(stubs, [case(), case(unit=UNITS[1])])
     engine.wait_stored(stubs, [r.result_id for r in answer.receipts])
     assert "starting it again" not in engine.log()
+    # So with the one that asks services: both, or none.
     key.write_bytes(good)
     policy.write_text(before)
+    remote = engine.data / "certs" / "remote.json"
+    remote.write_text("{")
+    engine.hup()
+    assert engine.children()["signer"] == signer and "remote" not in engine.children()
+    assert "remote.json:1:" in engine.log() and "a new remote does not start" in engine.log()
+    remote.unlink()
     engine.hup()
     assert engine.children()["signer"] != signer
     engine.wait_stored(stubs, [send(stubs, [case()]).receipts[0].result_id])
