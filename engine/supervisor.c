@@ -16,9 +16,8 @@
 
 #include "base/log.h"
 #include "foreign/foreign.h"
+#include "greeting.h"
 #include "limits.h"
-#include "remote/remote.h"
-#include "signer/signer.h"
 
 #define QUICK_MS 3000		/* a child that lived shorter crashed at its start */
 #define CRASHES_MAX 5		/* that many in a row */
@@ -222,44 +221,14 @@ static void successor_refused(struct supervisor *s, const struct child *c, const
 	engine_reload(s, RELOAD_KEEPS_CERTS);
 }
 
-/* A greeting that is whole: is it ready? Else *why is what it says, cut to fit. */
-static bool greeting_read(struct supervisor *s, const struct child *c, struct slice message,
-			  bool *ready, char why[512])
-{
-	struct reader length = reader_of(message);
-	uint32_t n = read_u32(&length);
-	struct slice body = read_bytes(&length, n), text = slice_str("an answer that is none");
-	struct signer_reply reply;
-	struct remote_answer answer;
-	enum sign_answer a = ANSWER_FAILED;
-
-	if (length.bad)
-		return false;
-	*ready = false;
-	if (c == &s->signer) {
-		if (signer_reply_open(&reply, body) == ST_OK && reply.tag == 0 &&
-		    signer_reply_next(&reply, &a, &text) == ST_OK)
-			*ready = a == ANSWER_SIGNED;
-	} else if (remote_decode_answer(&answer, body) == ST_OK && answer.tag == 0) {
-		*ready = answer.status == REMOTE_SIGNED;
-		text = answer.bytes;
-	}
-	snprintf(why, 512, "%.*s", (int)text.n, (const char *)text.p);
-	return true;
-}
-
-/* What it says first is only looked at: the engine reads it from there. */
 static void successor_greets(struct supervisor *s, struct child *c)
 {
-	uint8_t bytes[1024];
-	char why[512] = "it ended without a word";
-	ssize_t n = recv(c->next.fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	char why[GREETING_WHY_BYTES];
+	enum status st = greeting_look(c->next.fd, c == &s->signer ? GREETER_SIGNER :
+				       GREETER_REMOTE, why);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n > 0 && !greeting_read(s, c, slice_of(bytes, (size_t)n), &c->next.ready, why))
-		return;
-	if (!c->next.ready)
+	c->next.ready = st == ST_OK;
+	if (st == ST_PRECONDITION)
 		successor_refused(s, c, why);
 }
 

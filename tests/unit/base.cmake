@@ -8,4 +8,4 @@ trien_test(queue_test LINK trien_base)
 trien_test(utf8_test LINK trien_base)
 trien_test(states_test LINK trien_base)
 trien_test(supervisor_test SOURCES ${CMAKE_SOURCE_DIR}/engine/supervisor.c
-	LINK trien_foreign trien_signer trien_remote)
+	${CMAKE_SOURCE_DIR}/engine/greeting.c LINK trien_foreign trien_signer trien_remote)
