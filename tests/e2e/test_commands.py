@@ -22,8 +22,6 @@ WRONG = f"""
 nothing
 help nothing
 keys
-keys dev
-keys list
 keys steal
 keys dev --data x --algorithm rsa512
 schema
@@ -60,9 +58,6 @@ status now
 status --nothing
 status --connect example.org:1
 verify
-backup x
-restore x
-fsck
 fsck --data
 mirror word
 mirror --nothing x

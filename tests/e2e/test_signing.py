@@ -584,7 +584,7 @@ def test_bounds(desk, signer):
     refused(lambda: signer.open(["nonsense"]), "RESULT_NOT_FOUND")
     refused(lambda: signer.open(["0" * 26]), "RESULT_NOT_WAITING")
     sessions = [signer.open(ids) for _ in range(32)]
-    refused(lambda: signer.open(ids), "BUSY")
+    refused(lambda: signer.open(ids), "SESSIONS_SHARE")
     signer.cancel(sessions[0])
     signer.open(ids)
 
