@@ -10,6 +10,11 @@ import postgres
 from remote_child import make_keys
 from remote_rig import Rig
 
+# These files first, so that nobody waits for them at the end.
+LONGEST = [f"test_{name}" for name in (
+    "parked_long outage remote_issue readme interop hsm mirror remote demo load awaiting_kills "
+    "recovery portal_browser bridge lanes network").split()]
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "embedded: about the embedded store's own files")
@@ -46,8 +51,8 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason=why))
         elif harness.SERVERS and item.get_closest_marker("embedded"):
             item.add_marker(pytest.mark.skip(reason="about the embedded store's own files"))
-    # The longest file first, so that nobody waits for it at the end.
-    items.sort(key=lambda item: item.path.name != "test_parked_long.py")
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else
+               len(LONGEST))
     if os.environ.get("TRIEN_FULL") != "1":
         left = set(left_out(items))
         items[:] = [item for item in items if item not in left]

@@ -488,6 +488,7 @@ def test_what_is_configured_wrongly_stops_the_start(child, service):
     assert "no service 'two'" in child.start(ready=False)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("form", ["csc", "array"])
 def test_a_thousand_cost_the_services_time_and_little_more(child, service, form):
     """2 s an array: 5 arrays of 200, four at a time, take the service 4 s."""

@@ -438,6 +438,7 @@ def test_kill_loop(rig, form):
     assert rig.engine.stop() == 0, rig.engine.log()
 
 
+@pytest.mark.alone
 def test_a_thousand_cost_the_services_time_and_little_more(rig):
     """2 s an array of 200, four at a time: the service needs 4 s."""
     rig.remote("person").start()
