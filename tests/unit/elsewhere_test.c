@@ -407,6 +407,14 @@ static void test_when_it_may_end(void **state)
 
 /* ---- keys change ---- */
 
+static void pushed_drop(void)
+{
+	if (pushed != NULL)
+		free(pushed->page);
+	free(pushed);
+	pushed = NULL;
+}
+
 static void keys_reloaded(struct spine *s)
 {
 	s->elsewhere->left_behind = false;
@@ -424,6 +432,7 @@ static void test_a_key_that_signs_is_asked_on(void **state)
 	keys_reloaded(s);
 	assert_ptr_equal(asking_by_sequence(&s->elsewhere->asking, 77), &e->asked);
 	assert_false(s->elsewhere->judging);
+	pushed_drop();
 }
 
 /* Nobody reloads anything when a certificate expires. */
@@ -433,7 +442,8 @@ static void test_a_key_that_ends_is_noticed(void **state)
 
 	key_ends_ms = io_wall_ms() + 50;
 	keys_reloaded(s);
-	s->elsewhere->left_behind = false;
+	pushed_drop();
+	s->elsewhere->scanning = s->elsewhere->left_behind = false;
 	elsewhere_room_run(s);
 	assert_false(s->elsewhere->left_behind);
 	usleep(60000);
@@ -442,15 +452,14 @@ static void test_a_key_that_ends_is_noticed(void **state)
 	assert_non_null(pushed);
 	assert_int_equal(pushed->type, JOB_AWAIT_READ);
 	assert_true(s->elsewhere->judging);
-	free(pushed->page);
-	free(pushed);
 	/* Once: then the next one counts. */
-	pushed = NULL;
+	pushed_drop();
 	s->elsewhere->scanning = false;
 	s->elsewhere->judge_due_ms = 0;
 	elsewhere_room_run(s);
 	assert_int_equal(s->elsewhere->ends_ms, INT64_MAX);
 	assert_false(s->elsewhere->judging);
+	pushed_drop();
 }
 
 /* Its row is looked at anew; an answer that crosses that is no breach and counts for nothing. */
@@ -466,8 +475,7 @@ static void test_a_key_that_does_not_is_asked_no_more(void **state)
 	assert_null(asking_by_sequence(&s->elsewhere->asking, 77));
 	assert_non_null(pushed);
 	assert_int_equal(pushed->type, JOB_AWAIT_READ);
-	free(pushed->page);
-	free(pushed);
+	pushed_drop();
 	assert_int_equal(elsewhere_answer(s, &a), ST_OK);
 	assert_null(s->elsewhere->came_first);
 	assert_int_equal(s->elsewhere->asking.n, 0);
@@ -494,8 +502,7 @@ static void test_what_has_no_row_gets_one_first(void **state)
 	elsewhere_room_run(s);
 	assert_null(asking_by_sequence(&s->elsewhere->asking, 77));
 	assert_false(s->elsewhere->judging);
-	free(pushed->page);
-	free(pushed);
+	pushed_drop();
 }
 
 /* The sanitizer tells. */
