@@ -124,6 +124,7 @@ enum status library_open(struct library **out, const struct config *c, struct st
 		return ST_NOMEM;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_mutex_init(&l->judging, NULL);
+	pthread_mutex_init(&l->large, NULL);
 	l->config = c;
 	l->starter = starter;
 	l->read = l->looked = edition_files(c);
@@ -150,5 +151,6 @@ void library_close(struct library *l)
 	edition_unref(l->edition);
 	pthread_mutex_destroy(&l->lock);
 	pthread_mutex_destroy(&l->judging);
+	pthread_mutex_destroy(&l->large);
 	free(l);
 }

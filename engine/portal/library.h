@@ -19,6 +19,7 @@ struct library {
 	struct starter *starter;	/* borrowed */
 	struct foreign *judge;		/* library_judge() */
 	pthread_mutex_t judging;	/* whether there is its process */
+	pthread_mutex_t large;		/* held by the worker with a large file in memory */
 	struct store *store;		/* NULL: it was never reached yet */
 	struct edition *edition;	/* the newest; library_latest() */
 	pthread_mutex_t lock;		/* of the last two */

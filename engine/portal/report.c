@@ -10,11 +10,11 @@
 #include "portal/show.h"
 #include "portal/verified.h"
 
-#define REPORT_FILE_BYTES_MAX (48 * 1024 * 1024)	/* looked into whole */
+#define LARGE_BYTES (48 * 1024 * 1024)	/* beyond: one at a time is in memory */
 
 /* The file is read, looked into, and forgotten. */
-static enum status stored_verify(struct request *q, struct reading *r, const struct result_view *v,
-				 const struct asked *a, json_t *model)
+static enum status file_verify(struct request *q, struct reading *r, const struct result_view *v,
+			       const struct asked *a, json_t *model)
 {
 	struct report *report = calloc(1, sizeof(*report));
 	size_t size = v->file_size;
@@ -23,19 +23,34 @@ static enum status stored_verify(struct request *q, struct reading *r, const str
 	enum status st;
 
 	memcpy(expected, v->file_sha256, SHA256_BYTES);
-	st = report == NULL ? ST_NOMEM : reading_file(r, v, REPORT_FILE_BYTES_MAX, &bytes);
+	st = report == NULL ? ST_NOMEM : reading_file(r, v, VERIFY_FILE_BYTES_MAX, &bytes);
 	if (st == ST_OK)
 		st = verified_file(q, slice_of(bytes, size), report);
 	if (st == ST_OK) {
 		if (memcmp(report->file_sha256, expected, SHA256_BYTES) != 0)
 			said.standing = STANDING_DIFFERENT;
 		verified_told(model, q, report, &said);
-	} else if (st == ST_TOO_LARGE) {
-		json_object_set_new(model, "large", json_true());
-		st = ST_OK;
 	}
 	free(bytes);
 	free(report);
+	return st;
+}
+
+static enum status stored_verify(struct request *q, struct reading *r, const struct result_view *v,
+				 const struct asked *a, json_t *model)
+{
+	pthread_mutex_t *lock = &q->portal->library->large;
+	bool large = v->file_size > LARGE_BYTES;
+	enum status st;
+
+	/* Who waited here would keep others from signing in. */
+	if (large && pthread_mutex_trylock(lock) != 0) {
+		json_object_set_new(model, "large", json_true());
+		return ST_OK;
+	}
+	st = file_verify(q, r, v, a, model);
+	if (large)
+		pthread_mutex_unlock(lock);
 	return st;
 }
 

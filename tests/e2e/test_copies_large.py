@@ -12,6 +12,7 @@ import pytest
 
 import harness
 import originals
+import portals
 from copying import CHUNK, Paper, certify, chunks, copy_case, head
 from harness import details
 from originalimages import chunk as png_chunk
@@ -88,6 +89,13 @@ def test_the_bound_of_an_original(engine):
             assert (a.verdict, a.why, a.file_size) == (m.TOTAL_PASSED, "", len(pdf))
             assert a.file_sha256 == hashlib.sha256(pdf).digest()
     assert most[0] - before < len(pdf) * 3 // 2, (before, most)
+    me = {"name": "Trần Thị Bích Ngọc", "about": "công dân",
+          "claims": {"citizen_id": c.holders[0].number, "name": "Trần Thị Bích Ngọc"}}
+    with portals.with_dev_provider(engine.data.parent / "portal", me, data=engine.data) as p:
+        holder = p.browser()
+        assert portals.sign_in(holder, me["name"]).status == 303
+        told = holder.get(f"/api/v1/results/{receipt.result_id}/report").json()
+        assert (told["verdict"], "large" in told) == ("TOTAL-PASSED", False)
     assert hashlib.sha256(Paper(pdf).original()[1]).digest() == hashlib.sha256(largest).digest()
     assert engine.stop() == 0
 
