@@ -29,9 +29,10 @@ trien_test(pgstore_test SOURCES ${same} LINK trien_store_postgres RUN ${with_ser
 	PARTS one four citus)
 trien_test(pgdeep_test SOURCES ${same} LINK trien_store_postgres RUN ${with_server})
 trien_test(pgoriginals_test SOURCES ${same} LINK trien_store_postgres RUN ${with_server})
-# The longest ones begin first.
+# The longest ones begin first; most of their time is the server's, so ./run test has them once.
 set_tests_properties(pgstore_test_one pgstore_test_four pgstore_test_citus pgdeep_test
-	PROPERTIES TIMEOUT 300 COST 60)
+	PROPERTIES TIMEOUT 300 COST 60 LABELS server)
+set_tests_properties(pgoriginals_test PROPERTIES LABELS server)
 trien_test(pgoutage_test SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/storecase.c
 	LINK trien_store_postgres
 	RUN ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/unit/with_postgres.py)
