@@ -3,8 +3,6 @@
 #include "intake/answer.h"
 #include "intake/read.h"
 
-#define RESULTS_MAX (2 * CASE_RESULTS_MAX)	/* with some that were replaced */
-
 static bool known_to(const struct case_view *about, const char *digits)
 {
 	struct holder_ends ends;
@@ -22,6 +20,15 @@ static bool is_told(const struct case_result *one, const struct state_change *of
 			 !slice_eq(slice_str(of[i].kind), one->kind)))
 		i++;
 	return i < n;
+}
+
+bool case_all_told(const struct case_view *about, const struct state_change *of, uint32_t n)
+{
+	uint8_t told = 0;
+
+	while (told < about->results_n && is_told(&about->results[told], of, n))
+		told++;
+	return told == about->results_n;
 }
 
 /*
@@ -47,8 +54,7 @@ static enum status case_known(struct call *c, struct read_thread *r, const struc
 		if (st == ST_OK) {
 			facts_read(&f, about.facts);
 			*due_ms = f.due_ms;
-			for (uint8_t k = 0; k < about.results_n; k++)
-				*whole &= is_told(&about.results[k], of, n);
+			*whole = case_all_told(&about, of, n);
 		} else if (st == ST_NOT_FOUND && holder_ends_have(&of[i].ends, digits)) {
 			*due_ms = of[i].due_ms;
 			st = ST_OK;
@@ -94,8 +100,8 @@ void track_case_work(struct call *c, struct read_thread *r)
 {
 	const Trien__V1__TrackCaseRequest *q =
 		read_request(c, r, &trien__v1__track_case_request__descriptor);
-	struct state_change of[RESULTS_MAX];
-	uint8_t bytes[RESULTS_MAX * 160 + 64];
+	struct state_change of[WHOLE_CASE_MAX];
+	uint8_t bytes[WHOLE_CASE_MAX * 160 + 64];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	int64_t due_ms = 0;
 	uint32_t n = 0;
@@ -104,7 +110,7 @@ void track_case_work(struct call *c, struct read_thread *r)
 
 	if (q == NULL || !asked_well(c, q))
 		return;
-	st = c->in->ops.whole_case(r->store, slice_str(q->unit), slice_str(q->code), RESULTS_MAX,
+	st = c->in->ops.whole_case(r->store, slice_str(q->unit), slice_str(q->code), WHOLE_CASE_MAX,
 				   of, &n);
 	if (st == ST_OK)
 		st = case_known(c, r, of, n, q->last_digits, &due_ms, &whole);

@@ -2,8 +2,7 @@
 #include "intake/answer.h"
 #include "intake/read.h"
 
-#define RESULTS_MAX (2 * CASE_RESULTS_MAX)	/* with some that were replaced */
-#define BYTES_MAX (RESULTS_MAX * 512 + 256)
+#define BYTES_MAX (WHOLE_CASE_MAX * 512 + 256)
 
 /* States of another agency's results belong to the case, their ids and numbers do not. */
 static void put_result(struct writer *w, const struct state_change *s, bool own, uint8_t life)
@@ -51,7 +50,7 @@ void get_case_work(struct call *c, struct read_thread *r)
 {
 	const Trien__V1__GetCaseRequest *q =
 		read_request(c, r, &trien__v1__get_case_request__descriptor);
-	struct state_change of[RESULTS_MAX];
+	struct state_change of[WHOLE_CASE_MAX];
 	uint8_t bytes[BYTES_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	uint32_t n = 0, stored = 0, ended = 0;
@@ -69,7 +68,7 @@ void get_case_work(struct call *c, struct read_thread *r)
 		access_unit(c, "unit", slice_str(q->unit));
 		return;
 	}
-	st = c->in->ops.whole_case(r->store, slice_str(q->unit), slice_str(q->code), RESULTS_MAX,
+	st = c->in->ops.whole_case(r->store, slice_str(q->unit), slice_str(q->code), WHOLE_CASE_MAX,
 				   of, &n);
 	if (st == ST_NOT_FOUND && read_elsewhere(c, r, slice_str(q->unit)))
 		return;

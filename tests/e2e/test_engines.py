@@ -13,6 +13,7 @@ import postgres
 from sample import UNITS, case, send
 from test_life import CORRECTED, HIDDEN, RESTRICTED, correct, events, get, revoke, show
 from test_mirror import officer
+from outage import STORED
 
 NUMBER = "001099004321"
 ME = {"name": "Người Có Giấy", "about": "công dân",
@@ -202,6 +203,13 @@ def what_another_engine_has(owner, stubs, other, name, portal):
     for digits in ("4321", "1234"):
         assert refused(other.repository.TrackCase, m.TrackCaseRequest(
             unit=unit, code=c.code, last_digits=digits)) == elsewhere
+    i = harness.modules()["issuance"]
+    by_case = i.WatchResultsRequest(cases=[i.CaseName(unit=unit, code=c.code)])
+
+    def watch(request, timeout):
+        return list(other.issuance.WatchResults(request, timeout=timeout))
+    assert refused(watch, i.WatchResultsRequest(result_ids=[rid])) == elsewhere
+    assert refused(watch, by_case) == elsewhere
     got = other.repository.BatchGetResults(m.BatchGetResultsRequest(
         result_ids=[rid, "0" * 26]), timeout=20)
     assert (got.elsewhere_ids, got.missing_ids) == ([rid], ["0" * 26])
@@ -223,6 +231,7 @@ def what_another_engine_has(owner, stubs, other, name, portal):
     # Nor that what is stored is all.
     asked = m.TrackCaseRequest(unit=unit, code=c.code, last_digits="4321")
     assert refused(other.repository.TrackCase, asked) == elsewhere
+    assert refused(watch, by_case) == elsewhere
     assert track(portal, c) == (200, True)
     owner.trien("held", "retry", "--connect", socket)
     owner.wait_stored(stubs, [second.result_id])
@@ -230,6 +239,8 @@ def what_another_engine_has(owner, stubs, other, name, portal):
         receipt.number
     whole = other.repository.GetCase(m.GetCaseRequest(unit=unit, code=c.code), timeout=20)
     assert whole.stored == 2
+    assert {(change.result_id, change.state) for change in watch(by_case, 20)} == \
+        {(i, STORED) for i in (rid, second.result_id)}
     assert other.repository.TrackCase(asked, timeout=20).stored == 2
     # Wrong digits do not tell that the case is there.
     asked.last_digits = "1234"
