@@ -49,15 +49,18 @@ enum status acts_project(struct replay *r, struct error *e)
 struct sought { struct spine *s; struct store_reader *reader; uint8_t lane; uint64_t sequence;
 		const uint8_t *digest; bool stored; };
 
-/* In the store, with this content: the place of one that is in dispute is another's. */
+/* In the store, whole, with this content: the place of one that is in dispute is another's. */
 static enum status seek(void *ctx, struct error *e)
 {
 	struct sought *k = ctx;
+	const struct store_ops *ops = k->s->store->ops;
 	struct result_view view;
-	enum status st = k->s->store->ops->get(k->reader, k->lane, k->sequence, &view);
+	enum status st = ops->get(k->reader, k->lane, k->sequence, &view);
 
 	k->stored = st == ST_OK && (view.state != STATE_STORED ||
 				    memcmp(view.case_digest, k->digest, SHA256_BYTES) == 0);
+	if (k->stored && view.state == STATE_STORED && ops->whole != NULL)
+		st = ops->whole(k->reader, &k->stored);
 	return st == ST_UNAVAILABLE || st == ST_TIMEOUT ?
 	       error_set(e, st, "the store is away") : ST_OK;
 }

@@ -271,6 +271,12 @@ struct store_ops {
 	enum status (*history)(struct store_reader *r, uint8_t lane, uint64_t sequence,
 			       uint32_t max, struct result_event *out, uint32_t *n);
 	/*
+	 * Of the stored result that get() gave just now: do all of its rows stand? Where lanes lie
+	 * apart it may be there alone, if take() was broken off: then it is to be taken again.
+	 * NULL: they come together.
+	 */
+	enum status (*whole)(struct store_reader *r, bool *whole);
+	/*
 	 * Events of a stored result's shares (share.h), one by one in any order; some may come
 	 * twice. ST_NOT_FOUND.
 	 */

@@ -68,6 +68,40 @@ static void test_a_flipped_bit(void **state)
 	assert_int_equal(n, all_of_them - 1);
 }
 
+/* ---- lanes that lie apart ---- */
+
+static bool is_whole(struct pgrig *f, uint32_t k)
+{
+	struct result_view v;
+	bool whole = false;
+
+	assert_int_equal(same_get(&f->same, k, &v), ST_OK);
+	assert_int_equal(f->same.store->ops->whole(f->same.reader, &whole), ST_OK);
+	return whole;
+}
+
+/* A crash between two transactions leaves some rows behind: whoever looks is told. */
+static void test_what_was_broken_off(void **state)
+{
+	static const char *const tables[] = { "holding", "locator" };
+	struct pgrig *f = *state;
+	char text[200];
+
+	same_put(&f->same, 0, 6);
+	for (uint32_t k = 0; k < ARRAY_LEN(tables); k++) {
+		assert_true(is_whole(f, k));
+		snprintf(text, sizeof(text), "DELETE FROM %s WHERE sequence = %llu", tables[k],
+			 (unsigned long long)storecase_sequence(k));
+		assert_in_range(pgrig_all(f, text), 1, 2);
+		assert_false(is_whole(f, k));
+	}
+	/* Taken again, it is whole. */
+	storecase_fill(&f->same.sc, 0, 6);
+	assert_int_equal(same_put_batch(&f->same), ST_OK);
+	for (uint32_t k = 0; k < 6; k++)
+		assert_true(is_whole(f, k));
+}
+
 static void test_a_row_of_another(void **state)
 {
 	struct pgrig *f = *state;
@@ -445,9 +479,13 @@ int main(int argc, char **argv)
 						pgrig_teardown),
 		cmocka_unit_test_setup_teardown(test_a_worker_lost_in_a_commit, pgrig_citus,
 						pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_broken_off, pgrig_citus,
+						pgrig_teardown),
 	};
 	const struct CMUnitTest four[] = {
 		SAME_TESTS(pgrig_four, pgrig_teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_broken_off, pgrig_four,
+						pgrig_teardown),
 		cmocka_unit_test_setup_teardown(test_counters_are_folded, pgrig_four,
 						pgrig_teardown),
 	};

@@ -127,7 +127,4 @@ enum status deep_numbers_ask(struct deep *d, struct deep_number *of, uint32_t n)
 /* Which of n hashes are layers of the present server: there[i]. */
 enum status deep_hashes_ask(struct deep *d, uint8_t (*of)[SHA256_BYTES], uint32_t n,
 			    bool *there) must_use;
-/* The row with that key (in the column) and sequence (in the first one); -1: none. */
-int deep_row(const PGresult *answer, const struct place *at, int column);
-
 #endif

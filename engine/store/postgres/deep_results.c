@@ -13,14 +13,6 @@ static const uint8_t nothing[SHA256_BYTES];
 
 /* ---- what it wants ---- */
 
-static void want_place(struct place *list, uint32_t *n, const uint8_t key[16], uint64_t sequence)
-{
-	struct place *at = &list[(*n)++];
-
-	*at = (struct place){ .lane = lane_of_key(key), .sequence = sequence };
-	memcpy(at->key, key, sizeof(at->key));
-}
-
 /* Two holders who are the same person have one row, the first one's. */
 static void want_holdings(struct deep_wants *w, const struct stored_result *r)
 {
@@ -35,7 +27,7 @@ static void want_holdings(struct deep_wants *w, const struct stored_result *r)
 		if (k < w->holdings_n)
 			continue;
 		w->holders[w->holdings_n] = r->holdings[i];
-		want_place(w->holdings, &w->holdings_n, r->holdings[i].key, r->view.sequence);
+		lanes_key(&w->holdings[w->holdings_n++], r->holdings[i].key, r->view.sequence);
 	}
 }
 
@@ -57,10 +49,10 @@ static bool wants_of(struct deep_wants *w, const struct stored_result *r)
 		return false;
 	want_holdings(w, r);
 	locator_case(key, v->unit, v->case_code);
-	want_place(w->locators, &w->locators_n, key, v->sequence);
+	lanes_key(&w->locators[w->locators_n++], key, v->sequence);
 	if (!id_is_zero(v->replaces)) {
 		locator_replaced(key, v->replaces);
-		want_place(w->locators, &w->locators_n, key, v->sequence);
+		lanes_key(&w->locators[w->locators_n++], key, v->sequence);
 	}
 	for (uint8_t i = 0; i < v->signatures_n; i++) {
 		const struct signature_view *s = &v->signatures[i];
@@ -164,7 +156,7 @@ static enum status holdings_check(struct deep *d)
 	for (uint32_t i = 0; i < w->holdings_n && st == ST_OK; i++) {
 		const struct stored_holding *h = &w->holders[i];
 		const PGresult *a = answers[w->holdings[i].lane];
-		int row = deep_row(a, &w->holdings[i], 6);
+		int row = lanes_row_of(a, &w->holdings[i], 6);
 
 		if (row < 0)
 			deep_fault(d, "lane %u, result %llu: the row of a holder is missing, in "
@@ -189,7 +181,7 @@ static enum status locators_check(struct deep *d)
 
 	for (uint32_t i = 0; i < w->locators_n && st == ST_OK; i++) {
 		const struct place *at = &w->locators[i];
-		int row = deep_row(answers[at->lane], at, 2);
+		int row = lanes_row_of(answers[at->lane], at, 2);
 
 		if (row < 0 || pg_number(answers[at->lane], row, 1) != d->lane)
 			deep_fault(d, "lane %u, result %llu: a locator is %s, in lane %u", d->lane,
@@ -263,15 +255,6 @@ enum status deep_results(struct deep *d, struct deep_cursor *at, bool *more)
 }
 
 /* ---- look-ups that others need, too ---- */
-
-int deep_row(const PGresult *answer, const struct place *at, int column)
-{
-	for (int i = 0; answer != NULL && i < PQntuples(answer); i++)
-		if ((uint64_t)pg_number(answer, i, 0) == at->sequence &&
-		    slice_eq(pg_column(answer, i, column), slice_of(at->key, sizeof(at->key))))
-			return i;
-	return -1;
-}
 
 bool deep_number_set(struct deep_number *n, struct slice unit, struct slice code, uint32_t year,
 		     uint64_t number, uint64_t sequence)

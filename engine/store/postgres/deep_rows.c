@@ -149,7 +149,7 @@ static enum status voided_locators(struct deep *d, const struct place *places, u
 	enum status st = lanes_ask(d->reader, PG_LOCATORS_THERE, places, n, answers);
 
 	for (uint32_t i = 0; i < n && st == ST_OK; i++)
-		if (deep_row(answers[places[i].lane], &places[i], 2) < 0)
+		if (lanes_row_of(answers[places[i].lane], &places[i], 2) < 0)
 			deep_fault(d, "lane %u, voided %llu: a locator is missing, in lane %u",
 				   d->lane, number_of(places[i].sequence), places[i].lane);
 	return st;
@@ -470,7 +470,7 @@ static enum status events_lead(struct deep *d, uint32_t n, const struct place *l
 	if (st == ST_OK && d->files)
 		st = lanes_ask(d->reader, PG_HOLDINGS_THERE, linked, linked_n, holdings);
 	for (uint32_t i = 0; i < linked_n && st == ST_OK && d->files; i++)
-		if (deep_row(holdings[linked[i].lane], &linked[i], 6) < 0)
+		if (lanes_row_of(holdings[linked[i].lane], &linked[i], 6) < 0)
 			deep_fault(d, "lane %u, result %llu: the row of a holder who was added is "
 				   "missing, in lane %u", d->lane, number_of(linked[i].sequence),
 				   linked[i].lane);

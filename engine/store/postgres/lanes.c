@@ -3,6 +3,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
+void lanes_key(struct place *p, const uint8_t key[16], uint64_t sequence)
+{
+	*p = (struct place){ .lane = lane_of_key(key), .sequence = sequence };
+	memcpy(p->key, key, sizeof(p->key));
+}
+
 bool lanes_place(struct place *p, int64_t lane, int64_t sequence)
 {
 	*p = (struct place){ .lane = (uint8_t)lane, .sequence = (uint64_t)sequence };
@@ -112,6 +118,15 @@ int lanes_row(const PGresult *answer, uint64_t first)
 {
 	for (int i = 0; answer != NULL && i < PQntuples(answer); i++)
 		if ((uint64_t)pg_number(answer, i, 0) == first)
+			return i;
+	return -1;
+}
+
+int lanes_row_of(const PGresult *answer, const struct place *at, int column)
+{
+	for (int i = 0; answer != NULL && i < PQntuples(answer); i++)
+		if ((uint64_t)pg_number(answer, i, 0) == at->sequence &&
+		    slice_eq(pg_column(answer, i, column), slice_of(at->key, sizeof(at->key))))
 			return i;
 	return -1;
 }

@@ -10,6 +10,8 @@
 /* Where a row is: what a look-up leads to. key: of holdings and locators. */
 struct place { uint8_t lane; uint64_t sequence; uint8_t key[16]; };
 
+/* Of a row that a key leads to. */
+void lanes_key(struct place *p, const uint8_t key[16], uint64_t sequence);
 /* false: there is no such lane. */
 bool lanes_place(struct place *p, int64_t lane, int64_t sequence);
 /*
@@ -21,5 +23,7 @@ enum status lanes_ask(struct store_reader *r, enum pg_statement which, const str
 		      uint32_t n, PGresult *answers[LANES]) must_use;
 /* The row of an answer, which may be NULL, whose first column is that number; -1: none. */
 int lanes_row(const PGresult *answer, uint64_t first);
+/* Likewise with that sequence in the first column and that key in another one. */
+int lanes_row_of(const PGresult *answer, const struct place *at, int column);
 
 #endif

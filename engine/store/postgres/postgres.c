@@ -52,7 +52,7 @@ static const struct store_ops ops = {
 static const struct store_ops look_ops = {
 	.name = "postgres", .close = postgres_close, .marks = pg_marks,
 	.reader_open = pg_reader_open, .reader_close = pg_reader_close,
-	.get = pg_get, .read = pg_read, .object = pg_object, .list = pg_list,
+	.get = pg_get, .whole = pg_whole, .read = pg_read, .object = pg_object, .list = pg_list,
 	.readings = pg_readings, .history = pg_history, .shares = pg_shares,
 	.find_case = pg_find_case,
 	.find_number = pg_find_number, .book = pg_book, .counts = pg_counts,

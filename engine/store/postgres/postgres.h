@@ -124,7 +124,7 @@ enum status pg_originals_sweep(struct store *store,
 					      const uint8_t sha256[SHA256_BYTES]),
 			       void *ctx, uint32_t *removed, struct error *e);
 
-/* ---- reader.c, book.c, layers.c ---- */
+/* ---- reader.c, whole.c, book.c, layers.c ---- */
 
 enum status pg_layers_open(struct postgres *p, struct error *e) must_use;
 void pg_layers_close(struct postgres *p);	/* likewise */
@@ -132,6 +132,7 @@ enum status pg_reader_open(struct store *store, struct store_reader **r, struct 
 void pg_reader_close(struct store_reader *r);
 enum status pg_get(struct store_reader *r, uint8_t lane, uint64_t sequence,
 		   struct result_view *out);
+enum status pg_whole(struct store_reader *r, bool *whole);
 enum status pg_read(struct store_reader *r, uint8_t lane, uint64_t sequence, uint64_t offset,
 		    uint8_t *buf, size_t *n);
 enum status pg_object(struct store_reader *r, const uint8_t sha256[SHA256_BYTES],

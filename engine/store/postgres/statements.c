@@ -228,11 +228,11 @@ const struct pg_statement_row pg_statements[PG_STATEMENTS] = {
 		"SELECT h.sequence, h.result_lane, h.role, h.visibility, h.valid_from, h.valid_to,"
 		" h.holder FROM unnest($2::bytea[], $3::int8[]) AS v(k, s)"
 		" JOIN holding h ON h.holder = v.k AND h.sequence = v.s WHERE h.lane = $1::int2",
-		PG_CHECKS, true },
+		PG_READS | PG_CHECKS, true },
 	[PG_LOCATORS_THERE] = { "locators_there",
 		"SELECT b.sequence, b.result_lane, b.key FROM unnest($2::bytea[], $3::int8[])"
 		" AS v(k, s) JOIN locator b ON b.key = v.k AND b.sequence = v.s"
-		" WHERE b.lane = $1::int2", PG_CHECKS, true },
+		" WHERE b.lane = $1::int2", PG_READS | PG_CHECKS, true },
 	[PG_VOIDED_THERE] = { "voided_there",
 		"SELECT sequence, record, crc FROM voided"
 		" WHERE lane = $1::int2 AND sequence = ANY($2::int8[])", PG_CHECKS, true },
