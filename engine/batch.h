@@ -70,7 +70,8 @@ struct item {
 	struct slice case_bytes;	/* canonical case, inside record */
 	int64_t sign_ms;		/* issued_ms, or later through a RESUMED record */
 	bool large;			/* did not fit with others: sealed again alone */
-	bool later;			/* its original cannot be had now: tried again */
+	bool later;			/* tried again: its original cannot be had now, or */
+	uint64_t lanes;			/* of its rows, a bit each, a server is away */
 	bool from_waiting;		/* its row in the waiting room goes once it is stored */
 	const struct kept_signatures *kept;	/* in the batch's arena; NULL: none */
 	bool left;			/* out of the batch: it is signed elsewhere next */

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +24,32 @@ struct metrics {
 
 struct page { char *p, *end; };
 
-static void row(struct page *page, const char *name, const char *type, const char *help, uint64_t v)
+static void printf_like(2, 3) put(struct page *page, const char *fmt, ...)
 {
-	int n = snprintf(page->p, (size_t)(page->end - page->p),
-			 "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
-			 (unsigned long long)v);
+	va_list args;
+	int n;
 
+	va_start(args, fmt);
+	n = vsnprintf(page->p, (size_t)(page->end - page->p), fmt, args);
+	va_end(args);
 	if (n > 0 && n < page->end - page->p)
 		page->p += n;
+}
+
+static void row(struct page *page, const char *name, const char *type, const char *help, uint64_t v)
+{
+	put(page, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
+	    (unsigned long long)v);
+}
+
+static void servers(struct page *page, const struct store_health *store)
+{
+	if (store->servers_n > 0)
+		put(page, "# HELP trien_store_server_up 1: this PostgreSQL server, by its place in "
+		    "the setting, took the last batch.\n# TYPE trien_store_server_up gauge\n");
+	for (uint32_t i = 0; i < store->servers_n; i++)
+		put(page, "trien_store_server_up{server=\"%u\"} %d\n", i + 1,
+		    (store->servers_away >> i & 1) == 0);
 }
 
 #define COUNT(name, help, v) row(&page, "trien_" name "_total", "counter", help, v)
@@ -42,8 +61,9 @@ static size_t page_fill(struct spine *s, char *buf)
 	struct counters *c = &s->counters;
 	struct gauges *g = &s->gauges;
 	struct intake_counters in;
-	uint64_t retries;
+	struct store_health store;
 
+	s->store->ops->health(s->store, &store);
 	intake_counters(s->intake, &in);
 	COUNT("cases_accepted", "Cases durable in the journal.", c->accepted);
 	COUNT("cases_duplicate", "Cases answered with an earlier receipt.", c->duplicates);
@@ -55,9 +75,9 @@ static size_t page_fill(struct spine *s, char *buf)
 	COUNT("signatures_wrong", "Signatures from elsewhere that were not their key's.",
 	      c->signatures_wrong);
 	COUNT("batches", "Batches sealed.", c->batches);
-	GAUGE("store_up", "1: the store took the last batch.",
-	      s->store->ops->up(s->store, &retries));
-	COUNT("store_retries", "Batches that the store was asked to take again.", retries);
+	GAUGE("store_up", "1: the store took the last batch.", store.up);
+	servers(&page, &store);
+	COUNT("store_retries", "Batches that the store was asked to take again.", store.retries);
 	COUNT("store_refused", "Results that the store refuses for ever; they are held.",
 	      c->store_refused);
 	COUNT("store_conflicts", "Results of which the store has another one; they are held.",
@@ -73,6 +93,8 @@ static size_t page_fill(struct spine *s, char *buf)
 	GAUGE("results_awaiting_signature", "Results that wait for a person's signature.",
 	      clerk_count(s, STATE_AWAITING_SIGNATURE));
 	GAUGE("backlog_cases", "Cases waiting for a batch.", g->backlog);
+	GAUGE("backlog_cases_away", "Of these, cases that wait for a server that is away.",
+	      g->aside);
 	GAUGE("batches_in_flight", "Batches between seal and store.", g->batches);
 	GAUGE("journal_segments_free", "Free journal segments.", g->slots_free);
 	GAUGE("mirror_behind_bytes", "Bytes of the journal that its mirror does not have yet.",

@@ -89,6 +89,22 @@ static void add_section(struct worker *w, struct item *item)
 		hold(item, item->later ? REASON_BUSY : REASON_OBJECT_MISSING, status_name(st));
 }
 
+/* It waits for its server before it is rendered and signed, not behind that. */
+static bool waits_for_server(const struct store *store, struct item *item)
+{
+	struct store_health now;
+	uint64_t lanes;
+
+	store->ops->health(store, &now);
+	lanes = now.lanes_away != 0 ? store->ops->lanes(item) : 0;
+	if ((lanes & now.lanes_away) == 0)
+		return false;
+	item->later = true;
+	item->lanes = lanes;
+	hold(item, REASON_BUSY, "a server is away");
+	return true;
+}
+
 /* The press stage for one item. ST_TOO_LARGE: the range's arena is spent. */
 static enum status press_item(struct worker *w, struct item *item, struct batch_range *range)
 {
@@ -104,6 +120,8 @@ static enum status press_item(struct worker *w, struct item *item, struct batch_
 		hold(item, REASON_RENDER_FAILED, e.text);
 		return ST_OK;
 	}
+	if (waits_for_server(w->home->cfg.store, item))
+		return ST_OK;
 	sign_plan(item, range->batch->keyring, item->sign_ms);
 	if (item->held != REASON_NONE)
 		return ST_OK;

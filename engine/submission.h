@@ -172,6 +172,8 @@ struct status_view {
 	bool numbering;			/* false: stopped; why says the reason */
 	char why[160];
 	bool signer_up, store_up;
+	uint32_t servers_away;		/* PostgreSQL: a bit each, by their place in the setting */
+	uint32_t aside;			/* of the backlog: cases that wait for one of them */
 	uint64_t awaiting_approval, awaiting_signature;	/* in the waiting room */
 	const char *remote;		/* the remote signer: "up", "away"; "": there is none */
 };

@@ -74,7 +74,7 @@ static void row(const char *label, uint64_t n)
 
 static void show(const Trien__V1__Status *s)
 {
-	char since[WHEN_BYTES];
+	char since[WHEN_BYTES], cases[COUNT_TEXT_BYTES];
 
 	printf("running since        %s, store %s, io %s; you are %s\n",
 	       when_text(since, s->start_time), s->store, s->io, s->principal);
@@ -82,6 +82,10 @@ static void show(const Trien__V1__Status *s)
 	       s->numbering_reason[0] != '\0' ? ": " : "", s->numbering_reason);
 	printf("signer, store        %s, %s\n", s->signer_up ? "up" : "AWAY",
 	       s->store_up ? "up" : "AWAY");
+	for (size_t i = 0; i < s->n_store_servers_away; i++)
+		printf("%s%u", i == 0 ? "servers away         " : ", ", s->store_servers_away[i]);
+	if (s->n_store_servers_away > 0)
+		printf("; %s cases wait for them\n", count_text(cases, s->waiting_for_servers));
 	if (s->remote_signer[0] != '\0')
 		printf("remote signer        %s\n",
 		       strcmp(s->remote_signer, "up") == 0 ? "up" : "AWAY");

@@ -427,6 +427,10 @@ static void reply_status(struct call *c, const struct operation *o)
 	put_text(&w, 21, v->remote);
 	put_number(&w, 22, v->awaiting_approval);
 	put_number(&w, 23, v->awaiting_signature);
+	for (uint32_t i = 0; i < 32; i++)
+		if ((v->servers_away >> i & 1) != 0)
+			put_number(&w, 24, i + 1);
+	put_number(&w, 25, v->aside);
 	call_reply(c, slice_copied(&w));
 }
 

@@ -253,7 +253,7 @@ static void register_act_find(struct spine *s, struct act *a)
 static void status_act(struct spine *s, struct act *a)
 {
 	struct status_view *v = a->view;
-	uint64_t retries;
+	struct store_health store;
 
 	*v = (struct status_view){ .started_ms = s->started_ms };
 	snprintf(v->io, sizeof(v->io), "%s", io_name(s->io));
@@ -267,7 +267,8 @@ static void status_act(struct spine *s, struct act *a)
 	v->batches = atomic_load(&s->counters.batches);
 	v->held = clerk_count(s, STATE_HELD);
 	v->in_flight = inflight_count(s->inflight);
-	v->backlog = s->backlog.cases + s->backlog.later_n;
+	v->backlog = backlog_count(s);
+	v->aside = s->backlog.aside.n;
 	v->journal_slots = s->config->journal_slots;
 	v->journal_slots_free = journal_slots_free(s->journal);
 	v->numbering = s->numbering && !s->stopping && !mirror_refuses(s);
@@ -279,7 +280,9 @@ static void status_act(struct spine *s, struct act *a)
 	v->awaiting_approval = clerk_count(s, STATE_AWAITING_APPROVAL);
 	v->awaiting_signature = clerk_count(s, STATE_AWAITING_SIGNATURE);
 	v->remote = !s->remote.known ? "" : s->remote.link.ready ? "up" : "away";
-	v->store_up = s->store->ops->up(s->store, &retries);
+	s->store->ops->health(s->store, &store);
+	v->store_up = store.up;
+	v->servers_away = store.servers_away;
 	a->status = ST_OK;
 	a->done(a);
 }

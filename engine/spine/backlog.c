@@ -69,6 +69,29 @@ void backlog_put_back(struct backlog *b, struct pending *p, uint64_t now_ns)
 	counted(b, l, p, now_ns);
 }
 
+void backlog_merge(struct backlog *b, struct pending *list, uint64_t now_ns)
+{
+	struct pending **at[LINES_MAX] = { NULL };
+
+	while (list != NULL) {
+		struct pending *p = list;
+		struct line *l = backlog_line(b, p->tokens);
+		struct pending ***place = &at[l - b->lines];
+
+		list = p->next;
+		if (*place == NULL)
+			*place = &l->first[p->priority];
+		while (**place != NULL && (**place)->pos < p->pos)
+			*place = &(**place)->next;
+		p->next = **place;
+		**place = p;
+		*place = &p->next;
+		if (p->next == NULL)
+			l->last[p->priority] = p;
+		counted(b, l, p, now_ns);
+	}
+}
+
 void line_pop(struct backlog *b, struct line *l, uint8_t priority, uint64_t now_ns)
 {
 	l->first[priority] = l->first[priority]->next;

@@ -31,6 +31,13 @@ struct line {
 	uint64_t oldest_ns;		/* when the oldest of the present ones came */
 };
 
+/* Those whose rows lie where a server is away (store.h), in the journal's order. */
+struct aside {
+	struct pending *first[PRIORITY_COUNT], *last[PRIORITY_COUNT];
+	uint32_t n, resumed;		/* resumed: of these, from the waiting room */
+	uint64_t away;			/* lanes that were, when that was last looked at */
+};
+
 struct backlog {
 	struct line lines[LINES_MAX];
 	uint32_t cases;			/* of all lines */
@@ -43,11 +50,14 @@ struct backlog {
 	uint32_t later_n;
 	uint64_t later_ns;		/* when the first of them came */
 	uint64_t told_ns;		/* when that was logged; 0: never */
+	struct aside aside;		/* and what waits for a server (aside.c) */
 };
 
 /* To the end, or the head, of its priority's queue in the line of p->tokens. */
 void backlog_add(struct backlog *b, struct pending *p, uint64_t now_ns);
 void backlog_put_back(struct backlog *b, struct pending *p, uint64_t now_ns);
+/* A list of one priority, in the journal's order: each to its place in its line. */
+void backlog_merge(struct backlog *b, struct pending *list, uint64_t now_ns);
 /* Within a priority the journal's order holds. oldest: of all priorities. NULL: nothing. */
 struct pending *line_first(const struct line *l, bool oldest, uint8_t *priority);
 /* Its first of that priority leaves it; what its payload costs is still counted. */

@@ -425,7 +425,7 @@ void away_ends(struct spine *s)
 void retry_run(struct spine *s)
 {
 	away_run(s);
-	while (s->retry_first != NULL && (s->resumed < RESUMED_MAX || s->stopping)) {
+	while (s->retry_first != NULL && (!resumed_full(s) || s->stopping)) {
 		struct job *j = s->retry_first;
 
 		if (j->status != ST_OK && j->more)

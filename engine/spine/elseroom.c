@@ -240,7 +240,7 @@ static void scan_begin(struct spine *s)
 
 	if ((!w->left_behind && w->scan_after == 0) || w->scanning || s->stopping ||
 	    w->asking.n >= ASKED_MAX / 4 * 3 || steady_ms() < w->scan_due_ms ||
-	    s->resumed >= RESUMED_MAX)
+	    resumed_full(s))
 		return;
 	j = calloc(1, sizeof(*j));
 	if (j != NULL)

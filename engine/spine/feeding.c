@@ -232,14 +232,32 @@ static bool fill_case(struct spine *s, struct batch *b, struct line *l, struct p
 	return more;
 }
 
+static void put_aside(struct spine *s, struct line *l, uint8_t priority, uint64_t away)
+{
+	struct pending *p = l->first[priority];
+
+	line_pop(&s->backlog, l, priority, io_boot_ns());
+	if (p->payload != NULL)
+		s->backlog.bytes -= p->size;
+	aside_add(s, p, away);
+}
+
 static void fill(struct spine *s, struct batch *b, struct line *l)
 {
 	struct pending *p;
 	bool oldest = oldest_first(s);
+	uint64_t away = lanes_away(s);
+	uint32_t looked_at = 0;
 	uint8_t priority;
 
-	for (uint32_t i = 0; i < LOOKED_AT_MAX && b->items_n < BATCH_ITEMS_MAX &&
-	     (p = line_first(l, oldest, &priority)) != NULL; i++) {
+	while (looked_at < LOOKED_AT_MAX && b->items_n < BATCH_ITEMS_MAX &&
+	       (p = line_first(l, oldest, &priority)) != NULL) {
+		/* It waited for that server before. */
+		if ((p->lanes & away) != 0) {
+			put_aside(s, l, priority, away);
+			continue;
+		}
+		looked_at++;
 		/* Nothing is signed that a crash could take back: the store never knows more. */
 		if (p->pos >= journal_durable(s->journal) && !p->waiting)
 			return;
@@ -330,6 +348,7 @@ void feed_run(struct spine *s)
 	bool passed[LINES_MAX] = { false };
 
 	later_run(s);
+	aside_run(s);
 	while (!feed_waits(s)) {
 		struct batch_room room = room_of(s);
 		struct line *l = backlog_due(&s->backlog, &room, passed, io_boot_ns());
@@ -359,13 +378,14 @@ static void later_add(struct spine *s, struct pending *p, const char *why)
 /* Its record, unless the journal has it and memory has enough, and what is kept of it. */
 static bool copies_take(struct spine *s, const struct item *it, struct pending *p)
 {
-	if (it->from_waiting || s->backlog.bytes + it->record.n <= BACKLOG_CASE_BYTES_MAX) {
+	if (it->from_waiting || it->kept != NULL ||
+	    s->backlog.bytes + it->record.n <= BACKLOG_CASE_BYTES_MAX) {
 		p->payload = malloc(it->record.n);
 		if (p->payload == NULL)
 			return false;
 		memcpy(p->payload, it->record.p, it->record.n);
 	}
-	if (it->kept != NULL) {
+	if (it->kept != NULL && p->kept == NULL) {
 		p->kept = malloc(sizeof(*p->kept));
 		if (p->kept == NULL)
 			return false;
@@ -374,22 +394,37 @@ static bool copies_take(struct spine *s, const struct item *it, struct pending *
 	return true;
 }
 
+/* The last one of its case goes as that, another one as a part of it. NULL: no memory. */
+static struct pending *pending_again(const struct item *it)
+{
+	struct pending *p = it->pending;
+
+	if (p->left == 1) {
+		assert(p->next_result == p->end && p->payload == NULL);
+		return p;
+	}
+	p = calloc(1, sizeof(*p));
+	if (p != NULL)
+		p->parent = it->pending;
+	return p;
+}
+
 /*
  * Back into the line of these tokens: a result that needs a batch for itself to the head of its
  * priority's queue, one that came from another line to its end; one whose original cannot be had
- * now, after a while.
+ * now, after a while; and one whose server is away, beside them.
  */
 static void seal_again(struct spine *s, struct item *it, uint32_t tokens)
 {
-	struct pending *p = calloc(1, sizeof(*p));
+	struct pending *p = pending_again(it);
+	uint64_t away = lanes_away(s);
 
 	if (p == NULL || !copies_take(s, it, p)) {
 		spine_fail(s, "no memory to seal a case again; it stands in the journal");
-		if (p != NULL)
+		if (p != NULL && p->parent != NULL)
 			pending_free(s, p);
 		return;
 	}
-	p->parent = it->pending;
 	p->pos = it->journal_pos;
 	p->sign_ms = it->sign_ms;
 	p->size = (uint32_t)it->record.n;
@@ -400,9 +435,12 @@ static void seal_again(struct spine *s, struct item *it, uint32_t tokens)
 	p->waiting = it->from_waiting;
 	memcpy(p->digest, it->case_digest, SHA256_BYTES);
 	p->tokens = tokens;
-	if (it->later)
+	p->lanes = it->lanes;
+	if ((p->lanes & away) != 0)
+		aside_add(s, p, away);
+	else if (it->later && p->lanes == 0)
 		later_add(s, p, it->held_detail);
-	else if (it->large)
+	else if (it->large || it->later)
 		backlog_put_back(&s->backlog, p, io_boot_ns());
 	else
 		backlog_add(&s->backlog, p, io_boot_ns());

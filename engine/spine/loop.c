@@ -149,6 +149,8 @@ static void backlog_free(struct spine *s)
 	for (uint32_t i = 0; i < LINES_MAX; i++)
 		for (uint32_t k = 0; k < PRIORITY_COUNT; k++)
 			pendings_free(s, s->backlog.lines[i].first[k]);
+	for (uint32_t k = 0; k < PRIORITY_COUNT; k++)
+		pendings_free(s, s->backlog.aside.first[k]);
 	pendings_free(s, s->backlog.later);
 }
 
@@ -325,8 +327,8 @@ static void inbox_ready(struct io_op *op)
 
 static void gauges_set(struct spine *s)
 {
-	atomic_store_explicit(&s->gauges.backlog, s->backlog.cases + s->backlog.later_n,
-			      memory_order_relaxed);
+	atomic_store_explicit(&s->gauges.backlog, backlog_count(s), memory_order_relaxed);
+	atomic_store_explicit(&s->gauges.aside, s->backlog.aside.n, memory_order_relaxed);
 	atomic_store_explicit(&s->gauges.batches, batch_in_flight(s->batches),
 			      memory_order_relaxed);
 	atomic_store_explicit(&s->gauges.slots_free, journal_slots_free(s->journal),
@@ -406,8 +408,7 @@ bool spine_settled(const struct spine *s)
 {
 	return s->number_first == NULL && s->answer_first == NULL && s->jobs_out == 0 &&
 	       s->elsewhere->came_first == NULL && s->awaiting_first == NULL &&
-	       s->backlog.cases == 0 && s->backlog.later == NULL &&
-	       batch_in_flight(s->batches) == 0 &&
+	       backlog_count(s) == 0 && batch_in_flight(s->batches) == 0 &&
 	       queue_count(s->inbox) == 0;
 }
 
@@ -458,6 +459,6 @@ enum status spine_run(struct spine *s, struct error *e)
 		inbox_close(s);
 	else if (s->failure.status == ST_OK)
 		log_warn("spine", "%u cases wait in the journal for the next start",
-			 s->backlog.cases + s->backlog.later_n);
+			 backlog_count(s));
 	return s->failure.status;
 }

@@ -66,6 +66,7 @@ struct pending {
 	int64_t sign_ms;		/* 0: the issue time */
 	uint8_t *payload;		/* malloc'd record, NULL: read it again from the journal */
 	uint32_t size;
+	uint64_t lanes;			/* of its rows; 0: it never waited for a server */
 	uint32_t tokens;		/* in whose line it stands, or will (backlog.h); 0: main */
 	uint8_t digest[SHA256_BYTES];	/* of the canonical case */
 	uint8_t priority, next_result, end;
@@ -126,7 +127,8 @@ struct job {
 #define LATER_TOLD_MS 60000		/* and logged */
 #define FIND_AGAIN_MAX 16		/* looks for a row that changes meanwhile */
 #define JOBS_MAX 256			/* more acts of the janitor: no new batch is sealed */
-#define RESUMED_MAX (2 * BATCH_ITEMS_MAX)	/* so many at a time leave the waiting room */
+#define RESUMED_MAX (2 * BATCH_ITEMS_MAX)	/* so many at a time leave the waiting room, */
+#define RESUMED_ASIDE_MAX 4096		/* and so many that wait for a server beside them */
 
 /* The signer's socket. */
 struct signer_link {
@@ -153,7 +155,7 @@ struct counters {
 
 /* As of the last turn; likewise. */
 struct gauges {
-	_Atomic uint32_t backlog, batches, slots_free;
+	_Atomic uint32_t backlog, aside, batches, slots_free;
 	atomic_bool signer_up, remote_up, numbering, mirror_up;
 };
 
@@ -327,6 +329,17 @@ void feed_signed(struct spine *s, struct batch *b);
 void feed_stored(struct spine *s, struct batch *b);
 void pending_settled(struct spine *s, struct pending *p);
 void pending_free(struct spine *s, struct pending *p);
+
+/* aside.c: without batch and memory of their own cases wait for servers that are away. */
+/* Lanes of servers that are away while there are others; and p, which is in no list, waits. */
+uint64_t lanes_away(const struct spine *s);
+void aside_add(struct spine *s, struct pending *p, uint64_t away);
+/* Whose server is back goes on in its place. */
+void aside_run(struct spine *s);
+/* Cases that wait for a batch, and for what is away. */
+uint32_t backlog_count(const struct spine *s);
+/* No more leave the waiting room now. */
+bool resumed_full(const struct spine *s);
 
 /* signing.c */
 /* Buffers, and the first receive on the supervisor's socket. */

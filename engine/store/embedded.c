@@ -286,9 +286,10 @@ static void embedded_take(struct store *store, struct batch *b)
 	batchwriter_take(((struct embedded *)store)->batches, b);
 }
 
-static bool embedded_up(const struct store *store, uint64_t *retries)
+static void embedded_health(const struct store *store, struct store_health *out)
 {
-	return batchwriter_up(((const struct embedded *)store)->batches, retries);
+	*out = (struct store_health){ 0 };
+	out->up = batchwriter_up(((const struct embedded *)store)->batches, &out->retries);
 }
 
 static void embedded_close(struct store *store)
@@ -313,7 +314,7 @@ static void embedded_close(struct store *store)
 
 static const struct store_ops ops = {
 	.name = "embedded",
-	.take = embedded_take, .up = embedded_up,
+	.take = embedded_take, .health = embedded_health,
 	.link = embedded_link, .events = embedded_events, .note_reads = embedded_note_reads,
 	.void_number = embedded_void,
 	.marks = embedded_marks, .own = embedded_own, .owners = embedded_owners,

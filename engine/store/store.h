@@ -164,17 +164,37 @@ struct unit_owner { char unit[CODE_BYTES_MAX + 1], address[OWNER_ADDRESS_BYTES_M
 struct tally;			/* counts.h */
 struct counts_question;
 
+/* How it is; servers by their place in the setting, bit 0 is the first. */
+struct store_health {
+	bool up;			/* it answers, all of it */
+	uint64_t retries;		/* how often it had to be asked again */
+	uint32_t servers_n;		/* 0: it is one folder */
+	uint32_t servers_away;
+	/*
+	 * Lanes of servers that are away while there are others: who has rows there waits outside,
+	 * so that it keeps no place from those that have not.
+	 */
+	uint64_t lanes_away;
+};
+
 struct store_ops {
 	const char *name;
 	/*
 	 * Takes items[0 … items_n) of b whose held == REASON_NONE to be stored, in batches' order:
 	 * layers first, then results, holdings, locators, register rows, counters. Never blocks;
 	 * at most BATCHES_IN_FLIGHT_MAX are out. A store that is away or full keeps them and asks
-	 * again; what it refuses for ever of one item is that item's `held` (P8). Any one thread.
+	 * again; what it refuses for ever of one item is that item's `held` (P8). An item with rows
+	 * in `lanes_away` comes back with its `lanes`, as `later` and held: some of its rows may be
+	 * stored, and are the same when it is taken again. Any one thread.
 	 */
 	void (*take)(struct store *s, struct batch *b);
-	/* It answers now; how often it had to be asked again. Any thread. */
-	bool (*up)(const struct store *s, uint64_t *retries);
+	/* Any thread. */
+	void (*health)(const struct store *s, struct store_health *out);
+	/*
+	 * Lanes of all rows of an item that is decoded, a bit each. NULL: its `lanes_away` is 0 at
+	 * all times. Any thread.
+	 */
+	uint64_t (*lanes)(const struct item *it);
 	enum status (*link)(struct store *s, const struct holding_link *l, struct error *e);
 	/*
 	 * n events, at most BATCH_GET_MAX, durable with one write. ST_NOT_FOUND: one of the results
@@ -251,6 +271,12 @@ struct store_ops {
 	enum status (*get)(struct store_reader *r, uint8_t lane, uint64_t sequence,
 			   struct result_view *out);
 	/*
+	 * Of the stored result that get() gave just now: do all of its rows stand? Where lanes lie
+	 * apart it may be there alone, if take() was broken off: then it is to be taken again.
+	 * NULL: they come together.
+	 */
+	enum status (*whole)(struct store_reader *r, bool *whole);
+	/*
 	 * The file's bytes [offset, offset + *n) into buf; the whole file's digest is checked on
 	 * the first call of a download (offset 0). Short only at the end.
 	 */
@@ -270,12 +296,6 @@ struct store_ops {
 	 */
 	enum status (*history)(struct store_reader *r, uint8_t lane, uint64_t sequence,
 			       uint32_t max, struct result_event *out, uint32_t *n);
-	/*
-	 * Of the stored result that get() gave just now: do all of its rows stand? Where lanes lie
-	 * apart it may be there alone, if take() was broken off: then it is to be taken again.
-	 * NULL: they come together.
-	 */
-	enum status (*whole)(struct store_reader *r, bool *whole);
 	/*
 	 * Events of a stored result's shares (share.h), one by one in any order; some may come
 	 * twice. ST_NOT_FOUND.

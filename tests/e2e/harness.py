@@ -182,7 +182,7 @@ class Engine:
         """What the page says, without `trien_`; the setting `metrics` is needed."""
         page = urllib.request.urlopen(self.metrics_url(), timeout=10)
         assert page.headers["Content-Type"] == "text/plain; version=0.0.4"
-        rows = re.findall(r"^trien_(\w+) (\d+)$", page.read().decode(), re.M)
+        rows = re.findall(r"^trien_(\w+(?:\{.*\})?) (\d+)$", page.read().decode(), re.M)
         return {name: int(value) for name, value in rows}
 
     def is_ready(self):

@@ -12,7 +12,7 @@ import pytest
 import harness
 import postgres
 from harness import UNITS
-from outage import STORED, disturbed, engine_on, status, submit, whole
+from outage import STORED, disturbed, engine_on, state_of, status, submit, wait_read, whole
 from sample import case, send
 from test_approval import (AWAITING, NUMBERED, REFUSED, WITHDRAWN, awaiting_schemas,
                            check_numbers, confirm, number, states, waits)
@@ -476,9 +476,10 @@ def test_arrivals_while_the_backlog_drains(tmp_path, cluster, store):
 
 
 def test_lanes_over_servers_one_of_them_away(tmp_path, cluster):
-    """What lies on the others is stored while batches are free; the rest comes later, whole."""
+    """What lies on the others alone is stored all the while. What does not waits beside it, comes
+    whole once the server is back, and after a kill meanwhile, too."""
     store = postgres.Store(cluster, servers=4)
-    with engine_on(tmp_path, store) as e:
+    with engine_on(tmp_path, store, batches="2", metrics="127.0.0.1:0") as e:
         stubs = e.stubs()
         receipts = submit(stubs, 100, number="001099000001")
         for i in range(100):
@@ -489,20 +490,46 @@ def test_lanes_over_servers_one_of_them_away(tmp_path, cluster):
         away = next(i for i in range(4)
                     if store.sql("SELECT count(*) FROM number_register", i) == [["0"]])
 
-        def on_others():
-            return sum(int(store.sql("SELECT count(*) FROM result", i)[0][0])
-                       for i in range(4) if i != away)
-        before = on_others()
-        store.cluster.sql("postgres",
-                          f"ALTER DATABASE {store.names[away]} ALLOW_CONNECTIONS false")
-        cluster.cut(store.names[away])
+        def connections(allowed):
+            store.cluster.sql("postgres", f"ALTER DATABASE {store.names[away]} "
+                                          f"ALLOW_CONNECTIONS {allowed}")
+            cluster.cut(store.names[away])
+
+        before = status(e).stored
+        connections(False)
         harness.wait_for(lambda: not status(e).store_up)
+        new = []
+        # Each is a batch of its own, and far more of them wait than there are batches.
         for i in range(100):
-            receipts += submit(stubs, 1, 1, number=f"0010991{i:05d}")
-        harness.wait_for(lambda: on_others() > before)
-        store.cluster.sql("postgres",
-                          f"ALTER DATABASE {store.names[away]} ALLOW_CONNECTIONS true")
-        e.wait_stored(stubs, [r.result_id for r in receipts])
+            new += submit(stubs, 1, 1, number=f"0010991{i:05d}")
+        # Holder and case are at one of the four each: of the hundred some 56 wait for none.
+        harness.wait_for(lambda: (lambda now: now.stored - before + now.waiting_for_servers ==
+                                  len(new))(status(e)))
+        now = status(e)
+        assert now.waiting_for_servers > 20 and now.stored - before > 20
+        assert list(now.store_servers_away) == [away + 1] and now.numbering
+        # Whether one was replaced is asked at one of the four, too.
+        assert sum(state_of(stubs, r.result_id) == STORED for r in new) > 20
+        rows = e.metrics()
+        assert [rows[f'store_server_up{{server="{i + 1}"}}'] for i in range(4)] == \
+            [i != away for i in range(4)]
+        assert rows["backlog_cases_away"] == now.waiting_for_servers
+        connections(True)
+        for r in new:
+            wait_read(stubs, r.result_id)
+        assert status(e).waiting_for_servers == 0 and not status(e).store_servers_away
+        whole(store, receipts + new)
+        # Killed while one is away: all of it stands in the journal.
+        connections(False)
+        harness.wait_for(lambda: not status(e).store_up)
+        receipts += new + submit(stubs, 200, 20)
+        harness.wait_for(lambda: status(e).waiting_for_servers > 20)
+        e.kill()
+        e.start(ready=False)
+        harness.wait_for(lambda: "the engine waits for it" in e.log())
+        connections(True)
+        harness.wait_for(e.is_ready, 40)
+        e.wait_stored(e.stubs(), [r.result_id for r in receipts])
         whole(store, receipts)
         e.kill()
         e.start(registers=False)

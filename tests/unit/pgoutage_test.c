@@ -25,6 +25,7 @@
 #include "store/postgres/conn.h"
 #include "store/postgres/driver.h"
 #include "store/postgres/schema.h"
+#include "store/postgres/work.h"
 #include "storecase.h"
 
 #define BATCHES BATCHES_IN_FLIGHT_MAX
@@ -97,9 +98,9 @@ static uint32_t done_n(struct fixture *f)
 }
 
 /* One number, asked past the driver. */
-static long long ask(const char *sql)
+static long long ask_at(const char *where, const char *sql)
 {
-	PGconn *c = PQconnectdb(getenv("TRIEN_POSTGRES"));
+	PGconn *c = PQconnectdb(where);
 	PGresult *r;
 	long long n;
 
@@ -111,6 +112,11 @@ static long long ask(const char *sql)
 	PQclear(r);
 	PQfinish(c);
 	return n;
+}
+
+static long long ask(const char *sql)
+{
+	return ask_at(getenv("TRIEN_POSTGRES"), sql);
 }
 
 /* ---- the server comes and goes ---- */
@@ -261,10 +267,18 @@ static void let_pass(struct fixture *f, uint32_t s)
 
 static uint64_t tries(const struct fixture *f)
 {
-	uint64_t n;
+	struct store_health now;
 
-	pg_driver_up(f->driver, &n);
-	return n;
+	pg_driver_health(f->driver, &now);
+	return now.retries;
+}
+
+static bool is_up(const struct fixture *f)
+{
+	struct store_health now;
+
+	pg_driver_health(f->driver, &now);
+	return now.up;
 }
 
 static void check_stored(struct fixture *f)
@@ -286,18 +300,19 @@ static void check_stored(struct fixture *f)
 static void test_an_hour(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t ignored, before;
+	uint64_t before;
 	long kb;
 
 	pg_driver_take(f->driver, f->sc[0].b);
 	wait_done(f, 1);
-	assert_true(pg_driver_up(f->driver, &ignored));
+	assert_true(is_up(f));
 	server_away(f);
 	/* As many as there can be: the rest waits in the journal. */
 	for (uint32_t i = 1; i < BATCHES; i++)
 		pg_driver_take(f->driver, f->sc[i].b);
 	let_pass(f, HOUR_S / 6);
-	assert_false(pg_driver_up(f->driver, &before));
+	assert_false(is_up(f));
+	before = tries(f);
 	kb = resident_kb();
 	let_pass(f, HOUR_S - HOUR_S / 6);
 	/* One a second: neither fewer, as a pause has a bound, nor many more. */
@@ -308,9 +323,97 @@ static void test_an_hour(void **state)
 	assert_true(resident_kb() - kb < 1024);
 	server_back(f);
 	wait_done(f, BATCHES);
-	assert_true(pg_driver_up(f->driver, &ignored));
+	assert_true(is_up(f));
 	assert_int_equal(told(f, "takes results again"), 1);
 	check_stored(f);
+}
+
+/* ---- one of two ---- */
+
+#define WEST 0xffffffff00000000ull	/* lanes of the server that goes */
+
+static uint64_t lanes_away(const struct fixture *f)
+{
+	struct store_health now;
+
+	pg_driver_health(f->driver, &now);
+	assert_int_equal(now.up, now.servers_away == 0);
+	assert_int_equal(now.servers_away & ~2u, 0);
+	return now.lanes_away;
+}
+
+static void wait_lanes(struct fixture *f, uint64_t lanes)
+{
+	for (uint32_t i = 0; lanes_away(f) != lanes; i++) {
+		assert_true(i < REAL_S_MAX * 1000);
+		usleep(1000);
+	}
+}
+
+/* Of those that came back as to be taken again; they are as they were before. */
+static uint32_t reset_later(struct fixture *f)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < BATCHES; i++)
+		for (uint32_t k = 0; k < N; k++) {
+			struct item *it = &f->sc[i].b->items[k];
+
+			assert_int_equal(it->held, it->later ? REASON_BUSY : REASON_NONE);
+			assert_true(!it->later || (it->lanes == pg_lanes_of(it) &&
+						   (it->lanes & WEST) != 0));
+			assert_true(it->later || it->stored == ST_OK);
+			n += it->later;
+			it->later = false;
+			it->held = REASON_NONE;
+		}
+	return n;
+}
+
+/* A server that is away gives up what it has, so that it comes back and the others' goes on. */
+static void test_one_of_two(void **state)
+{
+	static const char *const all[] = { "SELECT count(*) FROM result",
+					   "SELECT count(*) FROM number_register",
+					   "SELECT coalesce(sum(results), 0) FROM counter" };
+	static const char drop[] = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+	struct fixture *f = *state;
+	char texts[2][300];
+	const char *const servers[] = { texts[0], texts[1] }, *east;
+	struct pg_schema_report report;
+	struct error e = { 0 };
+	uint32_t waited;
+
+	pg_driver_free(f->driver);
+	/* The last word of a kind counts. */
+	snprintf(texts[0], sizeof(texts[0]), "lanes=0-31 %s dbname=t2", getenv("TRIEN_POSTGRES"));
+	snprintf(texts[1], sizeof(texts[1]), "lanes=32-63 host=%s dbname=t1 user=trien", f->folder);
+	east = strchr(texts[0], ' ');
+	assert_int_equal(pg_servers_read(&f->servers, servers, 2, false, "", &e), ST_OK);
+	ask_at(east, drop);
+	assert_int_equal(pg_schema_init(&f->servers, 0, &report, &e), ST_OK);
+	driver_start(f);
+	pg_driver_take(f->driver, f->sc[0].b);
+	wait_done(f, 1);
+	server_away(f);
+	for (uint32_t i = 1; i < BATCHES; i++)
+		pg_driver_take(f->driver, f->sc[i].b);
+	let_pass(f, 2);
+	wait_done(f, BATCHES);
+	wait_lanes(f, WEST);
+	waited = reset_later(f);
+	assert_in_range(waited, 1, (BATCHES - 1) * N - 1);
+	/* It is up as soon as it can be reached: nothing is there to try it with. */
+	server_back(f);
+	let_pass(f, 2);
+	wait_lanes(f, 0);
+	f->done_n = 0;
+	for (uint32_t i = 1; i < BATCHES; i++)
+		pg_driver_take(f->driver, f->sc[i].b);
+	wait_done(f, BATCHES - 1);
+	assert_true(is_up(f));
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		assert_int_equal(ask(all[i]) + ask_at(east, all[i]), BATCHES * N);
 }
 
 static void setting(const char *how)
@@ -338,7 +441,6 @@ static void test_a_server_that_forgets(void **state)
 				    .reader = "", .risks_refused = true };
 	struct store *store = NULL;
 	struct error e = { 0 };
-	uint64_t ignored;
 
 	snprintf(conninfo, sizeof(conninfo), "host=%s dbname=t1 user=trien", f->folder);
 	assert_int_equal(store_postgres_open(&store, &cfg, &e), ST_PRECONDITION);
@@ -348,7 +450,7 @@ static void test_a_server_that_forgets(void **state)
 	driver_start(f);
 	pg_driver_take(f->driver, f->sc[0].b);
 	/* It tries again and again, and says once why it does not store. */
-	for (uint32_t i = 0; tries(f) < 3 || pg_driver_up(f->driver, &ignored); i++) {
+	for (uint32_t i = 0; tries(f) < 3 || is_up(f); i++) {
 		assert_true(i < REAL_S_MAX * 1000);
 		usleep(1000);
 	}
@@ -357,7 +459,7 @@ static void test_a_server_that_forgets(void **state)
 	assert_int_equal(ask("SELECT count(*) FROM result"), 0);
 	setting("SET");
 	wait_done(f, 1);
-	assert_true(pg_driver_up(f->driver, &ignored));
+	assert_true(is_up(f));
 	assert_int_equal(told(f, "its settings are good again"), 1);
 	assert_int_equal(store_postgres_open(&store, &cfg, &e), ST_OK);
 	store->ops->close(store);
@@ -368,6 +470,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_an_hour, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_of_two, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_server_that_forgets, setup, teardown),
 	};
 

@@ -186,6 +186,28 @@ static void test_every_row_lies_once(void **state)
 	}
 }
 
+/* What an item is said to have before it is rendered is what is written of it. */
+static void test_lanes_are_known_before(void **state)
+{
+	struct fixture *f = *state;
+	char text[ID_TEXT_BYTES];
+
+	id_text(text, f->sc.b->items[1].result_id);
+	f->sc.b->items[0].c.results[0].replaces = slice_of(text, sizeof(text));
+	begin(f);
+	assert_int_equal(f->w.rows[0].locators_n, 2);
+	for (uint32_t i = 0; i < N; i++) {
+		const struct pg_row *row = &f->w.rows[i];
+		uint64_t lanes = 1ull << row->it->lane | 1ull << row->register_lane;
+
+		for (uint8_t k = 0; k < row->holdings_n; k++)
+			lanes |= 1ull << lane_of_key(row->holdings[k].key);
+		for (uint8_t k = 0; k < row->locators_n; k++)
+			lanes |= 1ull << lane_of_key(row->locators[k]);
+		assert_true(pg_lanes_of(row->it) == lanes);
+	}
+}
+
 static bool sends(const struct fixture *f, const struct pg_part *part, enum pg_write what)
 {
 	enum pg_write all[PG_PART_WRITES_MAX];
@@ -385,6 +407,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_held_and_conflicting_stay_out, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_every_row_lies_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lanes_are_known_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lanes_never_meet, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_counters, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_layers_once_and_in_order, setup, teardown),

@@ -235,7 +235,6 @@ static void prepared(struct pg_conn *c, const PGresult *r)
 		break;
 	case PGRES_PIPELINE_SYNC:
 		c->state = CONN_UP;
-		c->rig->events->up(c->rig->ctx, c);
 		break;
 	default:
 		state = PQresultErrorField(r, PG_DIAG_SQLSTATE);

@@ -31,7 +31,6 @@ struct pg_conn_events {
 	void (*lost)(void *ctx, struct pg_conn *c, const char *why);
 	/* Before it is up, or lost because of it: its server's PG_RISKS. */
 	void (*risks)(void *ctx, struct pg_conn *c, const char *risks);
-	void (*up)(void *ctx, struct pg_conn *c);
 };
 
 /* Time as connections see it, so that a test can let an hour pass. */

@@ -111,6 +111,7 @@ static uint32_t turn(struct pg_driver *d)
 
 	while ((b = queue_pop(d->inbox)) != NULL)
 		work_take(d, b);
+	servers_look(d, now);
 	months_ahead(d);
 	fold_ns = fold_next(d, now);
 	next = fold_ns < next ? fold_ns : next;
@@ -207,7 +208,6 @@ enum status pg_driver_new(struct pg_driver **out, const struct pg_driver_config 
 	d->rig.clock = cfg->clock != NULL ? *cfg->clock :
 		       (struct pg_clock){ .now_ns = system_now, .wait_ms = system_wait };
 	pg_conn_rig_init(&d->rig);
-	atomic_init(&d->up, true);
 	st = prepare(d, e);
 	if (st == ST_OK) {
 		d->thread_started = pthread_create(&d->thread, NULL, driver_main, d) == 0;
@@ -264,8 +264,10 @@ void pg_driver_take(struct pg_driver *d, struct batch *b)
 	assert(st == ST_OK);
 }
 
-bool pg_driver_up(const struct pg_driver *d, uint64_t *retries)
+void pg_driver_health(const struct pg_driver *d, struct store_health *out)
 {
-	*retries = d != NULL ? atomic_load(&d->retries) : 0;
-	return d == NULL || atomic_load(&d->up);
+	out->retries = atomic_load(&d->retries);
+	out->servers_away = atomic_load(&d->servers_away);
+	out->lanes_away = atomic_load(&d->lanes_away);
+	out->up = out->servers_away == 0;
 }

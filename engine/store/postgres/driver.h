@@ -12,6 +12,12 @@
  * for ever is found by halving it: that item is held (REASON_STORE_REFUSED), the others go on (P8).
  * What took a server too long is sent again in halves, and parts after it are as small for a while.
  *
+ * Of several servers one that is away keeps nothing for itself: after its first second away all of
+ * its parts are given up, and their items go back as `later` (store.h), so that batches with rows
+ * of its lanes do not take the place of the others. With nothing left to try it with it counts as
+ * back once it can be reached, but not before a pause, 1 s, 2 s … 10 s, where it has stored nothing
+ * since the last time: a full disk is seen with results only.
+ *
  * Parts of no batch: months ahead, once a day, and counters to be folded, at night (folding.h).
  */
 #ifndef TRIEN_STORE_POSTGRES_DRIVER_H
@@ -42,7 +48,7 @@ enum status pg_driver_new(struct pg_driver **out, const struct pg_driver_config 
 void pg_driver_free(struct pg_driver *d);
 /* Any one thread. */
 void pg_driver_take(struct pg_driver *d, struct batch *b);
-/* Any thread. NULL: nothing is taken, so nothing fails. */
-bool pg_driver_up(const struct pg_driver *d, uint64_t *retries);
+/* Any thread. But for servers_n. */
+void pg_driver_health(const struct pg_driver *d, struct store_health *out);
 
 #endif

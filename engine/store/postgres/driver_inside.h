@@ -1,6 +1,7 @@
 /*
  * driver_inside.h - what the driver's thread (driver.c) and what becomes of its parts
- * (driver_parts.c) share. Private to them; all of it is that thread's, but what is atomic.
+ * (driver_parts.c, driver_away.c) share. Private to them; all of it is that thread's, but what is
+ * atomic.
  */
 #ifndef TRIEN_STORE_POSTGRES_DRIVER_INSIDE_H
 #define TRIEN_STORE_POSTGRES_DRIVER_INSIDE_H
@@ -23,6 +24,10 @@ struct server {
 	uint8_t rows_max;		/* of a part: fewer after one that took too long */
 	bool folding;			/* one of those that are out is a FOLD */
 	bool away;			/* it failed, and has taken nothing since */
+	uint64_t away_ns;		/* since when */
+	uint32_t trial_ms;		/* pause before it is tried again; 0: nothing was given up
+					 * since it stored something */
+	uint64_t trial_ns;		/* its end */
 	char why[24];			/* what was told of it */
 	char risks[PG_RISKS_BYTES];	/* the same: its settings, "" while they are good */
 };
@@ -34,8 +39,9 @@ struct pg_driver {
 	struct io_op inbox_op;
 	bool inbox_polled, thread_started;
 	pthread_t thread;
-	atomic_bool stopping, up;
-	_Atomic uint64_t retries;
+	atomic_bool stopping;
+	_Atomic uint32_t servers_away;	/* a bit each */
+	_Atomic uint64_t retries, lanes_away;
 	struct server servers[PG_SERVERS_MAX];
 	struct pg_conn conns[PG_SERVERS_MAX * PG_CONNECTIONS_MAX];
 	uint32_t conns_n;
@@ -59,6 +65,15 @@ void part_to_front(struct pg_driver *d, struct pg_part *part);
 void part_to_back(struct pg_driver *d, struct pg_part *part);
 /* A batch begins its way: its parts are queued. */
 void work_take(struct pg_driver *d, struct batch *b);
+/* One of a batch is done with; so is the batch when it was the last. */
+void part_gone(struct pg_driver *d, struct pg_part *part);
+
+/* driver_away.c: it cannot take anything now: why, and at what, "": it is not reached. */
+void server_away(struct pg_driver *d, uint8_t server, const char *why, const char *where);
+/* It has taken rows. */
+void server_stored(struct pg_driver *d, uint8_t server);
+/* Of several servers those that are away give their parts up, or count as back. */
+void servers_look(struct pg_driver *d, uint64_t now_ns);
 
 /* What connections tell of their parts; ctx is the driver. */
 extern const struct pg_conn_events driver_events;

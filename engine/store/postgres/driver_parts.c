@@ -137,7 +137,7 @@ void work_take(struct pg_driver *d, struct batch *b)
 		work_on(d, w);
 }
 
-static void part_gone(struct pg_driver *d, struct pg_part *part)
+void part_gone(struct pg_driver *d, struct pg_part *part)
 {
 	struct pg_work *w = part->work;
 
@@ -256,43 +256,6 @@ static void refused(struct pg_driver *d, struct pg_part *part)
 
 /* ---- what connections tell ---- */
 
-static void up_set(struct pg_driver *d)
-{
-	bool up = true;
-
-	for (uint8_t i = 0; i < d->cfg.servers->n; i++)
-		up &= !d->servers[i].away;
-	atomic_store(&d->up, up);
-}
-
-static void away(struct pg_driver *d, uint8_t server, const char *why, const char *where)
-{
-	struct server *s = &d->servers[server];
-	/* One that is cut off and then refuses says more than one that is cut off again. */
-	bool told = s->away && (where[0] == '\0' || strcmp(s->why, why) == 0);
-
-	if (!told && !atomic_load(&d->stopping)) {
-		log_error("store", "server %u: %s%s%s; trying again", server + 1u, why,
-			  where[0] != '\0' ? " at " : "", where);
-		snprintf(s->why, sizeof(s->why), "%s", why);
-	}
-	s->away = true;
-	up_set(d);
-}
-
-static bool idle(const struct server *s)
-{
-	return s->first == NULL && s->out == 0;
-}
-
-static void back(struct pg_driver *d, uint8_t server)
-{
-	if (d->servers[server].away)
-		log_info("store", "server %u takes results again", server + 1u);
-	d->servers[server].away = false;
-	up_set(d);
-}
-
 static void on_lost(void *ctx, struct pg_conn *c, const char *why)
 {
 	struct pg_driver *d = ctx;
@@ -312,16 +275,7 @@ static void on_lost(void *ctx, struct pg_conn *c, const char *why)
 		s->out -= n;
 	}
 	atomic_fetch_add(&d->retries, n > 0 ? n : 1);
-	away(d, c->server, why, "");
-}
-
-static void on_up(void *ctx, struct pg_conn *c)
-{
-	struct pg_driver *d = ctx;
-
-	/* Nothing to try it with. */
-	if (idle(&d->servers[c->server]))
-		back(d, c->server);
+	server_away(d, c->server, why, "");
 }
 
 /* Whoever made a server fast for a test and forgot it is told here, once. */
@@ -366,12 +320,10 @@ static void on_answered(void *ctx, struct pg_conn *c, struct pg_part *part)
 	s->out--;
 	s->folding &= part->kind != PART_FOLD;
 	if (part->sqlstate[0] == '\0') {
-		bool rows = part->kind == PART_ROWS;
-
-		part_stored(d, part);
 		/* Numbers may go in where results do not. */
-		if (rows || idle(s))
-			back(d, c->server);
+		if (part->kind == PART_ROWS)
+			server_stored(d, c->server);
+		part_stored(d, part);
 		return;
 	}
 	if (part->failure == PG_PARTITION && part->work != NULL && !part->months_made) {
@@ -382,7 +334,7 @@ static void on_answered(void *ctx, struct pg_conn *c, struct pg_part *part)
 		refused(d, part);
 	} else {
 		snprintf(why, sizeof(why), "SQLSTATE %s", part->sqlstate);
-		away(d, c->server, why, pg_write_text(part->failed)->name);
+		server_away(d, c->server, why, pg_write_text(part->failed)->name);
 		pg_conn_lose(c, why);
 		/* It was older than those that came back now. */
 		again(d, part);
@@ -436,4 +388,4 @@ static void on_row(void *ctx, struct pg_part *part, enum pg_write what, const PG
 }
 
 const struct pg_conn_events driver_events = { .answered = on_answered, .row = on_row,
-					      .lost = on_lost, .risks = on_risks, .up = on_up };
+					      .lost = on_lost, .risks = on_risks };

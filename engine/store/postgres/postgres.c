@@ -5,6 +5,7 @@
 #include "store/postgres/counting.h"
 #include "store/postgres/driver.h"
 #include "store/postgres/reader.h"
+#include "store/postgres/work.h"
 
 #define STATEMENT_MS 60000
 
@@ -13,9 +14,13 @@ static void postgres_take(struct store *store, struct batch *b)
 	pg_driver_take(((struct postgres *)store)->driver, b);
 }
 
-static bool postgres_up(const struct store *store, uint64_t *retries)
+static void postgres_health(const struct store *store, struct store_health *out)
 {
-	return pg_driver_up(((const struct postgres *)store)->driver, retries);
+	const struct postgres *p = (const struct postgres *)store;
+
+	*out = (struct store_health){ .up = true, .servers_n = p->servers.n };
+	if (p->driver != NULL)
+		pg_driver_health(p->driver, out);
 }
 
 static void postgres_close(struct store *store)
@@ -33,7 +38,7 @@ static void postgres_close(struct store *store)
 
 static const struct store_ops ops = {
 	.name = "postgres",
-	.take = postgres_take, .up = postgres_up,
+	.take = postgres_take, .health = postgres_health, .lanes = pg_lanes_of,
 	.link = pg_link, .events = pg_events, .note_reads = pg_note_reads, .void_number = pg_void,
 	.marks = pg_marks,
 	.own = pg_own, .owners = pg_owners,
@@ -42,7 +47,7 @@ static const struct store_ops ops = {
 	.originals_sweep = pg_originals_sweep,
 	.close = postgres_close,
 	.reader_open = pg_reader_open, .reader_close = pg_reader_close,
-	.get = pg_get, .read = pg_read, .object = pg_object, .list = pg_list,
+	.get = pg_get, .whole = pg_whole, .read = pg_read, .object = pg_object, .list = pg_list,
 	.readings = pg_readings, .history = pg_history, .shares = pg_shares,
 	.names = pg_names, .unchecked = pg_unchecked,
 	.find_case = pg_find_case, .find_number = pg_find_number, .book = pg_book,
@@ -52,7 +57,7 @@ static const struct store_ops ops = {
 static const struct store_ops look_ops = {
 	.name = "postgres", .close = postgres_close, .marks = pg_marks,
 	.reader_open = pg_reader_open, .reader_close = pg_reader_close,
-	.get = pg_get, .whole = pg_whole, .read = pg_read, .object = pg_object, .list = pg_list,
+	.get = pg_get, .read = pg_read, .object = pg_object, .list = pg_list,
 	.readings = pg_readings, .history = pg_history, .shares = pg_shares,
 	.find_case = pg_find_case,
 	.find_number = pg_find_number, .book = pg_book, .counts = pg_counts,

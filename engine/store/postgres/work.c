@@ -130,6 +130,30 @@ enum status pg_work_begin(struct pg_work *w, struct batch *b, int64_t now_ms)
 	return ST_OK;
 }
 
+uint64_t pg_lanes_of(const struct item *it)
+{
+	uint64_t lanes = 1ull << it->lane;
+	uint8_t key[16];
+
+	if (it->number != 0)
+		lanes |= 1ull << pg_lane_register(it->result->unit,
+						  slice_str(it->kind->register_code));
+	for (uint8_t i = 0; i < it->c.holders_n; i++) {
+		holder_key(key, &it->c.holders[i], it->result->unit, it->c.code, i);
+		lanes |= 1ull << lane_of_key(key);
+	}
+	locator_case(key, it->result->unit, it->c.code);
+	lanes |= 1ull << lane_of_key(key);
+	if (it->result->replaces.n > 0 && id_read(key, it->result->replaces)) {
+		uint8_t old[16];
+
+		memcpy(old, key, sizeof(old));
+		locator_replaced(key, old);
+		lanes |= 1ull << lane_of_key(key);
+	}
+	return lanes;
+}
+
 bool pg_row_live(const struct pg_row *row)
 {
 	return row->it->held == REASON_NONE && row->it->stored != ST_CONFLICT;

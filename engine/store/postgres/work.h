@@ -88,6 +88,8 @@ struct pg_known {
 	uint64_t newest;		/* of results there when we began; UINT64_MAX: unknown */
 };
 
+/* Lanes of all rows that an item has, a bit each: of one that is decoded. Any thread. */
+uint64_t pg_lanes_of(const struct item *it);
 /* Encodes the batch's live items into rows; an item that is too large is held. */
 enum status pg_work_begin(struct pg_work *w, struct batch *b, int64_t now_ms) must_use;
 /* Rows whose items are to be stored still. */
