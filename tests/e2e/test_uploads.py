@@ -158,14 +158,15 @@ def test_who_stands_still_is_sent_away(shared, stubs):
     assert d["reason"] == "UPLOAD_TOO_SLOW" and d["code"] == "ABORTED"
 
 
-def memory(shared):
-    """Of its processes, and of those that look into files."""
+def memory(shared, what="Pss"):
+    """Of its processes, and of those that look into files. Pss_Anon: without mapped files."""
     total = 0
     for pid in shared.children().values():
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
             pids = [pid, *f.read().split()]
         for one in pids:
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError, StopIteration), \
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
                     open(f"/proc/{one}/smaps_rollup", encoding="ascii") as f:
-                total += next(int(line.split()[1]) for line in f if line.startswith("Pss:")) << 10
+                rows = dict(line.split()[:2] for line in f)
+                total += int(rows[f"{what}:"]) << 10 if rows else 0
     return total
