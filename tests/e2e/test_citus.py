@@ -39,10 +39,10 @@ def test_every_table_has_its_place(store):
     # Shards of one lane lie together.
     assert len({r[2] for r in laned.values()}) == 1
     assert {t for t, r in rows.items() if r[0] == "reference"} == {"layer", "unit_owner"}
-    # The version alone is the coordinator's.
+    # The version and its lanes alone are the coordinator's.
     own = store.sql("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
                     "AND relkind IN ('r', 'p') AND NOT relispartition")
-    assert {r[0] for r in own} - set(rows) == {"trien_schema"}
+    assert {r[0] for r in own} - set(rows) == {"trien_schema", "server_lane"}
     assert len(store.sql("SELECT * FROM citus_get_active_worker_nodes()")) == 2
     # Again it changes nothing.
     assert "the tables are there" in store.init().stdout
@@ -77,7 +77,7 @@ def test_tables_of_the_other_kind_are_refused(store):
         code, why = told(what, "citus")
         assert code == 78 and "not distributed" in why, why
     store.sql("DROP TABLE result, holding, locator, event, voided, number_register, counter, "
-              "reading, object, claim, layer, unit_owner, trien_schema; "
+              "reading, object, claim, layer, unit_owner, trien_schema, server_lane; "
               "DROP FUNCTION trien_months, trien_fold, trien_claim, trien_release")
     assert told("init", "citus")[0] == 0
     assert told("check", "citus")[0] == 0

@@ -463,6 +463,7 @@ def instead(old, unit=None):
 NEW = ("cases_reusing", "cases_citizen_data", "cases_with_papers", "cases_digitised", "papers",
        "papers_digitised")
 VERSION_6 = f"""
+DROP TABLE server_lane;
 ALTER TABLE unit_owner DROP COLUMN folder;
 ALTER TABLE result DROP COLUMN papers, DROP COLUMN parts;
 DROP INDEX counter_day;

@@ -16,7 +16,7 @@ from sample import case, send
 pytestmark = pytest.mark.skipif(bool(postgres.missing()), reason=postgres.missing())
 
 TABLES = {"trien_schema", "result", "holding", "locator", "voided", "event", "number_register",
-          "counter", "layer", "unit_owner", "reading", "object", "claim"}
+          "counter", "layer", "unit_owner", "reading", "object", "claim", "server_lane"}
 MONTHLY = ("result", "holding", "locator", "voided", "event", "reading")
 
 
@@ -149,7 +149,8 @@ def test_roles_have_what_they_need_and_no_more(store):
                    "DELETE FROM counter", "UPDATE event SET kind = 0", "DELETE FROM event",
                    "DELETE FROM number_register", "DELETE FROM object", "UPDATE object SET n = 1",
                    "INSERT INTO claim VALUES (1, '\\x01', '{1}', false)",
-                   "UPDATE claim SET stays = false", "CREATE TABLE x (a int)"):
+                   "UPDATE claim SET stays = false", "DELETE FROM server_lane",
+                   "CREATE TABLE x (a int)"):
         assert not as_user(store, "w1", denied), denied
     assert as_user(store, "r1", "SELECT record, body FROM result")
     assert as_user(store, "r1", "SELECT * FROM counter")
@@ -187,7 +188,8 @@ def test_without_the_right_to_make_roles_the_sql_is_printed():
 
 
 def guide():
-    """The guide's commands for moving lanes, as it prints them: copying; replication, its end."""
+    """The guide's commands for moving lanes, as it prints them: copying; replication, its end;
+    what the servers are told."""
     text = (harness.ROOT / "schemas/store/README.md").read_text()
     return re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
 
@@ -254,8 +256,18 @@ def lanes_move(tmp_path, old, new, while_it_runs, when_it_stands):
         for table in (*MONTHLY, "number_register", "counter", "object", "claim"):
             rows = f"SELECT md5(t::text) FROM {table} t WHERE lane > 31 ORDER BY 1"
             assert old.sql(rows) == new.sql(rows), table
-        engine.settings["postgres"] = ["lanes=0-31 " + old.conninfos[0],
-                                       "lanes=32-63 " + new.conninfos[0]]
+        moved = ["lanes=0-31 " + old.conninfos[0], "lanes=32-63 " + new.conninfos[0]]
+        engine.settings["postgres"] = moved
+        engine.start(ready=False)
+        assert engine.wait_end() == 78
+        assert "server 1: it keeps lanes 0-63, the list gives it lanes 0-31" in engine.log()
+        commands(old, new, guide()[3])
+        swapped = ["lanes=32-63 " + old.conninfos[0], "lanes=0-31 " + new.conninfos[0]]
+        for words, given in ((old.conninfos, "0-63"), (swapped, "32-63")):
+            wrong = run("check", *words)
+            assert wrong.returncode == 78, wrong.stderr
+            assert f"server 1: it keeps lanes 0-31, the list gives it lanes {given}" in wrong.stderr
+        assert run("check", *moved).returncode == 0
         engine.start(registers=False)
         for table in ("result", "holding", "locator", "event", "voided", "number_register",
                       "counter", "reading", "object", "claim"):

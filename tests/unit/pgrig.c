@@ -80,7 +80,7 @@ static int event_rows(struct storesame *same)
 
 static const char *const tables[] = {
 	"result", "holding", "locator", "voided", "event", "number_register", "counter", "layer",
-	"unit_owner", "reading", "object", "claim",
+	"unit_owner", "reading", "object", "claim", "server_lane",
 };
 
 static void tables_empty(uint32_t server)

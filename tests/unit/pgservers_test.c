@@ -168,6 +168,23 @@ static void test_lanes_are_spread(void **state)
 	assert_string_equal(s.conninfo[1], "host=/b");
 }
 
+/* What a server is told to keep, and what is told of it. */
+static void test_lanes_as_they_are_given(void **state)
+{
+	const char *const two[] = { "lanes=0-15,32,40-63 host=/a", "lanes=16-31,33-39 host=/b" };
+	char text[PG_LANES_BYTES];
+
+	assert_int_equal(read_all(two, 2), ST_OK);
+	pg_lanes_text(pg_server_lanes(&s, 0), text);
+	assert_string_equal(text, "0-15,32,40-63");
+	pg_lanes_text(pg_server_lanes(&s, 1), text);
+	assert_string_equal(text, "16-31,33-39");
+	assert_true((pg_server_lanes(&s, 0) ^ pg_server_lanes(&s, 1)) == UINT64_MAX);
+	/* As long as it can get. */
+	pg_lanes_text(0x6db6db6db6db6db6, text);
+	assert_string_equal(text + strlen(text) - 12, ",58-59,61-62");
+}
+
 static void test_each_lane_once(void **state)
 {
 	const char *const missing[] = { "lanes=0-30 host=/a", "lanes=32-63 host=/b" };
@@ -252,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_only_the_primary_will_do),
 		cmocka_unit_test(test_silence_has_an_end),
 		cmocka_unit_test(test_lanes_are_spread),
+		cmocka_unit_test(test_lanes_as_they_are_given),
 		cmocka_unit_test(test_each_lane_once),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_files),

@@ -97,15 +97,6 @@ static bool reached(const struct pg_driver *d, uint8_t server)
 	return false;
 }
 
-static uint64_t lanes_of(const struct pg_servers *servers, uint8_t server)
-{
-	uint64_t lanes = 0;
-
-	for (uint8_t lane = 0; lane < LANES; lane++)
-		lanes |= (uint64_t)(servers->of_lane[lane] == server) << lane;
-	return lanes;
-}
-
 static bool gives_up(const struct pg_driver *d, const struct server *s, uint64_t now_ns)
 {
 	return s->away && d->cfg.servers->n > 1 &&
@@ -119,19 +110,19 @@ void servers_look(struct pg_driver *d, uint64_t now_ns)
 
 	for (uint8_t i = 0; i < servers->n; i++)
 		if (gives_up(d, &d->servers[i], now_ns))
-			lanes |= lanes_of(servers, i);
+			lanes |= pg_server_lanes(servers, i);
 	/* Before anything comes back because of it. */
 	atomic_store(&d->lanes_away, lanes);
 	for (uint8_t i = 0; i < servers->n; i++) {
 		struct server *s = &d->servers[i];
 
-		if ((lanes & lanes_of(servers, i)) != 0)
+		if ((lanes & pg_server_lanes(servers, i)) != 0)
 			give_up(d, i);
 		/* There is nothing to try it with. */
 		if (s->away && s->first == NULL && s->out == 0 && reached(d, i) &&
 		    now_ns >= s->trial_ns) {
 			back(d, i);
-			lanes &= ~lanes_of(servers, i);
+			lanes &= ~pg_server_lanes(servers, i);
 		}
 	}
 	atomic_store(&d->lanes_away, lanes);

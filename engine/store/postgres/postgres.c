@@ -117,6 +117,8 @@ enum status store_postgres_open(struct store **out, const struct store_config *c
 	p->servers.risks_refused = cfg->risks_refused;
 	for (uint8_t i = 0; i < p->servers.n && st == ST_OK; i++)
 		st = pg_schema_check(&p->servers, i, false, e);
+	for (uint8_t i = 0; i < p->servers.n && st == ST_OK && cfg->sink.done != NULL; i++)
+		st = pg_schema_note(&p->servers, i, e);
 	if (st == ST_OK)
 		st = pg_layers_open(p, e);
 	if (st == ST_OK)

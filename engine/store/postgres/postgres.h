@@ -62,11 +62,14 @@ enum pg_failure pg_failure_of(const char *sqlstate);	/* NULL, "": a lost connect
 /*
  * Is the server's schema the one that this program knows? Connects, blocking. ST_UNAVAILABLE: the
  * server is away; ST_PRECONDITION: none, an older or a newer one, not distributed as the setting
- * says, or not to be written to, as it has risks that are refused; the error says what to do.
+ * says, of other lanes than the list gives it, or not to be written to, as it has risks that are
+ * refused; the error says what to do.
  * reads: as the readers' user, read-only.
  */
 enum status pg_schema_check(const struct pg_servers *s, uint8_t server, bool reads,
 			    struct error *e) must_use;
+/* Once all of them were checked: a server that does not know its lanes notes those of the list. */
+enum status pg_schema_note(const struct pg_servers *s, uint8_t server, struct error *e) must_use;
 
 /* ---- acts.c, numbers.c: under one lock; ST_UNAVAILABLE: a server is away, ask again ---- */
 

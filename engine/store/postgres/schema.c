@@ -150,6 +150,42 @@ static enum status distribution_fits(PGconn *c, const struct pg_servers *s, uint
 			 "postgres_distribution = citus", server + 1u);
 }
 
+/* Those that it says it keeps; 0: it does not know. */
+static enum status lanes_kept(PGconn *c, uint8_t server, uint64_t *lanes, struct error *e)
+{
+	char text[32], state[6];
+
+	word(c, "SELECT coalesce(bit_or(1::int8 << lane), 0) FROM server_lane", text, sizeof(text),
+	     state);
+	*lanes = (uint64_t)strtoll(text, NULL, 10);
+	if (state[0] == '\0' && text[0] != '\0')
+		return ST_OK;
+	if (strcmp(state, "42501") == 0)
+		return error_set(e, ST_PRECONDITION, "postgres, server %u: this user may not read "
+				 "the table server_lane: run the SQL of the roles again, which "
+				 "trien store init does or prints", server + 1u);
+	return error_set(e, ST_UNAVAILABLE, "postgres, server %u: cannot tell which lanes it keeps "
+			 "(SQLSTATE %s)", server + 1u, state);
+}
+
+static enum status lanes_fit(PGconn *c, const struct pg_servers *s, uint8_t server,
+			     struct error *e)
+{
+	uint64_t kept, given = pg_server_lanes(s, server);
+	char kept_text[PG_LANES_BYTES], given_text[PG_LANES_BYTES];
+	enum status st = s->citus ? ST_OK : lanes_kept(c, server, &kept, e);
+
+	if (st != ST_OK || s->citus || kept == 0 || kept == given)
+		return st;
+	pg_lanes_text(kept, kept_text);
+	pg_lanes_text(given, given_text);
+	return error_set(e, ST_PRECONDITION,
+			 "postgres, server %u: it keeps lanes %s, the list gives it lanes %s. Put "
+			 "the list right; where lanes were moved, their rows of the table "
+			 "server_lane move, too (schemas/store/README.md)", server + 1u, kept_text,
+			 given_text);
+}
+
 static void risk_of(PGconn *c, struct pg_schema_report *out)
 {
 	char state[6];
@@ -170,6 +206,8 @@ static enum status look(const struct pg_servers *s, uint8_t server, bool reads,
 		st = version_fits(out->from, server, e);
 	if (st == ST_OK)
 		st = distribution_fits(c, s, server, e);
+	if (st == ST_OK)
+		st = lanes_fit(c, s, server, e);
 	out->upto = out->from;
 	if (st == ST_OK)
 		risk_of(c, out);
@@ -194,6 +232,31 @@ enum status pg_schema_check(const struct pg_servers *s, uint8_t server, bool rea
 			 "postgres, server %u: %s: when it crashes, results are lost that the "
 			 "engine no longer has. Set it to on there; only an engine with "
 			 "development = true stores under it", server + 1u, r.risk);
+}
+
+enum status pg_schema_note(const struct pg_servers *s, uint8_t server, struct error *e)
+{
+	char sql[200];
+	uint64_t kept = 0;
+	PGconn *c = NULL;
+	enum status st;
+
+	if (s->citus)
+		return ST_OK;
+	snprintf(sql, sizeof(sql), "INSERT INTO server_lane SELECT l FROM generate_series(0, 63) l"
+		 " WHERE (%lld)::int8 >> l & 1 = 1 ON CONFLICT DO NOTHING",
+		 (long long)pg_server_lanes(s, server));
+	st = reach(s, server, false, &c, e);
+	if (st == ST_OK)
+		st = lanes_kept(c, server, &kept, e);
+	if (st == ST_OK && kept == 0)
+		st = run(c, server, sql, "note its lanes", e);
+	/* Another engine may have been first, with another list. */
+	if (st == ST_OK)
+		st = lanes_fit(c, s, server, e);
+	PQfinish(c);
+	/* It is a standby yet, or its disk is full. */
+	return st == ST_INVALID ? ST_UNAVAILABLE : st == ST_DENIED ? ST_PRECONDITION : st;
 }
 
 /* ---- making them ---- */

@@ -196,6 +196,31 @@ void pg_server_files(const struct pg_servers *s, void (*cb)(void *ctx, const cha
 	cb(ctx, path);
 }
 
+uint64_t pg_server_lanes(const struct pg_servers *s, uint8_t server)
+{
+	uint64_t lanes = 0;
+
+	for (uint8_t lane = 0; lane < LANES; lane++)
+		lanes |= (uint64_t)(s->of_lane[lane] == server) << lane;
+	return lanes;
+}
+
+void pg_lanes_text(uint64_t lanes, char out[PG_LANES_BYTES])
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (uint32_t lane = 0, to; lane < LANES; lane = to + 1) {
+		to = lane;
+		if ((lanes >> lane & 1) == 0)
+			continue;
+		while (to + 1 < LANES && (lanes >> (to + 1) & 1) != 0)
+			to++;
+		n += (size_t)snprintf(out + n, PG_LANES_BYTES - n, to > lane ? "%s%u-%u" : "%s%u",
+				      n > 0 ? "," : "", lane, to);
+	}
+}
+
 void pg_server_place(const struct pg_servers *s, uint8_t server, char *out, size_t size)
 {
 	static const char *const words[] = { "host", "hostaddr", "port", "dbname" };

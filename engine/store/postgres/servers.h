@@ -65,6 +65,11 @@ enum status pg_servers_read(struct pg_servers *s, const char *const *texts, uint
 void pg_server_files(const struct pg_servers *s, void (*cb)(void *ctx, const char *path),
 		     void *ctx);
 
+/* Lanes that the list gives it, a bit each; and as text, as in `lanes=`. */
+uint64_t pg_server_lanes(const struct pg_servers *s, uint8_t server);
+#define PG_LANES_BYTES 192
+void pg_lanes_text(uint64_t lanes, char out[PG_LANES_BYTES]);
+
 /* Where it is, as hosts, ports and database: neither who asks nor a password. */
 void pg_server_place(const struct pg_servers *s, uint8_t server, char *out, size_t size);
 

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PG_SCHEMA_VERSION 8	/* of schemas/store/postgres, that these speak to */
+#define PG_SCHEMA_VERSION 9	/* of schemas/store/postgres, that these speak to */
 
 enum pg_statement {
 	PG_GET,			/* lane, sequence: what, layers, record, crc */

@@ -25,15 +25,17 @@ GRANT UPDATE (state, at, record) ON number_register TO trien_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON unit_owner TO trien_writer;
 -- Without its row an original stays: a writer may make nothing go by this.
 GRANT SELECT, DELETE ON claim TO trien_writer;
+GRANT SELECT, INSERT ON server_lane TO trien_writer;
 GRANT SELECT ON trien_schema TO trien_writer;
 GRANT EXECUTE ON FUNCTION trien_months(date, int), trien_fold(smallint, smallint),
 	trien_claim(smallint, bytea, smallint), trien_release(smallint, bytea[], smallint) TO trien_writer;
 
 -- The engine's readers, a portal: what citizens may see, and nothing can be changed.
 GRANT SELECT ON result, holding, locator, voided, event, number_register, counter, layer, unit_owner,
-	trien_schema, reading, object, claim TO trien_reader;
+	trien_schema, server_lane, reading, object, claim TO trien_reader;
 
 -- Auditors: books, statistics and what happened; no files and no cases.
 GRANT SELECT (lane, sequence, unit, kind, issued, case_digest, facts, papers, parts) ON result
 	TO trien_auditor;
-GRANT SELECT ON voided, event, number_register, counter, unit_owner, trien_schema TO trien_auditor;
+GRANT SELECT ON voided, event, number_register, counter, unit_owner, trien_schema, server_lane
+	TO trien_auditor;
