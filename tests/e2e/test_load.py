@@ -107,6 +107,10 @@ def test_kills_and_a_crash_of_one_of_four_servers(tmp_path, servers):
     assert r["proof.stored"] == r["proof.results"] >= CASES
     assert sum(s.count("result") for s in stores) == r["proof.stored"]
     assert all(s.count("result") > 0 for s in stores)
+    # With all that belongs to each: a kill is between the transactions of two servers, too.
+    deep = subprocess.run([str(harness.TRIEN), "store", "check", "--deep", *where],
+                          capture_output=True, text=True, timeout=60)
+    assert deep.returncode == 0, deep.stdout
     crashes = servers[2].log_path.read_text().count("not properly shut down")
     assert crashes == 1 and left(tmp_path) == []
 
