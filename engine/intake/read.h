@@ -43,6 +43,12 @@ bool read_elsewhere(struct call *c, struct read_thread *r, struct slice unit);
 #define WHOLE_CASE_MAX (2 * CASE_RESULTS_MAX)	/* a case, with some that were replaced */
 /* Are all results of the case among these? Else another engine may have more of it. */
 bool case_all_told(const struct case_view *about, const struct state_change *of, uint32_t n);
+/*
+ * Is it another engine's, and the store lacks some of its results still? Of what was found then: n
+ * of them, or none. True: the call is answered.
+ */
+bool case_elsewhere(struct call *c, struct read_thread *r, struct slice unit,
+		    const struct state_change *found, uint32_t n);
 /* RESULT_NOT_STORED: where a result in this state is, and whether it will ever be stored. */
 void read_not_stored(struct fault *f, enum state state);
 /* As read_result(), for one whose bytes are wanted. False: it is not stored, or answered. */

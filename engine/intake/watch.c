@@ -71,33 +71,8 @@ static void end_with(struct call *c, enum fault_kind kind)
 	end(c, &f);
 }
 
-/*
- * All of its results, as the first one that says what the case is tells; or some wait here, so that
- * it is ours. ST_NOT_FOUND: neither.
- */
-static enum status all_found(struct call *c, struct read_thread *r,
-			     const struct state_change *found, uint32_t n)
-{
-	size_t mark = r->scratch.used;
-	enum status st = ST_NOT_FOUND;
-	struct case_view about;
-	struct slice bytes;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (!state_is_end(found[i].state))
-			return ST_OK;
-	for (uint32_t i = 0; i < n && st == ST_NOT_FOUND; i++)
-		st = c->in->ops.case_of(r->store, found[i].result_id, &bytes);
-	if (st == ST_OK)
-		st = case_decode(&about, bytes, &r->scratch);
-	if (st == ST_OK && !case_all_told(&about, found, n))
-		st = ST_NOT_FOUND;
-	r->scratch.used = mark;
-	return st;
-}
-
-/* Another engine's, of which the store lacks some still: here no change of these ever comes. */
-static bool case_elsewhere(struct call *c, struct read_thread *r, const struct watched *e)
+/* Here no change of what another engine has ever comes. True: the call is answered. */
+static bool never_comes(struct call *c, struct read_thread *r, const struct watched *e)
 {
 	struct slice unit = slice_str(e->unit);
 	struct state_change found[WHOLE_CASE_MAX];
@@ -108,13 +83,10 @@ static bool case_elsewhere(struct call *c, struct read_thread *r, const struct w
 	if (!c->in->ops.unit_elsewhere(r->store, unit, &owner))
 		return false;
 	st = c->in->ops.whole_case(r->store, unit, slice_str(e->code), WHOLE_CASE_MAX, found, &n);
-	if (st == ST_OK)
-		st = all_found(c, r, found, n);
-	if (st == ST_NOT_FOUND)
-		return read_elsewhere(c, r, unit);
-	if (st != ST_OK)
-		read_refuse(c, st);
-	return st != ST_OK;
+	if (st == ST_OK || st == ST_NOT_FOUND)
+		return case_elsewhere(c, r, unit, found, n);
+	read_refuse(c, st);
+	return true;
 }
 
 /* Copies what is asked for; false: the call is answered. */
@@ -136,7 +108,7 @@ static bool collect(struct call *c, struct read_thread *r, struct watching *w,
 		e->is_case = true;
 		memcpy(e->unit, q->cases[i]->unit, unit);
 		memcpy(e->code, q->cases[i]->code, code);
-		if (case_elsewhere(c, r, e))
+		if (never_comes(c, r, e))
 			return false;
 	}
 	for (size_t i = 0; i < q->n_result_ids; i++) {

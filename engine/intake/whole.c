@@ -46,6 +46,47 @@ static bool is_shown(struct call *c, struct read_thread *r, const struct state_c
 	return true;
 }
 
+/*
+ * All of its results, as the first one that says what the case is tells; or some wait here, so that
+ * it is ours. ST_NOT_FOUND: neither.
+ */
+static enum status all_found(struct call *c, struct read_thread *r,
+			     const struct state_change *found, uint32_t n)
+{
+	size_t mark = r->scratch.used;
+	enum status st = ST_NOT_FOUND;
+	struct case_view about;
+	struct slice bytes;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!state_is_end(found[i].state))
+			return ST_OK;
+	for (uint32_t i = 0; i < n && st == ST_NOT_FOUND; i++)
+		st = c->in->ops.case_of(r->store, found[i].result_id, &bytes);
+	if (st == ST_OK)
+		st = case_decode(&about, bytes, &r->scratch);
+	if (st == ST_OK && !case_all_told(&about, found, n))
+		st = ST_NOT_FOUND;
+	r->scratch.used = mark;
+	return st;
+}
+
+bool case_elsewhere(struct call *c, struct read_thread *r, struct slice unit,
+		    const struct state_change *found, uint32_t n)
+{
+	struct error owner;
+	enum status st;
+
+	if (!c->in->ops.unit_elsewhere(r->store, unit, &owner))
+		return false;
+	st = all_found(c, r, found, n);
+	if (st == ST_NOT_FOUND)
+		return read_elsewhere(c, r, unit);
+	if (st != ST_OK)
+		read_refuse(c, st);
+	return st != ST_OK;
+}
+
 void get_case_work(struct call *c, struct read_thread *r)
 {
 	const Trien__V1__GetCaseRequest *q =
@@ -70,7 +111,8 @@ void get_case_work(struct call *c, struct read_thread *r)
 	}
 	st = c->in->ops.whole_case(r->store, slice_str(q->unit), slice_str(q->code), WHOLE_CASE_MAX,
 				   of, &n);
-	if (st == ST_NOT_FOUND && read_elsewhere(c, r, slice_str(q->unit)))
+	if ((st == ST_OK || st == ST_NOT_FOUND) &&
+	    case_elsewhere(c, r, slice_str(q->unit), of, n))
 		return;
 	if (st == ST_NOT_FOUND) {
 		call_refuse(c, FAULT_CASE_NOT_FOUND, "code", "%s", "");

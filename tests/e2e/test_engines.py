@@ -231,6 +231,7 @@ def what_another_engine_has(owner, stubs, other, name, portal):
     # Nor that what is stored is all.
     asked = m.TrackCaseRequest(unit=unit, code=c.code, last_digits="4321")
     assert refused(other.repository.TrackCase, asked) == elsewhere
+    assert refused(other.repository.GetCase, m.GetCaseRequest(unit=unit, code=c.code)) == elsewhere
     assert refused(watch, by_case) == elsewhere
     assert track(portal, c) == (200, True)
     owner.trien("held", "retry", "--connect", socket)
