@@ -11,15 +11,20 @@
 
 /* ---- what is known of a result's life without the store ---- */
 
-static void living_key(uint8_t key[16], uint64_t sequence)
+static void key_of(uint8_t key[16], const char *about, uint64_t sequence)
 {
-	uint8_t text[16], hash[SHA256_BYTES];
+	uint8_t text[32], hash[SHA256_BYTES];
 	struct writer w = writer_of(text, sizeof(text));
 
-	write_str(&w, "living");
+	write_str(&w, about);
 	write_u64(&w, sequence);
 	sha256_once(text, writer_size(&w), hash);
 	memcpy(key, hash, 16);
+}
+
+static void living_key(uint8_t key[16], uint64_t sequence)
+{
+	key_of(key, "living", sequence);
 }
 
 static bool known(struct spine *s, uint64_t sequence, struct keyentry *out)
@@ -56,13 +61,7 @@ static void correction_digest(uint8_t out[SHA256_BYTES], struct slice number, ui
 /* Its digest is that of the newest corrigendum. */
 static void corrected_key(uint8_t key[16], uint64_t sequence)
 {
-	uint8_t text[32], hash[SHA256_BYTES];
-	struct writer w = writer_of(text, sizeof(text));
-
-	write_str(&w, "corrected");
-	write_u64(&w, sequence);
-	sha256_once(text, writer_size(&w), hash);
-	memcpy(key, hash, 16);
+	key_of(key, "corrected", sequence);
 }
 
 /* The newest act upon the result that says this; false: there is none. */
